@@ -1,0 +1,72 @@
+// Identifiers as distinct fixed-size types. Text forms are lower-case hexadecimal.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace ashlar {
+
+std::string to_hex(ByteSpan bytes);
+// Exactly 2 × out.size() lower-case digits, or kInvalid.
+Status from_hex(std::string_view text, MutableByteSpan out);
+
+template <class Tag, std::size_t kSize>
+struct BinaryId {
+  static constexpr std::size_t kBytes = kSize;
+  std::array<std::byte, kSize> bytes{};
+
+  ByteSpan span() const { return bytes; }
+  MutableByteSpan span() { return bytes; }
+  std::string hex() const { return to_hex(bytes); }
+  bool is_zero() const { return *this == BinaryId{}; }
+  // The first eight bytes as a little-endian number: a hash by itself, the bytes being one already.
+  std::uint64_t prefix() const {
+    std::uint64_t p = 0;
+    std::memcpy(&p, bytes.data(), sizeof p);
+    return p;
+  }
+  static Result<BinaryId> parse(std::string_view text) {
+    BinaryId id;
+    TRY(from_hex(text, id.bytes));
+    return id;
+  }
+  friend auto operator<=>(const BinaryId&, const BinaryId&) = default;
+};
+
+using BlockId = BinaryId<struct BlockIdTag, 32>;              // SHA-256 of a block
+using SegmentId = BinaryId<struct SegmentIdTag, 32>;          // hash of a segment's directory
+using NodeId = BinaryId<struct NodeIdTag, 32>;                // hash of a manifest node's encoding
+using ContentDigest = BinaryId<struct ContentDigestTag, 32>;  // names bytes of a volume whatever their packing
+using RegionHash = BinaryId<struct RegionHashTag, 16>;        // seeded XXH3-128 of a region: change detector only
+using PackId = BinaryId<struct PackIdTag, 16>;                // random
+using StoreId = BinaryId<struct StoreIdTag, 16>;              // random
+using SessionId = BinaryId<struct SessionIdTag, 16>;          // random
+using SourceIdentity = BinaryId<struct SourceIdentityTag, 32>;  // digest of what identifies a source
+
+// `snap-` and 17 hexadecimal digits, the first of them 0: 64 random bits, as EC2 writes its ids.
+struct SnapshotId {
+  std::uint64_t value = 0;
+  std::string text() const;
+  static Result<SnapshotId> parse(std::string_view text);
+  friend auto operator<=>(SnapshotId, SnapshotId) = default;
+};
+
+struct IdHash {
+  template <class Tag, std::size_t kSize>
+  std::size_t operator()(const BinaryId<Tag, kSize>& id) const {
+    return id.prefix();
+  }
+  std::size_t operator()(SnapshotId id) const { return id.value; }
+};
+
+}  // namespace ashlar

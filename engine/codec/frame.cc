@@ -1,0 +1,74 @@
+#include "codec/frame.h"
+
+#include <fmt/format.h>
+#include <zstd.h>
+
+namespace ashlar {
+namespace {
+
+// What a compressed frame must at least save to be worth decoding on every read: 1/32.
+constexpr std::size_t worth_keeping(std::size_t raw) { return raw - raw / 32; }
+
+}  // namespace
+
+struct FrameEncoder::State {
+  ZSTD_CCtx* compressor = nullptr;
+  FrameDecoder decoder;
+  ByteVector compressed;
+  ByteVector decoded;
+};
+
+FrameEncoder::FrameEncoder(int level) : state_(std::make_unique<State>()) {
+  state_->compressor = ZSTD_createCCtx();
+  CHECK(state_->compressor != nullptr);
+  CHECK(ZSTD_isError(ZSTD_CCtx_setParameter(state_->compressor, ZSTD_c_compressionLevel, level)) == 0);
+}
+
+FrameEncoder::~FrameEncoder() { ZSTD_freeCCtx(state_->compressor); }
+
+Result<FrameEncoder::Encoded> FrameEncoder::encode(ByteSpan blocks) {
+  State& s = *state_;
+  s.compressed.resize(std::max(s.compressed.size(), ZSTD_compressBound(blocks.size())));
+  s.decoded.resize(std::max(s.decoded.size(), blocks.size()));
+  const std::size_t size =
+      ZSTD_compress2(s.compressor, s.compressed.data(), s.compressed.size(), blocks.data(), blocks.size());
+  if (ZSTD_isError(size) != 0) return corrupt(fmt::format("zstd compress: {}", ZSTD_getErrorName(size)));
+  if (size > worth_keeping(blocks.size())) return Encoded{FrameCodec::kRaw, blocks};
+
+  const ByteSpan stored = ByteSpan(s.compressed).first(size);
+  const MutableByteSpan decoded = MutableByteSpan(s.decoded).first(blocks.size());
+  TRY(s.decoder.decode(FrameCodec::kZstd, stored, decoded));
+  if (!bytes_equal(decoded, blocks)) return corrupt("a frame does not decode to its source: check this machine's memory");
+  return Encoded{FrameCodec::kZstd, stored};
+}
+
+struct FrameDecoder::State {
+  ZSTD_DCtx* context = nullptr;
+};
+
+FrameDecoder::FrameDecoder() : state_(std::make_unique<State>()) {
+  state_->context = ZSTD_createDCtx();
+  CHECK(state_->context != nullptr);
+}
+
+FrameDecoder::~FrameDecoder() { ZSTD_freeDCtx(state_->context); }
+
+Status FrameDecoder::decode(FrameCodec codec, ByteSpan stored, MutableByteSpan blocks) {
+  switch (codec) {
+    case FrameCodec::kRaw:
+      if (stored.size() != blocks.size()) return corrupt("raw frame: wrong length");
+      std::memcpy(blocks.data(), stored.data(), blocks.size());
+      return {};
+    case FrameCodec::kZstd: {
+      const std::size_t size =
+          ZSTD_decompressDCtx(state_->context, blocks.data(), blocks.size(), stored.data(), stored.size());
+      if (ZSTD_isError(size) != 0) return corrupt(fmt::format("zstd frame: {}", ZSTD_getErrorName(size)));
+      if (size != blocks.size()) return corrupt("zstd frame: decodes to too few bytes");
+      return {};
+    }
+    case FrameCodec::kAbsent: return corrupt("frame was dropped by compaction");
+  }
+  return corrupt("frame: unknown codec");
+}
+
+}  // namespace ashlar

@@ -1,0 +1,89 @@
+// The bytes of manifest nodes. Page: docs/format/manifest.md. All integers little-endian.
+//
+// A leaf covers up to 1024 blocks (4 MiB) of a volume; an inner node has up to 256 children. Encodings are canonical:
+// equal contents give equal bytes, so equal ids. A node's id is SHA-256 of its encoding.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/id.h"
+#include "base/quantity.h"
+#include "base/result.h"
+
+namespace ashlar {
+
+inline constexpr std::uint8_t kNodeVersion = 1;
+inline constexpr std::size_t kFanout = 256;
+inline constexpr std::uint8_t kMaxLevel = 4;  // 256^4 leaves of 4 MiB are 16 PiB
+inline constexpr std::size_t kMaxNodeBytes = 64 * 1024;
+
+enum class ExtentKind : std::uint8_t {
+  kData = 1,         // blocks of one segment
+  kZero = 2,         // reads as zeros and must be written as zeros
+  kUnallocated = 3,  // was a hole or discarded; reads as zeros
+  kUnreadable = 4,   // lost at the source: reading it is an error
+};
+
+// A run of blocks of a leaf. For kData: blocks first_block … of leaf.segments[segment].
+struct LeafExtent {
+  ExtentKind kind = ExtentKind::kUnallocated;
+  std::uint16_t block_count = 0;
+  std::uint16_t segment = 0;
+  std::uint16_t first_block = 0;
+  friend bool operator==(const LeafExtent&, const LeafExtent&) = default;
+};
+
+struct Leaf {
+  std::vector<SegmentId> segments;  // in the order of their first use by an extent, no two equal
+  std::vector<LeafExtent> extents;  // cover the leaf from its first block on, without gaps, merged where they can be
+  std::uint64_t region_mask = 0;    // bit r: region r has data, and regions holds its hash
+  std::vector<RegionHash> regions;  // one a set bit, in order
+  ContentDigest digest;             // leaf_digest() of its block ids
+
+  std::uint32_t block_count() const;
+  const RegionHash* region(std::size_t index) const;  // nullptr when the bit is clear
+  friend bool operator==(const Leaf&, const Leaf&) = default;
+};
+
+// A subtree: a constant, or a node.
+enum class ChildKind : std::uint8_t { kZero = 1, kUnallocated = 2, kNode = 3 };
+struct NodeRef {
+  ChildKind kind = ChildKind::kUnallocated;
+  NodeId id;             // zero for constants
+  ContentDigest digest;  // what the subtree's blocks read as; kept for constants too
+  bool is_node() const { return kind == ChildKind::kNode; }
+  friend bool operator==(const NodeRef&, const NodeRef&) = default;
+};
+
+struct InnerNode {
+  std::uint8_t level = 1;  // 1: its children are leaves
+  std::vector<NodeRef> children;
+  friend bool operator==(const InnerNode&, const InnerNode&) = default;
+};
+
+ByteVector encode(const Leaf& leaf);
+ByteVector encode(const InnerNode& node);
+Result<Leaf> decode_leaf(ByteSpan bytes);
+Result<InnerNode> decode_inner_node(ByteSpan bytes);
+NodeId node_id(ByteSpan encoding);
+
+// Content digests name bytes, not places. ZERO and UNALLOCATED blocks both count as the all-zero id, because a
+// reader can't tell them apart; an UNREADABLE block counts as the all-ones id.
+BlockId zero_block_mark();
+BlockId unreadable_block_mark();
+ContentDigest leaf_digest(std::span<const BlockId> blocks);
+ContentDigest inner_digest(std::uint8_t level, std::span<const NodeRef> children);
+// Of the whole volume: its size in bytes and its root.
+ContentDigest volume_digest(ByteCount size, std::uint8_t root_level, const ContentDigest& root);
+
+// How tall the tree of a volume is: 0 when one leaf covers it.
+std::uint8_t root_level(BlockCount volume_blocks);
+// Leaves below one node of `level`.
+constexpr std::uint64_t leaves_below(std::uint8_t level) { return std::uint64_t{1} << (8U * level); }
+// Digest of `blocks` blocks of zeros as a subtree of `level`; blocks may be fewer than the level covers.
+ContentDigest zero_digest(std::uint8_t level, BlockCount blocks);
+
+}  // namespace ashlar

@@ -1,0 +1,104 @@
+// The bytes of a pack. Page: docs/format/pack.md. All integers little-endian.
+//
+//   PackHeader (64)  | contents …                                   | footer entries | PackTrailer (40)
+//   data pack:         segments: SegmentDirectory, frames, repeated   one a segment
+//   meta pack:         encoded manifest nodes, back to back           one a node
+//
+// A pack is written front to back and published whole. Its footer says where everything is; a data pack can also be
+// read without it, because each segment starts with a directory that says how long it is.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/id.h"
+#include "base/quantity.h"
+#include "base/result.h"
+#include "codec/frame.h"
+
+namespace ashlar {
+
+inline constexpr std::uint16_t kPackVersion = 1;
+inline constexpr std::size_t kPackHeaderBytes = 64;
+inline constexpr std::size_t kPackTrailerBytes = 40;
+inline constexpr std::size_t kSegmentHeaderBytes = 64;
+inline constexpr std::size_t kFrameEntryBytes = 16;
+inline constexpr std::size_t kSegmentEntryBytes = 64;
+inline constexpr std::size_t kNodeEntryBytes = 48;
+inline constexpr std::uint32_t kMaxFrameBlocks = 64;
+inline constexpr std::uint32_t kMaxPackEntries = 1U << 20;  // what a footer may claim
+inline constexpr std::size_t kMaxDirectoryBytes =
+    kSegmentHeaderBytes + kSegmentBlocks * (kFrameEntryBytes + BlockId::kBytes);
+
+enum class PackKind : std::uint8_t { kData = 1, kMeta = 2 };
+
+struct PackHeader {
+  PackKind kind = PackKind::kData;
+  StoreId store;
+  PackId pack;
+  friend bool operator==(const PackHeader&, const PackHeader&) = default;
+};
+ByteVector encode(const PackHeader& header);
+Result<PackHeader> decode_pack_header(ByteSpan bytes);
+
+// One frame of a segment. Frames lie behind the directory in this order, without gaps.
+struct FrameEntry {
+  std::uint32_t stored_bytes = 0;
+  FrameCodec codec = FrameCodec::kRaw;
+  std::uint8_t block_count = 0;  // 1 to kMaxFrameBlocks
+  std::uint64_t checksum = 0;    // XXH3-64 of the stored bytes
+  friend bool operator==(const FrameEntry&, const FrameEntry&) = default;
+};
+
+// What a segment holds: its block ids in order, and the frames that carry them.
+struct SegmentDirectory {
+  SegmentId id;  // segment_id(blocks): a hash over the block ids, so it survives compaction
+  std::vector<FrameEntry> frames;
+  std::vector<BlockId> blocks;  // 1 to kSegmentBlocks
+
+  std::size_t encoded_bytes() const {
+    return kSegmentHeaderBytes + frames.size() * kFrameEntryBytes + blocks.size() * BlockId::kBytes;
+  }
+  std::uint64_t payload_bytes() const;
+};
+SegmentId segment_id(std::span<const BlockId> blocks);
+ByteVector encode(const SegmentDirectory& directory);
+// Checks lengths, checksum, frame counts and the id.
+Result<SegmentDirectory> decode_segment_directory(ByteSpan bytes);
+// How long the directory that starts with these kSegmentHeaderBytes bytes is, without checking its checksum.
+Result<std::size_t> segment_directory_bytes(ByteSpan header);
+
+// Footer entries.
+struct SegmentEntry {
+  SegmentId id;
+  std::uint64_t offset = 0;  // of the directory, from the start of the pack
+  std::uint32_t directory_bytes = 0;
+  std::uint32_t payload_bytes = 0;
+  std::uint32_t block_count = 0;
+  friend bool operator==(const SegmentEntry&, const SegmentEntry&) = default;
+};
+struct NodeEntry {
+  NodeId id;
+  std::uint64_t offset = 0;
+  std::uint32_t bytes = 0;
+  friend bool operator==(const NodeEntry&, const NodeEntry&) = default;
+};
+
+struct PackTrailer {
+  std::uint64_t footer_offset = 0;
+  std::uint32_t entry_count = 0;
+  PackKind kind = PackKind::kData;
+  std::uint64_t footer_checksum = 0;  // XXH3-64 of the footer entries
+  std::size_t footer_bytes() const {
+    return entry_count * (kind == PackKind::kData ? kSegmentEntryBytes : kNodeEntryBytes);
+  }
+};
+// The footer with its trailer, ready to append at `footer_offset`.
+ByteVector encode_footer(std::span<const SegmentEntry> entries, std::uint64_t footer_offset);
+ByteVector encode_footer(std::span<const NodeEntry> entries, std::uint64_t footer_offset);
+// `pack_bytes` is the size of the whole pack: offsets that do not fit it are refused.
+Result<PackTrailer> decode_pack_trailer(ByteSpan bytes, std::uint64_t pack_bytes);
+Result<std::vector<SegmentEntry>> decode_segment_entries(const PackTrailer& trailer, ByteSpan footer);
+Result<std::vector<NodeEntry>> decode_node_entries(const PackTrailer& trailer, ByteSpan footer);
+
+}  // namespace ashlar

@@ -1,0 +1,161 @@
+#include "format/snapshot_record.h"
+
+#include <fmt/format.h>
+
+#include "codec/hash.h"
+#include "format/cursor.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::string_view kMagic = "ASHLSNAP";
+constexpr std::uint8_t kHashSha256 = 1;
+constexpr std::uint8_t kEncryptionNone = 0;
+constexpr std::size_t kChecksumBytes = 8;
+
+Error damaged(std::string_view what) { return corrupt(fmt::format("snapshot record: {}", what)); }
+
+Status check_text(std::string_view what, std::string_view text, std::size_t limit) {
+  if (text.size() <= limit) return {};
+  return invalid(fmt::format("{} is {} bytes long; at most {} are allowed", what, text.size(), limit));
+}
+
+void encode_counters(const SnapshotRecord& record, ByteWriter& out) {
+  out.u64(record.data_blocks.value);
+  out.u64(record.zero_blocks.value);
+  out.u64(record.unallocated_blocks.value);
+  out.u64(record.unreadable_blocks.value);
+  out.u64(record.new_blocks.value);
+  out.u64(record.new_stored_bytes.value);
+}
+
+void decode_counters(ByteReader& in, SnapshotRecord& record) {
+  record.data_blocks.value = in.u64();
+  record.zero_blocks.value = in.u64();
+  record.unallocated_blocks.value = in.u64();
+  record.unreadable_blocks.value = in.u64();
+  record.new_blocks.value = in.u64();
+  record.new_stored_bytes.value = in.u64();
+}
+
+Status decode_texts(ByteReader& in, SnapshotRecord& record) {
+  record.name = in.string();
+  record.description = in.string();
+  record.change_token = in.string();
+  record.program = in.string();
+  const std::size_t tags = in.u16();
+  if (tags > kMaxTags) return damaged("too many tags");
+  for (std::size_t i = 0; i < tags; ++i) {
+    std::string key = in.string();
+    std::string value = in.string();
+    if (!record.tags.emplace(std::move(key), std::move(value)).second) return damaged("a tag twice");
+  }
+  return {};
+}
+
+Status check_sense(const SnapshotRecord& record) {
+  if (record.size.value > kMaxVolumeBytes) return damaged("impossible size");
+  const BlockCount blocks = blocks_covering(record.size);
+  if (record.root_level != root_level(blocks)) return damaged("root level does not fit the size");
+  if (record.content != volume_digest(record.size, record.root_level, record.root.digest)) {
+    return damaged("content digest does not match the root");
+  }
+  const auto sum = record.data_blocks + record.zero_blocks + record.unallocated_blocks + record.unreadable_blocks;
+  if (sum != blocks) return damaged("block counts do not add up to the size");
+  return {};
+}
+
+}  // namespace
+
+Status check_limits(const SnapshotRecord& record) {
+  TRY(check_text("the name", record.name, kMaxTextBytes));
+  TRY(check_text("the description", record.description, kMaxTextBytes));
+  TRY(check_text("the change token", record.change_token, kMaxTextBytes));
+  TRY(check_text("the program's name", record.program, kMaxTextBytes));
+  if (record.tags.size() > kMaxTags) return invalid(fmt::format("more than {} tags", kMaxTags));
+  for (const auto& [key, value] : record.tags) {
+    if (key.empty()) return invalid("a tag needs a key: KEY=VALUE");
+    TRY(check_text("a tag's key", key, kMaxTagKeyBytes));
+    TRY(check_text("a tag's value", value, kMaxTagValueBytes));
+  }
+  return {};
+}
+
+ByteVector encode(const SnapshotRecord& record) {
+  ByteWriter out;
+  out.text(kMagic);
+  out.u16(kSnapshotVersion);
+  out.u8(kHashSha256);
+  out.u8(kEncryptionNone);
+  out.u8(static_cast<std::uint8_t>(record.source_kind));
+  out.u8(static_cast<std::uint8_t>(record.consistency));
+  out.u8(record.root_level);
+  out.u8(static_cast<std::uint8_t>(record.root.kind));
+  out.u64(record.id.value);
+  out.u64(record.parent.value);
+  out.u64(record.created.unix_ns);
+  out.u64(record.size.value);
+  out.bytes(record.store.span());
+  out.bytes(record.root.id.span());
+  out.bytes(record.root.digest.span());
+  out.bytes(record.content.span());
+  out.bytes(record.source_identity.span());
+  out.u32(record.generation);
+  out.u32(0);
+  encode_counters(record, out);
+  for (const auto* text : {&record.name, &record.description, &record.change_token, &record.program}) {
+    out.string(*text);
+  }
+  out.u16(static_cast<std::uint16_t>(record.tags.size()));
+  for (const auto& [key, value] : record.tags) {
+    out.string(key);
+    out.string(value);
+  }
+  out.u64(checksum64(out.span()));
+  return out.take();
+}
+
+Result<SnapshotRecord> decode_snapshot_record(ByteSpan bytes) {
+  ByteReader in(bytes);
+  if (!in.expect(kMagic)) return damaged("bad magic");
+  if (const auto version = in.u16(); version > kSnapshotVersion) {
+    return unsupported(fmt::format("snapshot record: format version {} is newer than this program", version));
+  }
+  if (bytes.size() < kChecksumBytes ||
+      ByteReader(bytes.last(kChecksumBytes)).u64() != checksum64(bytes.first(bytes.size() - kChecksumBytes))) {
+    return damaged("checksum does not match");
+  }
+  if (in.u8() != kHashSha256) return unsupported("snapshot record: unknown hash");
+  if (in.u8() != kEncryptionNone) return unsupported("snapshot record: encrypted, and this program can't decrypt");
+  SnapshotRecord record;
+  const auto source_kind = in.u8();
+  const auto consistency = in.u8();
+  record.root_level = in.u8();
+  const auto root_kind = in.u8();
+  if (source_kind < 1 || source_kind > 4 || consistency > 2 || root_kind < 1 || root_kind > 3) {
+    return damaged("unknown kind of source, consistency or root");
+  }
+  record.source_kind = static_cast<SourceKind>(source_kind);
+  record.consistency = static_cast<Consistency>(consistency);
+  record.root.kind = static_cast<ChildKind>(root_kind);
+  record.id.value = in.u64();
+  record.parent.value = in.u64();
+  record.created.unix_ns = in.u64();
+  record.size.value = in.u64();
+  in.copy(record.store.span());
+  in.copy(record.root.id.span());
+  in.copy(record.root.digest.span());
+  in.copy(record.content.span());
+  in.copy(record.source_identity.span());
+  record.generation = in.u32();
+  if (!in.reserved(4)) return damaged("reserved bytes are not zero");
+  decode_counters(in, record);
+  TRY(decode_texts(in, record));
+  in.u64();  // the checksum, compared above
+  if (!in.done()) return damaged("wrong length");
+  TRY(check_sense(record));
+  if (!check_limits(record).ok()) return damaged("a text or tag past its limit");
+  return record;
+}
+
+}  // namespace ashlar

@@ -1,0 +1,69 @@
+// The bytes of a snapshot record. Page: docs/format/snapshot.md. Immutable once published.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/quantity.h"
+#include "base/result.h"
+#include "format/node_format.h"
+
+namespace ashlar {
+
+inline constexpr std::uint16_t kSnapshotVersion = 1;
+inline constexpr std::size_t kMaxSnapshotRecordBytes = 256 * 1024;
+inline constexpr std::size_t kMaxTags = 50;
+inline constexpr std::size_t kMaxTagKeyBytes = 128;
+inline constexpr std::size_t kMaxTagValueBytes = 256;
+inline constexpr std::size_t kMaxTextBytes = 1024;  // name, description, change token, program
+
+enum class Consistency : std::uint8_t {
+  kQuiescent = 0,  // nobody was writing: unmounted, mounted read-only, or a plain file or stream
+  kFrozen = 1,     // the file system was frozen for the whole capture
+  kLive = 2,       // a mounted source was read while in use: the blocks may be of different instants
+};
+
+enum class SourceKind : std::uint8_t { kFile = 1, kDevice = 2, kNbd = 3, kStream = 4 };
+
+struct SnapshotRecord {
+  SnapshotId id;
+  SnapshotId parent;  // value 0: none
+  StoreId store;
+  UtcTime created;
+  ByteCount size;  // of the volume; need be no multiple of 4096
+  std::uint8_t root_level = 0;
+  NodeRef root;
+  ContentDigest content;  // volume_digest(size, root_level, root.digest)
+
+  SourceKind source_kind = SourceKind::kFile;
+  SourceIdentity source_identity;  // digest of what identified the source; finds a parent, opens nothing
+  Consistency consistency = Consistency::kQuiescent;
+  std::uint32_t generation = 0;  // snapshots behind it by parents; turns the sample of audits
+
+  // Of the whole volume.
+  BlockCount data_blocks;
+  BlockCount zero_blocks;
+  BlockCount unallocated_blocks;
+  BlockCount unreadable_blocks;
+  // Of this capture alone.
+  BlockCount new_blocks;
+  ByteCount new_stored_bytes;
+
+  std::string name;
+  std::string description;
+  std::string change_token;  // the generation of the source's changed-block map at this snapshot; may be empty
+  std::string program;       // "ashlar 0.1.0"
+  std::map<std::string, std::string> tags;
+
+  friend bool operator==(const SnapshotRecord&, const SnapshotRecord&) = default;
+};
+
+// Text lengths, tag count and tag lengths; the message says which limit.
+Status check_limits(const SnapshotRecord& record);
+ByteVector encode(const SnapshotRecord& record);
+Result<SnapshotRecord> decode_snapshot_record(ByteSpan bytes);
+
+}  // namespace ashlar

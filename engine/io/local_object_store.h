@@ -1,0 +1,37 @@
+// Objects as files below one directory, over the FileSystem seam.
+//
+// A new object is written to `incoming/<random>` and synced, linked to its name (which never replaces one), the
+// directory synced, and the incoming name removed. After a crash `incoming/` may hold files: nothing ever reads
+// them, and clear_incoming() removes those that no living writer holds a lock on.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "io/object_store.h"
+
+namespace ashlar {
+
+class LocalObjectStore : public ObjectStore {
+ public:
+  // `root` exists. `files` outlives the store.
+  LocalObjectStore(FileSystem& files, std::string root);
+  ~LocalObjectStore() override;
+
+  Result<std::unique_ptr<ObjectWriter>> create(std::string_view key) override;
+  Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override;
+  Result<ObjectInfo> stat(std::string_view key) override;
+  Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) override;
+  Status remove(std::string_view key) override;
+  Status put_if_absent(std::string_view key, ByteSpan bytes) override;
+  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) override;
+
+  // Removes what interrupted writers left in incoming/. Safe beside living writers of any process of this host.
+  Status clear_incoming();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace ashlar

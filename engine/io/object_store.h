@@ -1,0 +1,76 @@
+// ObjectStore: the interface through which packs and records reach storage.
+//
+// An object is a key and bytes that appear whole or not at all. Keys are relative, '/'-separated, and made of
+// [A-Za-z0-9._-]. Nothing above this interface may assume a path, a rename, an append to a published object, a
+// cheap list, or low latency. LocalObjectStore keeps objects as files of a directory.
+//
+// When a call that publishes or removes returns ok, its effect is durable. All calls may be made from any thread;
+// an ObjectWriter belongs to one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "io/file_system.h"
+
+namespace ashlar {
+
+// A new object being streamed. Visible to nobody before finish(); destroyed unfinished, it never was.
+// Its first failure poisons it: no retry, nothing published.
+class ObjectWriter {
+ public:
+  ObjectWriter() = default;
+  ObjectWriter(const ObjectWriter&) = delete;
+  ObjectWriter& operator=(const ObjectWriter&) = delete;
+  virtual ~ObjectWriter() = default;
+  virtual Status append(ByteSpan bytes) = 0;
+  // Makes the bytes durable, then the name. kBusy when an object of this key exists.
+  virtual Status finish() = 0;
+};
+
+class ObjectReader {
+ public:
+  ObjectReader() = default;
+  ObjectReader(const ObjectReader&) = delete;
+  ObjectReader& operator=(const ObjectReader&) = delete;
+  virtual ~ObjectReader() = default;
+  // Fills `out` from `offset` on, or fails: kCorrupt when the object ends before.
+  virtual Status read_at(std::uint64_t offset, MutableByteSpan out) const = 0;
+  virtual std::uint64_t size() const = 0;
+};
+
+struct ObjectInfo {
+  std::string key;
+  std::uint64_t size = 0;
+};
+
+class ObjectStore {
+ public:
+  ObjectStore() = default;
+  ObjectStore(const ObjectStore&) = delete;
+  ObjectStore& operator=(const ObjectStore&) = delete;
+  virtual ~ObjectStore() = default;
+
+  virtual Result<std::unique_ptr<ObjectWriter>> create(std::string_view key) = 0;
+  virtual Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) = 0;
+  // kNotFound when there is none.
+  virtual Result<ObjectInfo> stat(std::string_view key) = 0;
+  // Calls `visit` for every object whose key starts with the folder `prefix` ("packs/"), sorted by key.
+  virtual Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) = 0;
+  virtual Status remove(std::string_view key) = 0;
+  // A small object, only if the key is free: kBusy otherwise.
+  virtual Status put_if_absent(std::string_view key, ByteSpan bytes) = 0;
+  // Replaces a small object only if its bytes are still `expected`: kBusy otherwise, kNotFound when it is gone.
+  virtual Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) = 0;
+};
+
+// Reads a whole object of at most `limit` bytes; kCorrupt when it is larger.
+Result<ByteVector> get_object(ObjectStore& objects, std::string_view key, std::uint64_t limit,
+                              ReadMode mode = ReadMode::kCached);
+
+}  // namespace ashlar

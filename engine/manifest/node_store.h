@@ -1,0 +1,35 @@
+// What the manifest needs of a store: nodes by id, and a place for new ones. The store implements it over meta packs;
+// tests implement it in memory.
+#pragma once
+
+#include <memory>
+
+#include "base/bytes.h"
+#include "base/id.h"
+#include "base/result.h"
+#include "format/node_format.h"
+
+namespace ashlar {
+
+// Decoded, checked nodes. Any number of threads. Answers are cached by the implementation.
+class NodeReader {
+ public:
+  NodeReader() = default;
+  NodeReader(const NodeReader&) = delete;
+  NodeReader& operator=(const NodeReader&) = delete;
+  virtual ~NodeReader() = default;
+  virtual Result<std::shared_ptr<const Leaf>> leaf(const NodeId& id) = 0;
+  virtual Result<std::shared_ptr<const InnerNode>> inner(const NodeId& id) = 0;
+};
+
+// Takes encoded nodes. Writing a node that is stored already costs nothing. One thread.
+class NodeWriter {
+ public:
+  NodeWriter() = default;
+  NodeWriter(const NodeWriter&) = delete;
+  NodeWriter& operator=(const NodeWriter&) = delete;
+  virtual ~NodeWriter() = default;
+  virtual Status put(const NodeId& id, ByteSpan encoding) = 0;
+};
+
+}  // namespace ashlar

@@ -1,0 +1,143 @@
+#include "pack/pack_store.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "base/random.h"
+#include "format/node_format.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::string_view kSuffix = ".pack";
+
+std::string_view folder(PackKind kind) { return kind == PackKind::kData ? "packs/" : "meta/"; }
+
+}  // namespace
+
+std::string pack_key(PackKind kind, const PackId& pack) {
+  const std::string hex = pack.hex();
+  return fmt::format("{}{}/{}{}", folder(kind), hex.substr(0, 2), hex, kSuffix);
+}
+
+std::optional<PackId> pack_of_key(std::string_view key) {
+  const auto slash = key.rfind('/');
+  if (slash == std::string_view::npos || !key.ends_with(kSuffix)) return std::nullopt;
+  std::string_view name = key.substr(slash + 1);
+  name.remove_suffix(kSuffix.size());
+  auto id = PackId::parse(name);
+  if (!id.ok()) return std::nullopt;
+  const PackId pack = id.take();
+  if (key != pack_key(PackKind::kData, pack) && key != pack_key(PackKind::kMeta, pack)) return std::nullopt;
+  return pack;
+}
+
+Result<std::vector<ListedPack>> list_packs(ObjectStore& objects, PackKind kind) {
+  std::vector<ListedPack> packs;
+  TRY(objects.list(folder(kind), [&](const ObjectInfo& object) -> Status {
+    if (const auto id = pack_of_key(object.key)) packs.push_back({*id, object.size});
+    return {};
+  }));
+  return packs;
+}
+
+Result<std::shared_ptr<PackReader>> PackReader::open(ObjectStore& objects, PackKind kind, const PackId& pack,
+                                                     ReadMode mode) {
+  const std::string key = pack_key(kind, pack);
+  std::shared_ptr<ObjectReader> object = TRY(objects.open(key, mode).with_context(key));
+  const auto read_ends = [&]() -> Result<std::shared_ptr<PackReader>> {
+    if (object->size() < kPackHeaderBytes + kPackTrailerBytes) return corrupt("pack: too short: it is truncated");
+    std::array<std::byte, kPackHeaderBytes> raw_header;
+    TRY(object->read_at(0, raw_header));
+    const PackHeader header = TRY(decode_pack_header(raw_header));
+    if (header.pack != pack || header.kind != kind) return corrupt("pack: its header names another pack");
+    std::array<std::byte, kPackTrailerBytes> raw_trailer;
+    TRY(object->read_at(object->size() - kPackTrailerBytes, raw_trailer));
+    const PackTrailer trailer = TRY(decode_pack_trailer(raw_trailer, object->size()));
+    if (trailer.kind != kind) return corrupt("pack: header and trailer disagree on its kind");
+    return std::shared_ptr<PackReader>(new PackReader(object, header, trailer));
+  };
+  return read_ends().with_context(key);
+}
+
+Result<ByteVector> PackReader::read_footer() const {
+  ByteVector footer(trailer_.footer_bytes());
+  TRY(object_->read_at(trailer_.footer_offset, footer));
+  return footer;
+}
+
+Result<std::vector<SegmentEntry>> PackReader::segments() const {
+  return decode_segment_entries(trailer_, TRY(read_footer()));
+}
+
+Result<std::vector<NodeEntry>> PackReader::nodes() const { return decode_node_entries(trailer_, TRY(read_footer())); }
+
+Result<SegmentDirectory> PackReader::read_directory(const SegmentEntry& entry) const {
+  ByteVector raw(entry.directory_bytes);
+  TRY(object_->read_at(entry.offset, raw));
+  SegmentDirectory directory = TRY(decode_segment_directory(raw));
+  if (directory.id != entry.id) return corrupt("pack: a segment is not the one its footer names");
+  if (directory.blocks.size() != entry.block_count || directory.payload_bytes() != entry.payload_bytes) {
+    return corrupt("pack: a segment's directory and the footer disagree");
+  }
+  return directory;
+}
+
+Status PackReader::read_raw(std::uint64_t offset, MutableByteSpan out) const { return object_->read_at(offset, out); }
+
+Result<ByteVector> PackReader::read_node(const NodeEntry& entry) const {
+  if (entry.bytes > kMaxNodeBytes) return corrupt("pack: a node of impossible size");
+  ByteVector encoding(entry.bytes);
+  TRY(object_->read_at(entry.offset, encoding));
+  if (node_id(encoding) != entry.id) return corrupt(fmt::format("node {} does not match its id", entry.id.hex()));
+  return encoding;
+}
+
+Result<std::unique_ptr<DataPackWriter>> DataPackWriter::create(ObjectStore& objects, const StoreId& store) {
+  const auto id = random_id<PackId>();
+  auto object = TRY(objects.create(pack_key(PackKind::kData, id)));
+  std::unique_ptr<DataPackWriter> writer(new DataPackWriter(std::move(object), id));
+  TRY(writer->object_->append(encode(PackHeader{PackKind::kData, store, id})));
+  writer->offset_ = kPackHeaderBytes;
+  return writer;
+}
+
+Status DataPackWriter::append(const EncodedSegment& segment) {
+  const ByteVector directory = encode(segment.directory);
+  TRY(object_->append(directory));
+  TRY(object_->append(segment.payload));
+  entries_.push_back({segment.directory.id, offset_, static_cast<std::uint32_t>(directory.size()),
+                      static_cast<std::uint32_t>(segment.payload.size()),
+                      static_cast<std::uint32_t>(segment.directory.blocks.size())});
+  offset_ += directory.size() + segment.payload.size();
+  return {};
+}
+
+Status DataPackWriter::finish() {
+  TRY(object_->append(encode_footer(std::span<const SegmentEntry>(entries_), offset_)));
+  return object_->finish();
+}
+
+Result<std::unique_ptr<MetaPackWriter>> MetaPackWriter::create(ObjectStore& objects, const StoreId& store) {
+  const auto id = random_id<PackId>();
+  auto object = TRY(objects.create(pack_key(PackKind::kMeta, id)));
+  std::unique_ptr<MetaPackWriter> writer(new MetaPackWriter(std::move(object), id));
+  TRY(writer->object_->append(encode(PackHeader{PackKind::kMeta, store, id})));
+  writer->offset_ = kPackHeaderBytes;
+  return writer;
+}
+
+Status MetaPackWriter::append(const NodeId& id, ByteSpan encoding) {
+  TRY(object_->append(encoding));
+  entries_.push_back({id, offset_, static_cast<std::uint32_t>(encoding.size())});
+  offset_ += encoding.size();
+  return {};
+}
+
+Status MetaPackWriter::finish() {
+  TRY(object_->append(encode_footer(std::span<const NodeEntry>(entries_), offset_)));
+  return object_->finish();
+}
+
+}  // namespace ashlar
