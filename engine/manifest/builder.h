@@ -12,7 +12,7 @@
 #include <optional>
 #include <vector>
 
-#include "manifest/node_store.h"
+#include "store/node_store.h"
 #include "manifest/tree.h"
 
 namespace ashlar {

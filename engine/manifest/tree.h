@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "base/quantity.h"
-#include "manifest/node_store.h"
+#include "store/node_store.h"
 
 namespace ashlar {
 

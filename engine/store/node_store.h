@@ -1,5 +1,5 @@
-// What the manifest needs of a store: nodes by id, and a place for new ones. The store implements it over meta packs;
-// tests implement it in memory.
+// Manifest nodes by id, and a place for new ones. MetaStore (store/meta_store.h) keeps them in meta packs;
+// tests keep them in memory.
 #pragma once
 
 #include <memory>
