@@ -1,0 +1,62 @@
+// Verify: reads what is stored past the page cache, checks every checksum and id, and names what is damaged: file,
+// segment, frame, and the snapshots and block ranges that it takes with it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/quantity.h"
+#include "base/result.h"
+#include "catalog/snapshots.h"
+#include "format/store_config.h"
+#include "index/index.h"
+#include "store/meta_store.h"
+
+namespace ashlar {
+
+struct VerifyParts {
+  const StoreConfig& config;
+  ObjectStore& objects;
+  Index& index;
+  SnapshotCatalog& snapshots;
+};
+
+// One damaged or missing thing.
+struct Damage {
+  std::string object;              // key in the store: "packs/3f/3f….pack", "snapshots/snap-0…"
+  std::optional<SegmentId> segment;
+  std::optional<std::uint32_t> frame;
+  std::string what;                // one line
+  struct Loss {
+    SnapshotId snapshot;
+    std::vector<BlockRange> ranges;  // of the snapshot's volume; empty: the whole snapshot
+  };
+  std::vector<Loss> losses;  // empty: no snapshot refers to it
+};
+
+struct VerifyProgress {
+  std::atomic<std::uint64_t> total_bytes{0};
+  std::atomic<std::uint64_t> done_bytes{0};
+};
+
+struct VerifyReport {
+  std::uint64_t packs = 0;
+  std::uint64_t segments = 0;
+  std::uint64_t blocks = 0;
+  std::uint64_t nodes = 0;
+  std::uint64_t snapshots = 0;
+  ByteCount bytes_read;
+  std::vector<Damage> damages;
+};
+
+// Everything in the store.
+Result<VerifyReport> verify_all(const VerifyParts& parts, VerifyProgress& progress, std::stop_token stop);
+// What one snapshot needs.
+Result<VerifyReport> verify_snapshot(const VerifyParts& parts, SnapshotId id, VerifyProgress& progress,
+                                     std::stop_token stop);
+
+}  // namespace ashlar

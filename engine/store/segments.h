@@ -1,0 +1,62 @@
+// Reading stored blocks: a block that this gives out has been verified against its id.
+//
+// Directories are cached (least recently used goes first), packs are kept open. EIO or the right bytes, never zeros: a
+// segment that no pack holds, a frame whose checksum or block ids do not match, are kCorrupt errors that name pack,
+// segment and frame.
+//
+// Threads: any number.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/id.h"
+#include "base/result.h"
+#include "codec/frame.h"
+#include "index/index.h"
+#include "pack/pack_store.h"
+
+namespace ashlar {
+
+// A segment's directory together with its place.
+struct LocatedSegment {
+  SegmentPlace place;
+  SegmentDirectory directory;
+  std::vector<std::uint64_t> frame_offsets;      // in the pack, one a frame
+  std::vector<std::uint16_t> frame_first_block;  // in the segment, one a frame
+
+  std::size_t frame_of(std::size_t block) const;
+};
+
+// Where a segment's frame lies, for messages: "pack 3f…, segment 7a…, frame 12".
+std::string describe_frame(const LocatedSegment& segment, std::size_t frame);
+
+// Decodes stored bytes of one frame into `blocks` (its exact size) and checks checksum and, for blocks of the frame
+// from `first_wanted` on, `wanted` many of them, their ids. Shared by every reader of frames.
+Status decode_verified(const LocatedSegment& segment, std::size_t frame, ByteSpan stored, FrameDecoder& decoder,
+                       MutableByteSpan blocks);
+
+class SegmentReader {
+ public:
+  SegmentReader(ObjectStore& objects, Index& index);
+  ~SegmentReader();
+  SegmentReader(const SegmentReader&) = delete;
+  SegmentReader& operator=(const SegmentReader&) = delete;
+
+  // The directory of a stored segment. kCorrupt when no pack holds it.
+  Result<std::shared_ptr<const LocatedSegment>> locate(const SegmentId& id);
+  // Blocks [first, first + count) of a segment into `out` (count × 4096 bytes): one read of the pack, frames decoded
+  // and verified. Nothing is cached but the directory.
+  Status read(const LocatedSegment& segment, std::size_t first, std::size_t count, MutableByteSpan out);
+
+  // An open pack, from a bounded cache.
+  Result<std::shared_ptr<PackReader>> pack(const PackId& id);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace ashlar
