@@ -1,7 +1,7 @@
 // FileSystem: the one narrow seam through which the engine touches files and directories.
 //
-// PosixFileSystem is the real one; SimulatedFileSystem keeps everything in memory, forgets what was not synced
-// when told to crash, and fails where told. Whole flows run on either.
+// PosixFileSystem is the real one; SimulatedFileSystem keeps everything in memory, forgets what was not
+// synced when told to crash, and fails where told. Whole flows run on either.
 //
 // Durability contract (what rule 1 of the architecture builds on):
 //   * a file's bytes are durable after WritableFile::sync() returned ok;
@@ -76,8 +76,8 @@ class FileSystem {
   virtual Status rename(const std::string& from, const std::string& to) = 0;  // replaces `to`
   // A second name for a file; EEXIST when `to` is taken. With remove(from): a rename that never replaces.
   virtual Status link(const std::string& from, const std::string& to) = 0;
-  virtual Status remove(const std::string& path) = 0;           // a file or an empty directory
-  virtual Status make_directory(const std::string& path) = 0;   // EEXIST is not an error
+  virtual Status remove(const std::string& path) = 0;          // a file or an empty directory
+  virtual Status make_directory(const std::string& path) = 0;  // EEXIST is not an error
   virtual Status sync_directory(const std::string& path) = 0;
   // Sorted by name. kNotFound when there is no such directory.
   virtual Result<std::vector<DirectoryEntry>> list(const std::string& path) = 0;

@@ -1,8 +1,11 @@
 // Objects as files below one directory, over the FileSystem seam.
 //
-// A new object is written to `incoming/<random>` and synced, linked to its name (which never replaces one), the
-// directory synced, and the incoming name removed. After a crash `incoming/` may hold files: nothing ever reads
-// them, and clear_incoming() removes those that no living writer holds a lock on.
+// A new object is written to `incoming/<owner>-<number>` and synced, linked to its name (which never replaces
+// one), the directory synced, and the incoming name removed. The owner is a random number that a store holds
+// the lock `incoming/<owner>.lock` for while it or one of its writers lives. After a crash `incoming/` may
+// hold files: nothing ever reads them, and clear_incoming() removes those whose owner's lock is free.
+//
+// replace() and remove() take turns, across processes, under `incoming/changes.lock`.
 #pragma once
 
 #include <memory>
@@ -26,12 +29,14 @@ class LocalObjectStore : public ObjectStore {
   Status put_if_absent(std::string_view key, ByteSpan bytes) override;
   Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) override;
 
-  // Removes what interrupted writers left in incoming/. Safe beside living writers of any process of this host.
+  // Removes what interrupted writers left in incoming/. Safe beside living writers of any process of this
+  // host.
   Status clear_incoming();
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  class Writer;
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace ashlar

@@ -1,11 +1,11 @@
 // ObjectStore: the interface through which packs and records reach storage.
 //
 // An object is a key and bytes that appear whole or not at all. Keys are relative, '/'-separated, and made of
-// [A-Za-z0-9._-]. Nothing above this interface may assume a path, a rename, an append to a published object, a
-// cheap list, or low latency. LocalObjectStore keeps objects as files of a directory.
+// [A-Za-z0-9._-]. Nothing above this interface may assume a path, a rename, an append to a published object,
+// a cheap list, or low latency. LocalObjectStore keeps objects as files of a directory.
 //
-// When a call that publishes or removes returns ok, its effect is durable. All calls may be made from any thread;
-// an ObjectWriter belongs to one thread at a time.
+// When a call that publishes or removes returns ok, its effect is durable. All calls may be made from any
+// thread; an ObjectWriter belongs to one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -65,7 +65,8 @@ class ObjectStore {
   virtual Status remove(std::string_view key) = 0;
   // A small object, only if the key is free: kBusy otherwise.
   virtual Status put_if_absent(std::string_view key, ByteSpan bytes) = 0;
-  // Replaces a small object only if its bytes are still `expected`: kBusy otherwise, kNotFound when it is gone.
+  // Replaces a small object only if its bytes are still `expected`: kBusy otherwise, kNotFound when it is
+  // gone.
   virtual Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) = 0;
 };
 

@@ -1,0 +1,334 @@
+#include "io/local_object_store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "base/random.h"
+#include "io/object_key.h"
+
+namespace ashlar {
+
+namespace {
+
+constexpr std::string_view kIncoming = "incoming";
+constexpr std::string_view kLockSuffix = ".lock";
+constexpr std::string_view kChangeLock = "changes.lock";
+constexpr auto kLockRetry = std::chrono::milliseconds(2);
+constexpr int kLockTries = 5000;
+
+// Incoming names are "<owner>-<number>"; the owner is 16 hex digits that one living store holds a lock for.
+constexpr std::size_t kOwnerDigits = 16;
+
+bool is_owner(std::string_view text) {
+  return text.size() == kOwnerDigits && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+}  // namespace
+
+// Shared with the writers, which may outlive the store object.
+struct LocalObjectStore::State {
+  State(FileSystem& file_system, std::string directory) : files(file_system), root(std::move(directory)) {}
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State();
+
+  std::string path(std::string_view key) const { return fmt::format("{}/{}", root, key); }
+  Status check_key(std::string_view key) const;
+  Status make_parents(std::string_view key);
+  Result<std::string> new_incoming();
+  Status own_incoming();
+  Result<std::unique_ptr<FileLock>> lock_changes();
+  Result<std::string> write_incoming(ByteSpan bytes);
+  Status publish(const std::string& incoming, std::string_view key);
+  void forget(const std::string& incoming);
+  Status clear_owner(const std::string& owner, const std::vector<std::string>& names);
+
+  FileSystem& files;
+  const std::string root;
+  std::mutex mutex;  // guards the four below
+  std::set<std::string, std::less<>> durable_folders;
+  std::string owner;
+  std::unique_ptr<FileLock> owner_lock;
+  std::uint64_t incoming_count = 0;
+};
+
+LocalObjectStore::State::~State() {
+  if (owner_lock) forget(path(fmt::format("{}/{}{}", kIncoming, owner, kLockSuffix)));
+}
+
+Status LocalObjectStore::State::check_key(std::string_view key) const {
+  TRY(check_object_key(key));
+  if (key.substr(0, key.find('/')) == kIncoming) {
+    return invalid(
+        fmt::format("\"{}\" is not an object key: {}/ is for files in the making", key, kIncoming));
+  }
+  return {};
+}
+
+// A folder that another process made may not be durable yet, so each store syncs the parents once by itself.
+Status LocalObjectStore::State::make_parents(std::string_view key) {
+  std::string parent = root;
+  for (std::size_t slash = key.find('/'); slash != std::string_view::npos; slash = key.find('/', slash + 1)) {
+    const std::string_view folder = key.substr(0, slash);
+    {
+      const std::lock_guard guard(mutex);
+      if (durable_folders.contains(folder)) {
+        parent = path(folder);
+        continue;
+      }
+    }
+    TRY(files.make_directory(path(folder)));
+    TRY(files.sync_directory(parent));
+    parent = path(folder);
+    const std::lock_guard guard(mutex);
+    durable_folders.emplace(folder);
+  }
+  return {};
+}
+
+// Called with the mutex held. A name met twice is busy in one case only: somebody clears it at this moment.
+Status LocalObjectStore::State::own_incoming() {
+  if (owner_lock) return {};
+  TRY(files.make_directory(path(kIncoming)));
+  for (;;) {
+    std::string name = fmt::format("{:016x}", random_u64());
+    auto lock = files.lock(path(fmt::format("{}/{}{}", kIncoming, name, kLockSuffix)));
+    if (!lock.ok() && lock.error().code() == ErrorCode::kBusy) continue;
+    owner_lock = TRY(std::move(lock));
+    owner = std::move(name);
+    return {};
+  }
+}
+
+Result<std::string> LocalObjectStore::State::new_incoming() {
+  const std::lock_guard guard(mutex);
+  TRY(own_incoming());
+  return path(fmt::format("{}/{}-{}", kIncoming, owner, incoming_count++));
+}
+
+// Held while a name is checked and changed, so that replace and remove of all processes take turns.
+Result<std::unique_ptr<FileLock>> LocalObjectStore::State::lock_changes() {
+  TRY(files.make_directory(path(kIncoming)));
+  const std::string name = path(fmt::format("{}/{}", kIncoming, kChangeLock));
+  for (int tries = 1;; ++tries) {
+    auto lock = files.lock(name);
+    if (lock.ok() || lock.error().code() != ErrorCode::kBusy || tries == kLockTries) return lock;
+    std::this_thread::sleep_for(kLockRetry);
+  }
+}
+
+Result<std::string> LocalObjectStore::State::write_incoming(ByteSpan bytes) {
+  std::string incoming = TRY(new_incoming());
+  auto write = [&]() -> Status {
+    const auto file = TRY(files.create(incoming));
+    TRY(file->append(bytes));
+    return file->sync();
+  };
+  if (Status written = write(); !written.ok()) {
+    forget(incoming);
+    return written.take_error();
+  }
+  return incoming;
+}
+
+// Links a synced file to its key. When the sync of the directory fails the name stays: others may already
+// have met the object, whose bytes are whole, and only a crash can take the name back.
+Status LocalObjectStore::State::publish(const std::string& incoming, std::string_view key) {
+  TRY(make_parents(key));
+  const std::string name = path(key);
+  if (Status linked = files.link(incoming, name); !linked.ok()) {
+    if (linked.error().error_number() == EEXIST) return busy(fmt::format("object {} exists", name));
+    return linked;
+  }
+  return files.sync_directory(name.substr(0, name.rfind('/')));
+}
+
+// What can't be removed now is left to clear_incoming.
+void LocalObjectStore::State::forget(const std::string& incoming) {
+  const Status removed = files.remove(incoming);
+  static_cast<void>(removed.ok());
+}
+
+namespace {
+
+class LocalObjectReader : public ObjectReader {
+ public:
+  LocalObjectReader(std::unique_ptr<ReadableFile> file, std::string path, std::uint64_t size)
+      : file_(std::move(file)), path_(std::move(path)), size_(size) {}
+
+  Status read_at(std::uint64_t offset, MutableByteSpan out) const override {
+    const std::size_t read = TRY(file_->read_at(offset, out));
+    if (read == out.size()) return {};
+    return corrupt(
+        fmt::format("{} ends at byte {}, wanted {} bytes at {}", path_, offset + read, out.size(), offset));
+  }
+  std::uint64_t size() const override { return size_; }
+
+ private:
+  std::unique_ptr<ReadableFile> file_;
+  std::string path_;
+  std::uint64_t size_;
+};
+
+}  // namespace
+
+class LocalObjectStore::Writer : public ObjectWriter {
+ public:
+  Writer(std::shared_ptr<State> state, std::string key, std::string incoming,
+         std::unique_ptr<WritableFile> file)
+      : state_(std::move(state)),
+        key_(std::move(key)),
+        incoming_(std::move(incoming)),
+        file_(std::move(file)) {}
+  ~Writer() override {
+    file_.reset();
+    state_->forget(incoming_);
+  }
+
+  Status append(ByteSpan bytes) override {
+    if (finished_) return invalid(fmt::format("append to {} after finish", key_));
+    return file_->append(bytes);
+  }
+
+  Status finish() override {
+    if (finished_) return invalid(fmt::format("finish {} twice", key_));
+    finished_ = true;
+    TRY(file_->sync());
+    return state_->publish(incoming_, key_);
+  }
+
+ private:
+  std::shared_ptr<State> state_;
+  std::string key_;
+  std::string incoming_;
+  std::unique_ptr<WritableFile> file_;
+  bool finished_ = false;
+};
+
+LocalObjectStore::LocalObjectStore(FileSystem& files, std::string root)
+    : state_(std::make_shared<State>(files, std::move(root))) {}
+LocalObjectStore::~LocalObjectStore() = default;
+
+Result<std::unique_ptr<ObjectWriter>> LocalObjectStore::create(std::string_view key) {
+  TRY(state_->check_key(key));
+  std::string incoming = TRY(state_->new_incoming());
+  auto file = TRY(state_->files.create(incoming));
+  return std::unique_ptr<ObjectWriter>(
+      std::make_unique<Writer>(state_, std::string(key), std::move(incoming), std::move(file)));
+}
+
+Result<std::shared_ptr<ObjectReader>> LocalObjectStore::open(std::string_view key, ReadMode mode) {
+  TRY(state_->check_key(key));
+  const std::string path = state_->path(key);
+  auto file = TRY(state_->files.open(path, mode));
+  const std::uint64_t size = TRY(file->size());
+  return std::shared_ptr<ObjectReader>(std::make_shared<LocalObjectReader>(std::move(file), path, size));
+}
+
+Result<ObjectInfo> LocalObjectStore::stat(std::string_view key) {
+  TRY(state_->check_key(key));
+  return ObjectInfo{std::string(key), TRY(state_->files.file_size(state_->path(key)))};
+}
+
+// Walks the folders with a stack whose top is the smallest key. A folder sorts as "name/": "a.b" stands
+// before "a/b".
+Status LocalObjectStore::list(std::string_view prefix,
+                              const std::function<Status(const ObjectInfo&)>& visit) {
+  if (!prefix.empty()) {
+    if (prefix.back() != '/')
+      return invalid(fmt::format("\"{}\" is not a folder of objects: no '/' at its end", prefix));
+    TRY(state_->check_key(prefix.substr(0, prefix.size() - 1)));
+  }
+  std::vector<std::string> pending{std::string(prefix)};
+  while (!pending.empty()) {
+    const std::string key = std::move(pending.back());
+    pending.pop_back();
+    if (!key.empty() && key.back() != '/') {
+      auto size = state_->files.file_size(state_->path(key));
+      if (size.ok()) {
+        TRY(visit({key, size.value()}));
+      } else if (size.error().code() != ErrorCode::kNotFound) {
+        return size.take_error();
+      }
+      continue;
+    }
+    auto entries = state_->files.list(state_->path(key));
+    if (!entries.ok() && entries.error().code() == ErrorCode::kNotFound) continue;
+    std::vector<std::string> children;
+    for (const DirectoryEntry& entry : TRY(std::move(entries))) {
+      if (!is_key_part(entry.name) || (key.empty() && entry.name == kIncoming)) continue;
+      children.push_back(key + entry.name + (entry.is_directory ? "/" : ""));
+    }
+    std::ranges::sort(children, std::greater<>());
+    std::ranges::move(children, std::back_inserter(pending));
+  }
+  return {};
+}
+
+Status LocalObjectStore::remove(std::string_view key) {
+  TRY(state_->check_key(key));
+  const auto lock = TRY(state_->lock_changes());
+  const std::string path = state_->path(key);
+  TRY(state_->files.remove(path));
+  return state_->files.sync_directory(path.substr(0, path.rfind('/')));
+}
+
+Status LocalObjectStore::put_if_absent(std::string_view key, ByteSpan bytes) {
+  TRY(state_->check_key(key));
+  const std::string incoming = TRY(state_->write_incoming(bytes));
+  Status published = state_->publish(incoming, key);
+  state_->forget(incoming);
+  return published;
+}
+
+Status LocalObjectStore::replace(std::string_view key, ByteSpan expected, ByteSpan bytes) {
+  TRY(state_->check_key(key));
+  const auto lock = TRY(state_->lock_changes());
+  const std::string path = state_->path(key);
+  const auto changed = [&] { return busy(fmt::format("object {} was changed by somebody else", path)); };
+  if (TRY(state_->files.file_size(path)) != expected.size()) return changed();
+  const ByteVector current = TRY(read_file(state_->files, path, expected.size()));
+  if (!bytes_equal(current, expected)) return changed();
+  const std::string incoming = TRY(state_->write_incoming(bytes));
+  if (Status renamed = state_->files.rename(incoming, path); !renamed.ok()) {
+    state_->forget(incoming);
+    return renamed;
+  }
+  return state_->files.sync_directory(path.substr(0, path.rfind('/')));
+}
+
+// Removes the files of an owner whose lock is free, the lock file last.
+Status LocalObjectStore::State::clear_owner(const std::string& dead, const std::vector<std::string>& names) {
+  const std::string lock_path = path(fmt::format("{}/{}{}", kIncoming, dead, kLockSuffix));
+  auto lock = files.lock(lock_path);
+  if (!lock.ok() && lock.error().code() == ErrorCode::kBusy) return {};
+  const auto held = TRY(std::move(lock));
+  for (const std::string& name : names) {
+    if (!name.starts_with(dead + "-")) continue;
+    Status removed = files.remove(path(fmt::format("{}/{}", kIncoming, name)));
+    if (!removed.ok() && removed.error().code() != ErrorCode::kNotFound) return removed;
+  }
+  return files.remove(lock_path);
+}
+
+Status LocalObjectStore::clear_incoming() {
+  auto entries = state_->files.list(state_->path(kIncoming));
+  if (!entries.ok() && entries.error().code() == ErrorCode::kNotFound) return {};
+  std::set<std::string> owners;
+  std::vector<std::string> names;
+  for (const DirectoryEntry& entry : TRY(std::move(entries))) {
+    const std::string_view owner = std::string_view(entry.name).substr(0, kOwnerDigits);
+    if (entry.is_directory || !is_owner(owner)) continue;
+    owners.emplace(owner);
+    names.push_back(entry.name);
+  }
+  for (const std::string& owner : owners) TRY(state_->clear_owner(owner, names));
+  return {};
+}
+
+}  // namespace ashlar

@@ -1,0 +1,18 @@
+// The rule for object keys, and their parts.
+#pragma once
+
+#include <string_view>
+
+#include "base/result.h"
+
+namespace ashlar {
+
+inline constexpr std::size_t kMaxKeyBytes = 512;
+
+// Relative, '/'-separated, parts of [A-Za-z0-9._-] that are neither empty nor "." nor "..": or kInvalid.
+Status check_object_key(std::string_view key);
+
+// True for a single part that may stand in a key.
+bool is_key_part(std::string_view part);
+
+}  // namespace ashlar
