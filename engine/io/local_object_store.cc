@@ -46,6 +46,7 @@ struct LocalObjectStore::State {
   Result<std::string> write_incoming(ByteSpan bytes);
   Status publish(const std::string& incoming, std::string_view key);
   void forget(const std::string& incoming);
+  Result<std::vector<std::string>> children(const std::string& folder) const;
   Status clear_owner(const std::string& owner, const std::vector<std::string>& names);
 
   FileSystem& files;
@@ -156,6 +157,12 @@ void LocalObjectStore::State::forget(const std::string& incoming) {
 
 namespace {
 
+// A folder is no object, and nothing lies below an object.
+Error as_object_error(Error error) {
+  if (error.error_number() != EISDIR && error.error_number() != ENOTDIR) return error;
+  return not_found(error.text());
+}
+
 class LocalObjectReader : public ObjectReader {
  public:
   LocalObjectReader(std::unique_ptr<ReadableFile> file, std::string path, std::uint64_t size)
@@ -225,47 +232,54 @@ Result<std::unique_ptr<ObjectWriter>> LocalObjectStore::create(std::string_view 
 Result<std::shared_ptr<ObjectReader>> LocalObjectStore::open(std::string_view key, ReadMode mode) {
   TRY(state_->check_key(key));
   const std::string path = state_->path(key);
-  auto file = TRY(state_->files.open(path, mode));
+  auto opened = state_->files.open(path, mode);
+  if (!opened.ok()) return as_object_error(opened.take_error());
+  auto file = opened.take();
   const std::uint64_t size = TRY(file->size());
   return std::shared_ptr<ObjectReader>(std::make_shared<LocalObjectReader>(std::move(file), path, size));
 }
 
 Result<ObjectInfo> LocalObjectStore::stat(std::string_view key) {
   TRY(state_->check_key(key));
-  return ObjectInfo{std::string(key), TRY(state_->files.file_size(state_->path(key)))};
+  auto size = state_->files.file_size(state_->path(key));
+  if (!size.ok()) return as_object_error(size.take_error());
+  return ObjectInfo{std::string(key), size.value()};
 }
 
-// Walks the folders with a stack whose top is the smallest key. A folder sorts as "name/": "a.b" stands
-// before "a/b".
+// The objects and folders ("name/") of a folder, largest key first. A folder sorts with its '/': "a.b" before
+// "a/b".
+Result<std::vector<std::string>> LocalObjectStore::State::children(const std::string& folder) const {
+  auto entries = files.list(path(folder));
+  std::vector<std::string> keys;
+  if (!entries.ok() && entries.error().code() == ErrorCode::kNotFound) return keys;
+  for (const DirectoryEntry& entry : TRY(std::move(entries))) {
+    if (!is_key_part(entry.name) || (folder.empty() && entry.name == kIncoming)) continue;
+    keys.push_back(folder + entry.name + (entry.is_directory ? "/" : ""));
+  }
+  std::ranges::sort(keys, std::greater<>());
+  return keys;
+}
+
+// Walks the folders with a stack whose top is the smallest key. What vanishes meanwhile was removed by
+// somebody.
 Status LocalObjectStore::list(std::string_view prefix,
                               const std::function<Status(const ObjectInfo&)>& visit) {
   if (!prefix.empty()) {
     if (prefix.back() != '/')
-      return invalid(fmt::format("\"{}\" is not a folder of objects: no '/' at its end", prefix));
+      return invalid(fmt::format("\"{}\" is not a folder: no '/' at its end", prefix));
     TRY(state_->check_key(prefix.substr(0, prefix.size() - 1)));
   }
-  std::vector<std::string> pending{std::string(prefix)};
+  std::vector<std::string> pending = TRY(state_->children(std::string(prefix)));
   while (!pending.empty()) {
     const std::string key = std::move(pending.back());
     pending.pop_back();
-    if (!key.empty() && key.back() != '/') {
-      auto size = state_->files.file_size(state_->path(key));
-      if (size.ok()) {
-        TRY(visit({key, size.value()}));
-      } else if (size.error().code() != ErrorCode::kNotFound) {
-        return size.take_error();
-      }
+    if (key.back() == '/') {
+      std::ranges::move(TRY(state_->children(key)), std::back_inserter(pending));
       continue;
     }
-    auto entries = state_->files.list(state_->path(key));
-    if (!entries.ok() && entries.error().code() == ErrorCode::kNotFound) continue;
-    std::vector<std::string> children;
-    for (const DirectoryEntry& entry : TRY(std::move(entries))) {
-      if (!is_key_part(entry.name) || (key.empty() && entry.name == kIncoming)) continue;
-      children.push_back(key + entry.name + (entry.is_directory ? "/" : ""));
-    }
-    std::ranges::sort(children, std::greater<>());
-    std::ranges::move(children, std::back_inserter(pending));
+    auto size = state_->files.file_size(state_->path(key));
+    if (!size.ok() && size.error().code() == ErrorCode::kNotFound) continue;
+    TRY(visit({key, TRY(std::move(size))}));
   }
   return {};
 }

@@ -163,7 +163,7 @@ class PosixFileSystem : public FileSystem {
   Result<std::uint64_t> file_size(const std::string& path) override {
     struct stat info {};
     if (::stat(path.c_str(), &info) != 0) return last_errno("size of " + path);
-    if (!S_ISREG(info.st_mode)) return invalid(path + " is not a regular file");
+    if (S_ISDIR(info.st_mode)) return Error::from_errno(EISDIR, "size of " + path);
     return static_cast<std::uint64_t>(info.st_size);
   }
 

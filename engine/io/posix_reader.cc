@@ -128,6 +128,9 @@ Result<std::unique_ptr<ReadableFile>> open_posix_reader(const std::string& path,
     fd.reset(open_retrying(path, 0));
   }
   if (!fd.valid()) return last_errno("open " + path);
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return last_errno("open " + path);
+  if (S_ISDIR(info.st_mode)) return Error::from_errno(EISDIR, "open " + path);
   return std::unique_ptr<ReadableFile>(
       std::make_unique<PosixReadableFile>(std::move(fd), path, mode, direct));
 }

@@ -1,0 +1,168 @@
+#include "io/queued_writer.h"
+
+#include <fmt/format.h>
+#include <liburing.h>
+
+#include <algorithm>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace ashlar {
+
+namespace {
+
+constexpr std::size_t kMaxWriteBytes = std::size_t{1} << 30;  // a completion counts bytes in 32 bits
+
+struct Write {
+  std::uint64_t offset = 0;
+  ByteSpan left;
+  std::shared_ptr<const void> owner;
+};
+
+struct Failure {
+  int error_number;
+  std::string text;
+};
+
+}  // namespace
+
+// One mutex guards the ring and all that is below it: to hand a write to the kernel takes about a
+// microsecond, and who waits for a completion with the mutex held does so only when nobody could submit
+// anyway, or to drain.
+struct QueuedWriter::State {
+  State(BlockDevice& device, const QueueOptions& options);
+  ~State();
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  Status failed() const;
+  void fail(int error_number, const Write& write);
+  void start(unsigned slot);
+  void reap_one();
+  void complete(unsigned slot, int result);
+
+  BlockDevice& target;
+  std::mutex mutex;
+  io_uring ring{};
+  bool has_ring = false;
+  std::vector<Write> slots;
+  std::vector<unsigned> free_slots;
+  std::optional<Failure> failure;
+};
+
+QueuedWriter::State::State(BlockDevice& device, const QueueOptions& options)
+    : target(device), slots(std::clamp(options.depth, 1U, 4096U)) {
+  const auto depth = static_cast<unsigned>(slots.size());
+  has_ring = options.io_uring && ::io_uring_queue_init(depth, &ring, 0) == 0;
+  for (unsigned slot = depth; slot > 0; --slot) free_slots.push_back(slot - 1);
+}
+
+QueuedWriter::State::~State() {
+  if (!has_ring) return;
+  while (free_slots.size() < slots.size()) reap_one();
+  ::io_uring_queue_exit(&ring);
+}
+
+Status QueuedWriter::State::failed() const {
+  if (!failure) return {};
+  return Error::from_errno(failure->error_number, failure->text);
+}
+
+void QueuedWriter::State::fail(int error_number, const Write& write) {
+  if (failure) return;
+  failure = Failure{error_number, fmt::format("write {} bytes at {} of {}", write.left.size(), write.offset,
+                                              target.path())};
+}
+
+// A slot never has two writes in the ring, and the ring has as many places as there are slots: one is always
+// free.
+void QueuedWriter::State::start(unsigned slot) {
+  const Write& write = slots[slot];
+  io_uring_sqe* entry = ::io_uring_get_sqe(&ring);
+  CHECK(entry != nullptr);
+  ::io_uring_prep_write(entry, target.write_fd(ByteOffset{write.offset}, write.left), write.left.data(),
+                        static_cast<unsigned>(write.left.size()), write.offset);
+  ::io_uring_sqe_set_data64(entry, slot);
+  int submitted = 0;
+  do {
+    submitted = ::io_uring_submit(&ring);
+  } while (submitted == -EINTR || submitted == -EAGAIN || submitted == -EBUSY);
+  CHECK(submitted == 1);
+}
+
+void QueuedWriter::State::reap_one() {
+  io_uring_cqe* event = nullptr;
+  int waited = 0;
+  do {
+    waited = ::io_uring_wait_cqe(&ring, &event);
+  } while (waited == -EINTR || waited == -EAGAIN);
+  CHECK(waited == 0);
+  const auto slot = static_cast<unsigned>(::io_uring_cqe_get_data64(event));
+  const int result = event->res;
+  ::io_uring_cqe_seen(&ring, event);
+  complete(slot, result);
+}
+
+// A short write goes on with the rest; a write of nothing would go on for ever. The kernel cancels what a
+// thread has in flight when that thread ends: whoever reaps it starts it again.
+void QueuedWriter::State::complete(unsigned slot, int result) {
+  Write& write = slots[slot];
+  if (result == -EINTR || result == -EAGAIN || result == -ECANCELED) return start(slot);
+  if (result <= 0) {
+    fail(result == 0 ? EIO : -result, write);
+  } else {
+    write.offset += static_cast<std::uint64_t>(result);
+    write.left = write.left.subspan(static_cast<std::size_t>(result));
+    if (!write.left.empty()) return start(slot);
+  }
+  write = Write{};
+  free_slots.push_back(slot);
+}
+
+QueuedWriter::QueuedWriter(BlockDevice& target, const QueueOptions& options)
+    : state_(std::make_unique<State>(target, options)) {}
+QueuedWriter::~QueuedWriter() = default;
+
+bool QueuedWriter::uses_io_uring() const { return state_->has_ring; }
+
+Status QueuedWriter::submit(ByteOffset offset, ByteSpan bytes, std::shared_ptr<const void> owner) {
+  TRY(state_->target.check_range(offset, bytes.size()));
+  if (bytes.size() > kMaxWriteBytes)
+    return invalid(fmt::format("a write of {} bytes is too long", bytes.size()));
+  std::unique_lock lock(state_->mutex);
+  TRY(state_->failed());
+  if (bytes.empty()) return {};
+  if (!state_->has_ring) {
+    lock.unlock();
+    Status written = state_->target.write(offset, bytes);
+    if (written.ok()) return {};
+    lock.lock();
+    state_->fail(written.error().error_number(), {offset.value, bytes, nullptr});
+    return state_->failed();
+  }
+  while (state_->free_slots.empty()) state_->reap_one();
+  TRY(state_->failed());
+  const unsigned slot = state_->free_slots.back();
+  state_->free_slots.pop_back();
+  state_->slots[slot] = Write{offset.value, bytes, std::move(owner)};
+  state_->start(slot);
+  return {};
+}
+
+Status QueuedWriter::submit(ByteOffset offset, AlignedBuffer buffer, std::size_t length) {
+  CHECK(length <= buffer.size());
+  const auto owner = std::make_shared<const AlignedBuffer>(std::move(buffer));
+  return submit(offset, owner->span().first(length), owner);
+}
+
+Status QueuedWriter::drain() {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->has_ring) {
+    while (state_->free_slots.size() < state_->slots.size()) state_->reap_one();
+  }
+  return state_->failed();
+}
+
+}  // namespace ashlar
