@@ -14,16 +14,19 @@ struct MountUse {
   bool read_write = false;
 };
 
-// The mounts that use a block device or regular file: the device itself, its partitions, what is stacked on it (loop,
-// device-mapper and md holders), and for a file the loop devices that it backs. From /proc/self/mountinfo and sysfs.
+// The mounts that use a block device or regular file: the device itself, its partitions, what is stacked on
+// it (loop, device-mapper and md holders), and for a file the loop devices that it backs. From
+// /proc/self/mountinfo and sysfs.
 Result<std::vector<MountUse>> mounts_of(const std::string& path);
 
-// A frozen file system (FIFREEZE). It is thawed when this is destroyed, and by a guardian process when this process
-// dies in whatever way.
+// A frozen file system (FIFREEZE). It is thawed when this is destroyed, and by a guardian process when this
+// process dies in whatever way.
 class FrozenFileSystem {
  public:
-  // Must not be the file system that `never` lies on (the store): writing there would wait for the thaw for ever.
-  static Result<std::unique_ptr<FrozenFileSystem>> freeze(const std::string& mount_point, const std::string& never);
+  // Must not be the file system that `never` lies on (the store): writing there would wait for the thaw for
+  // ever.
+  static Result<std::unique_ptr<FrozenFileSystem>> freeze(const std::string& mount_point,
+                                                          const std::string& never);
   ~FrozenFileSystem();
   FrozenFileSystem(const FrozenFileSystem&) = delete;
   FrozenFileSystem& operator=(const FrozenFileSystem&) = delete;

@@ -1,9 +1,11 @@
 // Source: where the blocks of a capture come from. A file, a block device, an NBD server or a raw stream.
 //
-// A source knows its size, says which ranges hold data (next_extent), and hands out the bytes of the ranges that the
-// capture asks for (a RunReader), many reads in flight. What can't be read is reported by block, never filled in.
+// A source knows its size, says which ranges hold data (next_extent), and hands out the bytes of the ranges
+// that the capture asks for (a RunReader), many reads in flight. What can't be read is reported by block,
+// never filled in.
 //
-// Life cycle: open_source() → next_extent() from 0 to the end, RunReaders → destroyed. One capture, one source.
+// Life cycle: open_source() → next_extent() from 0 to the end, RunReaders → destroyed. One capture, one
+// source.
 #pragma once
 
 #include <cstdint>
@@ -38,8 +40,8 @@ struct SourceExtent {
 struct Run {
   std::uint64_t ordinal = 0;  // place in the order in which the runs were asked for
   ByteOffset offset;          // a multiple of 4096
-  // The bytes, padded with zeros to whole blocks at the end of the source. Owned until the Run is destroyed, then
-  // the buffer serves a later run.
+  // The bytes, padded with zeros to whole blocks at the end of the source. Owned until the Run is destroyed,
+  // then the buffer serves a later run.
   MutableByteSpan bytes;
   std::vector<BlockRange> unreadable;  // blocks of the source that could not be read; their bytes are zeros
   std::shared_ptr<void> buffer;
@@ -51,9 +53,10 @@ struct RunRequest {
   ByteCount bytes;    // at most kLeafBytes; a multiple of 4096 but at the end of the source
 };
 
-// Hands out runs as they arrive, not always in order. It asks `plan` for the next request whenever it has room, in
-// order, with a lock held: `plan` needs none of its own. Any number of threads may call next(); nothing means the plan
-// is through. Buffers are bounded (kRunBuffers): a run that is kept blocks later ones, never earlier ones.
+// Hands out runs as they arrive, not always in order. It asks `plan` for the next request whenever it has
+// room, in order, with a lock held: `plan` needs none of its own. Any number of threads may call next();
+// nothing means the plan is through. Buffers are bounded (kRunBuffers): a run that is kept blocks later ones,
+// never earlier ones.
 class RunReader {
  public:
   using Plan = std::function<Result<std::optional<RunRequest>>()>;
@@ -76,22 +79,24 @@ class Source {
   virtual SourceType type() const = 0;
   // What the source is called in messages; never stored.
   virtual const std::string& name() const = 0;
-  // A canonical text that stays the same for the same source (path and inode, device serial or path, NBD URI). Only a
-  // digest of it is stored, to find the newest snapshot of the same source. Empty: the source has no identity.
+  // A canonical text that stays the same for the same source (path and inode, device serial or path, NBD
+  // URI). Only a digest of it is stored, to find the newest snapshot of the same source. Empty: the source
+  // has no identity.
   virtual std::string identity() const = 0;
-  // Nothing for a stream, whose end is met by reading.
+  // Nothing for a stream until its reader has met its end; then the bytes read, a short last block included.
   virtual std::optional<ByteCount> size() const = 0;
 
-  // The extent that starts at `offset` (below the size; states as the source tells them, holes trusted only where
-  // the header of the implementation says so). Runs of one state may come in pieces. Not for streams: all of a
-  // stream is data.
+  // The extent that starts at `offset` (below the size; states as the source tells them, holes trusted only
+  // where the header of the implementation says so). Runs of one state may come in pieces. Not for streams:
+  // all of a stream is data.
   virtual Result<SourceExtent> next_extent(ByteOffset offset) = 0;
 
-  // Changed bytes since the parent as the source itself knows them (an NBD dirty bitmap), as sorted ranges; nothing
-  // when it keeps no map.
+  // Changed bytes since the parent as the source itself knows them (an NBD dirty bitmap), as sorted ranges;
+  // nothing when it keeps no map.
   virtual Result<std::optional<std::vector<SourceExtent>>> changed_extents() = 0;
 
-  // For a stream, requests are read in order and a run shorter than asked for is its end.
+  // For a stream, requests follow each other without gaps; when it has ended, next() gives nothing. See
+  // size().
   virtual Result<std::unique_ptr<RunReader>> read(RunReader::Plan plan) = 0;
 };
 
@@ -99,7 +104,8 @@ struct SourceOptions {
   std::string dirty_bitmap;  // NBD only: name of a qemu dirty bitmap, as in qemu:dirty-bitmap:NAME
 };
 
-// `spec` is a path (file or block device), an NBD URI (nbd:, nbds:, nbd+unix:, nbds+unix:), or "-" for standard input.
+// `spec` is a path (file or block device), an NBD URI (nbd:, nbds:, nbd+unix:, nbds+unix:), or "-" for
+// standard input.
 Result<std::unique_ptr<Source>> open_source(const std::string& spec, const SourceOptions& options);
 
 }  // namespace ashlar

@@ -1,0 +1,108 @@
+#include "source/file_source.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "source/pread_reader.h"
+
+namespace ashlar {
+namespace {
+
+constexpr long kZfsMagic = 0x2fc12fc1;
+
+constexpr std::uint64_t round_down(std::uint64_t n) { return n / kBlockBytes * kBlockBytes; }
+constexpr std::uint64_t round_up(std::uint64_t n) { return round_down(n + kBlockBytes - 1); }
+
+Result<ByteCount> file_size_now(int fd, const std::string& name) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return last_errno(name + ": stat");
+  return ByteCount{static_cast<std::uint64_t>(info.st_size)};
+}
+
+bool holes_can_be_trusted(int fd) {
+  struct statfs info {};
+  return ::fstatfs(fd, &info) == 0 && info.f_type != kZfsMagic;
+}
+
+class FileSource : public Source {
+ public:
+  FileSource(std::shared_ptr<const OpenFile> file, std::string canonical)
+      : file_(std::move(file)),
+        canonical_(std::move(canonical)),
+        trusted_(holes_can_be_trusted(file_->fd.get())) {}
+
+  SourceType type() const override { return SourceType::kFile; }
+  const std::string& name() const override { return file_->name; }
+  std::string identity() const override { return "file:" + canonical_; }
+  std::optional<ByteCount> size() const override { return file_->size; }
+  Result<std::optional<std::vector<SourceExtent>>> changed_extents() override {
+    return std::optional<std::vector<SourceExtent>>();
+  }
+  Result<std::unique_ptr<RunReader>> read(RunReader::Plan plan) override {
+    return std::unique_ptr<RunReader>(std::make_unique<PreadReader>(file_, std::move(plan)));
+  }
+  Result<SourceExtent> next_extent(ByteOffset offset) override;
+
+ private:
+  Result<std::uint64_t> seek(std::uint64_t offset, int whence);
+
+  std::shared_ptr<const OpenFile> file_;
+  std::string canonical_;
+  bool trusted_;
+};
+
+// Where the next data (SEEK_DATA) or hole (SEEK_HOLE) begins; the end of the file when there is none. The
+// check comes after the seek: what was cut off would look like a hole.
+Result<std::uint64_t> FileSource::seek(std::uint64_t offset, int whence) {
+  const off_t found = ::lseek(file_->fd.get(), static_cast<off_t>(offset), whence);
+  const int error_number = errno;
+  TRY(check_not_shrunk(*file_));
+  if (found >= 0) return std::min(static_cast<std::uint64_t>(found), file_->size.value);
+  if (error_number == ENXIO) return file_->size.value;
+  if (error_number == EINVAL || error_number == EOPNOTSUPP) {
+    trusted_ = false;
+    return whence == SEEK_DATA ? offset : file_->size.value;
+  }
+  return Error::from_errno(error_number, fmt::format("{}: looking for holes at {}", file_->name, offset));
+}
+
+Result<SourceExtent> FileSource::next_extent(ByteOffset offset) {
+  const std::uint64_t size = file_->size.value;
+  CHECK(offset.value < size && offset.value % kBlockBytes == 0);
+  if (!trusted_) return SourceExtent{offset, ByteCount{size - offset.value}, SourceState::kData};
+  const std::uint64_t data = TRY(seek(offset.value, SEEK_DATA));
+  // Blocks that data only touches are data: down at its start, up at its end.
+  const std::uint64_t start = data == size ? size : round_down(data);
+  if (start > offset.value) {
+    return SourceExtent{offset, ByteCount{start - offset.value}, SourceState::kUnallocated};
+  }
+  const std::uint64_t hole = TRY(seek(data, SEEK_HOLE));
+  const std::uint64_t end = std::min(round_up(hole), size);
+  return SourceExtent{offset, ByteCount{end - offset.value}, SourceState::kData};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Source>> open_file_source(const std::string& path) {
+  auto file = std::make_shared<OpenFile>();
+  file->name = path;
+  file->fd.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file->fd.valid()) return last_errno(path);
+  const int fd = file->fd.get();
+  file->size_now = [fd, path] { return file_size_now(fd, path); };
+  file->size = TRY(file->size_now());
+  if (file->size.value > kMaxVolumeBytes) return invalid(path + ": larger than 64 PiB");
+  ::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+  std::error_code failed;
+  const std::filesystem::path canonical = std::filesystem::canonical(path, failed);
+  if (failed) return Error::from_errno(failed.value(), path + ": finding its real path");
+  return std::unique_ptr<Source>(std::make_unique<FileSource>(std::move(file), canonical.string()));
+}
+
+}  // namespace ashlar

@@ -1,0 +1,99 @@
+#include "source/stream_source.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <mutex>
+
+#include "source/run_feed.h"
+
+namespace ashlar {
+namespace {
+
+struct Stream {
+  UniqueFd fd;
+  std::string name;
+  std::atomic<std::uint64_t> bytes{0};
+  std::atomic<bool> ended{false};
+};
+
+Result<std::size_t> read_until_end(const Stream& stream, MutableByteSpan out) {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t got = ::read(stream.fd.get(), out.data() + done, out.size() - done);
+    if (got == 0) break;
+    if (got > 0) done += static_cast<std::size_t>(got);
+    if (got < 0 && errno != EINTR) {
+      return last_errno(fmt::format("{}: read at {}", stream.name, stream.bytes.load() + done));
+    }
+  }
+  return done;
+}
+
+class StreamReader : public RunReader {
+ public:
+  StreamReader(std::shared_ptr<Stream> stream, Plan plan)
+      : stream_(std::move(stream)), feed_(std::move(plan), std::nullopt) {}
+
+  Result<std::optional<Run>> next() override {
+    // Held from the request to its last byte, so that bytes go to requests in order.
+    const std::lock_guard lock(order_);
+    std::optional<RunTicket> ticket = TRY(feed_.take());
+    if (!ticket) return std::optional<Run>();
+    const RunRequest wanted = ticket->request;
+    CHECK(wanted.offset.value == stream_->bytes.load());
+    Result<std::size_t> got = read_until_end(*stream_, MutableByteSpan(ticket->data, wanted.bytes.value));
+    if (!got.ok()) return feed_.stop(got.take_error());
+    stream_->bytes += got.value();
+    if (stream_->bytes.load() > kMaxVolumeBytes)
+      return feed_.stop(invalid(stream_->name + ": larger than 64 PiB"));
+    if (got.value() < wanted.bytes.value) {
+      stream_->ended = true;
+      feed_.finish();
+    }
+    if (got.value() == 0) return std::optional<Run>();
+    return std::optional(finish_run(std::move(*ticket), ByteCount{got.value()}, {}));
+  }
+
+ private:
+  std::shared_ptr<Stream> stream_;
+  std::mutex order_;
+  RunFeed feed_;
+};
+
+class StreamSource : public Source {
+ public:
+  explicit StreamSource(std::shared_ptr<Stream> stream) : stream_(std::move(stream)) {}
+
+  SourceType type() const override { return SourceType::kStream; }
+  const std::string& name() const override { return stream_->name; }
+  std::string identity() const override { return {}; }
+  std::optional<ByteCount> size() const override {
+    if (!stream_->ended) return std::nullopt;
+    return ByteCount{stream_->bytes};
+  }
+  Result<SourceExtent> next_extent(ByteOffset /*offset*/) override {
+    return unsupported(stream_->name + ": a stream has no map of its extents");
+  }
+  Result<std::optional<std::vector<SourceExtent>>> changed_extents() override {
+    return std::optional<std::vector<SourceExtent>>();
+  }
+  Result<std::unique_ptr<RunReader>> read(RunReader::Plan plan) override {
+    return std::unique_ptr<RunReader>(std::make_unique<StreamReader>(stream_, std::move(plan)));
+  }
+
+ private:
+  std::shared_ptr<Stream> stream_;
+};
+
+}  // namespace
+
+std::unique_ptr<Source> make_stream_source(UniqueFd fd, std::string name) {
+  auto stream = std::make_shared<Stream>();
+  stream->fd = std::move(fd);
+  stream->name = std::move(name);
+  return std::make_unique<StreamSource>(std::move(stream));
+}
+
+}  // namespace ashlar
