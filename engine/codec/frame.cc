@@ -3,11 +3,22 @@
 #include <fmt/format.h>
 #include <zstd.h>
 
+#include <algorithm>
+#include <array>
+#include <cstring>
+
 namespace ashlar {
 namespace {
 
 // What a compressed frame must at least save to be worth decoding on every read: 1/32.
 constexpr std::size_t worth_keeping(std::size_t raw) { return raw - raw / 32; }
+
+bool declares_size(ByteSpan stored, std::size_t size) {
+  constexpr std::array<std::byte, 4> magic = {std::byte{0x28}, std::byte{0xb5}, std::byte{0x2f},
+                                              std::byte{0xfd}};
+  return stored.size() > magic.size() && bytes_equal(stored.first(magic.size()), magic) &&
+         ZSTD_getFrameContentSize(stored.data(), stored.size()) == size;
+}
 
 }  // namespace
 
@@ -38,7 +49,8 @@ Result<FrameEncoder::Encoded> FrameEncoder::encode(ByteSpan blocks) {
   const ByteSpan stored = ByteSpan(s.compressed).first(size);
   const MutableByteSpan decoded = MutableByteSpan(s.decoded).first(blocks.size());
   TRY(s.decoder.decode(FrameCodec::kZstd, stored, decoded));
-  if (!bytes_equal(decoded, blocks)) return corrupt("a frame does not decode to its source: check this machine's memory");
+  if (!bytes_equal(decoded, blocks))
+    return corrupt("a frame does not decode to its source: check this machine's memory");
   return Encoded{FrameCodec::kZstd, stored};
 }
 
@@ -57,16 +69,20 @@ Status FrameDecoder::decode(FrameCodec codec, ByteSpan stored, MutableByteSpan b
   switch (codec) {
     case FrameCodec::kRaw:
       if (stored.size() != blocks.size()) return corrupt("raw frame: wrong length");
-      std::memcpy(blocks.data(), stored.data(), blocks.size());
+      if (!blocks.empty()) std::memcpy(blocks.data(), stored.data(), blocks.size());
       return {};
     case FrameCodec::kZstd: {
+      // Also keeps out the formats before zstd 1.0 that Debian's library still decodes.
+      if (!declares_size(stored, blocks.size()))
+        return corrupt("zstd frame: its header declares another size");
       const std::size_t size =
           ZSTD_decompressDCtx(state_->context, blocks.data(), blocks.size(), stored.data(), stored.size());
       if (ZSTD_isError(size) != 0) return corrupt(fmt::format("zstd frame: {}", ZSTD_getErrorName(size)));
       if (size != blocks.size()) return corrupt("zstd frame: decodes to too few bytes");
       return {};
     }
-    case FrameCodec::kAbsent: return corrupt("frame was dropped by compaction");
+    case FrameCodec::kAbsent:
+      return corrupt("frame was dropped by compaction");
   }
   return corrupt("frame: unknown codec");
 }

@@ -1,7 +1,7 @@
 // Little-endian integers in and out of bytes, every length checked. The only way persistent bytes are read.
 //
-// A ByteReader never reads past its end: the first short read makes it fail, and from then on it yields zeros, so a
-// decoder reads its fields in a row and asks ok() before it believes them or allocates by them.
+// A ByteReader never reads past its end: the first short read makes it fail, and from then on it yields
+// zeros, so a decoder reads its fields in a row and asks ok() before it believes them or allocates by them.
 #pragma once
 
 #include <concepts>

@@ -14,24 +14,31 @@ namespace {
 constexpr std::uint8_t kLeafMark = 1;
 constexpr std::uint8_t kInnerMark = 2;
 
+static_assert(leaves_below(kMaxLevel) * kLeafBytes >= kMaxVolumeBytes);
+
 Error damaged(std::string_view what) { return corrupt(fmt::format("manifest node: {}", what)); }
 
 Status check_mark(ByteReader& in, std::uint8_t mark) {
   if (in.u8() != mark || !in.ok()) return damaged("of an unexpected kind");
-  if (const auto version = in.u8(); version > kNodeVersion) return unsupported("manifest node: newer format version");
+  const auto version = in.u8();
+  if (version > kNodeVersion) return unsupported("manifest node: newer format version");
+  if (version == 0) return damaged("impossible version");
   return {};
 }
 
 bool mergeable(const LeafExtent& a, const LeafExtent& b) {
   if (a.kind != b.kind) return false;
-  return a.kind != ExtentKind::kData || (a.segment == b.segment && a.first_block + a.block_count == b.first_block);
+  return a.kind != ExtentKind::kData ||
+         (a.segment == b.segment && a.first_block + a.block_count == b.first_block);
 }
 
 Status check_extent(const LeafExtent& extent, std::size_t segment_count) {
-  if (extent.block_count == 0 || extent.block_count > kLeafBlocks) return damaged("extent of impossible length");
+  if (extent.block_count == 0 || extent.block_count > kLeafBlocks)
+    return damaged("extent of impossible length");
   if (extent.kind == ExtentKind::kData) {
     if (extent.segment >= segment_count) return damaged("extent of an unlisted segment");
-    if (extent.first_block + extent.block_count > kSegmentBlocks) return damaged("extent runs past its segment");
+    if (extent.first_block + extent.block_count > kSegmentBlocks)
+      return damaged("extent runs past its segment");
   } else if (extent.segment != 0 || extent.first_block != 0) {
     return damaged("extent without data names a segment");
   }
@@ -50,7 +57,8 @@ Status decode_extents(ByteReader& in, std::size_t count, Leaf& leaf) {
     extent.segment = in.u16();
     extent.first_block = in.u16();
     TRY(check_extent(extent, leaf.segments.size()));
-    if (!leaf.extents.empty() && mergeable(leaf.extents.back(), extent)) return damaged("extents are not merged");
+    if (!leaf.extents.empty() && mergeable(leaf.extents.back(), extent))
+      return damaged("extents are not merged");
     if (extent.kind == ExtentKind::kData) {
       if (extent.segment > next_new_segment) return damaged("segments are not in the order of their use");
       if (extent.segment == next_new_segment) ++next_new_segment;
@@ -113,7 +121,8 @@ Result<Leaf> decode_leaf(ByteSpan bytes) {
   TRY(decode_extents(in, extents, leaf));
   if (leaf.block_count() != blocks) return damaged("extents do not cover the leaf");
   const std::uint64_t regions_covered = (blocks + kRegionBlocks - 1) / kRegionBlocks;
-  if (regions_covered < 64 && leaf.region_mask >> regions_covered != 0) return damaged("region hash past the end");
+  if (regions_covered < 64 && leaf.region_mask >> regions_covered != 0)
+    return damaged("region hash past the end");
   leaf.regions.resize(static_cast<std::size_t>(std::popcount(leaf.region_mask)));
   in.copy(std::as_writable_bytes(std::span(leaf.regions)));
   if (!in.done()) return damaged("leaf has a wrong length");
@@ -204,7 +213,8 @@ ContentDigest zero_digest(std::uint8_t level, BlockCount blocks) {
   const std::uint64_t child_blocks = leaves_below(below) * kLeafBlocks;
   const std::uint64_t full = std::min<std::uint64_t>(blocks.value / child_blocks, kFanout);
   std::vector<NodeRef> children;
-  if (full > 0) children.assign(full, NodeRef{ChildKind::kZero, {}, zero_digest(below, BlockCount{child_blocks})});
+  if (full > 0)
+    children.assign(full, NodeRef{ChildKind::kZero, {}, zero_digest(below, BlockCount{child_blocks})});
   const std::uint64_t rest = full == kFanout ? 0 : blocks.value % child_blocks;
   if (rest > 0) children.push_back(NodeRef{ChildKind::kZero, {}, zero_digest(below, BlockCount{rest})});
   return inner_digest(level, children);

@@ -1,7 +1,8 @@
 // The bytes of manifest nodes. Page: docs/format/manifest.md. All integers little-endian.
 //
-// A leaf covers up to 1024 blocks (4 MiB) of a volume; an inner node has up to 256 children. Encodings are canonical:
-// equal contents give equal bytes, so equal ids. A node's id is SHA-256 of its encoding.
+// A leaf covers up to 1024 blocks (4 MiB) of a volume; an inner node has up to 256 children. Encodings are
+// canonical: equal contents give equal bytes, so equal ids. A node's id is a SHA-256 over its encoding; a
+// node carries no checksum, its id is compared by whoever reads it.
 #pragma once
 
 #include <array>
@@ -17,8 +18,8 @@ namespace ashlar {
 
 inline constexpr std::uint8_t kNodeVersion = 1;
 inline constexpr std::size_t kFanout = 256;
-inline constexpr std::uint8_t kMaxLevel = 4;  // 256^4 leaves of 4 MiB are 16 PiB
-inline constexpr std::size_t kMaxNodeBytes = 64 * 1024;
+inline constexpr std::uint8_t kMaxLevel = 5;  // 256^4 leaves of 4 MiB are 16 PiB, and a volume may have 64
+inline constexpr std::size_t kMaxNodeBytes = 64UL * 1024;
 
 enum class ExtentKind : std::uint8_t {
   kData = 1,         // blocks of one segment
@@ -38,7 +39,7 @@ struct LeafExtent {
 
 struct Leaf {
   std::vector<SegmentId> segments;  // in the order of their first use by an extent, no two equal
-  std::vector<LeafExtent> extents;  // cover the leaf from its first block on, without gaps, merged where they can be
+  std::vector<LeafExtent> extents;  // cover the leaf from its first block on, no gaps, merged where possible
   std::uint64_t region_mask = 0;    // bit r: region r has data, and regions holds its hash
   std::vector<RegionHash> regions;  // one a set bit, in order
   ContentDigest digest;             // leaf_digest() of its block ids
@@ -70,8 +71,8 @@ Result<Leaf> decode_leaf(ByteSpan bytes);
 Result<InnerNode> decode_inner_node(ByteSpan bytes);
 NodeId node_id(ByteSpan encoding);
 
-// Content digests name bytes, not places. ZERO and UNALLOCATED blocks both count as the all-zero id, because a
-// reader can't tell them apart; an UNREADABLE block counts as the all-ones id.
+// Content digests name bytes, not places. ZERO and UNALLOCATED blocks both count as the all-zero id, because
+// a reader can't tell them apart; an UNREADABLE block counts as the all-ones id.
 BlockId zero_block_mark();
 BlockId unreadable_block_mark();
 ContentDigest leaf_digest(std::span<const BlockId> blocks);

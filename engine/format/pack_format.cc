@@ -70,9 +70,11 @@ ByteVector encode(const PackHeader& header) {
 Result<PackHeader> decode_pack_header(ByteSpan bytes) {
   ByteReader in(bytes);
   if (bytes.size() != kPackHeaderBytes || !in.expect(kPackMagic)) return damaged("not a pack (bad magic)");
-  if (const auto version = in.u16(); version > kPackVersion) {
+  const auto version = in.u16();
+  if (version > kPackVersion) {
     return unsupported(fmt::format("pack: format version {} is newer than this program", version));
   }
+  if (version == 0) return damaged("impossible version");
   if (!checksum_matches(bytes)) return damaged("header checksum does not match");
   PackHeader header;
   const auto kind = in.u8();
@@ -136,7 +138,9 @@ struct SegmentHeader {
 
 Result<SegmentHeader> decode_segment_header(ByteReader& in) {
   if (!in.expect(kSegmentMagic)) return damaged("no segment here (bad magic)");
-  if (const auto version = in.u16(); version > kPackVersion) return unsupported("segment: newer format version");
+  const auto version = in.u16();
+  if (version > kPackVersion) return unsupported("segment: newer format version");
+  if (version == 0) return damaged("segment: impossible version");
   if (!in.reserved(2)) return damaged("segment: reserved bytes are not zero");
   SegmentHeader header;
   header.block_count = in.u32();
@@ -145,9 +149,25 @@ Result<SegmentHeader> decode_segment_header(ByteReader& in) {
   in.copy(header.id.span());
   header.checksum = in.u64();
   if (!in.ok()) return damaged("segment: header cut short");
-  if (header.block_count == 0 || header.block_count > kSegmentBlocks) return damaged("segment: bad block count");
-  if (header.frame_count == 0 || header.frame_count > header.block_count) return damaged("segment: bad frame count");
+  if (header.block_count == 0 || header.block_count > kSegmentBlocks)
+    return damaged("segment: bad block count");
+  if (header.frame_count == 0 || header.frame_count > header.block_count)
+    return damaged("segment: bad frame count");
   return header;
+}
+
+// A raw frame is as long as its blocks, a compressed one shorter, an absent one empty.
+bool fits_codec(const FrameEntry& frame) {
+  const std::uint64_t raw = frame.block_count * kBlockBytes;
+  switch (frame.codec) {
+    case FrameCodec::kRaw:
+      return frame.stored_bytes == raw;
+    case FrameCodec::kZstd:
+      return frame.stored_bytes > 0 && frame.stored_bytes < raw;
+    case FrameCodec::kAbsent:
+      return frame.stored_bytes == 0;
+  }
+  return false;
 }
 
 Status decode_frames(ByteReader& in, const SegmentHeader& header, std::vector<FrameEntry>& frames) {
@@ -159,17 +179,19 @@ Status decode_frames(ByteReader& in, const SegmentHeader& header, std::vector<Fr
     frame.stored_bytes = in.u32();
     const auto codec = in.u8();
     frame.block_count = in.u8();
-    if (codec > static_cast<std::uint8_t>(FrameCodec::kAbsent)) return damaged("segment: unknown frame codec");
+    if (codec > static_cast<std::uint8_t>(FrameCodec::kAbsent))
+      return damaged("segment: unknown frame codec");
     frame.codec = static_cast<FrameCodec>(codec);
     if (!in.reserved(2)) return damaged("segment: reserved bytes are not zero");
     frame.checksum = in.u64();
     if (frame.block_count == 0 || frame.block_count > kMaxFrameBlocks) return damaged("segment: bad frame");
-    if (frame.stored_bytes > frame.block_count * kBlockBytes) return damaged("segment: frame larger than its blocks");
+    if (!fits_codec(frame)) return damaged("segment: frame of impossible length");
     blocks += frame.block_count;
     payload += frame.stored_bytes;
     frames.push_back(frame);
   }
-  if (blocks != header.block_count || payload != header.payload_bytes) return damaged("segment: frames do not add up");
+  if (blocks != header.block_count || payload != header.payload_bytes)
+    return damaged("segment: frames do not add up");
   return {};
 }
 
@@ -188,14 +210,16 @@ Result<SegmentDirectory> decode_segment_directory(ByteSpan bytes) {
   ByteWriter sealed;
   sealed.bytes(bytes.first(kSegmentHeaderBytes - kChecksumBytes));
   sealed.bytes(bytes.subspan(kSegmentHeaderBytes));
-  if (checksum64(sealed.span()) != header.checksum) return damaged("segment: directory checksum does not match");
+  if (checksum64(sealed.span()) != header.checksum)
+    return damaged("segment: directory checksum does not match");
   SegmentDirectory directory;
   directory.id = header.id;
   TRY(decode_frames(in, header, directory.frames));
   directory.blocks.resize(header.block_count);
   in.copy(std::as_writable_bytes(std::span(directory.blocks)));
   if (!in.done()) return damaged("segment: directory cut short");
-  if (segment_id(directory.blocks) != directory.id) return damaged("segment: its id does not match its blocks");
+  if (segment_id(directory.blocks) != directory.id)
+    return damaged("segment: its id does not match its blocks");
   return directory;
 }
 
@@ -259,7 +283,8 @@ Result<std::vector<SegmentEntry>> decode_segment_entries(const PackTrailer& trai
     entry.block_count = in.u32();
     if (!in.reserved(12)) return damaged("footer: reserved bytes are not zero");
     const std::uint64_t bytes = std::uint64_t{entry.directory_bytes} + entry.payload_bytes;
-    if (!inside(entry.offset, bytes, trailer.footer_offset)) return damaged("footer: a segment does not fit the pack");
+    if (!inside(entry.offset, bytes, trailer.footer_offset))
+      return damaged("footer: a segment does not fit the pack");
     if (entry.directory_bytes < kSegmentHeaderBytes || entry.directory_bytes > kMaxDirectoryBytes ||
         entry.payload_bytes > kSegmentBytes || entry.block_count == 0 || entry.block_count > kSegmentBlocks) {
       return damaged("footer: a segment of impossible size");
@@ -277,7 +302,8 @@ Result<std::vector<NodeEntry>> decode_node_entries(const PackTrailer& trailer, B
     entry.offset = in.u64();
     entry.bytes = in.u32();
     if (!in.reserved(4)) return damaged("footer: reserved bytes are not zero");
-    if (!inside(entry.offset, entry.bytes, trailer.footer_offset)) return damaged("footer: a node does not fit the pack");
+    if (!inside(entry.offset, entry.bytes, trailer.footer_offset))
+      return damaged("footer: a node does not fit the pack");
   }
   return entries;
 }

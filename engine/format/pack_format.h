@@ -4,8 +4,8 @@
 //   data pack:         segments: SegmentDirectory, frames, repeated   one a segment
 //   meta pack:         encoded manifest nodes, back to back           one a node
 //
-// A pack is written front to back and published whole. Its footer says where everything is; a data pack can also be
-// read without it, because each segment starts with a directory that says how long it is.
+// A pack is written front to back and published whole. Its footer says where everything is; a data pack can
+// also be read without it, because each segment starts with a directory that says how long it is.
 #pragma once
 
 #include <cstdint>

@@ -34,9 +34,11 @@ ByteVector encode(const SessionRecord& record) {
 Result<SessionRecord> decode_session_record(ByteSpan bytes) {
   ByteReader in(bytes);
   if (!in.expect(kMagic)) return damaged("bad magic");
-  if (in.u16() > kSessionVersion) return unsupported("session record: newer format version");
-  if (bytes.size() < kChecksumBytes ||
-      ByteReader(bytes.last(kChecksumBytes)).u64() != checksum64(bytes.first(bytes.size() - kChecksumBytes))) {
+  const auto version = in.u16();
+  if (version > kSessionVersion) return unsupported("session record: newer format version");
+  if (version == 0) return damaged("impossible version");
+  if (bytes.size() < kChecksumBytes || ByteReader(bytes.last(kChecksumBytes)).u64() !=
+                                           checksum64(bytes.first(bytes.size() - kChecksumBytes))) {
     return damaged("checksum does not match");
   }
   if (!in.reserved(2)) return damaged("reserved bytes are not zero");

@@ -48,7 +48,9 @@ Status decode_texts(ByteReader& in, SnapshotRecord& record) {
   for (std::size_t i = 0; i < tags; ++i) {
     std::string key = in.string();
     std::string value = in.string();
-    if (!record.tags.emplace(std::move(key), std::move(value)).second) return damaged("a tag twice");
+    if (!record.tags.empty() && record.tags.rbegin()->first >= key)
+      return damaged("tags twice or out of order");
+    record.tags.emplace_hint(record.tags.end(), std::move(key), std::move(value));
   }
   return {};
 }
@@ -60,8 +62,14 @@ Status check_sense(const SnapshotRecord& record) {
   if (record.content != volume_digest(record.size, record.root_level, record.root.digest)) {
     return damaged("content digest does not match the root");
   }
-  const auto sum = record.data_blocks + record.zero_blocks + record.unallocated_blocks + record.unreadable_blocks;
-  if (sum != blocks) return damaged("block counts do not add up to the size");
+  if (!record.root.is_node() && !record.root.id.is_zero()) return damaged("a constant root names a node");
+  BlockCount rest = blocks;
+  for (const BlockCount count :
+       {record.data_blocks, record.zero_blocks, record.unallocated_blocks, record.unreadable_blocks}) {
+    if (count > rest) return damaged("block counts exceed the size");
+    rest = rest - count;
+  }
+  if (rest.value != 0) return damaged("block counts do not add up to the size");
   return {};
 }
 
@@ -118,15 +126,18 @@ ByteVector encode(const SnapshotRecord& record) {
 Result<SnapshotRecord> decode_snapshot_record(ByteSpan bytes) {
   ByteReader in(bytes);
   if (!in.expect(kMagic)) return damaged("bad magic");
-  if (const auto version = in.u16(); version > kSnapshotVersion) {
+  const auto version = in.u16();
+  if (version > kSnapshotVersion) {
     return unsupported(fmt::format("snapshot record: format version {} is newer than this program", version));
   }
-  if (bytes.size() < kChecksumBytes ||
-      ByteReader(bytes.last(kChecksumBytes)).u64() != checksum64(bytes.first(bytes.size() - kChecksumBytes))) {
+  if (version == 0) return damaged("impossible version");
+  if (bytes.size() < kChecksumBytes || ByteReader(bytes.last(kChecksumBytes)).u64() !=
+                                           checksum64(bytes.first(bytes.size() - kChecksumBytes))) {
     return damaged("checksum does not match");
   }
   if (in.u8() != kHashSha256) return unsupported("snapshot record: unknown hash");
-  if (in.u8() != kEncryptionNone) return unsupported("snapshot record: encrypted, and this program can't decrypt");
+  if (in.u8() != kEncryptionNone)
+    return unsupported("snapshot record: encrypted, and this program can't decrypt");
   SnapshotRecord record;
   const auto source_kind = in.u8();
   const auto consistency = in.u8();

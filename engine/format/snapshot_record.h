@@ -14,7 +14,7 @@
 namespace ashlar {
 
 inline constexpr std::uint16_t kSnapshotVersion = 1;
-inline constexpr std::size_t kMaxSnapshotRecordBytes = 256 * 1024;
+inline constexpr std::size_t kMaxSnapshotRecordBytes = 256UL * 1024;
 inline constexpr std::size_t kMaxTags = 50;
 inline constexpr std::size_t kMaxTagKeyBytes = 128;
 inline constexpr std::size_t kMaxTagValueBytes = 256;
@@ -54,7 +54,7 @@ struct SnapshotRecord {
 
   std::string name;
   std::string description;
-  std::string change_token;  // the generation of the source's changed-block map at this snapshot; may be empty
+  std::string change_token;  // the generation of the source's changed-block map then; may be empty
   std::string program;       // "ashlar 0.1.0"
   std::map<std::string, std::string> tags;
 

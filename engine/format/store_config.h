@@ -12,13 +12,15 @@
 namespace ashlar {
 
 inline constexpr std::uint32_t kStoreVersion = 1;
-inline constexpr std::size_t kMaxStoreConfigBytes = 64 * 1024;
+inline constexpr int kMinZstdLevel = -7;  // faster than that, zstd hardly compresses
+inline constexpr int kMaxZstdLevel = 22;
+inline constexpr std::size_t kMaxStoreConfigBytes = 64UL * 1024;
 
 struct StoreConfig {
   StoreId id;
   UtcTime created;
   std::uint32_t frame_blocks = 16;  // 1 to kMaxFrameBlocks
-  int level = 1;                    // of zstd
+  int level = 1;                    // of zstd, kMinZstdLevel to kMaxZstdLevel; 0 is zstd's default
   std::uint64_t region_seed = 0;    // of the XXH3 of regions: secret to the store
   friend bool operator==(const StoreConfig&, const StoreConfig&) = default;
 };
