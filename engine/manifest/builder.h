@@ -1,8 +1,9 @@
-// Building a manifest: leaves go in from front to back, subtrees of the parent are kept whole where nothing changed.
+// Building a manifest: leaves go in from front to back, subtrees of the parent are kept whole where nothing
+// changed.
 //
-// finish() gives the root. Equal volumes with equal places give equal trees, whatever way they were built: a subtree
-// whose leaves are all the same constant becomes that constant, and keeping a parent's subtree gives what rebuilding
-// it would. Writes O(changed leaves) nodes: kept subtrees are referenced, never rewritten.
+// finish() gives the root. Equal volumes with equal places give equal trees, whatever way they were built: a
+// subtree whose leaves are all the same constant becomes that constant, and keeping a parent's subtree gives
+// what rebuilding it would. Writes O(changed leaves) nodes: kept subtrees are referenced, never rewritten.
 //
 // One thread.
 #pragma once
@@ -12,8 +13,8 @@
 #include <optional>
 #include <vector>
 
-#include "store/node_store.h"
 #include "manifest/tree.h"
+#include "store/node_store.h"
 
 namespace ashlar {
 
@@ -25,17 +26,19 @@ struct BuildCounters {
 class ManifestBuilder {
  public:
   // `parent`: the tree that keep() refers to; its size may differ.
-  ManifestBuilder(NodeReader& nodes, NodeWriter& writer, BlockCount volume_blocks, std::optional<TreeRoot> parent);
+  ManifestBuilder(NodeReader& nodes, NodeWriter& writer, BlockCount volume_blocks,
+                  std::optional<TreeRoot> parent);
   ~ManifestBuilder();
   ManifestBuilder(const ManifestBuilder&) = delete;
   ManifestBuilder& operator=(const ManifestBuilder&) = delete;
 
-  // The next leaf. It covers leaf_blocks(next()) blocks. A leaf that is all zero or all unallocated becomes a constant.
+  // The next leaf. It covers leaf_blocks(next()) blocks. A leaf that is all zero or all unallocated becomes a
+  // constant.
   Status add_leaf(const Leaf& leaf);
   // The next `leaves` leaves are all zero or all unallocated. O(log) for any count.
   Status add_constant(ChildKind kind, std::uint64_t leaves);
-  // The next `leaves` leaves are those of the parent at the same place. They must be leaves that the parent has and
-  // that cover as many blocks there. O(log) for any count.
+  // The next `leaves` leaves are those of the parent at the same place. They must be leaves that the parent
+  // has and that cover as many blocks there. O(log) for any count.
   Status keep(std::uint64_t leaves);
 
   std::uint64_t next() const;  // number of the leaf that comes next

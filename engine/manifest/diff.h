@@ -23,8 +23,8 @@ struct DiffCounters {
   std::uint64_t nodes_read = 0;
 };
 
-// Calls `visit` with the block ranges, ascending and merged, whose contents differ. Blocks past the end of the shorter
-// volume count as different; ZERO and UNALLOCATED read the same and do not differ.
+// Calls `visit` with the block ranges, ascending and merged, whose contents differ. Blocks past the end of
+// the shorter volume count as different; ZERO and UNALLOCATED read the same and do not differ.
 Status diff_trees(NodeReader& nodes, BlockIdReader& ids, const TreeRoot& a, const TreeRoot& b,
                   const std::function<Status(BlockRange)>& visit, DiffCounters* counters);
 

@@ -28,29 +28,43 @@ BlockCount leaf_blocks(BlockCount volume_blocks, std::uint64_t index);
 struct LeafSpan {
   std::uint64_t first = 0;  // leaf number
   std::uint64_t count = 0;
-  NodeRef ref;              // of the leaf when it is a node (then count is 1), else the constant's kind (digest unset)
+  NodeRef ref;  // of the leaf when it is a node (then count is 1), else the constant's kind (digest unset)
+};
+
+// One subtree of a tree: number `index` among those of its level.
+struct Subtree {
+  std::uint8_t level = 0;
+  std::uint64_t index = 0;
+  NodeRef ref;
 };
 
 // Walks the leaves of a tree front to back, skipping constant subtrees in one step. One thread.
+// A tree whose shape or digests do not fit its volume is kCorrupt.
 class LeafCursor {
  public:
   LeafCursor(NodeReader& nodes, const TreeRoot& root) : nodes_(nodes), root_(root) {}
 
-  // The span that covers leaf `index`, cut to start there. `index` is below leaf_count(); any order, ascending is cheap.
+  // The span that covers leaf `index`, cut to start there. `index` is below leaf_count(); any order,
+  // ascending is cheap.
   Result<LeafSpan> at(std::uint64_t index);
-  // The decoded leaf of a span that is a node.
-  Result<std::shared_ptr<const Leaf>> load(const LeafSpan& span) { return nodes_.leaf(span.ref.id); }
+  // The decoded leaf of a span that is a node; it covers as many blocks as it should.
+  Result<std::shared_ptr<const Leaf>> load(const LeafSpan& span);
+  // The subtree of `level` that covers leaf `index`, or the constant above it that does. `level` is at most
+  // the root's.
+  Result<Subtree> subtree(std::uint8_t level, std::uint64_t index);
 
  private:
   struct Held {
-    NodeId id;
+    std::uint64_t index = 0;
+    NodeRef ref;
     std::shared_ptr<const InnerNode> node;
   };
-  Result<std::shared_ptr<const InnerNode>> inner(std::uint8_t level, const NodeId& id);
+  Result<std::shared_ptr<const InnerNode>> inner(const Subtree& at);
 
   NodeReader& nodes_;
   TreeRoot root_;
   std::array<Held, kMaxLevel + 1> spine_;  // the inner node last used of each level
+  bool root_checked_ = false;
 };
 
 }  // namespace ashlar
