@@ -1,0 +1,22 @@
+// How RocksDB is set up for the index: bounded memory, two cores, a silent log. Included by database.cc
+// alone.
+#pragma once
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/options.h>
+
+#include <array>
+#include <memory>
+#include <vector>
+
+namespace ashlar {
+
+// Column families by number; the default one holds the format alone.
+enum class Family : unsigned char { kDefault, kHooks, kSegments, kNodes, kPacks };
+inline constexpr std::size_t kFamilies = 5;
+
+rocksdb::DBOptions database_options(bool writable, const std::shared_ptr<rocksdb::Cache>& cache);
+std::vector<rocksdb::ColumnFamilyDescriptor> column_families(const std::shared_ptr<rocksdb::Cache>& cache);
+
+}  // namespace ashlar

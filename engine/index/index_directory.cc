@@ -1,0 +1,81 @@
+#include "index/index_directory.h"
+
+#include <algorithm>
+#include <array>
+
+namespace ashlar {
+namespace {
+
+constexpr std::string_view kLockName = "ashlar.lock";
+// A reader races with the writer's deletion of files between reading the list of files and opening them.
+constexpr int kReadAttempts = 3;
+
+// The files RocksDB makes: nothing else in the directory is ever removed.
+bool is_index_file(std::string_view name) {
+  constexpr std::array<std::string_view, 4> kNames = {"CURRENT", "IDENTITY", "LOCK", "LOG"};
+  constexpr std::array<std::string_view, 4> kStarts = {"MANIFEST-", "OPTIONS-", "LOG.old.", "CURRENT."};
+  constexpr std::array<std::string_view, 4> kEnds = {".sst", ".log", ".dbtmp", ".blob"};
+  return std::ranges::any_of(kNames, [&](std::string_view known) { return name == known; }) ||
+         std::ranges::any_of(kStarts, [&](std::string_view known) { return name.starts_with(known); }) ||
+         std::ranges::any_of(kEnds, [&](std::string_view known) { return name.ends_with(known); });
+}
+
+}  // namespace
+
+bool IndexDirectory::try_lock() {
+  if (lock_ != nullptr) return true;
+  auto& files = posix_file_system();
+  if (!files.make_directory(path_).ok()) return false;
+  auto lock = files.lock(path_ + "/" + std::string(kLockName));
+  if (lock.ok()) lock_ = lock.take();
+  return lock_ != nullptr;
+}
+
+std::unique_ptr<Database> IndexDirectory::open_to_read() {
+  for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
+    auto opened = Database::open(path_, Database::Mode::kRead);
+    if (opened.ok()) return opened.take();
+  }
+  return nullptr;
+}
+
+std::unique_ptr<Database> IndexDirectory::open() {
+  if (!try_lock()) return open_to_read();
+  auto opened = Database::open(path_, Database::Mode::kWrite);
+  if (opened.ok()) return opened.take();
+  if (opened.error().code() != ErrorCode::kCorrupt) return open_to_read();
+  return remake();
+}
+
+std::unique_ptr<Database> IndexDirectory::remake() {
+  if (!try_lock()) return open_to_read();
+  if (!remove_files()) return nullptr;
+  auto opened = Database::open(path_, Database::Mode::kWrite);
+  return opened.ok() ? opened.take() : nullptr;
+}
+
+bool IndexDirectory::remove_files() {
+  auto& files = posix_file_system();
+  auto entries = files.list(path_);
+  if (!entries.ok()) return false;
+  bool removed = true;
+  for (const DirectoryEntry& entry : entries.value()) {
+    if (entry.is_directory || !is_index_file(entry.name)) continue;
+    removed = files.remove(path_ + "/" + entry.name).ok() && removed;
+  }
+  return removed;
+}
+
+std::uint64_t IndexDirectory::bytes() const {
+  auto& files = posix_file_system();
+  const auto entries = files.list(path_);
+  if (!entries.ok()) return 0;
+  std::uint64_t sum = 0;
+  for (const DirectoryEntry& entry : entries.value()) {
+    const auto size = files.file_size(path_ + "/" + entry.name);
+    if (size.ok()) sum += size.value();
+  }
+  return sum;
+}
+
+}  // namespace ashlar

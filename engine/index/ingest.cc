@@ -1,0 +1,29 @@
+#include "index/ingest.h"
+
+#include "pack/pack_store.h"
+
+namespace ashlar {
+namespace {
+
+Result<IngestedPack> ingest_segments(const PackReader& reader) {
+  IngestedPack ingested;
+  std::vector<PackedSegment> segments;
+  for (const SegmentEntry& entry : TRY(reader.segments())) {
+    auto directory = reader.read_directory(entry);
+    if (!directory.ok() && directory.error().code() != ErrorCode::kCorrupt) return directory.take_error();
+    if (!directory.ok()) ++ingested.damaged_segments;
+    segments.push_back({entry, directory.ok() ? directory.take().blocks : std::vector<BlockId>()});
+  }
+  ingested.rows = rows_of(reader.id(), segments);
+  return ingested;
+}
+
+}  // namespace
+
+Result<IngestedPack> ingest_pack(ObjectStore& objects, PackKind kind, const PackId& pack) {
+  const auto reader = TRY(PackReader::open(objects, kind, pack));
+  if (kind == PackKind::kData) return ingest_segments(*reader);
+  return IngestedPack{rows_of(pack, TRY(reader->nodes())), 0};
+}
+
+}  // namespace ashlar
