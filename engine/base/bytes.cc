@@ -31,8 +31,10 @@ bool is_zero(ByteSpan bytes) {
 }
 
 AlignedBuffer::AlignedBuffer(std::size_t size)
-    : data_(static_cast<std::byte*>(::operator new(size, std::align_val_t{kAlignment}))), size_(size) {}
+    : data_(static_cast<std::byte*>(::operator new (size, std::align_val_t{kAlignment}))), size_(size) {}
 
-void AlignedBuffer::Free::operator()(std::byte* p) const { ::operator delete(p, std::align_val_t{kAlignment}); }
+void AlignedBuffer::Free::operator()(std::byte* p) const {
+  ::operator delete (p, std::align_val_t{kAlignment});
+}
 
 }  // namespace ashlar

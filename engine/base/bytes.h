@@ -15,7 +15,9 @@ using ByteSpan = std::span<const std::byte>;
 using MutableByteSpan = std::span<std::byte>;
 using ByteVector = std::vector<std::byte>;
 
-inline ByteSpan as_byte_span(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+inline ByteSpan as_byte_span(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 inline std::string_view as_text(ByteSpan bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -23,7 +25,8 @@ inline bool bytes_equal(ByteSpan a, ByteSpan b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
 }
 
-// True when every byte is zero. 30+ GB/s on blocks of 4 KiB; leaves a non-zero block at its first cache lines.
+// True when every byte is zero. 30+ GB/s on blocks of 4 KiB; leaves a non-zero block at its first cache
+// lines.
 bool is_zero(ByteSpan bytes);
 
 // A buffer aligned to 4096 bytes, as O_DIRECT wants it. Its contents are not initialised.

@@ -7,5 +7,4 @@ namespace ashlar {
 
 }  // namespace ashlar
 
-#define CHECK(belief) \
-  ((belief) ? static_cast<void>(0) : ::ashlar::check_failed(#belief, __FILE__, __LINE__))
+#define CHECK(belief) ((belief) ? static_cast<void>(0) : ::ashlar::check_failed(#belief, __FILE__, __LINE__))

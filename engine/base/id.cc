@@ -33,7 +33,8 @@ Status from_hex(std::string_view text, MutableByteSpan out) {
   for (std::size_t i = 0; i < out.size(); ++i) {
     const int high = digit(text[2 * i]);
     const int low = digit(text[2 * i + 1]);
-    if (high < 0 || low < 0) return invalid(fmt::format("'{}' is not an id: not lower-case hexadecimal", text));
+    if (high < 0 || low < 0)
+      return invalid(fmt::format("'{}' is not an id: not lower-case hexadecimal", text));
     out[i] = static_cast<std::byte>(high * 16 + low);
   }
   return {};
@@ -43,7 +44,8 @@ std::string SnapshotId::text() const { return fmt::format("{}{:016x}", kSnapshot
 
 Result<SnapshotId> SnapshotId::parse(std::string_view text) {
   const auto malformed = [&] {
-    return invalid(fmt::format("'{}' is not a snapshot id: 'snap-0' and 16 hexadecimal digits expected", text));
+    return invalid(
+        fmt::format("'{}' is not a snapshot id: 'snap-0' and 16 hexadecimal digits expected", text));
   };
   if (!text.starts_with(kSnapshotPrefix) || text.size() != kSnapshotPrefix.size() + 16) return malformed();
   SnapshotId id;

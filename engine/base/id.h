@@ -43,14 +43,15 @@ struct BinaryId {
   friend auto operator<=>(const BinaryId&, const BinaryId&) = default;
 };
 
-using BlockId = BinaryId<struct BlockIdTag, 32>;              // SHA-256 of a block
-using SegmentId = BinaryId<struct SegmentIdTag, 32>;          // hash of a segment's directory
-using NodeId = BinaryId<struct NodeIdTag, 32>;                // hash of a manifest node's encoding
-using ContentDigest = BinaryId<struct ContentDigestTag, 32>;  // names bytes of a volume whatever their packing
-using RegionHash = BinaryId<struct RegionHashTag, 16>;        // seeded XXH3-128 of a region: change detector only
-using PackId = BinaryId<struct PackIdTag, 16>;                // random
-using StoreId = BinaryId<struct StoreIdTag, 16>;              // random
-using SessionId = BinaryId<struct SessionIdTag, 16>;          // random
+using BlockId = BinaryId<struct BlockIdTag, 32>;      // SHA-256 of a block
+using SegmentId = BinaryId<struct SegmentIdTag, 32>;  // hash of a segment's directory
+using NodeId = BinaryId<struct NodeIdTag, 32>;        // hash of a manifest node's encoding
+using ContentDigest =
+    BinaryId<struct ContentDigestTag, 32>;              // names bytes of a volume whatever their packing
+using RegionHash = BinaryId<struct RegionHashTag, 16>;  // seeded XXH3-128 of a region: change detector only
+using PackId = BinaryId<struct PackIdTag, 16>;          // random
+using StoreId = BinaryId<struct StoreIdTag, 16>;        // random
+using SessionId = BinaryId<struct SessionIdTag, 16>;    // random
 using SourceIdentity = BinaryId<struct SourceIdentityTag, 32>;  // digest of what identifies a source
 
 // `snap-` and 17 hexadecimal digits, the first of them 0: 64 random bits, as EC2 writes its ids.

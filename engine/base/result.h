@@ -57,7 +57,7 @@ class [[nodiscard]] Error {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit by design
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit by design
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit by design
 
   bool ok() const { return state_.index() == 0; }
@@ -116,10 +116,11 @@ inline Error last_errno(std::string text) { return Error::from_errno(errno, std:
 // Statement expressions are a GNU extension that g++ and clang share; C++20 has no other way to return early.
 #define ASHLAR_JOIN2(a, b) a##b
 #define ASHLAR_JOIN(a, b) ASHLAR_JOIN2(a, b)
-#define ASHLAR_TRY(result, expr)                           \
-  __extension__({                                          \
-    auto result = (expr);                                  \
-    if (!result.ok()) [[unlikely]] return result.take_error(); \
-    result.take();                                         \
+#define ASHLAR_TRY(result, expr)   \
+  __extension__({                  \
+    auto result = (expr);          \
+    if (!result.ok()) [[unlikely]] \
+      return result.take_error();  \
+    result.take();                 \
   })
 #define TRY(expr) ASHLAR_TRY(ASHLAR_JOIN(try_result_, __COUNTER__), expr)

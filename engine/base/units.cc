@@ -14,7 +14,8 @@ namespace {
 constexpr std::string_view kUnits = "BKMGTPE";
 
 Error malformed(std::string_view text) {
-  return invalid(fmt::format("'{}' is not a size: a number and K, M, G, T or P expected, as in 10G or 64TiB", text));
+  return invalid(
+      fmt::format("'{}' is not a size: a number and K, M, G, T or P expected, as in 10G or 64TiB", text));
 }
 
 // The power of 1024 that a unit such as "", "B", "k", "GiB" or "tb" stands for; -1 for anything else.
@@ -39,7 +40,8 @@ Result<std::uint64_t> parse_size(std::string_view text) {
   std::uint64_t whole = 0;
   while (at < text.size() && std::isdigit(static_cast<unsigned char>(text[at])) != 0) {
     const auto shifted = checked_mul<std::uint64_t>(whole, 10);
-    const auto sum = shifted ? checked_add<std::uint64_t>(*shifted, static_cast<std::uint64_t>(text[at] - '0')) : shifted;
+    const auto sum =
+        shifted ? checked_add<std::uint64_t>(*shifted, static_cast<std::uint64_t>(text[at] - '0')) : shifted;
     if (!sum) return malformed(text);
     whole = *sum;
     ++at;

@@ -9,8 +9,8 @@
 
 namespace ashlar {
 
-// "4096", "64K", "10G", "64TiB", "1.5 GiB": powers of 1024, any case, an optional "iB" or "B". A fraction must come
-// to whole bytes.
+// "4096", "64K", "10G", "64TiB", "1.5 GiB": powers of 1024, any case, an optional "iB" or "B". A fraction
+// must come to whole bytes.
 Result<std::uint64_t> parse_size(std::string_view text);
 
 // "0 B", "4.0 KiB", "1.45 GiB": three digits, a binary unit.

@@ -1,10 +1,11 @@
 // Capture: a source becomes a snapshot. The flow, in one direction:
 //
 //   plan ─ runs ─▶ hash (N threads) ─▶ assemble (1 owner, in order) ─┬─ leaves ─▶ manifest builder ─────────┐
-//                                                                    └─ new blocks ─▶ encode (N) ─▶ append ─┴▶ commit
+//                                                                    └─ new blocks ─▶ encode (N) ─▶ append
+//                                                                    ─┴▶ commit
 //
-// The snapshot does not depend on the number of threads. Until the record is published nothing is visible; what was
-// stored stays, and a later capture finds it.
+// The snapshot does not depend on the number of threads. Until the record is published nothing is visible;
+// what was stored stays, and a later capture finds it.
 #pragma once
 
 #include <atomic>
@@ -37,8 +38,8 @@ struct CaptureParts {
   SnapshotCatalog& snapshots;
 };
 
-// What is said to have changed since the parent. A hint: it is used when its token is the one that the parent's record
-// keeps, and audited by reading a rotating sample of the rest.
+// What is said to have changed since the parent. A hint: it is used when its token is the one that the
+// parent's record keeps, and audited by reading a rotating sample of the rest.
 struct ChangedMap {
   std::vector<SourceExtent> changed;  // sorted, any states; ranges past the end of the source are cut
   std::string since_token;            // must equal the parent's change_token; both may be empty
@@ -69,13 +70,14 @@ struct CaptureProgress {
 struct CaptureReport {
   SnapshotRecord record;
   ByteCount read_bytes;
-  ByteCount unchanged_bytes;    // equal to the parent by region hash
-  ByteCount duplicate_bytes;    // hashed and found in the store
+  ByteCount unchanged_bytes;  // equal to the parent by region hash
+  ByteCount duplicate_bytes;  // hashed and found in the store
   std::uint64_t nodes_written = 0;
   std::uint64_t node_bytes_written = 0;
   std::uint64_t directories_read = 0;
   std::vector<BlockRange> unreadable;
-  std::vector<std::string> warnings;  // each a line for the user: a map that was not used, an audit that missed
+  std::vector<std::string>
+      warnings;  // each a line for the user: a map that was not used, an audit that missed
 };
 
 // The digest under which a source is remembered; zero for a source without identity.

@@ -1,8 +1,8 @@
 // Blocks to frames and back: zstd (RFC 8878), one independent frame for up to 64 blocks.
 //
-// A frame that does not shrink is kept raw. Before a compressed frame is given out it has been decoded again and
-// compared with its source: a compressor that lies (it has happened) costs a failed capture, never a lost block.
-// Decoding writes into a buffer of exactly the expected size, so there are no bombs.
+// A frame that does not shrink is kept raw. Before a compressed frame is given out it has been decoded again
+// and compared with its source: a compressor that lies (it has happened) costs a failed capture, never a lost
+// block. Decoding writes into a buffer of exactly the expected size, so there are no bombs.
 #pragma once
 
 #include <cstdint>

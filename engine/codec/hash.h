@@ -1,7 +1,8 @@
 // Bytes to names and to checksums.
 //
-// SHA-256 (libcrypto) names content: blocks, segments, nodes. XXH3 (Yann Collet, xxHash 0.8) detects change and rot;
-// it never names content, because an image from elsewhere is hostile input and XXH3 resists no attacker.
+// SHA-256 (libcrypto) names content: blocks, segments, nodes. XXH3 (Yann Collet, xxHash 0.8) detects change
+// and rot; it never names content, because an image from elsewhere is hostile input and XXH3 resists no
+// attacker.
 #pragma once
 
 #include <array>

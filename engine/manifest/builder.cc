@@ -53,7 +53,7 @@ struct ManifestBuilder::State {
 
   std::uint64_t placed = 0;
   std::uint64_t kept = 0;
-  std::array<std::vector<NodeRef>, kMaxLevel + 1> open;
+  std::array<std::vector<NodeRef>, kMaxLevel + 1> open;  // [0] stays empty
   std::optional<NodeRef> root;
   BuildCounters counters;
   bool failed = false;
@@ -182,6 +182,32 @@ struct ManifestBuilder::State {
     }
     return {};
   }
+
+  // The volume turned out to end here. What was closed before the end was known was closed as it should be,
+  // because only the last node of each level depends on the end.
+  Status end_at(BlockCount blocks) {
+    TRY(place_kept());
+    if (root_level(blocks) == kMaxLevel) return invalid("a stream of more than 64 TiB is not supported");
+    if (leaf_count(blocks) < placed) return invalid("manifest builder: the volume ends before its leaves");
+    volume_blocks = blocks;
+    leaves = leaf_count(blocks);
+    level = root_level(blocks);
+    if (leaves == 0) root = constant_ref(ChildKind::kUnallocated, 0, {});
+    return {};
+  }
+
+  // Closes what append() left open because it did not know that its leaf was the last.
+  Status close_all() {
+    if (root || placed < leaves) return {};
+    for (std::uint8_t at_level = 1; at_level <= level; ++at_level) {
+      if (!open[at_level].empty()) open[at_level + 1U].push_back(TRY(close(at_level)));
+    }
+    std::vector<NodeRef>& top = open[level + 1U];
+    CHECK(top.size() == 1);
+    root = top.front();
+    top.clear();
+    return {};
+  }
 };
 
 ManifestBuilder::ManifestBuilder(NodeReader& nodes, NodeWriter& writer, BlockCount volume_blocks,
@@ -211,8 +237,16 @@ Status ManifestBuilder::keep(std::uint64_t leaves) {
   return {};
 }
 
+Status ManifestBuilder::end_at(BlockCount volume_blocks) {
+  if (state_->volume_blocks == volume_blocks) return {};
+  if (state_->volume_blocks != kUnknownSize)
+    return invalid("manifest builder: the volume's end was known already");
+  return state_->poison(state_->end_at(volume_blocks));
+}
+
 Result<TreeRoot> ManifestBuilder::finish() {
   TRY(state_->check_room(0));
+  TRY(state_->poison(state_->close_all()));
   if (next() != state_->leaves) return invalid("manifest builder: finished before all leaves were added");
   TRY(state_->poison(state_->place_kept()));
   CHECK(state_->root.has_value());

@@ -25,6 +25,9 @@ struct BuildCounters {
 
 class ManifestBuilder {
  public:
+  // For a volume whose size is known at its end only (a stream): end_at() then says it.
+  static constexpr BlockCount kUnknownSize{leaves_below(kMaxLevel) * kLeafBlocks};
+
   // `parent`: the tree that keep() refers to; its size may differ.
   ManifestBuilder(NodeReader& nodes, NodeWriter& writer, BlockCount volume_blocks,
                   std::optional<TreeRoot> parent);
@@ -40,6 +43,11 @@ class ManifestBuilder {
   // The next `leaves` leaves are those of the parent at the same place. They must be leaves that the parent
   // has and that cover as many blocks there. O(log) for any count.
   Status keep(std::uint64_t leaves);
+
+  // The volume ends after `volume_blocks` blocks: for a builder of kUnknownSize, at the latest before its
+  // last leaf when that one is short. All leaves added so far lie before the end. Saying the same again does
+  // nothing.
+  Status end_at(BlockCount volume_blocks);
 
   std::uint64_t next() const;  // number of the leaf that comes next
   // All leaves were added.

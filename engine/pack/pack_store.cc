@@ -47,7 +47,8 @@ Result<std::shared_ptr<PackReader>> PackReader::open(ObjectStore& objects, PackK
   const std::string key = pack_key(kind, pack);
   std::shared_ptr<ObjectReader> object = TRY(objects.open(key, mode).with_context(key));
   const auto read_ends = [&]() -> Result<std::shared_ptr<PackReader>> {
-    if (object->size() < kPackHeaderBytes + kPackTrailerBytes) return corrupt("pack: too short: it is truncated");
+    if (object->size() < kPackHeaderBytes + kPackTrailerBytes)
+      return corrupt("pack: too short: it is truncated");
     std::array<std::byte, kPackHeaderBytes> raw_header;
     TRY(object->read_at(0, raw_header));
     const PackHeader header = TRY(decode_pack_header(raw_header));
@@ -71,7 +72,9 @@ Result<std::vector<SegmentEntry>> PackReader::segments() const {
   return decode_segment_entries(trailer_, TRY(read_footer()));
 }
 
-Result<std::vector<NodeEntry>> PackReader::nodes() const { return decode_node_entries(trailer_, TRY(read_footer())); }
+Result<std::vector<NodeEntry>> PackReader::nodes() const {
+  return decode_node_entries(trailer_, TRY(read_footer()));
+}
 
 Result<SegmentDirectory> PackReader::read_directory(const SegmentEntry& entry) const {
   ByteVector raw(entry.directory_bytes);
@@ -84,13 +87,16 @@ Result<SegmentDirectory> PackReader::read_directory(const SegmentEntry& entry) c
   return directory;
 }
 
-Status PackReader::read_raw(std::uint64_t offset, MutableByteSpan out) const { return object_->read_at(offset, out); }
+Status PackReader::read_raw(std::uint64_t offset, MutableByteSpan out) const {
+  return object_->read_at(offset, out);
+}
 
 Result<ByteVector> PackReader::read_node(const NodeEntry& entry) const {
   if (entry.bytes > kMaxNodeBytes) return corrupt("pack: a node of impossible size");
   ByteVector encoding(entry.bytes);
   TRY(object_->read_at(entry.offset, encoding));
-  if (node_id(encoding) != entry.id) return corrupt(fmt::format("node {} does not match its id", entry.id.hex()));
+  if (node_id(encoding) != entry.id)
+    return corrupt(fmt::format("node {} does not match its id", entry.id.hex()));
   return encoding;
 }
 

@@ -25,8 +25,8 @@ struct ListedPack {
 // All published packs of a kind. Objects in the folder that are no packs are passed over.
 Result<std::vector<ListedPack>> list_packs(ObjectStore& objects, PackKind kind);
 
-// One published pack, opened for reading. Header and trailer are checked at open; every other read checks what it
-// returns. Any number of threads.
+// One published pack, opened for reading. Header and trailer are checked at open; every other read checks
+// what it returns. Any number of threads.
 class PackReader {
  public:
   static Result<std::shared_ptr<PackReader>> open(ObjectStore& objects, PackKind kind, const PackId& pack,
@@ -74,7 +74,8 @@ class DataPackWriter {
   const std::vector<SegmentEntry>& entries() const { return entries_; }
 
  private:
-  DataPackWriter(std::unique_ptr<ObjectWriter> object, const PackId& id) : object_(std::move(object)), id_(id) {}
+  DataPackWriter(std::unique_ptr<ObjectWriter> object, const PackId& id)
+      : object_(std::move(object)), id_(id) {}
   std::unique_ptr<ObjectWriter> object_;
   PackId id_;
   std::uint64_t offset_ = 0;
@@ -93,7 +94,8 @@ class MetaPackWriter {
   const std::vector<NodeEntry>& entries() const { return entries_; }
 
  private:
-  MetaPackWriter(std::unique_ptr<ObjectWriter> object, const PackId& id) : object_(std::move(object)), id_(id) {}
+  MetaPackWriter(std::unique_ptr<ObjectWriter> object, const PackId& id)
+      : object_(std::move(object)), id_(id) {}
   std::unique_ptr<ObjectWriter> object_;
   PackId id_;
   std::uint64_t offset_ = 0;

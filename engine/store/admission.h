@@ -1,12 +1,13 @@
 // Admission: the one owner of the question "is this block stored already, and where?" during a capture.
 //
-// A block is known when its whole id stands in the directory of a published segment or of a segment of this same
-// session. Directories come in through hooks (index.h): a hook that hits brings in the directory of its segment and of
-// the segments beside it, and the blocks around it are found there (locality, Zhu et al., FAST'08). A wrong "new" costs a
-// duplicate; a wrong "known" would lose data, so nothing less than the whole id counts.
+// A block is known when its whole id stands in the directory of a published segment or of a segment of this
+// same session. Directories come in through hooks (index.h): a hook that hits brings in the directory of its
+// segment and of the segments beside it, and the blocks around it are found there (locality, Zhu et al.,
+// FAST'08). A wrong "new" costs a duplicate; a wrong "known" would lose data, so nothing less than the whole
+// id counts.
 //
-// New blocks are copied, in the order in which they are admitted, into the open segment; a full one is sealed and handed
-// to `sink`. Segments have session-local handles because an open segment has no id yet.
+// New blocks are copied, in the order in which they are admitted, into the open segment; a full one is sealed
+// and handed to `sink`. Segments have session-local handles because an open segment has no id yet.
 //
 // One thread.
 #pragma once
@@ -60,7 +61,8 @@ class Admission {
   Admission& operator=(const Admission&) = delete;
 
   // For each id its place; `data[i]` is the 4096 bytes of ids[i], copied when the block is new.
-  Status admit(std::span<const BlockId> ids, std::span<const std::byte* const> data, std::span<BlockPlace> places);
+  Status admit(std::span<const BlockId> ids, std::span<const std::byte* const> data,
+               std::span<BlockPlace> places);
   // Brings in the directory of a published segment, as the parent's segments for a changed leaf. Its handle.
   Result<SegmentHandle> bring_in(const SegmentId& id);
 

@@ -12,7 +12,8 @@
 
 namespace ashlar {
 
-// Reads nodes by id; every encoding is checked against its id. Decoded nodes are cached (bounded). Any threads.
+// Reads nodes by id; every encoding is checked against its id. Decoded nodes are cached (bounded). Any
+// threads.
 class MetaStore : public NodeReader {
  public:
   MetaStore(ObjectStore& objects, Index& index);
@@ -27,12 +28,13 @@ class MetaStore : public NodeReader {
 
 // Writes the nodes of one capture. A node that a published meta pack holds is not written again.
 //
-// A meta pack must not be published before the data packs that its leaves refer to: a later capture may find a node by
-// its id and trust it. So `data_is_published` is called before each pack is finished, and returns ok once every segment
-// sealed so far is in a published pack. One thread.
+// A meta pack must not be published before the data packs that its leaves refer to: a later capture may find
+// a node by its id and trust it. So `data_is_published` is called before each pack is finished, and returns
+// ok once every segment sealed so far is in a published pack. One thread.
 class MetaWriter : public NodeWriter {
  public:
-  MetaWriter(ObjectStore& objects, Index& index, const StoreId& store, std::function<Status()> data_is_published);
+  MetaWriter(ObjectStore& objects, Index& index, const StoreId& store,
+             std::function<Status()> data_is_published);
   ~MetaWriter() override;
   Status put(const NodeId& id, ByteSpan encoding) override;
   // Publishes what is left.

@@ -15,8 +15,10 @@ namespace ashlar {
 
 inline constexpr std::uint64_t kPackBytes = 64 << 20;  // a pack is closed when it is this long
 
-// Compresses a sealed segment in frames of `frame_blocks`, each decoded again and compared. Any thread, own encoder.
-Result<EncodedSegment> encode_segment(const SealedSegment& segment, std::uint32_t frame_blocks, FrameEncoder& encoder);
+// Compresses a sealed segment in frames of `frame_blocks`, each decoded again and compared. Any thread, own
+// encoder.
+Result<EncodedSegment> encode_segment(const SealedSegment& segment, std::uint32_t frame_blocks,
+                                      FrameEncoder& encoder);
 
 class PackAppender {
  public:

@@ -1,8 +1,8 @@
 // Reading stored blocks: a block that this gives out has been verified against its id.
 //
-// Directories are cached (least recently used goes first), packs are kept open. EIO or the right bytes, never zeros: a
-// segment that no pack holds, a frame whose checksum or block ids do not match, are kCorrupt errors that name pack,
-// segment and frame.
+// Directories are cached (least recently used goes first), packs are kept open. EIO or the right bytes, never
+// zeros: a segment that no pack holds, a frame whose checksum or block ids do not match, are kCorrupt errors
+// that name pack, segment and frame.
 //
 // Threads: any number.
 #pragma once
@@ -33,10 +33,10 @@ struct LocatedSegment {
 // Where a segment's frame lies, for messages: "pack 3f…, segment 7a…, frame 12".
 std::string describe_frame(const LocatedSegment& segment, std::size_t frame);
 
-// Decodes stored bytes of one frame into `blocks` (its exact size) and checks checksum and, for blocks of the frame
-// from `first_wanted` on, `wanted` many of them, their ids. Shared by every reader of frames.
-Status decode_verified(const LocatedSegment& segment, std::size_t frame, ByteSpan stored, FrameDecoder& decoder,
-                       MutableByteSpan blocks);
+// Decodes the stored bytes of one frame into `blocks` (its exact size) and checks its checksum and the id of
+// each of its blocks. Shared by every reader of frames.
+Status decode_verified(const LocatedSegment& segment, std::size_t frame, ByteSpan stored,
+                       FrameDecoder& decoder, MutableByteSpan blocks);
 
 class SegmentReader {
  public:
@@ -47,8 +47,8 @@ class SegmentReader {
 
   // The directory of a stored segment. kCorrupt when no pack holds it.
   Result<std::shared_ptr<const LocatedSegment>> locate(const SegmentId& id);
-  // Blocks [first, first + count) of a segment into `out` (count × 4096 bytes): one read of the pack, frames decoded
-  // and verified. Nothing is cached but the directory.
+  // Blocks [first, first + count) of a segment into `out` (count × 4096 bytes): one read of the pack, frames
+  // decoded and verified. Nothing is cached but the directory.
   Status read(const LocatedSegment& segment, std::size_t first, std::size_t count, MutableByteSpan out);
 
   // An open pack, from a bounded cache.

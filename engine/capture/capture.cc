@@ -1,0 +1,327 @@
+#include "capture/capture.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "base/first_error.h"
+#include "base/random.h"
+#include "capture/assembler.h"
+#include "capture/segment_pipeline.h"
+#include "catalog/sessions.h"
+#include "codec/hash.h"
+#include "store/pack_appender.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::string_view kProgram = "ashlar " ASHLAR_VERSION;
+
+SourceKind kind_of(SourceType type) {
+  switch (type) {
+    case SourceType::kFile:
+      return SourceKind::kFile;
+    case SourceType::kDevice:
+      return SourceKind::kDevice;
+    case SourceType::kNbd:
+      return SourceKind::kNbd;
+    case SourceType::kStream:
+      return SourceKind::kStream;
+  }
+  return SourceKind::kFile;
+}
+
+TreeRoot root_of(const SnapshotRecord& record) {
+  return {blocks_covering(record.size), record.root_level, record.root};
+}
+
+// What one pass over the source leaves behind, all of it durable.
+struct Pass {
+  Assembler::Outcome outcome;
+  TreeRoot root;
+  AdmitCounters admitted;
+  std::uint64_t stored_bytes = 0;
+  std::uint64_t nodes_written = 0;
+  std::uint64_t node_bytes_written = 0;
+  std::set<PackId> data_packs;  // of older sessions, that new leaves refer to
+  std::set<PackId> meta_packs;
+};
+
+// The threads and stages of one pass, from the source to published packs.
+class Pipeline {
+ public:
+  Pipeline(const CaptureParts& parts, Source& source, const CaptureOptions& options,
+           CaptureProgress& progress, std::optional<ChangedRegions> changed)
+      : parts_(parts),
+        source_(source),
+        options_(options),
+        progress_(progress),
+        plan_(plan_input(parts, source, options, std::move(changed))),
+        threads_(options.threads != 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency())),
+        appender_(parts.objects, parts.index, parts.config.id),
+        segments_(appender_, parts.config.frame_blocks, parts.config.level, threads_, errors_,
+                  progress.stored_bytes),
+        admission_(parts.index, parts.segments,
+                   [this](SealedSegment segment) { return push(std::move(segment)); }),
+        meta_(parts.objects, parts.index, parts.config.id, [this] { return segments_.flush(); }),
+        builder_(parts.nodes, meta_, source.size() ? blocks_covering(*source.size()) : unknown_size(),
+                 options.parent ? std::optional(root_of(*options.parent)) : std::nullopt) {
+    errors_.on_failure([this] { cancel(); });
+  }
+
+  Result<Pass> run(const std::stop_token& stop) {
+    auto reader = TRY(source_.read([this] { return plan_.next_request(); }));
+    const std::stop_callback on_stop(stop, [this] { errors_.report(cancelled()); });
+    std::vector<std::jthread> hashers;
+    hashing_ = threads_;
+    for (unsigned i = 0; i < threads_; ++i) hashers.emplace_back([this, &reader] { hash_loop(*reader); });
+    Result<Pass> pass = assemble(stop);
+    if (!pass.ok())
+      errors_.report(Error(pass.error().code(), pass.error().text()));
+    else if (pass.value().outcome.audit_missed)
+      cancel();
+    hashers.clear();
+    TRY(errors_.take());  // the cause, where `pass` may hold only what it cancelled
+    return pass;
+  }
+
+ private:
+  static Plan::Input plan_input(const CaptureParts& parts, Source& source, const CaptureOptions& options,
+                                std::optional<ChangedRegions> changed) {
+    const bool has_parent = options.parent.has_value();
+    return {source,
+            parts.nodes,
+            source.size(),
+            has_parent ? std::optional(root_of(*options.parent)) : std::nullopt,
+            std::move(changed),
+            has_parent ? options.parent->generation + 1 : 0};
+  }
+
+  static BlockCount unknown_size() { return ManifestBuilder::kUnknownSize; }
+
+  Status push(SealedSegment segment) {
+    progress_.new_bytes += segment.blocks.size() * kBlockBytes;
+    return segments_.push(std::move(segment));
+  }
+
+  void hash_loop(RunReader& reader) {
+    while (!errors_.failed()) {
+      auto run = reader.next();
+      if (!run.ok()) {
+        errors_.report(run.take_error());
+        break;
+      }
+      std::optional<Run> got = run.take();
+      if (!got) break;
+      Plan::RunPlace place = plan_.take_place(got->ordinal);
+      sequencer_.put(
+          hash_run(std::move(*got), std::move(place), parts_.config.region_seed, !options_.paranoid));
+    }
+    if (--hashing_ == 0) {
+      sequencer_.end();
+      plan_.finish();
+    }
+  }
+
+  Result<Pass> assemble(const std::stop_token& stop) {
+    Assembler assembler({plan_, sequencer_, admission_, parts_.segments, builder_, source_,
+                         options_.skip_unreadable, progress_});
+    Pass pass;
+    pass.outcome = TRY(assembler.run(stop));
+    if (pass.outcome.audit_missed) return pass;
+    if (errors_.failed()) return cancelled();
+    pass.root = TRY(builder_.finish());
+    TRY(segments_.flush());
+    TRY(meta_.finish());
+    pass.admitted = admission_.counters();
+    pass.stored_bytes = appender_.stored_bytes();
+    pass.nodes_written = meta_.nodes_written();
+    pass.node_bytes_written = meta_.bytes_written();
+    pass.data_packs = admission_.reused_packs();
+    pass.meta_packs = meta_.reused_packs();
+    return pass;
+  }
+
+  void cancel() {
+    plan_.cancel();
+    sequencer_.cancel();
+    segments_.cancel();
+  }
+
+  const CaptureParts& parts_;
+  Source& source_;
+  const CaptureOptions& options_;
+  CaptureProgress& progress_;
+  FirstError errors_;
+  Plan plan_;
+  Sequencer sequencer_;
+  unsigned threads_;
+  std::atomic<unsigned> hashing_{0};
+  PackAppender appender_;
+  SegmentPipeline segments_;
+  Admission admission_;
+  MetaWriter meta_;
+  ManifestBuilder builder_;
+};
+
+// Adds to `counts` what the parent's leaves [first, first + count) hold.
+Status count_parent(LeafCursor& cursor, const TreeRoot& parent, LeafRange leaves, BlockCounts& counts) {
+  const std::uint64_t end = std::min(leaves.first + leaves.count, leaf_count(parent.blocks));
+  for (std::uint64_t leaf = leaves.first; leaf < end;) {
+    const LeafSpan span = TRY(cursor.at(leaf));
+    const std::uint64_t count = std::min(span.count, end - leaf);
+    if (span.ref.is_node()) {
+      counts.add(*TRY(cursor.load(span)));
+    } else {
+      const std::uint64_t blocks =
+          std::min(parent.blocks.value, (leaf + count) * kLeafBlocks) - leaf * kLeafBlocks;
+      counts.add(extent_kind(span.ref.kind), blocks);
+    }
+    leaf += count;
+  }
+  return {};
+}
+
+// The block counts of the whole volume: the parent's, less what its replaced leaves held, plus what replaced
+// them.
+Result<BlockCounts> volume_counts(MetaStore& nodes, const std::optional<SnapshotRecord>& parent,
+                                  const Pass& pass) {
+  const std::uint64_t leaves = leaf_count(pass.root.blocks);
+  std::uint64_t counted = 0;
+  for (const LeafRange& range : pass.outcome.counted) counted += range.count;
+  if (counted == leaves) return pass.outcome.counts;
+  CHECK(parent.has_value());
+  const TreeRoot root = root_of(*parent);
+  LeafCursor cursor(nodes, root);
+  BlockCounts replaced;
+  for (const LeafRange& range : pass.outcome.counted) TRY(count_parent(cursor, root, range, replaced));
+  if (leaf_count(root.blocks) > leaves) {
+    TRY(count_parent(cursor, root, {leaves, leaf_count(root.blocks) - leaves}, replaced));
+  }
+  BlockCounts total = pass.outcome.counts;
+  total.add(ExtentKind::kData, parent->data_blocks.value);
+  total.add(ExtentKind::kZero, parent->zero_blocks.value);
+  total.add(ExtentKind::kUnallocated, parent->unallocated_blocks.value);
+  total.add(ExtentKind::kUnreadable, parent->unreadable_blocks.value);
+  for (std::size_t kind = 0; kind < total.of_kind.size(); ++kind)
+    total.of_kind[kind] -= replaced.of_kind[kind];
+  return total;
+}
+
+Result<SnapshotRecord> make_record(const CaptureParts& parts, const Source& source,
+                                   const CaptureOptions& options, const Pass& pass) {
+  SnapshotRecord record;
+  record.id = SnapshotId{random_u64()};
+  record.store = parts.config.id;
+  record.created = UtcTime::now();
+  record.size = pass.outcome.size;
+  record.root_level = pass.root.level;
+  record.root = pass.root.ref;
+  record.content = volume_digest(record.size, record.root_level, record.root.digest);
+  record.source_kind = kind_of(source.type());
+  record.source_identity = identity_of(source);
+  record.consistency = options.consistency;
+  if (options.parent) {
+    record.parent = options.parent->id;
+    record.generation = options.parent->generation + 1;
+  }
+  const BlockCounts counts = TRY(volume_counts(parts.nodes, options.parent, pass));
+  record.data_blocks = counts.count(ExtentKind::kData);
+  record.zero_blocks = counts.count(ExtentKind::kZero);
+  record.unallocated_blocks = counts.count(ExtentKind::kUnallocated);
+  record.unreadable_blocks = counts.count(ExtentKind::kUnreadable);
+  record.new_blocks = BlockCount{pass.admitted.new_blocks};
+  record.new_stored_bytes = ByteCount{pass.stored_bytes};
+  record.name = options.name;
+  record.description = options.description;
+  record.change_token = options.change_token;
+  record.program = kProgram;
+  record.tags = options.tags;
+  return record;
+}
+
+// What the new snapshot leans on and did not write itself must still be there: the parent's record, the packs
+// of older sessions, and this session's own lease.
+Status check_still_there(const CaptureParts& parts, const CaptureOptions& options, const Session& session,
+                         const Pass& pass) {
+  TRY(session.check());
+  if (options.parent)
+    TRY(parts.snapshots.get(options.parent->id).with_context("the parent was deleted meanwhile"));
+  for (const PackId& pack : pass.data_packs) {
+    TRY(parts.objects.stat(pack_key(PackKind::kData, pack))
+            .with_context("a pack that the snapshot needs is gone"));
+  }
+  for (const PackId& pack : pass.meta_packs) {
+    TRY(parts.objects.stat(pack_key(PackKind::kMeta, pack))
+            .with_context("a pack that the snapshot needs is gone"));
+  }
+  return {};
+}
+
+// The map's regions, or nothing and a warning when it is not to be believed.
+std::optional<ChangedRegions> usable_map(const Source& source, const CaptureOptions& options,
+                                         std::vector<std::string>& warnings) {
+  if (!options.changed) return std::nullopt;
+  const auto refuse = [&](std::string_view why) {
+    warnings.push_back(fmt::format("the changed-block map is not used, everything is read: {}", why));
+    return std::nullopt;
+  };
+  if (options.paranoid) return refuse("--paranoid believes no map");
+  if (!options.parent) return refuse("there is no parent snapshot that it could refer to");
+  if (!source.size()) return refuse("a stream has no places");
+  if (options.changed->since_token != options.parent->change_token) {
+    return refuse(fmt::format("it starts at '{}', but the parent was captured at '{}'",
+                              options.changed->since_token, options.parent->change_token));
+  }
+  return changed_regions(options.changed->changed, blocks_covering(*source.size()));
+}
+
+}  // namespace
+
+SourceIdentity identity_of(const Source& source) {
+  const std::string identity = source.identity();
+  if (identity.empty()) return {};
+  return SourceIdentity{sha256("ashlar source v1", as_byte_span(identity))};
+}
+
+Result<CaptureReport> capture(const CaptureParts& parts, Source& source, const CaptureOptions& options,
+                              CaptureProgress& progress, std::stop_token stop) {
+  SnapshotRecord limits;
+  limits.name = options.name;
+  limits.description = options.description;
+  limits.change_token = options.change_token;
+  limits.tags = options.tags;
+  TRY(check_limits(limits));
+  if (source.size() && source.size()->value > kMaxVolumeBytes)
+    return unsupported("the source is larger than 64 PiB");
+
+  CaptureReport report;
+  const auto session = TRY(Session::begin(parts.objects, parts.config.id));
+  progress.total_bytes = source.size() ? source.size()->value : 0;
+  auto changed = usable_map(source, options, report.warnings);
+  Pass pass = TRY(Pipeline(parts, source, options, progress, changed).run(stop));
+  if (pass.outcome.audit_missed) {
+    report.warnings.emplace_back(
+        "THE CHANGED-BLOCK MAP IS WRONG: a block that it calls unchanged has changed; everything was read "
+        "instead");
+    progress.done_bytes = 0;
+    pass = TRY(Pipeline(parts, source, options, progress, std::nullopt).run(stop));
+  }
+  report.record = TRY(make_record(parts, source, options, pass));
+  TRY(check_still_there(parts, options, *session, pass));
+  if (stop.stop_requested()) return cancelled();
+  TRY(parts.snapshots.publish(report.record));
+  TRY(parts.index.flush());
+
+  report.read_bytes = pass.outcome.read_bytes;
+  report.unchanged_bytes = pass.outcome.unchanged_bytes;
+  report.duplicate_bytes = byte_count(BlockCount{pass.admitted.blocks - pass.admitted.new_blocks});
+  report.nodes_written = pass.nodes_written;
+  report.node_bytes_written = pass.node_bytes_written;
+  report.directories_read = pass.admitted.directories_read;
+  report.unreadable = std::move(pass.outcome.unreadable);
+  return report;
+}
+
+}  // namespace ashlar

@@ -1,0 +1,175 @@
+#include "capture/leaf_assembly.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace ashlar {
+namespace {
+
+std::vector<LeafExtent> one_extent_a_block(const Leaf& leaf) {
+  std::vector<LeafExtent> blocks;
+  blocks.reserve(kLeafBlocks);
+  for (LeafExtent extent : leaf.extents) {
+    const bool data = extent.kind == ExtentKind::kData;
+    for (std::uint16_t left = std::exchange(extent.block_count, std::uint16_t{1}); left > 0; --left) {
+      blocks.push_back(extent);
+      if (data) ++extent.first_block;
+    }
+  }
+  return blocks;
+}
+
+// A block that reads as zeros is a hole only where the source said so.
+ExtentKind kind_of_zeros(BlockOrigin origin) {
+  return origin == BlockOrigin::kUnallocated ? ExtentKind::kUnallocated : ExtentKind::kZero;
+}
+
+}  // namespace
+
+LeafAssembly::LeafAssembly(std::shared_ptr<const PlannedLeaf> planned)
+    : planned_(std::move(planned)),
+      blocks_(planned_->origins.size()),
+      ids_(blocks_.size()),
+      region_hashes_(kLeafRegions) {
+  if (planned_->parent) parent_blocks_ = one_extent_a_block(*planned_->parent);
+  for (std::uint32_t i = 0; i < block_count(); ++i) {
+    const BlockOrigin origin = planned_->origins[i];
+    if (origin == BlockOrigin::kParent) {
+      take_parents(i, 1);
+    } else {
+      blocks_[i].state.kind = kind_of_zeros(origin);
+    }
+  }
+}
+
+// Blocks [first, first + count) are the parent's. Without a leaf there the parent's subtree was all zeros or
+// all a hole, and the plan never asks for it.
+void LeafAssembly::take_parents(std::uint32_t first, std::uint32_t count) {
+  for (std::uint32_t i = first; i < first + count; ++i) {
+    blocks_[i].from_parent = true;
+    blocks_[i].state.kind = i < parent_blocks_.size() ? parent_blocks_[i].kind : ExtentKind::kUnallocated;
+    const std::size_t region = i / kRegionBlocks;
+    if (!planned_->parent) continue;
+    if (const RegionHash* hash = planned_->parent->region(region)) {
+      region_mask_ |= std::uint64_t{1} << region;
+      region_hashes_[region] = *hash;
+    }
+  }
+}
+
+void LeafAssembly::take(HashedRun run) {
+  for (std::uint32_t region = 0; region < run.regions.size(); ++region) take_region(run, region);
+  runs_.push_back(std::move(run));
+}
+
+void LeafAssembly::take_region(const HashedRun& run, std::uint32_t region_in_run) {
+  const HashedRegion& region = run.regions[region_in_run];
+  const auto in_run = static_cast<std::uint32_t>(region_in_run * kRegionBlocks);
+  const std::uint32_t first = run.first_block + in_run;
+  const std::uint32_t count = std::min<std::uint32_t>(kRegionBlocks, run.block_count() - in_run);
+  if (region.state == RegionState::kSame) {
+    same_blocks_ += count;
+    take_parents(first, count);
+    return;
+  }
+  if (region.has_hash) {
+    region_mask_ |= std::uint64_t{1} << (first / kRegionBlocks);
+    region_hashes_[first / kRegionBlocks] = region.hash;
+  }
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const BlockId& id = run.ids[in_run + i];
+    Block& block = blocks_[first + i];
+    ids_[first + i] = id;
+    if (id == zero_block_mark()) {
+      block.state.kind = kind_of_zeros(planned_->origins[first + i]);
+    } else if (id == unreadable_block_mark()) {
+      block.state.kind = ExtentKind::kUnreadable;
+    } else {
+      block.state.kind = ExtentKind::kData;
+      block.bytes = run.run.bytes.data() + (in_run + i) * kBlockBytes;
+    }
+  }
+}
+
+void LeafAssembly::cut(std::uint32_t count) {
+  blocks_.resize(count);
+  ids_.resize(count);
+}
+
+bool LeafAssembly::is_parents() const {
+  if (parent_blocks_.size() != blocks_.size() || blocks_.empty()) return false;
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    if (blocks_[i].from_parent) continue;
+    const ExtentKind kind = blocks_[i].state.kind;
+    if (kind == ExtentKind::kData || kind != parent_blocks_[i].kind) return false;
+  }
+  return region_mask_ == planned_->parent->region_mask;
+}
+
+Result<LeafDraft> LeafAssembly::draft(Admission& admission, SegmentReader& segments) {
+  TRY(resolve_parents(admission, segments));
+  TRY(admit(admission));
+  LeafDraft draft;
+  std::vector<BlockState> states;
+  states.reserve(blocks_.size());
+  for (const Block& block : blocks_) {
+    states.push_back(block.state);
+    if (block.state.kind == ExtentKind::kData && !admission.is_sealed(block.state.place.segment)) {
+      draft.waits_for = block.state.place.segment;
+    }
+  }
+  draft.extents = draft_extents(states);
+  draft.digest = leaf_digest(ids_);
+  draft.region_mask = region_mask_;
+  for (std::uint64_t mask = region_mask_; mask != 0; mask &= mask - 1) {
+    draft.regions.push_back(region_hashes_[static_cast<std::size_t>(std::countr_zero(mask))]);
+  }
+  return draft;
+}
+
+// Places and ids of the parent's blocks. Its segments are brought in first, so that a block that only moved
+// within the leaf, or the fifteen that did not change beside one that did, are found without a hook.
+Status LeafAssembly::resolve_parents(Admission& admission, SegmentReader& segments) {
+  if (!planned_->parent) return {};
+  std::vector<SegmentHandle> handles;
+  std::vector<std::shared_ptr<const LocatedSegment>> located;
+  for (const SegmentId& id : planned_->parent->segments) {
+    handles.push_back(TRY(admission.bring_in(id).with_context("the parent snapshot is damaged")));
+    located.push_back(TRY(segments.locate(id)));
+  }
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    Block& block = blocks_[i];
+    if (!block.from_parent) continue;
+    if (block.state.kind == ExtentKind::kUnreadable) ids_[i] = unreadable_block_mark();
+    if (block.state.kind != ExtentKind::kData) continue;
+    const LeafExtent& extent = parent_blocks_[i];
+    const auto& ids = located[extent.segment]->directory.blocks;
+    if (extent.first_block >= ids.size())
+      return corrupt("the parent snapshot is damaged: an extent runs past its segment");
+    block.state.place = {handles[extent.segment], extent.first_block};
+    ids_[i] = ids[extent.first_block];
+  }
+  return {};
+}
+
+Status LeafAssembly::admit(Admission& admission) {
+  std::vector<std::size_t> at;
+  std::vector<BlockId> ids;
+  std::vector<const std::byte*> bytes;
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    if (blocks_[i].bytes == nullptr || blocks_[i].state.kind != ExtentKind::kData) continue;
+    at.push_back(i);
+    ids.push_back(ids_[i]);
+    bytes.push_back(blocks_[i].bytes);
+  }
+  std::vector<BlockPlace> places(ids.size());
+  TRY(admission.admit(ids, bytes, places));
+  for (std::size_t i = 0; i < at.size(); ++i) blocks_[at[i]].state.place = places[i];
+  return {};
+}
+
+void LeafAssembly::count(BlockCounts& counts) const {
+  for (const Block& block : blocks_) counts.add(block.state.kind, 1);
+}
+
+}  // namespace ashlar

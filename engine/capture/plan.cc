@@ -1,0 +1,282 @@
+#include "capture/plan.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace ashlar {
+namespace {
+
+constexpr std::uint64_t kAuditedLeaves = 64;  // a capture, of those that the map says are unchanged
+
+ChildKind constant_of(SourceState state) {
+  return state == SourceState::kZero ? ChildKind::kZero : ChildKind::kUnallocated;
+}
+
+BlockOrigin origin_of(SourceState state) {
+  switch (state) {
+    case SourceState::kData:
+      return BlockOrigin::kRead;
+    case SourceState::kZero:
+      return BlockOrigin::kZero;
+    case SourceState::kUnallocated:
+      return BlockOrigin::kUnallocated;
+  }
+  return BlockOrigin::kRead;
+}
+
+bool all_are(const PlannedLeaf& leaf, BlockOrigin origin) {
+  return std::all_of(leaf.origins.begin(), leaf.origins.end(), [&](BlockOrigin o) { return o == origin; });
+}
+
+}  // namespace
+
+ChangedRegions changed_regions(const std::vector<SourceExtent>& changed, BlockCount volume) {
+  ChangedRegions regions;
+  for (const SourceExtent& extent : changed) {
+    if (extent.bytes.value == 0) continue;
+    const std::uint64_t first = extent.offset.value / kRegionBytes * kRegionBlocks;
+    const std::uint64_t last = (extent.offset.value + extent.bytes.value - 1) / kRegionBytes * kRegionBlocks;
+    const std::uint64_t end = std::min(volume.value, last + kRegionBlocks);
+    if (first >= end) continue;
+    if (!regions.empty() && regions.back().end().value >= first) {
+      BlockRange& previous = regions.back();
+      previous.count = BlockCount{std::max(end, previous.end().value) - previous.first.value};
+    } else {
+      regions.push_back({Lba{first}, BlockCount{end - first}});
+    }
+  }
+  return regions;
+}
+
+Plan::Plan(Input input) : input_(std::move(input)) {
+  if (input_.size) {
+    blocks_ = blocks_covering(*input_.size);
+    leaves_ = leaf_count(blocks_);
+  } else {
+    leaves_ = leaf_count(blocks_covering(ByteCount{kMaxVolumeBytes}));
+  }
+  if (input_.parent) parent_cursor_.emplace(input_.nodes, *input_.parent);
+  if (input_.changed) audit_stride_ = std::max<std::uint64_t>(1, leaves_ / kAuditedLeaves);
+}
+
+Result<std::optional<RunRequest>> Plan::next_request() {
+  while (requests_.empty() && next_leaf_ < leaves_) TRY(plan_leaf());
+  if (requests_.empty()) {
+    finish();
+    return std::optional<RunRequest>();
+  }
+  const RunRequest request = requests_.front();
+  requests_.pop_front();
+  return std::optional(request);
+}
+
+// Plans the next leaf, or a stretch of leaves that need no reading.
+Status Plan::plan_leaf() {
+  if (input_.changed) {
+    if (const std::uint64_t kept = kept_ahead(); kept > 0) {
+      emit(KeptLeaves{kept});
+      next_leaf_ += kept;
+      return {};
+    }
+  }
+  if (input_.size && !(input_.changed && parent_covers(next_leaf_))) {
+    ChildKind kind = ChildKind::kUnallocated;
+    if (const std::uint64_t constant = TRY(constant_ahead(kind)); constant > 0) {
+      emit(ConstantLeaves{kind, constant});
+      next_leaf_ += constant;
+      return {};
+    }
+  }
+  auto leaf = std::make_shared<PlannedLeaf>();
+  leaf->index = next_leaf_++;
+  TRY(load_parent(*leaf));
+  if (!input_.size) {
+    leaf->origins.assign(kLeafBlocks, BlockOrigin::kRead);
+  } else if (input_.changed && parent_covers(leaf->index)) {
+    return plan_changed_leaf(leaf->index, leaf);
+  } else {
+    leaf->origins.resize(leaf_blocks(blocks_, leaf->index).value, BlockOrigin::kRead);
+    TRY(read_origins(*leaf, {Lba{leaf->index * kLeafBlocks}, BlockCount{leaf->origins.size()}}));
+  }
+  add_runs(*leaf);
+  emit(std::move(leaf));
+  return {};
+}
+
+Status Plan::plan_changed_leaf(std::uint64_t index, std::shared_ptr<PlannedLeaf> leaf) {
+  const std::uint64_t first = index * kLeafBlocks;
+  const std::uint64_t end = first + leaf_blocks(blocks_, index).value;
+  leaf->origins.resize(end - first, BlockOrigin::kParent);
+  for (std::size_t i = next_changed_; i < input_.changed->size(); ++i) {
+    const BlockRange range = (*input_.changed)[i];
+    if (range.first.value >= end) break;
+    const std::uint64_t from = std::max(first, range.first.value);
+    const std::uint64_t to = std::min(end, range.end().value);
+    if (from < to) TRY(read_origins(*leaf, {Lba{from}, BlockCount{to - from}}));
+  }
+  if (all_are(*leaf, BlockOrigin::kParent) && !plan_audit(index, *leaf)) {
+    emit(KeptLeaves{1});
+    return {};
+  }
+  add_runs(*leaf);
+  emit(std::move(leaf));
+  return {};
+}
+
+// One region of a leaf that is said to be unchanged is read after all: another one each generation.
+bool Plan::plan_audit(std::uint64_t index, PlannedLeaf& leaf) const {
+  if (!leaf.parent || leaf.parent->region_mask == 0) return false;
+  auto turn = (input_.generation + index) % static_cast<unsigned>(std::popcount(leaf.parent->region_mask));
+  std::uint64_t mask = leaf.parent->region_mask;
+  while (turn-- > 0) mask &= mask - 1;
+  const auto region = static_cast<std::size_t>(std::countr_zero(mask));
+  const std::size_t end = std::min(leaf.origins.size(), (region + 1) * kRegionBlocks);
+  for (std::size_t block = region * kRegionBlocks; block < end; ++block)
+    leaf.origins[block] = BlockOrigin::kRead;
+  leaf.audit = true;
+  return true;
+}
+
+// Leaves from next_leaf_ on that the map leaves alone and the audit does not want: no walk, whatever their
+// number.
+std::uint64_t Plan::kept_ahead() {
+  const auto& changed = *input_.changed;
+  while (next_changed_ < changed.size() && changed[next_changed_].end().value <= next_leaf_ * kLeafBlocks) {
+    ++next_changed_;
+  }
+  std::uint64_t end = leaves_;
+  if (next_changed_ < changed.size()) end = std::min(end, changed[next_changed_].first.value / kLeafBlocks);
+  while (end > next_leaf_ && !parent_covers(end - 1)) {
+    // Only the last leaf of either volume can fail to be covered alone; past the parent's end nothing is
+    // kept.
+    const std::uint64_t parent_leaves = leaf_count(input_.parent->blocks);
+    end = std::min(end - 1, std::max(next_leaf_, parent_leaves));
+  }
+  if (next_leaf_ >= end) return 0;
+  const std::uint64_t phase = input_.generation % audit_stride_;
+  const std::uint64_t audited =
+      next_leaf_ + (phase + audit_stride_ - next_leaf_ % audit_stride_) % audit_stride_;
+  return std::min(end, audited) - next_leaf_;
+}
+
+bool Plan::parent_covers(std::uint64_t index) const {
+  if (!input_.parent || index >= leaf_count(input_.parent->blocks)) return false;
+  return leaf_blocks(input_.parent->blocks, index) == leaf_blocks(blocks_, index);
+}
+
+Status Plan::load_parent(PlannedLeaf& leaf) {
+  if (!input_.parent || leaf.index >= leaf_count(input_.parent->blocks)) return {};
+  if (input_.size && !parent_covers(leaf.index)) return {};
+  const LeafSpan span = TRY(parent_cursor_->at(leaf.index));
+  if (span.ref.is_node()) leaf.parent = TRY(parent_cursor_->load(span));
+  return {};
+}
+
+// The number of leaves ahead that lie whole in one extent without data, the volume's short last leaf
+// included.
+Result<std::uint64_t> Plan::constant_ahead(ChildKind& kind) {
+  const ByteOffset at = byte_offset(Lba{next_leaf_ * kLeafBlocks});
+  const SourceExtent extent = TRY(extent_at(at));
+  if (extent.state == SourceState::kData) return std::uint64_t{0};
+  kind = constant_of(extent.state);
+  const std::uint64_t end = extent.offset.value + extent.bytes.value;
+  if (end >= input_.size->value) return leaves_ - next_leaf_;
+  return (end - at.value) / kLeafBytes;
+}
+
+Result<SourceExtent> Plan::extent_at(ByteOffset offset) {
+  const bool held =
+      extent_ && extent_->offset <= offset && offset.value - extent_->offset.value < extent_->bytes.value;
+  if (!held) {
+    extent_ = TRY(input_.source.next_extent(offset));
+    if (extent_->bytes.value == 0 || extent_->offset > offset)
+      return corrupt("the source's extent map has a gap");
+  }
+  return *extent_;
+}
+
+Status Plan::read_origins(PlannedLeaf& leaf, BlockRange within) {
+  const std::uint64_t leaf_first = leaf.index * kLeafBlocks;
+  std::uint64_t block = within.first.value;
+  while (block < within.end().value) {
+    const SourceExtent extent = TRY(extent_at(byte_offset(Lba{block})));
+    const std::uint64_t extent_end = extent.offset.value + extent.bytes.value;
+    // A block of which any byte is data is read.
+    const std::uint64_t covered = extent.state == SourceState::kData || extent_end >= input_.size->value
+                                      ? blocks_covering(ByteCount{extent_end}).value
+                                      : std::max(block, extent_end / kBlockBytes);
+    const bool straddles = covered == block;
+    const std::uint64_t end = std::min(within.end().value, straddles ? block + 1 : covered);
+    const BlockOrigin origin = straddles ? BlockOrigin::kRead : origin_of(extent.state);
+    for (; block < end; ++block) leaf.origins[block - leaf_first] = origin;
+  }
+  return {};
+}
+
+// Runs of the regions that hold a block to be read, neighbours joined.
+void Plan::add_runs(PlannedLeaf& leaf) {
+  const auto block_count = static_cast<std::uint32_t>(leaf.origins.size());
+  const auto wanted = [&](std::uint32_t first) {
+    const auto end = std::min<std::uint32_t>(block_count, first + kRegionBlocks);
+    return std::any_of(leaf.origins.begin() + first, leaf.origins.begin() + end,
+                       [](BlockOrigin o) { return o == BlockOrigin::kRead; });
+  };
+  std::uint32_t first = 0;
+  while (first < block_count) {
+    if (!wanted(first)) {
+      first += kRegionBlocks;
+      continue;
+    }
+    std::uint32_t end = first;
+    while (end < block_count && wanted(end)) end += kRegionBlocks;
+    end = std::min(end, block_count);
+    leaf.runs.push_back({next_ordinal_, first, end - first});
+    const std::uint64_t offset = (leaf.index * kLeafBlocks + first) * kBlockBytes;
+    std::uint64_t bytes = std::uint64_t{end - first} * kBlockBytes;
+    if (input_.size) bytes = std::min(bytes, input_.size->value - offset);
+    requests_.push_back({next_ordinal_++, ByteOffset{offset}, ByteCount{bytes}});
+    first = end;
+  }
+}
+
+void Plan::emit(PlanItem item) {
+  const std::lock_guard lock(mutex_);
+  if (const auto* leaf = std::get_if<std::shared_ptr<const PlannedLeaf>>(&item)) {
+    for (const PlannedRun& run : (*leaf)->runs) places_[run.ordinal] = {*leaf, run.first_block};
+  }
+  items_.push_back(std::move(item));
+  arrived_.notify_one();
+}
+
+Plan::RunPlace Plan::take_place(std::uint64_t ordinal) {
+  const std::lock_guard lock(mutex_);
+  const auto found = places_.find(ordinal);
+  CHECK(found != places_.end());
+  RunPlace place = std::move(found->second);
+  places_.erase(found);
+  return place;
+}
+
+std::optional<PlanItem> Plan::next_item() {
+  std::unique_lock lock(mutex_);
+  arrived_.wait(lock, [&] { return through_ || !items_.empty(); });
+  if (items_.empty()) return std::nullopt;
+  PlanItem item = std::move(items_.front());
+  items_.pop_front();
+  return item;
+}
+
+void Plan::finish() {
+  const std::lock_guard lock(mutex_);
+  through_ = true;
+  arrived_.notify_all();
+}
+
+void Plan::cancel() {
+  const std::lock_guard lock(mutex_);
+  items_.clear();
+  through_ = true;
+  arrived_.notify_all();
+}
+
+}  // namespace ashlar

@@ -1,0 +1,145 @@
+#include "store/admission.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "format/pack_format.h"
+#include "store/known_blocks.h"
+
+namespace ashlar {
+namespace {
+
+// Directories held: 1024 × 4 MiB are the block ids of 4 GiB, in about 50 MB of memory.
+constexpr std::size_t kHeldDirectories = 1024;
+
+}  // namespace
+
+struct Admission::State {
+  State(Index& i, SegmentReader& r, Sink k) : index(i), segments(r), sink(std::move(k)) {}
+
+  Index& index;
+  SegmentReader& segments;
+  Sink sink;
+  KnownBlocks known{kHeldDirectories};
+  std::unordered_map<SegmentId, SegmentHandle, IdHash> held;  // brought in or sealed, and still in `known`
+  std::vector<SegmentId> ids;                                 // by handle; zero while the segment is open
+  AdmitCounters counters;
+  std::set<PackId> reused_packs;
+
+  bool is_open = false;
+  SegmentHandle open_handle;
+  SealedSegment open;
+  std::uint64_t next_ordinal = 0;
+
+  SegmentHandle new_handle(const SegmentId& id) {
+    ids.push_back(id);
+    return {static_cast<std::uint32_t>(ids.size() - 1)};
+  }
+
+  void forget_dropped() {
+    known.take_dropped([&](SegmentHandle handle) { held.erase(ids[handle.value]); });
+  }
+
+  Result<SegmentHandle> bring_in(const SegmentId& id) {
+    if (const auto found = held.find(id); found != held.end()) return found->second;
+    const auto segment = TRY(segments.locate(id));
+    ++counters.directories_read;
+    const SegmentHandle handle = new_handle(id);
+    known.add(handle, segment->directory.blocks);
+    forget_dropped();
+    held.emplace(id, handle);
+    reused_packs.insert(segment->place.pack);
+    return handle;
+  }
+
+  // The segment that a hook names and its neighbours in the pack. A hint that leads nowhere (a damaged or
+  // vanished pack) is passed over: the block then counts as new.
+  Status follow_hook(const SegmentId& id) {
+    if (held.contains(id)) return {};
+    const auto place = TRY(index.find_segment(id));
+    if (!place) return {};
+    const auto neighbours = TRY(index.pack_segments(place->pack));
+    const auto self = std::find_if(neighbours.begin(), neighbours.end(),
+                                   [&](const SegmentEntry& entry) { return entry.id == id; });
+    if (self == neighbours.end()) return {};
+    const auto first = self == neighbours.begin() ? self : self - 1;
+    const auto last = std::min(neighbours.end(), self + 2);
+    for (auto entry = first; entry != last; ++entry) {
+      auto handle = bring_in(entry->id);
+      if (handle.ok()) continue;
+      const ErrorCode code = handle.error().code();
+      if (code != ErrorCode::kCorrupt && code != ErrorCode::kNotFound) return handle.take_error();
+    }
+    return {};
+  }
+
+  Status follow_hooks(std::span<const BlockId> unknown) {
+    for (const auto& segment : TRY(index.find_hooks(unknown))) {
+      if (segment) TRY(follow_hook(*segment));
+    }
+    return {};
+  }
+
+  Result<BlockPlace> append(const BlockId& id, const std::byte* data) {
+    if (!is_open) {
+      is_open = true;
+      open_handle = new_handle({});
+      open.data = AlignedBuffer(kSegmentBytes);
+      open.blocks.reserve(kSegmentBlocks);
+    }
+    const BlockPlace place{open_handle, static_cast<std::uint16_t>(open.blocks.size())};
+    std::memcpy(open.data.data() + open.blocks.size() * kBlockBytes, data, kBlockBytes);
+    open.blocks.push_back(id);
+    known.append(open_handle, id);
+    forget_dropped();
+    ++counters.new_blocks;
+    if (open.blocks.size() == kSegmentBlocks) TRY(seal());
+    return place;
+  }
+
+  Status seal() {
+    if (!is_open) return {};
+    is_open = false;
+    open.id = segment_id(open.blocks);
+    open.ordinal = next_ordinal++;
+    ids[open_handle.value] = open.id;
+    held.emplace(open.id, open_handle);
+    return sink(std::exchange(open, {}));
+  }
+};
+
+Admission::Admission(Index& index, SegmentReader& segments, Sink sink)
+    : state_(std::make_unique<State>(index, segments, std::move(sink))) {}
+Admission::~Admission() = default;
+
+Status Admission::admit(std::span<const BlockId> ids, std::span<const std::byte* const> data,
+                        std::span<BlockPlace> places) {
+  CHECK(ids.size() == data.size() && ids.size() == places.size());
+  State& s = *state_;
+  s.counters.blocks += ids.size();
+  std::vector<std::size_t> unknown;
+  std::vector<BlockId> hooks;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (const auto place = s.known.find(ids[i])) {
+      places[i] = *place;
+    } else {
+      if (unknown.empty() || is_hook(ids[i])) hooks.push_back(ids[i]);
+      unknown.push_back(i);
+    }
+  }
+  if (!hooks.empty()) TRY(s.follow_hooks(hooks));
+  for (const std::size_t i : unknown) {
+    const auto place = s.known.find(ids[i]);
+    places[i] = place ? *place : TRY(s.append(ids[i], data[i]));
+  }
+  return {};
+}
+
+Result<SegmentHandle> Admission::bring_in(const SegmentId& id) { return state_->bring_in(id); }
+bool Admission::is_sealed(SegmentHandle handle) const { return !state_->ids[handle.value].is_zero(); }
+SegmentId Admission::id_of(SegmentHandle handle) const { return state_->ids[handle.value]; }
+Status Admission::seal() { return state_->seal(); }
+const AdmitCounters& Admission::counters() const { return state_->counters; }
+const std::set<PackId>& Admission::reused_packs() const { return state_->reused_packs; }
+
+}  // namespace ashlar
