@@ -18,7 +18,8 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   const SessionId& id() const { return record_.id; }
-  // Ok while the record is still there and still ours; kBusy when it was taken: then nothing may be published.
+  // Ok while the record is still there and still ours; kBusy when it was taken: then nothing may be
+  // published.
   Status check() const;
 
  private:
@@ -28,8 +29,8 @@ class Session {
 };
 
 Result<std::vector<SessionRecord>> list_sessions(ObjectStore& objects);
-// Removes the records of sessions whose process on this host is certainly gone (another boot, no such pid, or the pid
-// started at another time). Sessions of other hosts are left alone. Returns how many were removed.
+// Removes the records of sessions whose process on this host is certainly gone (another boot, no such pid, or
+// the pid started at another time). Sessions of other hosts are left alone. Returns how many were removed.
 Result<std::size_t> remove_dead_sessions(ObjectStore& objects);
 
 }  // namespace ashlar

@@ -1,0 +1,105 @@
+#include "catalog/sessions.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <string>
+
+#include "base/random.h"
+#include "catalog/process_identity.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::string_view kFolder = "sessions/";
+
+std::string key_of(const SessionId& id) { return fmt::format("{}{}", kFolder, id.hex()); }
+
+// The record of a key; nothing when it is gone, which is no error: sessions end at any time.
+Result<std::optional<SessionRecord>> read_record(ObjectStore& objects, const std::string& key) {
+  auto bytes = get_object(objects, key, kMaxSessionRecordBytes);
+  if (!bytes.ok() && bytes.error().code() == ErrorCode::kNotFound) return std::optional<SessionRecord>();
+  if (!bytes.ok()) return bytes.take_error();
+  SessionRecord record = TRY(decode_session_record(bytes.value()).with_context(key));
+  if (key_of(record.id) != key)
+    return corrupt(fmt::format("{}: holds the record of session {}", key, record.id.hex()));
+  return std::optional(std::move(record));
+}
+
+// Keys of session records. Other things live in the folder too, and are not ours to judge.
+Result<std::vector<std::string>> session_keys(ObjectStore& objects) {
+  std::vector<std::string> keys;
+  TRY(objects.list(kFolder, [&](const ObjectInfo& object) -> Status {
+    if (SessionId::parse(std::string_view(object.key).substr(kFolder.size())).ok())
+      keys.push_back(object.key);
+    return {};
+  }));
+  return keys;
+}
+
+Result<bool> certainly_dead(const SessionRecord& record, const ProcessIdentity& self) {
+  if (record.host != self.host) return false;
+  if (record.boot != self.boot) return true;
+  const auto start = TRY(process_start(record.pid));
+  return !start || *start != record.pid_started;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> Session::begin(ObjectStore& objects, const StoreId& store) {
+  const ProcessIdentity self = TRY(this_process());
+  SessionRecord record;
+  record.id = random_id<SessionId>();
+  record.store = store;
+  record.started = UtcTime::now();
+  record.boot = self.boot;
+  record.pid = self.pid;
+  record.pid_started = self.pid_started;
+  record.host = self.host;
+  TRY(objects.put_if_absent(key_of(record.id), encode(record)).with_context("open a session"));
+  return std::unique_ptr<Session>(new Session(objects, std::move(record)));
+}
+
+// A record that can't be removed stays until remove_dead_sessions() finds its process gone.
+Session::~Session() { static_cast<void>(objects_.remove(key_of(record_.id)).ok()); }
+
+Status Session::check() const {
+  auto found = read_record(objects_, key_of(record_.id));
+  if (!found.ok()) return found.take_error().with_context("check the session");
+  if (!found.value())
+    return busy("this session's record was removed by someone else: nothing may be published, run again");
+  if (*found.value() != record_)
+    return busy("this session's record was taken over: nothing may be published, run again");
+  return {};
+}
+
+Result<std::vector<SessionRecord>> list_sessions(ObjectStore& objects) {
+  std::vector<SessionRecord> records;
+  for (const std::string& key : TRY(session_keys(objects))) {
+    if (auto record = TRY(read_record(objects, key))) records.push_back(std::move(*record));
+  }
+  return records;
+}
+
+Result<std::size_t> remove_dead_sessions(ObjectStore& objects) {
+  const ProcessIdentity self = TRY(this_process());
+  std::size_t removed = 0;
+  for (const std::string& key : TRY(session_keys(objects))) {
+    auto found = read_record(objects, key);
+    if (!found.ok()) {
+      // A record that can't be understood says nothing about its process.
+      const ErrorCode code = found.error().code();
+      if (code != ErrorCode::kCorrupt && code != ErrorCode::kUnsupported) return found.take_error();
+      continue;
+    }
+    const std::optional<SessionRecord> record = found.take();
+    if (!record || !TRY(certainly_dead(*record, self))) continue;
+    Status status = objects.remove(key);
+    if (!status.ok() && status.error().code() == ErrorCode::kNotFound) continue;  // someone else was quicker
+    TRY(std::move(status));
+    ++removed;
+  }
+  return removed;
+}
+
+}  // namespace ashlar
