@@ -23,7 +23,8 @@ class Repo {
   // Makes a store in `path`: a new or an empty directory. Refuses anything else.
   static Result<StoreConfig> init(FileSystem& files, const std::string& path, const InitOptions& options);
 
-  // Opens the store in `path`. Records of dead sessions of this host are removed.
+  // Opens the store in `path`. What dead writers of this host left (session records, incoming files) is
+  // removed.
   static Result<std::unique_ptr<Repo>> open(FileSystem& files, const std::string& path);
   ~Repo();
 
@@ -32,7 +33,8 @@ class Repo {
   ObjectStore& objects() { return *objects_; }
   SnapshotCatalog& snapshots() { return *snapshots_; }
 
-  // Opened, and caught up with the packs, when first asked for: verbs that need records only never pay for it.
+  // Opened, and caught up with the packs, when first asked for: verbs that need records only never pay for
+  // it.
   Result<Index*> index();
   Result<SegmentReader*> segments();
   Result<MetaStore*> nodes();

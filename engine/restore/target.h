@@ -1,4 +1,7 @@
-// Target: where a restore writes. A new file, an existing file, a block device, or a stream.
+// Target: where a restore writes. A new file, an existing file, or a block device.
+//
+// A new file is written under another name (partial_name()) and gets its own in finish(); what an interrupted
+// restore left under that name is taken up again. An existing target never grows or shrinks.
 #pragma once
 
 #include <memory>
@@ -7,41 +10,51 @@
 #include "base/bytes.h"
 #include "base/quantity.h"
 #include "base/result.h"
+#include "io/block_device.h"
+#include "io/queued_writer.h"
 
 namespace ashlar {
 
-struct TargetOptions {
-  bool force = false;  // write although the target holds a known signature
-};
+// "disk.raw" is written as "disk.raw.ashlar-partial".
+std::string partial_name(const std::string& path);
 
 class Target {
  public:
-  Target() = default;
-  Target(const Target&) = delete;
-  Target& operator=(const Target&) = delete;
-  virtual ~Target() = default;
+  // Opens `path` for a restore of `size` bytes. An existing target is refused when it is smaller (kInvalid),
+  // in use (kBusy), or when it holds a known signature (libblkid) and `force` is not given (kBusy).
+  static Result<std::unique_ptr<Target>> open(const std::string& path, ByteCount size, bool force);
+  // For reading alone, to compare.
+  static Result<std::unique_ptr<Target>> open_to_compare(const std::string& path);
 
-  virtual const std::string& name() const = 0;
-  // True for a file made by this restore: it reads as zeros where nothing was written.
-  virtual bool is_blank() const = 0;
-  // Queues a write; `bytes` is copied or kept until done. Any thread. The first failure is kept and returned by later calls.
-  virtual Status write(ByteOffset offset, ByteSpan bytes) = 0;
-  virtual Status write_zeroes(ByteOffset offset, ByteCount bytes) = 0;
-  virtual Status discard(ByteOffset offset, ByteCount bytes) = 0;
-  // Past the page cache where the medium allows it.
-  virtual Result<std::size_t> read(ByteOffset offset, MutableByteSpan out) = 0;
-  // All writes done and durable; a new file gets its name.
-  virtual Status finish() = 0;
-};
+  const std::string& name() const { return path_; }
+  ByteCount size() const { return device_->size(); }
+  // Made by this restore: it reads as zeros where nothing was written.
+  bool is_blank() const { return is_blank_; }
+  // Left by an interrupted restore: what it holds may be right or not.
+  bool is_resumed() const { return is_resumed_; }
 
-// Opens `path` for a restore of `size` bytes. An existing target is never truncated; it is refused (kInvalid) when it is
-// smaller, (kBusy) when it is mounted or used, or when it holds a known signature and neither `force` nor blank.
-// A new file is written as `path`.partial and gets its name in finish(); a partial file left by an interrupted restore of
-// the same snapshot is taken up: `resumed` tells, and only what differs is to be written.
-struct OpenedTarget {
-  std::unique_ptr<Target> target;
-  bool resumed = false;
+  // Writes `bytes`, which `owner` keeps alive until that is done. Any thread. The first failure is kept.
+  Status write(ByteOffset offset, ByteSpan bytes, std::shared_ptr<const void> owner);
+  Status write_zeroes(ByteOffset offset, ByteCount bytes) { return device_->write_zeroes(offset, bytes); }
+  // kUnsupported where the medium can't.
+  Status discard(ByteOffset offset, ByteCount bytes) { return device_->discard(offset, bytes); }
+  // Fills `out` but for what lies behind the target's end; returns the bytes read. Past the page cache.
+  Result<std::size_t> read(ByteOffset offset, MutableByteSpan out) const {
+    return device_->read(offset, out);
+  }
+  // All writes done and durable; a new file has its name.
+  Status finish();
+
+ private:
+  Target(std::string path, std::unique_ptr<BlockDevice> device);
+  static Result<std::unique_ptr<Target>> open_new(const std::string& path, ByteCount size);
+
+  std::string path_;
+  std::unique_ptr<BlockDevice> device_;
+  std::unique_ptr<QueuedWriter> writer_;
+  bool is_blank_ = false;
+  bool is_resumed_ = false;
+  bool is_partial_ = false;
 };
-Result<OpenedTarget> open_target(const std::string& path, ByteCount size, const TargetOptions& options);
 
 }  // namespace ashlar

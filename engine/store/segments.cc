@@ -89,15 +89,21 @@ Result<std::shared_ptr<PackReader>> SegmentReader::pack(const PackId& id) {
   return opened;
 }
 
+Result<SegmentPlace> SegmentReader::place_of(const SegmentId& id) const {
+  const auto place = TRY(state_->index.find_segment(id));
+  if (!place) return corrupt(fmt::format("segment {} is in no pack of this store", id.hex()));
+  return *place;
+}
+
 Result<std::shared_ptr<const LocatedSegment>> SegmentReader::locate(const SegmentId& id) {
   {
     const std::lock_guard lock(state_->mutex);
     if (auto* held = state_->directories.get(id)) return *held;
   }
-  const auto place = TRY(state_->index.find_segment(id));
-  if (!place) return corrupt(fmt::format("segment {} is in no pack of this store", id.hex()));
-  const auto reader = TRY(pack(place->pack));
-  auto segment = located(*place, TRY(reader->read_directory(place->entry).with_context(place->pack.hex())));
+  const SegmentPlace place = TRY(place_of(id));
+  const auto reader = TRY(pack(place.pack));
+  auto segment =
+      located(place, TRY(reader->read_directory(place.entry).with_context(pack_key(PackKind::kData, place.pack))));
   const std::lock_guard lock(state_->mutex);
   state_->directories.put(id, segment);
   return segment;

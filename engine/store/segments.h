@@ -45,6 +45,8 @@ class SegmentReader {
   SegmentReader(const SegmentReader&) = delete;
   SegmentReader& operator=(const SegmentReader&) = delete;
 
+  // Where a segment is stored. kCorrupt when no pack holds it.
+  Result<SegmentPlace> place_of(const SegmentId& id) const;
   // The directory of a stored segment. kCorrupt when no pack holds it.
   Result<std::shared_ptr<const LocatedSegment>> locate(const SegmentId& id);
   // Blocks [first, first + count) of a segment into `out` (count × 4096 bytes): one read of the pack, frames

@@ -1,0 +1,97 @@
+#include "repo/repo.h"
+
+#include <fmt/format.h>
+
+#include "base/random.h"
+#include "catalog/sessions.h"
+#include "format/pack_format.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::string_view kConfigKey = "ashlar.json";
+constexpr std::string_view kIndexFolder = "/index";
+
+Status check_init(const InitOptions& options) {
+  if (options.frame_blocks == 0 || options.frame_blocks > kMaxFrameBlocks) {
+    return invalid(fmt::format("a frame holds 4K to {}K", kMaxFrameBlocks * kBlockBytes / 1024));
+  }
+  if (options.level < 1 || options.level > 19) return invalid("the zstd level is 1 to 19");
+  return {};
+}
+
+Status make_empty_directory(FileSystem& files, const std::string& path) {
+  TRY(files.make_directory(path));
+  const auto entries = TRY(files.list(path));
+  if (entries.empty()) return {};
+  return invalid(fmt::format("{} is not empty: give a new or an empty directory", path));
+}
+
+}  // namespace
+
+Repo::~Repo() = default;
+
+Result<StoreConfig> Repo::init(FileSystem& files, const std::string& path, const InitOptions& options) {
+  TRY(check_init(options));
+  TRY(make_empty_directory(files, path));
+  StoreConfig config;
+  config.id = random_id<StoreId>();
+  config.created = UtcTime::now();
+  config.frame_blocks = options.frame_blocks;
+  config.level = options.level;
+  config.region_seed = random_u64();
+  LocalObjectStore objects(files, path);
+  TRY(objects.put_if_absent(kConfigKey, as_byte_span(encode(config))));
+  return config;
+}
+
+Result<std::unique_ptr<Repo>> Repo::open(FileSystem& files, const std::string& path) {
+  std::unique_ptr<Repo> repo(new Repo);
+  repo->files_ = &files;
+  repo->path_ = path;
+  repo->objects_ = std::make_unique<LocalObjectStore>(files, path);
+  auto text = get_object(*repo->objects_, kConfigKey, kMaxStoreConfigBytes);
+  if (!text.ok() && text.error().code() == ErrorCode::kNotFound) {
+    return invalid(
+        fmt::format("{} is not a store (it has no {}): 'ashlar init {}' makes one", path, kConfigKey, path));
+  }
+  repo->config_ =
+      TRY(decode_store_config(as_text(TRY(std::move(text).with_context(path)))).with_context(path));
+  repo->snapshots_ = std::make_unique<SnapshotCatalog>(*repo->objects_);
+  // What crashed writers left behind. A store that can't be written is still readable, so a failure here
+  // stops nothing.
+  if (remove_dead_sessions(*repo->objects_).ok()) static_cast<void>(repo->objects_->clear_incoming().ok());
+  return repo;
+}
+
+Status Repo::open_index() {
+  if (index_) return {};
+  auto index = TRY(Index::open(path_ + std::string(kIndexFolder), *objects_));
+  TRY(index->catch_up());
+  index_ = std::move(index);
+  segments_ = std::make_unique<SegmentReader>(*objects_, *index_);
+  nodes_ = std::make_unique<MetaStore>(*objects_, *index_);
+  return {};
+}
+
+Result<Index*> Repo::index() {
+  TRY(open_index());
+  return index_.get();
+}
+
+Result<SegmentReader*> Repo::segments() {
+  TRY(open_index());
+  return segments_.get();
+}
+
+Result<MetaStore*> Repo::nodes() {
+  TRY(open_index());
+  return nodes_.get();
+}
+
+Result<CatchUpReport> Repo::reindex() {
+  TRY(open_index());
+  return index_->rebuild();
+}
+
+}  // namespace ashlar

@@ -1,0 +1,118 @@
+// compare(): the target's block ids against the snapshot's. Only directories of segments are read, no data of
+// packs.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/parallel.h"
+#include "codec/hash.h"
+#include "manifest/store_block_ids.h"
+#include "restore/restore.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::size_t kBatchLeaves = 256;
+
+// A leaf, or a piece of a constant stretch as long as one.
+struct Piece {
+  std::uint64_t leaf = 0;
+  NodeRef ref;
+};
+
+class Comparison {
+ public:
+  Comparison(const RestoreParts& parts, const SnapshotRecord& snapshot, const Target& target,
+             RestoreProgress& progress, const std::stop_token& stop)
+      : parts_(parts),
+        snapshot_(snapshot),
+        root_(tree_root(snapshot)),
+        target_(target),
+        progress_(progress),
+        stop_(stop),
+        ids_(parts.segments) {}
+
+  Result<std::vector<BlockRange>> run() {
+    if (target_.size() < snapshot_.size) {
+      return invalid(fmt::format("{} has {} bytes, the snapshot has {}: it is no restore of it",
+                                 target_.name(), target_.size().value, snapshot_.size.value));
+    }
+    progress_.total_bytes = snapshot_.size.value;
+    LeafCursor cursor(parts_.nodes, root_);
+    std::vector<Piece> batch;
+    const std::uint64_t leaves = leaf_count(root_.blocks);
+    for (std::uint64_t leaf = 0; leaf < leaves; ++leaf) {
+      batch.push_back({leaf, TRY(cursor.at(leaf)).ref});
+      if (batch.size() == kBatchLeaves) TRY(compare_batch(std::exchange(batch, {})));
+    }
+    TRY(compare_batch(std::move(batch)));
+    return std::move(different_);
+  }
+
+ private:
+  Status compare_batch(std::vector<Piece> batch) {
+    std::vector<std::vector<Lba>> different(batch.size());
+    TRY(parallel_for(batch.size(), processor_count(), stop_, [&](std::size_t i) -> Status {
+      different[i] = TRY(compare_leaf(batch[i]));
+      progress_.done_bytes += leaf_bytes(batch[i].leaf);
+      return {};
+    }));
+    for (const auto& leaf : different) {
+      for (const Lba lba : leaf) {
+        if (!different_.empty() && different_.back().end() == lba) {
+          different_.back().count += BlockCount{1};
+        } else {
+          different_.push_back({lba, BlockCount{1}});
+        }
+      }
+    }
+    return {};
+  }
+
+  std::uint64_t leaf_bytes(std::uint64_t leaf) const {
+    return std::min(snapshot_.size.value, (leaf + 1) * kLeafBytes) - leaf * kLeafBytes;
+  }
+
+  Result<std::vector<Lba>> compare_leaf(const Piece& piece) {
+    const std::uint64_t blocks = leaf_blocks(root_.blocks, piece.leaf).value;
+    AlignedBuffer buffer(blocks * kBlockBytes);
+    const std::uint64_t bytes = leaf_bytes(piece.leaf);
+    const Lba first{piece.leaf * kLeafBlocks};
+    const std::size_t got = TRY(target_.read(byte_offset(first), buffer.span().first(bytes)));
+    if (got != bytes) return Error(ErrorCode::kIo, fmt::format("{}: ended early", target_.name()));
+    std::memset(buffer.data() + bytes, 0, buffer.size() - bytes);
+
+    std::vector<BlockId> wanted(blocks, zero_block_mark());
+    if (piece.ref.is_node()) {
+      wanted = TRY(ids_.block_ids(*TRY(parts_.nodes.leaf(piece.ref.id))));
+      if (wanted.size() != blocks) return corrupt("leaf of a wrong size");
+    }
+    std::vector<Lba> different;
+    for (std::uint64_t i = 0; i < blocks; ++i) {
+      const ByteSpan block = buffer.span().subspan(i * kBlockBytes, kBlockBytes);
+      const bool same = wanted[i] == zero_block_mark() ? is_zero(block) : block_id(block) == wanted[i];
+      if (!same) different.push_back(first + BlockCount{i});
+    }
+    return different;
+  }
+
+  const RestoreParts& parts_;
+  const SnapshotRecord& snapshot_;
+  const TreeRoot root_;
+  const Target& target_;
+  RestoreProgress& progress_;
+  const std::stop_token& stop_;
+  StoreBlockIds ids_;
+  std::vector<BlockRange> different_;
+};
+
+}  // namespace
+
+Result<std::vector<BlockRange>> compare(const RestoreParts& parts, const SnapshotRecord& snapshot,
+                                        const Target& target, RestoreProgress& progress,
+                                        const std::stop_token& stop) {
+  return Comparison(parts, snapshot, target, progress, stop).run();
+}
+
+}  // namespace ashlar

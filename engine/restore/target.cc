@@ -1,0 +1,113 @@
+#include "restore/target.h"
+
+#include <blkid/blkid.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "io/file_system.h"
+
+namespace ashlar {
+namespace {
+
+struct ProbeCloser {
+  void operator()(blkid_probe probe) const { blkid_free_probe(probe); }
+};
+
+// What libblkid recognises on the target, such as "ext4" or "gpt"; empty for nothing known.
+Result<std::string> known_signature(const std::string& path) {
+  const std::unique_ptr<std::remove_pointer_t<blkid_probe>, ProbeCloser> probe(
+      blkid_new_probe_from_filename(path.c_str()));
+  if (!probe) return last_errno(fmt::format("{}: probe", path));
+  blkid_probe_enable_superblocks(probe.get(), 1);
+  blkid_probe_set_superblocks_flags(probe.get(), BLKID_SUBLKS_TYPE | BLKID_SUBLKS_MAGIC);
+  blkid_probe_enable_partitions(probe.get(), 1);
+  const int found = blkid_do_fullprobe(probe.get());
+  if (found < 0) return Error(ErrorCode::kIo, fmt::format("{}: can't tell whether it is in use", path));
+  if (found != 0) return std::string();
+  const char* type = nullptr;
+  for (const char* key : {"TYPE", "PTTYPE"}) {
+    if (blkid_probe_lookup_value(probe.get(), key, &type, nullptr) == 0) return std::string(type);
+  }
+  return std::string("something");
+}
+
+Result<std::unique_ptr<BlockDevice>> open_existing(const std::string& path, ByteCount size, bool force) {
+  auto device = TRY(BlockDevice::open(path, DeviceAccess::kReadWrite));
+  if (device->size() < size) {
+    return invalid(fmt::format("{} has {} bytes, the snapshot needs {}: give a larger target", path,
+                               device->size().value, size.value));
+  }
+  if (!force && device->size().value > 0) {
+    const std::string signature = TRY(known_signature(path));
+    if (!signature.empty()) {
+      return busy(fmt::format("{} holds {}: --force overwrites it", path, signature));
+    }
+  }
+  return device;
+}
+
+std::string folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
+}  // namespace
+
+std::string partial_name(const std::string& path) { return path + ".ashlar-partial"; }
+
+Target::Target(std::string path, std::unique_ptr<BlockDevice> device)
+    : path_(std::move(path)), device_(std::move(device)) {
+  // Files take plain writes from several threads well; a queue in the kernel pays for devices.
+  QueueOptions options;
+  options.io_uring = device_->is_device();
+  writer_ = std::make_unique<QueuedWriter>(*device_, options);
+}
+
+Result<std::unique_ptr<Target>> Target::open(const std::string& path, ByteCount size, bool force) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) {
+    if (errno != ENOENT) return last_errno(path);
+    return open_new(path, size);
+  }
+  return std::unique_ptr<Target>(new Target(path, TRY(open_existing(path, size, force))));
+}
+
+Result<std::unique_ptr<Target>> Target::open_new(const std::string& path, ByteCount size) {
+  const std::string partial = partial_name(path);
+  auto device = BlockDevice::create_file(partial, size);
+  const bool resumed = !device.ok() && device.error().error_number() == EEXIST;
+  if (resumed) device = BlockDevice::open(partial, DeviceAccess::kReadWrite);
+  std::unique_ptr<Target> target(new Target(path, TRY(std::move(device))));
+  if (target->size() != size) {
+    return busy(fmt::format("{} was left by a restore of another snapshot: remove it first", partial));
+  }
+  target->is_blank_ = !resumed;
+  target->is_resumed_ = resumed;
+  target->is_partial_ = true;
+  return target;
+}
+
+Result<std::unique_ptr<Target>> Target::open_to_compare(const std::string& path) {
+  return std::unique_ptr<Target>(new Target(path, TRY(BlockDevice::open(path, DeviceAccess::kRead))));
+}
+
+Status Target::write(ByteOffset offset, ByteSpan bytes, std::shared_ptr<const void> owner) {
+  return writer_->submit(offset, bytes, std::move(owner));
+}
+
+Status Target::finish() {
+  TRY(writer_->drain());
+  TRY(device_->sync());
+  if (!is_partial_) return {};
+  if (::renameat2(AT_FDCWD, partial_name(path_).c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) != 0) {
+    return last_errno(fmt::format("rename {} to {}", partial_name(path_), path_));
+  }
+  is_partial_ = false;
+  return posix_file_system().sync_directory(folder_of(path_));
+}
+
+}  // namespace ashlar
