@@ -1,0 +1,35 @@
+#include "format/codecs.h"
+
+#include <fstream>
+#include <iterator>
+
+namespace ashlar {
+
+std::vector<NamedFormat> binary_formats() {
+  const auto segment = golden::encode_segment(golden::blocks_b(), {2, 1}).directory;
+  const SegmentEntry segment_entry{segment.id, kPackHeaderBytes,
+                                   static_cast<std::uint32_t>(segment.encoded_bytes()),
+                                   static_cast<std::uint32_t>(segment.payload_bytes()), 3};
+  const ByteVector node = encode(golden::root());
+  const NodeEntry node_entry{node_id(node), kPackHeaderBytes, static_cast<std::uint32_t>(node.size())};
+  const std::vector<SegmentEntry> segments(2, segment_entry);
+  const std::vector<NodeEntry> nodes(2, node_entry);
+  constexpr std::uint64_t data_end = 20000;
+  constexpr std::uint64_t meta_end = 1000;
+  // Footers carry no version: the header of their pack does.
+  constexpr std::size_t no_version = 0;
+  return {
+      {"pack header", encode(golden::data_header()), decode_and_encode<decode_pack_header>},
+      {"segment directory", encode(segment), decode_and_encode<decode_segment_directory>},
+      {"footer of a data pack", encode_footer(std::span(segments), data_end),
+       footer_codec(data_end, decode_segment_entries), true, no_version},
+      {"footer of a meta pack", encode_footer(std::span(nodes), meta_end),
+       footer_codec(meta_end, decode_node_entries), true, no_version},
+      {"leaf", encode(golden::leaf_of_all_kinds()), decode_and_encode<decode_leaf>, false, 1, false},
+      {"inner node", encode(golden::root()), decode_and_encode<decode_inner_node>, false, 1, false},
+      {"snapshot record", encode(golden::snapshot()), decode_and_encode<decode_snapshot_record>},
+      {"session record", encode(golden::session()), decode_and_encode<decode_session_record>},
+  };
+}
+
+}  // namespace ashlar

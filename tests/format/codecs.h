@@ -1,0 +1,56 @@
+// Every format behind one face: bytes are refused with a code, or accepted and encoded again.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "format/golden.h"
+
+namespace ashlar {
+
+using Reencode = std::function<Result<ByteVector>(ByteSpan)>;
+
+struct NamedFormat {
+  std::string name;
+  ByteVector golden;
+  Reencode reencode;
+  bool has_checksum = true;        // else: every accepted encoding must be canonical
+  std::size_t version_offset = 8;  // of the low byte of the version
+  bool wide_version = true;        // u16, else u8
+};
+
+template <auto kDecode>
+Result<ByteVector> decode_and_encode(ByteSpan bytes) {
+  const auto value = TRY(kDecode(bytes));
+  return encode(value);
+}
+
+inline Result<ByteVector> reencode_store_config(ByteSpan bytes) {
+  const StoreConfig config = TRY(decode_store_config(as_text(bytes)));
+  const std::string text = encode(config);
+  const ByteSpan encoded = as_byte_span(text);
+  return ByteVector(encoded.begin(), encoded.end());
+}
+
+// A footer and its trailer, as the tail of a pack of `footer_offset` bytes before it.
+template <class Entry>
+Reencode footer_codec(std::uint64_t footer_offset,
+                      Result<std::vector<Entry>> (*decode)(const PackTrailer&, ByteSpan)) {
+  return [=](ByteSpan tail) -> Result<ByteVector> {
+    if (tail.size() < kPackTrailerBytes) return corrupt("short");
+    const std::size_t entries_bytes = tail.size() - kPackTrailerBytes;
+    const PackTrailer trailer =
+        TRY(decode_pack_trailer(tail.subspan(entries_bytes), footer_offset + tail.size()));
+    if (trailer.footer_offset != footer_offset) return corrupt("elsewhere");
+    const std::vector<Entry> entries = TRY(decode(trailer, tail.first(entries_bytes)));
+    return encode_footer(std::span<const Entry>(entries), footer_offset);
+  };
+}
+
+// Golden bytes of every format that lives in bytes (ashlar.json is text and has tests of its own).
+std::vector<NamedFormat> binary_formats();
+
+}  // namespace ashlar

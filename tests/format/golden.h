@@ -1,0 +1,51 @@
+// The objects behind tests/fixtures/format-v1/: a tiny store, and one file an encoding. All inputs are fixed.
+//
+// The fixtures are never made again: they stand for stores that people have. write_fixtures made them once.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "format/node_format.h"
+#include "format/pack_format.h"
+#include "format/session_record.h"
+#include "format/snapshot_record.h"
+#include "format/store_config.h"
+#include "pack/pack_store.h"
+
+namespace ashlar::golden {
+
+StoreConfig store_config();
+PackHeader data_header();
+PackHeader meta_header();
+
+// Segment A: 20 blocks of text in two compressed frames. Segment B: two blocks of noise in a raw frame, and
+// one short block, padded, in a compressed one.
+std::vector<ByteVector> blocks_a();
+std::vector<ByteVector> blocks_b();
+EncodedSegment encode_segment(const std::vector<ByteVector>& blocks,
+                              const std::vector<std::size_t>& frame_blocks);
+
+// The volume: 8 MiB + 5 blocks + 1000 bytes, so three leaves.
+ByteCount volume_size();
+Leaf first_leaf();  // data of both segments, ZERO and UNALLOCATED
+Leaf last_leaf();   // six blocks, the last of them short
+InnerNode root();   // first_leaf, a ZERO constant, last_leaf
+SnapshotRecord snapshot();
+SessionRecord session();
+// Not part of the volume: every kind of extent, a full region mask's worth of variety.
+Leaf leaf_of_all_kinds();
+
+struct File {
+  std::string name;  // below tests/fixtures/format-v1/
+  ByteVector bytes;
+};
+// Everything but frames is encoded anew; frames are taken from `data_pack` when it is given, since another
+// version of zstd may compress to other bytes.
+std::vector<File> files(ByteSpan data_pack);
+
+// The volume's bytes, put together without any decoder.
+ByteVector volume_bytes();
+
+}  // namespace ashlar::golden

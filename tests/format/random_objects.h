@@ -1,0 +1,163 @@
+// Random valid objects of every format, from a seed.
+#pragma once
+
+#include <algorithm>
+#include <string>
+
+#include "base/random.h"
+#include "codec/hash.h"
+#include "format/node_format.h"
+#include "format/pack_format.h"
+#include "format/session_record.h"
+#include "format/snapshot_record.h"
+#include "format/store_config.h"
+
+namespace ashlar::random_objects {
+
+template <class Id>
+Id id(Prng& prng) {
+  Id id;
+  prng.fill(id.span());
+  return id;
+}
+
+inline std::string text(Prng& prng, std::size_t limit) {
+  std::string out(prng.below(limit + 1), ' ');
+  for (char& c : out) c = static_cast<char>(prng.below(256));
+  return out;
+}
+
+inline PackHeader pack_header(Prng& prng) {
+  return {prng.below(2) == 0 ? PackKind::kData : PackKind::kMeta, id<StoreId>(prng), id<PackId>(prng)};
+}
+
+inline FrameEntry frame(Prng& prng, std::uint64_t most_blocks) {
+  FrameEntry entry;
+  entry.block_count =
+      static_cast<std::uint8_t>(1 + prng.below(std::min<std::uint64_t>(most_blocks, kMaxFrameBlocks)));
+  entry.codec = static_cast<FrameCodec>(prng.below(3));
+  const std::uint64_t raw = entry.block_count * kBlockBytes;
+  if (entry.codec == FrameCodec::kRaw) entry.stored_bytes = static_cast<std::uint32_t>(raw);
+  if (entry.codec == FrameCodec::kZstd)
+    entry.stored_bytes = static_cast<std::uint32_t>(1 + prng.below(raw - 1));
+  entry.checksum = prng.next();
+  return entry;
+}
+
+inline SegmentDirectory directory(Prng& prng) {
+  SegmentDirectory out;
+  const std::uint64_t blocks = 1 + prng.below(prng.below(4) == 0 ? kSegmentBlocks : 40);
+  for (std::uint64_t i = 0; i < blocks; ++i) out.blocks.push_back(id<BlockId>(prng));
+  for (std::uint64_t left = blocks; left > 0;) {
+    out.frames.push_back(frame(prng, left));
+    left -= out.frames.back().block_count;
+  }
+  out.id = segment_id(out.blocks);
+  return out;
+}
+
+// A leaf that a writer could have written: extents merged, segments in the order of their use.
+inline Leaf leaf(Prng& prng) {
+  Leaf out;
+  const std::uint64_t blocks = prng.below(3) == 0 ? kLeafBlocks : 1 + prng.below(kLeafBlocks);
+  for (std::uint64_t covered = 0; covered < blocks;) {
+    LeafExtent next;
+    next.kind = static_cast<ExtentKind>(1 + prng.below(4));
+    next.block_count =
+        static_cast<std::uint16_t>(1 + prng.below(std::min<std::uint64_t>(blocks - covered, 60)));
+    if (next.kind == ExtentKind::kData) {
+      next.segment = static_cast<std::uint16_t>(prng.below(out.segments.size() + 1));
+      next.first_block = static_cast<std::uint16_t>(prng.below(kSegmentBlocks - next.block_count + 1));
+    }
+    if (!out.extents.empty()) {
+      const LeafExtent& last = out.extents.back();
+      if (last.kind == next.kind &&
+          (next.kind != ExtentKind::kData ||
+           (last.segment == next.segment && last.first_block + last.block_count == next.first_block))) {
+        continue;
+      }
+    }
+    if (next.kind == ExtentKind::kData && next.segment == out.segments.size())
+      out.segments.push_back(id<SegmentId>(prng));
+    out.extents.push_back(next);
+    covered += next.block_count;
+  }
+  const std::uint64_t regions = (blocks + kRegionBlocks - 1) / kRegionBlocks;
+  for (std::uint64_t r = 0; r < regions; ++r) {
+    if (prng.below(2) == 0) continue;
+    out.region_mask |= std::uint64_t{1} << r;
+    out.regions.push_back(id<RegionHash>(prng));
+  }
+  out.digest = id<ContentDigest>(prng);
+  return out;
+}
+
+inline NodeRef child(Prng& prng) {
+  NodeRef ref{static_cast<ChildKind>(1 + prng.below(3)), {}, id<ContentDigest>(prng)};
+  if (ref.is_node()) ref.id = id<NodeId>(prng);
+  return ref;
+}
+
+inline InnerNode inner_node(Prng& prng) {
+  InnerNode out;
+  out.level = static_cast<std::uint8_t>(1 + prng.below(kMaxLevel));
+  const std::uint64_t children = 1 + prng.below(kFanout);
+  for (std::uint64_t i = 0; i < children; ++i) out.children.push_back(child(prng));
+  return out;
+}
+
+inline SnapshotRecord snapshot(Prng& prng) {
+  SnapshotRecord out;
+  out.id.value = prng.next();
+  out.parent.value = prng.next();
+  out.store = id<StoreId>(prng);
+  out.created.unix_ns = prng.next();
+  out.size = ByteCount{prng.below(kMaxVolumeBytes + 1) >> prng.below(57)};
+  const BlockCount blocks = blocks_covering(out.size);
+  out.root_level = root_level(blocks);
+  out.root = child(prng);
+  out.content = volume_digest(out.size, out.root_level, out.root.digest);
+  out.source_kind = static_cast<SourceKind>(1 + prng.below(4));
+  out.source_identity = id<SourceIdentity>(prng);
+  out.consistency = static_cast<Consistency>(prng.below(3));
+  out.generation = static_cast<std::uint32_t>(prng.next());
+  BlockCount rest = blocks;
+  for (BlockCount* count : {&out.data_blocks, &out.zero_blocks, &out.unallocated_blocks}) {
+    *count = BlockCount{prng.below(rest.value + 1)};
+    rest = rest - *count;
+  }
+  out.unreadable_blocks = rest;
+  out.new_blocks = BlockCount{prng.next()};
+  out.new_stored_bytes = ByteCount{prng.next()};
+  for (std::string* line : {&out.name, &out.description, &out.change_token, &out.program}) {
+    *line = text(prng, kMaxTextBytes);
+  }
+  for (std::uint64_t tags = prng.below(kMaxTags + 1); tags > 0; --tags) {
+    out.tags["k" + text(prng, kMaxTagKeyBytes - 1)] = text(prng, kMaxTagValueBytes);
+  }
+  return out;
+}
+
+inline SessionRecord session(Prng& prng) {
+  SessionRecord out;
+  out.id = id<SessionId>(prng);
+  out.store = id<StoreId>(prng);
+  out.started.unix_ns = prng.next();
+  prng.fill(out.boot);
+  out.pid = static_cast<std::uint32_t>(prng.next());
+  out.pid_started = prng.next();
+  out.host = text(prng, kMaxHostNameBytes);
+  return out;
+}
+
+inline StoreConfig store_config(Prng& prng) {
+  StoreConfig out;
+  out.id = id<StoreId>(prng);
+  out.created.unix_ns = prng.next();
+  out.frame_blocks = static_cast<std::uint32_t>(1 + prng.below(kMaxFrameBlocks));
+  out.level = kMinZstdLevel + static_cast<int>(prng.below(kMaxZstdLevel - kMinZstdLevel + 1));
+  out.region_seed = prng.next();
+  return out;
+}
+
+}  // namespace ashlar::random_objects

@@ -1,0 +1,168 @@
+// Encodings with a right checksum that no honest writer writes: images from elsewhere are hostile input.
+#include <gtest/gtest.h>
+
+#include "codec/hash.h"
+#include "format/golden.h"
+
+namespace ashlar {
+namespace {
+
+ErrorCode code_of_leaf(const Leaf& leaf) {
+  const auto got = decode_leaf(encode(leaf));
+  return got.ok() ? ErrorCode::kInvalid : got.error().code();
+}
+
+TEST(LeafRefusals, ExtentsThatAreNotCanonical) {
+  Leaf leaf = golden::first_leaf();
+  leaf.extents[1].block_count = 2;
+  leaf.extents.insert(leaf.extents.begin() + 1, {ExtentKind::kZero, 2, 0, 0});
+  EXPECT_EQ(code_of_leaf(leaf), ErrorCode::kCorrupt) << "two ZERO extents in a row";
+
+  leaf = golden::first_leaf();
+  std::swap(leaf.segments[0], leaf.segments[1]);
+  for (LeafExtent& e : leaf.extents) {
+    if (e.kind == ExtentKind::kData) e.segment = e.segment == 0 ? 1 : 0;
+  }
+  EXPECT_EQ(code_of_leaf(leaf), ErrorCode::kCorrupt) << "segments not in the order of their use";
+
+  leaf = golden::first_leaf();
+  leaf.segments.push_back(SegmentId{});
+  EXPECT_EQ(code_of_leaf(leaf), ErrorCode::kCorrupt) << "a segment that nothing uses";
+}
+
+TEST(LeafRefusals, ExtentsThatPointNowhere) {
+  Leaf leaf = golden::first_leaf();
+  leaf.extents[0].segment = 2;
+  EXPECT_EQ(code_of_leaf(leaf), ErrorCode::kCorrupt) << "a segment that is not listed";
+  leaf = golden::first_leaf();
+  leaf.extents[0].first_block = kSegmentBlocks - 19;
+  EXPECT_EQ(code_of_leaf(leaf), ErrorCode::kCorrupt) << "runs past its segment";
+  leaf = golden::first_leaf();
+  leaf.extents.back().block_count = 97;
+  EXPECT_EQ(code_of_leaf(leaf), ErrorCode::kCorrupt) << "more than 1024 blocks";
+  leaf = golden::last_leaf();
+  leaf.region_mask |= 2;
+  leaf.regions.emplace_back();
+  EXPECT_EQ(code_of_leaf(leaf), ErrorCode::kCorrupt) << "a region behind the end of the leaf";
+}
+
+ErrorCode code_of(const SegmentDirectory& directory) {
+  const auto got = decode_segment_directory(encode(directory));
+  return got.ok() ? ErrorCode::kInvalid : got.error().code();
+}
+
+TEST(DirectoryRefusals, FramesThatDoNotFitTheirBlocks) {
+  const SegmentDirectory good = golden::encode_segment(golden::blocks_b(), {2, 1}).directory;
+  ASSERT_EQ(good.frames[0].codec, FrameCodec::kRaw);
+  ASSERT_EQ(good.frames[1].codec, FrameCodec::kZstd);
+
+  SegmentDirectory bad = good;
+  bad.frames[0].stored_bytes -= 1;
+  EXPECT_EQ(code_of(bad), ErrorCode::kCorrupt) << "a raw frame shorter than its blocks";
+  bad = good;
+  bad.frames[1].stored_bytes = kBlockBytes;
+  EXPECT_EQ(code_of(bad), ErrorCode::kCorrupt) << "a compressed frame that saves nothing";
+  bad.frames[1].stored_bytes = 0;
+  EXPECT_EQ(code_of(bad), ErrorCode::kCorrupt) << "an empty compressed frame";
+  bad = good;
+  bad.frames[1].codec = FrameCodec::kAbsent;
+  EXPECT_EQ(code_of(bad), ErrorCode::kCorrupt) << "an absent frame with bytes";
+  bad = good;
+  bad.frames[1].block_count = 2;
+  EXPECT_EQ(code_of(bad), ErrorCode::kCorrupt) << "more blocks in frames than in the segment";
+  bad = good;
+  bad.id.bytes[0] ^= std::byte{1};
+  EXPECT_EQ(code_of(bad), ErrorCode::kCorrupt) << "an id that is not its blocks'";
+}
+
+TEST(FooterRefusals, EntriesOutsideThePack) {
+  const auto code = [](SegmentEntry entry) {
+    constexpr std::uint64_t footer_offset = 10000;
+    const ByteVector tail = encode_footer(std::span<const SegmentEntry>(&entry, 1), footer_offset);
+    const auto trailer =
+        decode_pack_trailer(ByteSpan(tail).last(kPackTrailerBytes), footer_offset + tail.size()).take();
+    const auto got = decode_segment_entries(trailer, ByteSpan(tail).first(kSegmentEntryBytes));
+    return got.ok() ? ErrorCode::kInvalid : got.error().code();
+  };
+  EXPECT_EQ(code({{}, 64, 200, 4096, 1}), ErrorCode::kInvalid) << "a good one is accepted";
+  EXPECT_EQ(code({{}, 63, 200, 4096, 1}), ErrorCode::kCorrupt) << "starts in the header";
+  EXPECT_EQ(code({{}, 9000, 200, 4096, 1}), ErrorCode::kCorrupt) << "ends behind the footer's start";
+  EXPECT_EQ(code({{}, ~std::uint64_t{0} - 10, 200, 4096, 1}), ErrorCode::kCorrupt) << "wraps around";
+  EXPECT_EQ(code({{}, 64, 63, 4096, 1}), ErrorCode::kCorrupt) << "directory shorter than its header";
+  EXPECT_EQ(code({{}, 64, 200, 4096, 1025}), ErrorCode::kCorrupt) << "too many blocks";
+  EXPECT_EQ(code({{}, 64, 200, 4096, 0}), ErrorCode::kCorrupt) << "no blocks";
+}
+
+TEST(TrailerRefusals, AFooterThatDoesNotFitItsPack) {
+  const ByteVector tail = encode_footer(std::span<const NodeEntry>(), 1000);
+  EXPECT_TRUE(decode_pack_trailer(tail, 1000 + tail.size()).ok());
+  for (const std::uint64_t pack_bytes :
+       {std::uint64_t{0}, std::uint64_t{103}, 999 + tail.size(), 1001 + tail.size(), ~std::uint64_t{0}}) {
+    EXPECT_FALSE(decode_pack_trailer(tail, pack_bytes).ok()) << pack_bytes;
+  }
+}
+
+ErrorCode code_of(const SnapshotRecord& record) {
+  const auto got = decode_snapshot_record(encode(record));
+  return got.ok() ? ErrorCode::kInvalid : got.error().code();
+}
+
+TEST(SnapshotRefusals, RecordsThatContradictThemselves) {
+  ASSERT_EQ(code_of(golden::snapshot()), ErrorCode::kInvalid) << "the good one is accepted";
+  SnapshotRecord bad = golden::snapshot();
+  bad.root_level = 2;
+  EXPECT_EQ(code_of(bad), ErrorCode::kCorrupt) << "a level that the size does not need";
+  bad = golden::snapshot();
+  bad.size = ByteCount{kMaxVolumeBytes + 1};
+  EXPECT_EQ(code_of(bad), ErrorCode::kCorrupt) << "too large";
+  bad = golden::snapshot();
+  bad.content.bytes[31] ^= std::byte{1};
+  EXPECT_EQ(code_of(bad), ErrorCode::kCorrupt) << "a content digest of other bytes";
+  bad = golden::snapshot();
+  bad.data_blocks = BlockCount{28};
+  EXPECT_EQ(code_of(bad), ErrorCode::kCorrupt) << "counts that do not add up";
+  bad = golden::snapshot();
+  bad.data_blocks = BlockCount{bad.data_blocks.value + (std::uint64_t{1} << 63U)};
+  bad.zero_blocks = BlockCount{bad.zero_blocks.value + (std::uint64_t{1} << 63U)};
+  EXPECT_EQ(code_of(bad), ErrorCode::kCorrupt) << "counts that add up only by wrapping";
+  bad = golden::snapshot();
+  bad.root.kind = ChildKind::kZero;
+  EXPECT_EQ(code_of(bad), ErrorCode::kCorrupt) << "a constant with an id";
+}
+
+TEST(SnapshotRefusals, TextsPastTheirLimits) {
+  SnapshotRecord record = golden::snapshot();
+  record.description = std::string(kMaxTextBytes, 'x');
+  EXPECT_TRUE(check_limits(record).ok());
+  EXPECT_EQ(code_of(record), ErrorCode::kInvalid) << "at the limit";
+  record.description += 'x';
+  EXPECT_EQ(check_limits(record).error().code(), ErrorCode::kInvalid);
+  EXPECT_EQ(code_of(record), ErrorCode::kCorrupt);
+
+  record = golden::snapshot();
+  record.tags[""] = "no key";
+  EXPECT_FALSE(check_limits(record).ok());
+  EXPECT_EQ(code_of(record), ErrorCode::kCorrupt);
+
+  record = golden::snapshot();
+  for (std::size_t i = 0; i <= kMaxTags; ++i) record.tags[std::to_string(i)] = "v";
+  EXPECT_FALSE(check_limits(record).ok());
+  EXPECT_EQ(code_of(record), ErrorCode::kCorrupt);
+}
+
+TEST(SnapshotRefusals, TagsOutOfOrder) {
+  // The golden tags are "empty" -> "" and "role" -> "db"; the bytes of the first key become "zmpty".
+  ByteVector bytes = encode(golden::snapshot());
+  const std::string text(as_text(bytes));
+  const std::size_t at = text.find("empty");
+  ASSERT_NE(at, std::string::npos);
+  bytes[at] = std::byte{'z'};
+  const std::uint64_t sum = checksum64(ByteSpan(bytes).first(bytes.size() - 8));
+  std::memcpy(bytes.data() + bytes.size() - 8, &sum, sizeof sum);
+  const auto got = decode_snapshot_record(bytes);
+  ASSERT_FALSE(got.ok());
+  EXPECT_NE(got.error().text().find("out of order"), std::string::npos) << got.error().text();
+}
+
+}  // namespace
+}  // namespace ashlar
