@@ -79,6 +79,7 @@ rocksdb::DBOptions database_options(bool writable, const std::shared_ptr<rocksdb
   // A reader keeps every file open: the writer may unlink any of them at any time.
   options.max_open_files = writable ? 128 : -1;
   options.max_file_opening_threads = 2;
+  options.allow_fallocate = false;  // an index of a small store takes little room
   options.max_manifest_file_size = std::size_t{4} << 20U;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;

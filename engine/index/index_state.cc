@@ -8,7 +8,10 @@ namespace {
 
 constexpr int kHealsBeforeMemory = 2;
 
-bool is_damage(const Status& status) { return !status.ok() && status.error().code() == ErrorCode::kCorrupt; }
+template <class T>
+bool is_damage(const Result<T>& result) {
+  return !result.ok() && result.error().code() == ErrorCode::kCorrupt;
+}
 
 }  // namespace
 
@@ -40,12 +43,13 @@ Result<std::vector<IndexState::PackKey>> IndexState::list_all() const {
 
 bool IndexState::refresh() {
   if (!directory_) return false;
-  if (writes_to_disk()) {
-    static_cast<void>(database_->resume());
-    return false;
+  const bool stuck = writes_to_disk();
+  if (stuck) {
+    if (database_->resume().ok()) return false;
+    database_.reset();  // RocksDB alone would stay as it is for seconds after there is room again
   }
   auto opened = directory_->open();
-  if (opened == nullptr) return false;
+  if (opened == nullptr) return stuck;
   database_ = std::move(opened);
   const auto on_disk = database_->inventory();
   if (!on_disk.ok()) return true;  // the caller meets the damage itself
@@ -53,34 +57,13 @@ bool IndexState::refresh() {
   return true;
 }
 
-// The inventory is taken before the list: a pack that another thread publishes and adds meanwhile is in the
-// second only, and never taken for gone.
 Result<CatchUpReport> IndexState::catch_up() {
   std::unique_lock lock(mutex_);
-  const bool replaced = refresh();
-  if (incomplete_) return heal(0);
-  const auto before = inventory();
-  if (!before.ok()) return heal(0);
   // A newer view may lack what was answered so far, so nobody looks before it has caught up.
-  auto* released = replaced ? nullptr : &lock;
-  if (released != nullptr) lock.unlock();
-  const auto packs = TRY(list_all());
-  if (released != nullptr) lock.lock();
-
-  CatchUpReport report;
-  damaged_.clear();
-  std::set<PackId> gone = before.value().held;
-  for (const PackKey& pack : packs) gone.erase(pack.first);
-  for (const PackId& pack : gone) TRY(drop(pack));
-  report.packs_gone = gone.size();
-  for (const PackKey& pack : packs) {
-    if (before.value().ingested.contains(pack.first)) continue;
-    const auto rows = read(pack, released);
-    if (!rows) continue;
-    TRY(store(*rows));
-    if (!before.value().held.contains(pack.first)) ++report.packs_added;
-  }
-  return report;
+  if (!incomplete_) incomplete_ = refresh();
+  if (incomplete_) return complete();
+  auto report = synchronise(&lock);
+  return is_damage(report) ? heal(0) : std::move(report);
 }
 
 Result<CatchUpReport> IndexState::rebuild() {
@@ -90,32 +73,49 @@ Result<CatchUpReport> IndexState::rebuild() {
   return heal(0);
 }
 
+// The inventory is taken before the list: a pack that another thread publishes and adds meanwhile is in the
+// second only, and never taken for gone.
+Result<CatchUpReport> IndexState::synchronise(std::unique_lock<std::shared_mutex>* lock) {
+  const Inventory before = TRY(inventory());
+  if (lock != nullptr) lock->unlock();
+  auto listed = list_all();
+  if (lock != nullptr) lock->lock();
+  const std::vector<PackKey> packs = TRY(std::move(listed));
+
+  CatchUpReport report;
+  damaged_.clear();
+  std::set<PackId> gone = before.held;
+  for (const PackKey& pack : packs) gone.erase(pack.first);
+  for (const PackId& pack : gone) TRY(erase(pack));
+  report.packs_gone = gone.size();
+  for (const PackKey& pack : packs) {
+    if (before.ingested.contains(pack.first)) continue;
+    const auto rows = read(pack, lock);
+    if (!rows) continue;
+    TRY(put(*rows));
+    if (!before.held.contains(pack.first)) ++report.packs_added;
+  }
+  return report;
+}
+
+Result<CatchUpReport> IndexState::complete() {
+  auto report = synchronise(nullptr);
+  if (is_damage(report)) return heal(0);
+  incomplete_ = !report.ok();
+  return report;
+}
+
 Result<CatchUpReport> IndexState::heal(int attempt) {
   ++generation_;
-  incomplete_ = true;
   for (;; ++attempt) {
     database_.reset();
     memory_.clear();
     if (attempt < kHealsBeforeMemory && directory_) database_ = directory_->remake();
-    auto report = ingest_missing();
-    if (!report.ok() && database_ != nullptr && report.error().code() == ErrorCode::kCorrupt) continue;
+    auto report = synchronise(nullptr);
+    if (is_damage(report) && database_ != nullptr) continue;
     incomplete_ = !report.ok();
     return report;
   }
-}
-
-Result<CatchUpReport> IndexState::ingest_missing() {
-  CatchUpReport report;
-  damaged_.clear();
-  const auto before = TRY(inventory());
-  for (const PackKey& pack : TRY(list_all())) {
-    if (before.ingested.contains(pack.first)) continue;
-    const auto rows = read(pack, nullptr);
-    if (!rows) continue;
-    TRY(put(*rows));
-    ++report.packs_added;
-  }
-  return report;
 }
 
 std::optional<PackRows> IndexState::read(const PackKey& pack, std::unique_lock<std::shared_mutex>* lock) {
@@ -131,7 +131,6 @@ std::optional<PackRows> IndexState::read(const PackKey& pack, std::unique_lock<s
   return ingested.take().rows;
 }
 
-// To the database, or beside it when it can't take the rows now. kCorrupt when it is damaged.
 Status IndexState::put(const PackRows& rows) {
   if (writes_to_disk()) {
     auto written = database_->add(rows);
@@ -145,28 +144,16 @@ Status IndexState::put(const PackRows& rows) {
   return {};
 }
 
-Status IndexState::store(const PackRows& rows) {
-  if (!is_damage(put(rows))) return {};
-  TRY(heal(0));
-  if (is_damage(put(rows))) memory_.add(rows);
-  return {};
-}
-
-Status IndexState::drop(const PackId& pack) {
+Status IndexState::erase(const PackId& pack) {
   memory_.drop(pack);
-  for (int attempt = 0; database_ != nullptr; ++attempt) {
-    const auto row = database_->find_pack(pack);
-    if (row.ok() && !row.value()) break;
-    auto status = row.ok() && database_->writable() ? database_->forget(pack, *row.value()) : Status();
-    if (row.ok() && status.ok() && database_->writable()) break;
-    if (row.ok() && !is_damage(status)) {
-      memory_.mask(pack);
-      return {};
-    }
-    TRY(heal(attempt));
-    memory_.drop(pack);
+  const auto row = database_ == nullptr ? std::optional<PackRow>() : TRY(database_->find_pack(pack));
+  const auto erased = row && database_->writable() ? database_->forget(pack, *row) : Status();
+  if (is_damage(erased)) return corrupt(erased.error().text());
+  if (row && (!database_->writable() || !erased.ok())) {
+    memory_.mask(pack);
+  } else {
+    memory_.unmask(pack);
   }
-  memory_.unmask(pack);
   return {};
 }
 
@@ -174,12 +161,14 @@ Status IndexState::add(const PackRows& rows) {
   const std::unique_lock lock(mutex_);
   const auto row = known(rows.pack);
   if (row.ok() && row.value()) return {};
-  return store(rows);
+  for (int attempt = 0; is_damage(put(rows)); ++attempt) TRY(heal(attempt));
+  return {};
 }
 
 Status IndexState::forget(const PackId& pack) {
   const std::unique_lock lock(mutex_);
-  return drop(pack);
+  for (int attempt = 0; is_damage(erase(pack)); ++attempt) TRY(heal(attempt));
+  return {};
 }
 
 Status IndexState::flush() {

@@ -52,7 +52,11 @@ class IndexState {
         }
       }
       const std::unique_lock lock(mutex_);
-      if (generation_ == generation || incomplete_) TRY(heal(attempt));
+      if (incomplete_) {
+        TRY(complete());
+      } else if (generation_ == generation) {
+        TRY(heal(attempt));
+      }
     }
   }
 
@@ -70,16 +74,19 @@ class IndexState {
   // Gets the write lock or a newer view when this process has had neither. True when answers may have
   // changed.
   bool refresh();
-  Status store(const PackRows& rows);
+  // To the database, or beside it when it can't take the rows now. kCorrupt when it is damaged.
   Status put(const PackRows& rows);
-  Status drop(const PackId& pack);
+  Status erase(const PackId& pack);
   // Reads a pack while `lock`, if given, is released; damage is noted, not returned.
   std::optional<PackRows> read(const PackKey& pack, std::unique_lock<std::shared_mutex>* lock);
+  // Ingests packs that are new and forgets those that are gone.
+  Result<CatchUpReport> synchronise(std::unique_lock<std::shared_mutex>* lock);
+  // The same before anybody may look again.
+  Result<CatchUpReport> complete();
   // Makes the database anew, or opens a newer view of another process's, and ingests what it lacks. From the
-  // third attempt on without a database. Fails only when packs can't be listed, and is then repeated by the
-  // next call.
+  // third attempt on without a database. Fails only when packs can't be listed, and the next call completes
+  // it.
   Result<CatchUpReport> heal(int attempt);
-  Result<CatchUpReport> ingest_missing();
 
   std::optional<IndexDirectory> directory_;
   ObjectStore& objects_;
@@ -88,7 +95,7 @@ class IndexState {
   MemoryTable memory_;
   std::set<PackId> damaged_;
   std::uint64_t generation_ = 0;  // of the database: how often heal() replaced it
-  bool incomplete_ = false;       // heal() could not list the packs
+  bool incomplete_ = false;       // rows of packs are missing that were answered before
 };
 
 }  // namespace ashlar

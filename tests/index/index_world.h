@@ -119,6 +119,13 @@ class World {
     ever_.push_back(pack);
   }
 
+  // Takes the packs that are published for what there is, as another process finds them.
+  void attach() {
+    for (const PackKind kind : {PackKind::kData, PackKind::kMeta}) {
+      for (const ListedPack& listed : must(list_packs(*objects_, kind))) learn(kind, listed.id);
+    }
+  }
+
   // What the store does once it has published a pack.
   void tell(Index& index, const PackId& pack) const {
     const WorldPack& p = packs_.at(pack);
@@ -170,6 +177,21 @@ class World {
   }
 
  private:
+  void learn(PackKind kind, const PackId& id) {
+    const auto reader = must(PackReader::open(*objects_, kind, id));
+    WorldPack pack{kind, {}, {}};
+    if (kind == PackKind::kMeta) pack.nodes = must(reader->nodes());
+    for (const NodeEntry& node : pack.nodes) nodes_.push_back(node.id);
+    for (const SegmentEntry& entry :
+         kind == PackKind::kData ? must(reader->segments()) : std::vector<SegmentEntry>()) {
+      const std::vector<BlockId> blocks = must(reader->read_directory(entry)).blocks;
+      blocks_.insert(blocks_.end(), blocks.begin(), blocks.end());
+      segments_.push_back(blocks);
+      pack.segments.push_back({entry, blocks});
+    }
+    packs_[id] = pack;
+  }
+
   template <class Id>
   Id make_id() {
     Id id;
