@@ -286,7 +286,7 @@ SourceIdentity identity_of(const Source& source) {
 }
 
 Result<CaptureReport> capture(const CaptureParts& parts, Source& source, const CaptureOptions& options,
-                              CaptureProgress& progress, std::stop_token stop) {
+                              CaptureProgress& progress, const std::stop_token& stop) {
   SnapshotRecord limits;
   limits.name = options.name;
   limits.description = options.description;

@@ -85,6 +85,6 @@ SourceIdentity identity_of(const Source& source);
 
 // Publishes a snapshot of `source`. On any error, or when stopped (kCancelled), nothing is published.
 Result<CaptureReport> capture(const CaptureParts& parts, Source& source, const CaptureOptions& options,
-                              CaptureProgress& progress, std::stop_token stop);
+                              CaptureProgress& progress, const std::stop_token& stop);
 
 }  // namespace ashlar

@@ -35,6 +35,7 @@ class PackReader {
   const PackId& id() const { return header_.pack; }
   const PackHeader& header() const { return header_; }
   std::uint64_t bytes() const { return object_->size(); }
+  std::uint64_t footer_offset() const { return trailer_.footer_offset; }
 
   Result<std::vector<SegmentEntry>> segments() const;  // the footer of a data pack
   Result<std::vector<NodeEntry>> nodes() const;        // the footer of a meta pack

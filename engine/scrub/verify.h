@@ -1,5 +1,5 @@
-// Verify: reads what is stored past the page cache, checks every checksum and id, and names what is damaged: file,
-// segment, frame, and the snapshots and block ranges that it takes with it.
+// Verify: reads what is stored past the page cache, checks every checksum and id, and names what is damaged:
+// file, segment, frame, and the snapshots and block ranges that it takes with it.
 #pragma once
 
 #include <atomic>
@@ -27,10 +27,10 @@ struct VerifyParts {
 
 // One damaged or missing thing.
 struct Damage {
-  std::string object;              // key in the store: "packs/3f/3f….pack", "snapshots/snap-0…"
+  std::string object;  // key in the store: "packs/3f/3f….pack", "snapshots/snap-0…"
   std::optional<SegmentId> segment;
   std::optional<std::uint32_t> frame;
-  std::string what;                // one line
+  std::string what;  // one line
   struct Loss {
     SnapshotId snapshot;
     std::vector<BlockRange> ranges;  // of the snapshot's volume; empty: the whole snapshot
@@ -54,9 +54,10 @@ struct VerifyReport {
 };
 
 // Everything in the store.
-Result<VerifyReport> verify_all(const VerifyParts& parts, VerifyProgress& progress, std::stop_token stop);
+Result<VerifyReport> verify_all(const VerifyParts& parts, VerifyProgress& progress,
+                                const std::stop_token& stop);
 // What one snapshot needs.
 Result<VerifyReport> verify_snapshot(const VerifyParts& parts, SnapshotId id, VerifyProgress& progress,
-                                     std::stop_token stop);
+                                     const std::stop_token& stop);
 
 }  // namespace ashlar

@@ -19,7 +19,9 @@ FrameDecoder& thread_decoder() {
   return decoder;
 }
 
-std::shared_ptr<const LocatedSegment> located(const SegmentPlace& place, SegmentDirectory directory) {
+}  // namespace
+
+std::shared_ptr<const LocatedSegment> locate_segment(const SegmentPlace& place, SegmentDirectory directory) {
   auto segment = std::make_shared<LocatedSegment>();
   segment->place = place;
   std::uint64_t offset = place.entry.offset + place.entry.directory_bytes;
@@ -33,8 +35,6 @@ std::shared_ptr<const LocatedSegment> located(const SegmentPlace& place, Segment
   segment->directory = std::move(directory);
   return segment;
 }
-
-}  // namespace
 
 std::size_t LocatedSegment::frame_of(std::size_t block) const {
   const auto behind = std::upper_bound(frame_first_block.begin(), frame_first_block.end(), block);
@@ -102,8 +102,8 @@ Result<std::shared_ptr<const LocatedSegment>> SegmentReader::locate(const Segmen
   }
   const SegmentPlace place = TRY(place_of(id));
   const auto reader = TRY(pack(place.pack));
-  auto segment =
-      located(place, TRY(reader->read_directory(place.entry).with_context(pack_key(PackKind::kData, place.pack))));
+  auto segment = locate_segment(
+      place, TRY(reader->read_directory(place.entry).with_context(pack_key(PackKind::kData, place.pack))));
   const std::lock_guard lock(state_->mutex);
   state_->directories.put(id, segment);
   return segment;

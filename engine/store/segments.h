@@ -30,6 +30,8 @@ struct LocatedSegment {
   std::size_t frame_of(std::size_t block) const;
 };
 
+std::shared_ptr<const LocatedSegment> locate_segment(const SegmentPlace& place, SegmentDirectory directory);
+
 // Where a segment's frame lies, for messages: "pack 3f…, segment 7a…, frame 12".
 std::string describe_frame(const LocatedSegment& segment, std::size_t frame);
 

@@ -1,0 +1,123 @@
+#include "scrub/pack_check.h"
+
+#include "format/node_format.h"
+#include "store/segments.h"
+
+namespace ashlar {
+namespace {
+
+PackFault whole_pack(const std::string& object, const Error& error) {
+  PackFault fault;
+  fault.object = object;
+  fault.what = error.text();
+  return fault;
+}
+
+PackFault segment_fault(const std::string& object, const SegmentEntry& entry, std::string what) {
+  PackFault fault;
+  fault.object = object;
+  fault.segment = entry.id;
+  fault.count = entry.block_count;
+  fault.what = std::move(what);
+  return fault;
+}
+
+void check_frames(const PackReader& reader, const LocatedSegment& segment, const std::string& object,
+                  std::vector<PackFault>& faults) {
+  ByteVector payload(segment.place.entry.payload_bytes);
+  const std::uint64_t begin = segment.place.entry.offset + segment.place.entry.directory_bytes;
+  if (auto read = reader.read_raw(begin, payload); !read.ok()) {
+    faults.push_back(segment_fault(object, segment.place.entry, read.error().text()));
+    return;
+  }
+  FrameDecoder decoder;
+  AlignedBuffer blocks(kMaxFrameBlocks * kBlockBytes);
+  for (std::uint32_t frame = 0; frame < segment.directory.frames.size(); ++frame) {
+    const FrameEntry& entry = segment.directory.frames[frame];
+    const ByteSpan stored =
+        ByteSpan(payload).subspan(segment.frame_offsets[frame] - begin, entry.stored_bytes);
+    const auto decoded = decode_verified(segment, frame, stored, decoder,
+                                         blocks.span().first(entry.block_count * kBlockBytes));
+    if (decoded.ok()) continue;
+    PackFault fault = segment_fault(object, segment.place.entry, decoded.error().text());
+    fault.frame = frame;
+    fault.first = segment.frame_first_block[frame];
+    fault.count = entry.block_count;
+    faults.push_back(std::move(fault));
+  }
+}
+
+// The entries of a footer must tile the pack between its header and its footer: a byte that no entry covers
+// was never written by us, and a flipped bit there would be nobody's.
+template <class Entry>
+std::optional<std::string> gap_between(const std::vector<Entry>& entries, std::uint64_t footer_offset) {
+  std::uint64_t at = kPackHeaderBytes;
+  for (const Entry& entry : entries) {
+    if (entry.offset != at) return "pack: bytes that no entry of the footer covers";
+    if constexpr (std::is_same_v<Entry, SegmentEntry>) {
+      at += std::uint64_t{entry.directory_bytes} + entry.payload_bytes;
+    } else {
+      at += entry.bytes;
+    }
+  }
+  if (at != footer_offset) return "pack: bytes that no entry of the footer covers";
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<PackFault> check_data_pack(const DataPackCheck& check, PackTally& tally) {
+  const std::string object = pack_key(PackKind::kData, check.pack);
+  const auto reader = PackReader::open(check.objects, PackKind::kData, check.pack, ReadMode::kDirect);
+  if (!reader.ok()) return {whole_pack(object, reader.error())};
+  const auto entries = reader.value()->segments();
+  if (!entries.ok()) return {whole_pack(object, entries.error())};
+  std::vector<PackFault> faults;
+  if (const auto gap = gap_between(entries.value(), reader.value()->footer_offset()); gap && !check.wanted) {
+    faults.push_back(whole_pack(object, corrupt(*gap)));
+  }
+  for (const SegmentEntry& entry : entries.value()) {
+    if (check.wanted && !check.wanted(entry.id)) continue;
+    auto directory = reader.value()->read_directory(entry);
+    if (directory.ok()) {
+      const auto segment = locate_segment({check.pack, entry}, directory.take());
+      check_frames(*reader.value(), *segment, object, faults);
+    } else {
+      faults.push_back(segment_fault(object, entry, directory.error().text()));
+    }
+    const std::uint64_t bytes = std::uint64_t{entry.directory_bytes} + entry.payload_bytes;
+    ++tally.segments;
+    tally.blocks += entry.block_count;
+    tally.bytes += bytes;
+    check.done(bytes);
+  }
+  return faults;
+}
+
+std::vector<PackFault> check_meta_pack(const MetaPackCheck& check, PackTally& tally) {
+  const std::string object = pack_key(PackKind::kMeta, check.pack);
+  const auto reader = PackReader::open(check.objects, PackKind::kMeta, check.pack, ReadMode::kDirect);
+  if (!reader.ok()) return {whole_pack(object, reader.error())};
+  const auto entries = reader.value()->nodes();
+  if (!entries.ok()) return {whole_pack(object, entries.error())};
+  std::vector<PackFault> faults;
+  if (const auto gap = gap_between(entries.value(), reader.value()->footer_offset()); gap && !check.wanted) {
+    faults.push_back(whole_pack(object, corrupt(*gap)));
+  }
+  for (const NodeEntry& entry : entries.value()) {
+    if (check.wanted && !check.wanted(entry.id)) continue;
+    const auto encoding = reader.value()->read_node(entry);
+    if (!encoding.ok() || !(decode_leaf(encoding.value()).ok() || decode_inner_node(encoding.value()).ok())) {
+      PackFault fault = whole_pack(
+          object, encoding.ok() ? corrupt("node does not decode") : corrupt(encoding.error().text()));
+      fault.node = entry.id;
+      faults.push_back(std::move(fault));
+    }
+    ++tally.nodes;
+    tally.bytes += entry.bytes;
+    check.done(entry.bytes);
+  }
+  return faults;
+}
+
+}  // namespace ashlar

@@ -1,0 +1,296 @@
+#include "scrub/verify.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/parallel.h"
+#include "manifest/subtree.h"
+#include "manifest/tree.h"
+#include "scrub/pack_check.h"
+
+namespace ashlar {
+namespace {
+
+// What a walk needs of one snapshot, or of all: ids and, for segments, nothing finer.
+struct Needs {
+  std::unordered_set<SegmentId, IdHash> segments;
+  std::unordered_set<NodeId, IdHash> nodes;
+};
+
+class Verifier {
+ public:
+  Verifier(const VerifyParts& parts, VerifyProgress& progress, const std::stop_token& stop)
+      : parts_(parts), progress_(progress), stop_(stop), nodes_(parts.objects, parts.index) {}
+
+  Result<VerifyReport> all() {
+    const auto data = TRY(list_packs(parts_.objects, PackKind::kData));
+    const auto meta = TRY(list_packs(parts_.objects, PackKind::kMeta));
+    for (const auto* packs : {&data, &meta}) {
+      for (const ListedPack& pack : *packs) progress_.total_bytes += pack.bytes;
+    }
+    TRY(check_packs(PackKind::kMeta, ids_of(meta), nullptr));
+    TRY(check_packs(PackKind::kData, ids_of(data), nullptr));
+    for (const SnapshotId id : TRY(parts_.snapshots.list_ids())) TRY(walk_snapshot(id, nullptr));
+    return finish();
+  }
+
+  Result<VerifyReport> one(SnapshotId id) {
+    TRY(parts_.snapshots.get(id));
+    // First what it needs, then whether that is sound, then whom the faults hit.
+    Needs needs;
+    TRY(walk_snapshot(id, &needs));
+    forget();
+    std::set<PackId> data;
+    std::set<PackId> meta;
+    for (const SegmentId& segment : needs.segments) {
+      if (const auto place = TRY(parts_.index.find_segment(segment))) {
+        data.insert(place->pack);
+        progress_.total_bytes += std::uint64_t{place->entry.directory_bytes} + place->entry.payload_bytes;
+      }
+    }
+    for (const NodeId& node : needs.nodes) {
+      if (const auto place = TRY(parts_.index.find_node(node))) {
+        meta.insert(place->pack);
+        progress_.total_bytes += place->entry.bytes;
+      }
+    }
+    TRY(check_packs(PackKind::kMeta, {meta.begin(), meta.end()}, &needs));
+    TRY(check_packs(PackKind::kData, {data.begin(), data.end()}, &needs));
+    TRY(walk_snapshot(id, nullptr));
+    return finish();
+  }
+
+ private:
+  struct LostBlocks {
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+    std::size_t damage = 0;
+  };
+
+  static std::vector<PackId> ids_of(const std::vector<ListedPack>& packs) {
+    std::vector<PackId> ids;
+    for (const ListedPack& pack : packs) ids.push_back(pack.id);
+    return ids;
+  }
+
+  Status check_packs(PackKind kind, const std::vector<PackId>& packs, const Needs* needs) {
+    std::mutex mutex;
+    return parallel_for(packs.size(), processor_count(), stop_, [&](std::size_t i) -> Status {
+      PackTally tally;
+      const auto faults =
+          kind == PackKind::kData ? check_data(packs[i], needs, tally) : check_meta(packs[i], needs, tally);
+      const std::lock_guard lock(mutex);
+      ++report_.packs;
+      report_.segments += tally.segments;
+      report_.blocks += tally.blocks;
+      report_.nodes += tally.nodes;
+      report_.bytes_read += ByteCount{tally.bytes};
+      for (const PackFault& fault : faults) TRY(note_fault(packs[i], fault));
+      return {};
+    });
+  }
+
+  std::vector<PackFault> check_data(const PackId& pack, const Needs* needs, PackTally& tally) {
+    DataPackCheck check{parts_.objects, pack, nullptr,
+                        [this](std::uint64_t bytes) { progress_.done_bytes += bytes; }};
+    if (needs != nullptr)
+      check.wanted = [needs](const SegmentId& id) { return needs->segments.contains(id); };
+    return check_data_pack(check, tally);
+  }
+
+  std::vector<PackFault> check_meta(const PackId& pack, const Needs* needs, PackTally& tally) {
+    MetaPackCheck check{parts_.objects, pack, nullptr,
+                        [this](std::uint64_t bytes) { progress_.done_bytes += bytes; }};
+    if (needs != nullptr) check.wanted = [needs](const NodeId& id) { return needs->nodes.contains(id); };
+    return check_meta_pack(check, tally);
+  }
+
+  // Only a copy that reads would use takes data with it; a damaged second copy of a segment is damage without
+  // loss.
+  Status note_fault(const PackId& pack, const PackFault& fault) {
+    const std::size_t damage = add_damage(fault.object, fault.segment, fault.frame, fault.what);
+    if (fault.node) bad_nodes_.emplace(*fault.node, damage);
+    if (fault.segment) {
+      const auto place = TRY(parts_.index.find_segment(*fault.segment));
+      if (place && place->pack == pack) lost_[*fault.segment].push_back({fault.first, fault.count, damage});
+    }
+    if (!fault.segment && !fault.node) {
+      bad_packs_.emplace(pack, damage);
+    }
+    return {};
+  }
+
+  std::size_t add_damage(std::string object, std::optional<SegmentId> segment,
+                         std::optional<std::uint32_t> frame, std::string what) {
+    report_.damages.push_back({std::move(object), segment, frame, std::move(what), {}});
+    return report_.damages.size() - 1;
+  }
+
+  void lose(std::size_t damage, SnapshotId snapshot, BlockRange range) {
+    auto& losses = report_.damages[damage].losses;
+    if (losses.empty() || losses.back().snapshot != snapshot) losses.push_back({snapshot, {}});
+    auto& ranges = losses.back().ranges;
+    if (!ranges.empty() && ranges.back().end() == range.first) {
+      ranges.back().count += range.count;
+    } else if (range.count.value > 0) {
+      ranges.push_back(range);
+    }
+  }
+
+  Status walk_snapshot(SnapshotId id, Needs* needs) {
+    if (stop_.stop_requested()) return cancelled();
+    ++report_.snapshots;
+    const auto record = parts_.snapshots.get(id);
+    if (!record.ok()) {
+      const std::size_t damage =
+          add_damage("snapshots/" + id.text(), std::nullopt, std::nullopt, record.error().text());
+      report_.damages[damage].losses.push_back({id, {}});
+      return {};
+    }
+    const SnapshotRecord& snapshot = record.value();
+    if (snapshot.store != parts_.config.id) {
+      add_damage("snapshots/" + id.text(), std::nullopt, std::nullopt, "the record belongs to another store");
+    }
+    walked_ = id;
+    volume_ = blocks_covering(snapshot.size);
+    TRY(walk(snapshot.root, snapshot.root_level, 0, needs));
+    return {};
+  }
+
+  // Subtree `index` of `level`. Says whether it was sound, so that a subtree that many snapshots share is
+  // walked once.
+  Result<bool> walk(const NodeRef& ref, std::uint8_t level, std::uint64_t index, Needs* needs) {
+    if (!ref.is_node() || clean_.contains(ref.id)) return true;
+    const Lba first{index * blocks_below(level).value};
+    const BlockCount blocks = subtree_blocks(volume_, level, index);
+    if (const auto bad = bad_nodes_.find(ref.id); bad != bad_nodes_.end()) {
+      lose(bad->second, walked_, {first, blocks});
+      return false;
+    }
+    if (needs != nullptr) needs->nodes.insert(ref.id);
+    return level == 0 ? walk_leaf(ref, first, blocks, needs) : walk_inner(ref, level, index, blocks, needs);
+  }
+
+  Result<bool> walk_inner(const NodeRef& ref, std::uint8_t level, std::uint64_t index, BlockCount blocks,
+                          Needs* needs) {
+    if (stop_.stop_requested()) return cancelled();
+    const auto node = load_inner(nodes_, ref, level, blocks);
+    if (!node.ok()) return lose_node(ref, node.error(), {Lba{index * blocks_below(level).value}, blocks});
+    bool sound = true;
+    for (std::size_t child = 0; child < node.value()->children.size(); ++child) {
+      const bool child_sound = TRY(walk(node.value()->children[child], static_cast<std::uint8_t>(level - 1),
+                                        index * kFanout + child, needs));
+      sound = sound && child_sound;
+    }
+    if (sound) clean_.insert(ref.id);
+    return sound;
+  }
+
+  Result<bool> walk_leaf(const NodeRef& ref, Lba first, BlockCount blocks, Needs* needs) {
+    const auto leaf = load_leaf(nodes_, ref, blocks);
+    if (!leaf.ok()) return lose_node(ref, leaf.error(), {first, blocks});
+    bool sound = true;
+    Lba lba = first;
+    for (const LeafExtent& extent : leaf.value()->extents) {
+      if (extent.kind == ExtentKind::kData) {
+        const SegmentId& segment = leaf.value()->segments[extent.segment];
+        if (needs != nullptr) needs->segments.insert(segment);
+        const bool extent_sound = TRY(check_extent(segment, extent, lba));
+        sound = sound && extent_sound;
+      }
+      lba += BlockCount{extent.block_count};
+    }
+    return sound;
+  }
+
+  Result<bool> lose_node(const NodeRef& ref, const Error& error, BlockRange range) {
+    if (error.code() == ErrorCode::kCancelled) return cancelled();
+    const auto [known, added] = bad_nodes_.try_emplace(ref.id, 0);
+    if (added) {
+      const auto place = TRY(parts_.index.find_node(ref.id));
+      known->second = add_damage(place ? pack_key(PackKind::kMeta, place->pack) : "meta/", std::nullopt,
+                                 std::nullopt, error.text());
+    }
+    lose(known->second, walked_, range);
+    return false;
+  }
+
+  // Whether the blocks of an extent can be read: its segment is in a pack, and no fault lies in them.
+  Result<bool> check_extent(const SegmentId& segment, const LeafExtent& extent, Lba lba) {
+    const auto place = TRY(parts_.index.find_segment(segment));
+    if (!place || place->entry.block_count < extent.first_block + extent.block_count) {
+      const auto [known, added] = missing_.try_emplace(segment, 0);
+      if (added) {
+        known->second = add_damage("packs/", segment, std::nullopt,
+                                   place ? "segment is shorter than an extent of it"
+                                         : fmt::format("segment {} is in no readable pack", segment.hex()));
+      }
+      lose(known->second, walked_, {lba, BlockCount{extent.block_count}});
+      return false;
+    }
+    bool sound = true;
+    if (const auto bad = bad_packs_.find(place->pack); bad != bad_packs_.end()) {
+      lose(bad->second, walked_, {lba, BlockCount{extent.block_count}});
+      sound = false;
+    }
+    const auto lost = lost_.find(segment);
+    if (lost == lost_.end()) return sound;
+    const std::uint32_t begin = extent.first_block;
+    const std::uint32_t end = begin + extent.block_count;
+    for (const LostBlocks& blocks : lost->second) {
+      const std::uint32_t from = std::max(begin, blocks.first);
+      const std::uint32_t to = std::min(end, blocks.first + blocks.count);
+      if (from >= to) continue;
+      lose(blocks.damage, walked_, {lba + BlockCount{from - begin}, BlockCount{to - from}});
+      sound = false;
+    }
+    return sound;
+  }
+
+  void forget() {
+    report_ = {};
+    bad_nodes_.clear();
+    missing_.clear();
+    clean_.clear();
+  }
+
+  Result<VerifyReport> finish() {
+    std::stable_sort(report_.damages.begin(), report_.damages.end(),
+                     [](const Damage& a, const Damage& b) { return a.object < b.object; });
+    return std::move(report_);
+  }
+
+  const VerifyParts& parts_;
+  VerifyProgress& progress_;
+  const std::stop_token& stop_;
+  MetaStore nodes_;
+  VerifyReport report_;
+
+  std::unordered_map<SegmentId, std::vector<LostBlocks>, IdHash> lost_;
+  std::unordered_map<NodeId, std::size_t, IdHash> bad_nodes_;  // to the damage that names them
+  std::unordered_map<SegmentId, std::size_t, IdHash> missing_;
+  std::map<PackId, std::size_t> bad_packs_;
+  std::unordered_set<NodeId, IdHash> clean_;  // inner nodes below which all is sound
+  SnapshotId walked_;
+  BlockCount volume_;
+};
+
+}  // namespace
+
+Result<VerifyReport> verify_all(const VerifyParts& parts, VerifyProgress& progress,
+                                const std::stop_token& stop) {
+  return Verifier(parts, progress, stop).all();
+}
+
+Result<VerifyReport> verify_snapshot(const VerifyParts& parts, SnapshotId id, VerifyProgress& progress,
+                                     const std::stop_token& stop) {
+  return Verifier(parts, progress, stop).one(id);
+}
+
+}  // namespace ashlar
