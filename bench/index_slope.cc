@@ -8,13 +8,18 @@
 //   run    64 hooks that lie together in one segment, in one call: a duplicate run of 4 MiB
 //   apart  64 hooks of 64 random segments in one call: the worst duplicates
 //   new    64 hooks that are not there: new data
-// Rates are hooks a second of one thread with a warm page cache; a hook stands for 64 KiB of data.
+// Rates are hooks a second of one thread's processor time with a warm page cache; a hook stands for 64 KiB of
+// data. The size is taken once compactions have ended; `most` is the largest seen until then.
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/clock.h"
@@ -84,6 +89,27 @@ double resident_mib() {
   return static_cast<double>(resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))) / kMiB;
 }
 
+// Processor time of this thread, so that other work on the machine does not count.
+double thread_seconds() {
+  timespec now{};
+  CHECK(::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+// Waits until compactions leave the size alone for three seconds. The largest size seen.
+std::uint64_t settle(const Index& index) {
+  std::uint64_t most = 0;
+  std::uint64_t last = 0;
+  for (int quiet = 0; quiet < 6;) {
+    const std::uint64_t size = index.stats().take().disk_bytes;
+    quiet = size == last ? quiet + 1 : 0;
+    last = size;
+    most = std::max(most, size);
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+  return most;
+}
+
 // Calls for at least a second; `batch` makes the blocks of a call. Hooks a second.
 template <class Batch>
 double rate(const Index& index, bool present, Batch batch) {
@@ -93,9 +119,9 @@ double rate(const Index& index, bool present, Batch batch) {
   double busy_seconds = 0;
   while (busy_seconds < 1.0) {
     const std::vector<BlockId> blocks = batch(prng);
-    const double start = monotonic_seconds();
+    const double start = thread_seconds();
     const auto answers = index.find_hooks(blocks).take();
-    busy_seconds += monotonic_seconds() - start;
+    busy_seconds += thread_seconds() - start;
     asked += answers.size();
     for (const auto& answer : answers) found += answer.has_value() ? 1U : 0U;
   }
@@ -117,17 +143,19 @@ std::vector<BlockId> random_hooks(Prng& prng, std::uint64_t kind, std::uint64_t 
 
 void report(const Index& index, std::uint64_t segments, double added_seconds) {
   const double resident = resident_mib();
+  const std::uint64_t most = settle(index);
   const std::uint64_t hooks = segments * kHooksPerSegment;
   const double run = rate(index, true, [&](Prng& p) { return one_segment(p, segments); });
   const double apart = rate(index, true, [&](Prng& p) { return random_hooks(p, 2, hooks); });
   const double fresh = rate(index, false, [&](Prng& p) { return random_hooks(p, 8, ~std::uint64_t{0}); });
   const IndexStats stats = index.stats().take();
   const auto blocks = static_cast<double>(segments * kSegmentBlocks);
-  fmt::print("{:>11} {:>10} {:>12} {:>8.0f} {:>10.0f} {:>10.0f} {:>10.0f} {:>10.0f} {:>8.0f} {:>8.0f}\n",
-             segments * kSegmentBlocks, hooks + segments, stats.disk_bytes,
-             static_cast<double>(stats.disk_bytes) / kMiB / blocks * kBlocksPerTiB,
-             static_cast<double>(hooks + segments) / added_seconds, run, apart, fresh, resident,
-             resident_mib());
+  fmt::print(
+      "{:>11} {:>10} {:>12} {:>8.0f} {:>8.0f} {:>10.0f} {:>10.0f} {:>10.0f} {:>10.0f} {:>8.0f} {:>8.0f}\n",
+      segments * kSegmentBlocks, hooks + segments, stats.disk_bytes,
+      static_cast<double>(stats.disk_bytes) / kMiB / blocks * kBlocksPerTiB,
+      static_cast<double>(most) / kMiB / blocks * kBlocksPerTiB,
+      static_cast<double>(hooks + segments) / added_seconds, run, apart, fresh, resident, resident_mib());
   CHECK(std::fflush(stdout) == 0);
 }
 

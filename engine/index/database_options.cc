@@ -22,10 +22,9 @@ class SilentLogger : public rocksdb::Logger {
   void Logv(const char* /*format*/, va_list /*arguments*/) override {}
 };
 
-rocksdb::CompressionType cheap_compression() {
+rocksdb::CompressionType if_supported(rocksdb::CompressionType wanted) {
   const auto supported = rocksdb::GetSupportedCompressions();
-  const bool lz4 = std::ranges::find(supported, rocksdb::kLZ4Compression) != supported.end();
-  return lz4 ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
+  return std::ranges::find(supported, wanted) != supported.end() ? wanted : rocksdb::kNoCompression;
 }
 
 // Partitioned filters and indexes are cached piece by piece, so an index much larger than the cache costs a
@@ -57,10 +56,12 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const std::shared_ptr
   options.write_buffer_size = kWriteBufferBytes / 2;
   options.arena_block_size = std::size_t{256} << 10U;
   options.max_write_buffer_number = 3;
-  options.compression = cheap_compression();
-  options.target_file_size_base = std::size_t{32} << 20U;
+  options.compression = if_supported(rocksdb::kLZ4Compression);
+  options.bottommost_compression = if_supported(rocksdb::kZSTD);
+  // Small compactions: what they replace is on the disk twice until they end.
+  options.target_file_size_base = std::size_t{8} << 20U;
   options.target_file_size_multiplier = 2;
-  options.max_bytes_for_level_base = std::size_t{128} << 20U;
+  options.max_bytes_for_level_base = std::size_t{64} << 20U;
   options.level_compaction_dynamic_level_bytes = true;
   return options;
 }
