@@ -1,0 +1,26 @@
+// Makes the checksum of an input right, so that a fuzzer gets past it to the fields behind.
+#pragma once
+
+#include <cstring>
+
+#include "codec/hash.h"
+#include "fuzz/target.h"
+
+namespace ashlar::fuzz {
+
+constexpr std::size_t kChecksumBytes = 8;
+
+inline void put_checksum(MutableByteSpan where, std::uint64_t checksum) {
+  for (std::size_t i = 0; i < kChecksumBytes; ++i) where[i] = static_cast<std::byte>(checksum >> (8 * i));
+}
+
+// The last eight bytes become the XXH3-64 of what is before them.
+inline ByteVector resealed(ByteSpan bytes) {
+  ByteVector out(bytes.begin(), bytes.end());
+  if (out.size() < kChecksumBytes) return out;
+  const std::size_t body = out.size() - kChecksumBytes;
+  put_checksum(MutableByteSpan(out).subspan(body), checksum64(ByteSpan(out).first(body)));
+  return out;
+}
+
+}  // namespace ashlar::fuzz
