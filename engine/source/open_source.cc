@@ -6,7 +6,9 @@
 #include <array>
 #include <string_view>
 
+#include "source/device_source.h"
 #include "source/file_source.h"
+#include "source/nbd_source.h"
 #include "source/source.h"
 #include "source/stream_source.h"
 
@@ -32,6 +34,7 @@ Result<std::unique_ptr<Source>> open_path(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return last_errno(path);
   if (S_ISREG(info.st_mode)) return open_file_source(path);
+  if (S_ISBLK(info.st_mode)) return open_device_source(path);
   if (S_ISDIR(info.st_mode)) return invalid(path + ": is a directory; give a disk image or a block device");
   if (S_ISFIFO(info.st_mode))
     return invalid(path + ": is a pipe; redirect it to standard input and give \"-\"");
@@ -45,6 +48,7 @@ Result<std::unique_ptr<Source>> open_source(const std::string& spec, const Sourc
     return invalid(fmt::format("{}: only an NBD source has dirty bitmaps", spec));
   }
   if (spec == "-") return open_standard_input();
+  if (is_nbd_uri(spec)) return open_nbd_source(spec, options);
   return open_path(spec);
 }
 

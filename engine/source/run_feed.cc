@@ -41,7 +41,7 @@ std::vector<MutableByteSpan> RunFeed::all_buffers() {
 }
 
 Result<std::optional<RunTicket>> RunFeed::take_locked() {
-  if (failure_) return Error(failure_->first, failure_->second);
+  TRY(check_locked());
   if (ended_) return std::optional<RunTicket>();
   const std::optional<std::size_t> slot = free_slot();
   if (!slot) return std::optional<RunTicket>();
@@ -58,6 +58,11 @@ Result<std::optional<RunTicket>> RunFeed::take_locked() {
   CHECK(wanted.bytes.value > 0 && wanted.bytes.value <= kLeafBytes);
   CHECK(!size_ || wanted.offset.value + wanted.bytes.value <= size_->value);
   return std::optional(RunTicket{wanted, *slot, pool_->buffers[*slot].data(), lease(pool_, *slot)});
+}
+
+Status RunFeed::check_locked() const {
+  if (failure_) return Error(failure_->first, failure_->second);
+  return {};
 }
 
 Result<std::optional<RunTicket>> RunFeed::take() {

@@ -50,6 +50,8 @@ class RunFeed {
   // Does not wait: nothing also when no buffer is free.
   Result<std::optional<RunTicket>> take_locked();
   Error stop_locked(Error error);
+  // The error that ended the feed, if one did.
+  Status check_locked() const;
   bool ended() const { return ended_; }
   // All buffers, for registering them with the kernel. Makes those that do not exist yet.
   std::vector<MutableByteSpan> all_buffers();

@@ -1,0 +1,37 @@
+// Guardian: a child process that freezes a file system and holds it frozen until it is told to thaw it, or
+// until its parent is gone in whatever way (the end of a pipe tells it).
+//
+// The guardian itself freezes: what it did not freeze it never thaws, and there is no moment at which the
+// file system is frozen and nobody is left to thaw it. It keeps every signal blocked, has a session of its
+// own, holds no descriptor but its pipes and the mount, and touches no file. Only SIGKILL aimed at both
+// processes leaves the file system frozen (then: fsfreeze -u).
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace ashlar {
+
+class Guardian {
+ public:
+  // Forks, and waits until the file system of `mount` is frozen. An errno of FIFREEZE comes as the error's
+  // number.
+  static Result<Guardian> freeze(const UniqueFd& mount);
+  Guardian(Guardian&&) noexcept = default;
+  Guardian& operator=(Guardian&&) = delete;
+
+  // Thaws, and reaps the child. `mount` serves when the child was killed. Once.
+  Status thaw(const UniqueFd& mount);
+  pid_t pid() const { return pid_; }
+
+ private:
+  Guardian() = default;
+
+  UniqueFd commands_;  // closed: thaw
+  UniqueFd answers_;   // an int each for the freeze and the thaw: an errno or 0
+  pid_t pid_ = -1;
+};
+
+}  // namespace ashlar
