@@ -18,7 +18,7 @@ inline SnapshotRecord sample_record(std::uint64_t number) {
   SnapshotRecord record;
   record.id.value = 0x1000 + number;
   record.created.unix_ns = 1'700'000'000'000'000'000 + number;
-  record.size = ByteCount{4096 * 10};
+  record.size = ByteCount{10 * kBlockBytes};
   record.root.digest = zero_digest(0, BlockCount{10});
   record.content = volume_digest(record.size, record.root_level, record.root.digest);
   record.unallocated_blocks = BlockCount{10};

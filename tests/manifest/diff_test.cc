@@ -99,7 +99,7 @@ TEST(TreeDiff, NeighbouringRangesComeAsOne) {
   }
   const TreeRoot a = build_from_scratch(nodes, volume_of(std::move(before)));
   const TreeRoot b = build_from_scratch(nodes, volume_of(std::move(after)));
-  EXPECT_EQ(tree_diff(nodes, a, b), std::vector{range(200 * 1024, 90 * 1024)});
+  EXPECT_EQ(tree_diff(nodes, a, b), std::vector{range(200 * 1024ULL, 90 * 1024ULL)});
 }
 
 TEST(TreeDiff, StopsWhenTheVisitorDoes) {

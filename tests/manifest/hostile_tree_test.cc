@@ -52,7 +52,7 @@ TEST(HostileTree, ANodeOfAnotherLevel) {
   const NodeRef leaf = store_leaf(nodes, data_leaf(1, BlockCount{1024}));
   const NodeRef low = store_inner(nodes, 1, std::vector(256, leaf));
   const NodeRef wrong = store_inner(nodes, 3, {low, low});
-  expect_refused(nodes, {BlockCount{512 * 1024}, 2, wrong}, 0);
+  expect_refused(nodes, {BlockCount{512 * 1024ULL}, 2, wrong}, 0);
   // An inner node where a leaf belongs, and the other way round.
   expect_refused(nodes, {BlockCount{1024}, 0, low}, 0);
   expect_refused(nodes, {BlockCount{2048}, 1, leaf}, 1);
@@ -62,7 +62,8 @@ TEST(HostileTree, AWrongNumberOfChildren) {
   MemoryNodes nodes;
   const NodeRef leaf = store_leaf(nodes, data_leaf(1, BlockCount{1024}));
   for (const std::size_t children : {1, 2, 4, 256}) {
-    expect_refused(nodes, {BlockCount{3 * 1024}, 1, store_inner(nodes, 1, std::vector(children, leaf))}, 0);
+    expect_refused(nodes, {BlockCount{3 * 1024ULL}, 1, store_inner(nodes, 1, std::vector(children, leaf))},
+                   0);
   }
 }
 
@@ -70,7 +71,7 @@ TEST(HostileTree, AFullNodeReusedWhereTheVolumeEnds) {
   MemoryNodes nodes;
   const NodeRef leaf = store_leaf(nodes, data_leaf(1, BlockCount{1024}));
   const NodeRef full = store_inner(nodes, 1, std::vector(256, leaf));
-  const TreeRoot root{BlockCount{300 * 1024}, 2, store_inner(nodes, 2, {full, full})};
+  const TreeRoot root{BlockCount{300 * 1024ULL}, 2, store_inner(nodes, 2, {full, full})};
   LeafCursor cursor(nodes, root);
   EXPECT_TRUE(cursor.at(255).ok());
   EXPECT_EQ(cursor.at(256).error().code(), ErrorCode::kCorrupt)
