@@ -17,9 +17,15 @@
 
 namespace ashlar {
 
+enum class QueueMode : unsigned char {
+  kBest,   // a ring for block devices, plain writes for files
+  kRing,   // a ring wherever the kernel has one
+  kPlain,  // always write in submit()
+};
+
 struct QueueOptions {
-  unsigned depth = 32;   // writes in flight: with the size of a write, the memory bound
-  bool io_uring = true;  // false: always write in submit()
+  unsigned depth = 32;  // writes in flight: with the size of a write, the memory bound
+  QueueMode mode = QueueMode::kBest;
 };
 
 class QueuedWriter {

@@ -114,21 +114,27 @@ TEST_P(QueuedWrites, ARangeBehindTheEndIsRefusedAndHarmsNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, QueuedWrites,
-                         ::testing::Values(QueueOptions{32, true}, QueueOptions{1, true},
-                                           QueueOptions{32, false}),
+                         ::testing::Values(QueueOptions{32, QueueMode::kRing},
+                                           QueueOptions{1, QueueMode::kRing},
+                                           QueueOptions{32, QueueMode::kPlain}, QueueOptions{}),
                          [](const auto& way) {
-                           return std::string(way.param.io_uring ? "ring" : "plain") +
-                                  std::to_string(way.param.depth);
+                           const char* names[] = {"best", "ring", "plain"};
+                           return names[static_cast<int>(way.param.mode)] + std::to_string(way.param.depth);
                          });
 
-TEST(QueuedWriter, UsesTheRingWhereTheKernelHasOne) {
+TEST(QueuedWriter, UsesTheRingForDevicesWhereTheKernelHasOne) {
   std::ifstream setting("/proc/sys/kernel/io_uring_disabled");
   int disabled = 1;
   if (!(setting >> disabled) || disabled != 0) GTEST_SKIP() << "io_uring is off on this host";
   const TemporaryDirectory directory;
-  auto device = BlockDevice::create_file(directory / "f", ByteCount{8192}).take();
+  auto file = BlockDevice::create_file(directory / "f", ByteCount{8192}).take();
+  EXPECT_FALSE(QueuedWriter(*file).uses_io_uring());
+  EXPECT_TRUE(QueuedWriter(*file, {32, QueueMode::kRing}).uses_io_uring());
+  const auto loop = LoopDevice::over(directory / "f");
+  if (!loop) GTEST_SKIP() << "no loop device on this host: needs root";
+  auto device = BlockDevice::open(loop->path(), DeviceAccess::kReadWrite).take();
   EXPECT_TRUE(QueuedWriter(*device).uses_io_uring());
-  EXPECT_FALSE(QueuedWriter(*device, {32, false}).uses_io_uring());
+  EXPECT_FALSE(QueuedWriter(*device, {32, QueueMode::kPlain}).uses_io_uring());
 }
 
 }  // namespace
