@@ -55,8 +55,7 @@ struct QueuedWriter::State {
 QueuedWriter::State::State(BlockDevice& device, const QueueOptions& options)
     : target(device), slots(std::clamp(options.depth, 1U, 4096U)) {
   const auto depth = static_cast<unsigned>(slots.size());
-  const bool wanted =
-      options.mode == QueueMode::kRing || (options.mode == QueueMode::kBest && target.is_device());
+  const bool wanted = options.io_uring.value_or(target.is_device());
   has_ring = wanted && ::io_uring_queue_init(depth, &ring, 0) == 0;
   for (unsigned slot = depth; slot > 0; --slot) free_slots.push_back(slot - 1);
 }

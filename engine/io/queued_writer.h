@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "base/bytes.h"
 #include "base/quantity.h"
@@ -17,15 +18,9 @@
 
 namespace ashlar {
 
-enum class QueueMode : unsigned char {
-  kBest,   // a ring for block devices, plain writes for files
-  kRing,   // a ring wherever the kernel has one
-  kPlain,  // always write in submit()
-};
-
 struct QueueOptions {
-  unsigned depth = 32;  // writes in flight: with the size of a write, the memory bound
-  QueueMode mode = QueueMode::kBest;
+  unsigned depth = 32;           // writes in flight: with the size of a write, the memory bound
+  std::optional<bool> io_uring;  // unset: for block devices; false: always write in submit()
 };
 
 class QueuedWriter {

@@ -113,14 +113,14 @@ TEST_P(QueuedWrites, ARangeBehindTheEndIsRefusedAndHarmsNothing) {
   EXPECT_EQ(std::filesystem::file_size(directory / "f"), 8192U);
 }
 
+std::string name_of_way(const ::testing::TestParamInfo<QueueOptions>& way) {
+  const auto& ring = way.param.io_uring;
+  return std::string(!ring ? "best" : *ring ? "ring" : "plain") + std::to_string(way.param.depth);
+}
 INSTANTIATE_TEST_SUITE_P(Ways, QueuedWrites,
-                         ::testing::Values(QueueOptions{32, QueueMode::kRing},
-                                           QueueOptions{1, QueueMode::kRing},
-                                           QueueOptions{32, QueueMode::kPlain}, QueueOptions{}),
-                         [](const auto& way) {
-                           const char* names[] = {"best", "ring", "plain"};
-                           return names[static_cast<int>(way.param.mode)] + std::to_string(way.param.depth);
-                         });
+                         ::testing::Values(QueueOptions{}, QueueOptions{32, true}, QueueOptions{1, true},
+                                           QueueOptions{32, false}),
+                         name_of_way);
 
 TEST(QueuedWriter, UsesTheRingForDevicesWhereTheKernelHasOne) {
   std::ifstream setting("/proc/sys/kernel/io_uring_disabled");
@@ -129,12 +129,12 @@ TEST(QueuedWriter, UsesTheRingForDevicesWhereTheKernelHasOne) {
   const TemporaryDirectory directory;
   auto file = BlockDevice::create_file(directory / "f", ByteCount{8192}).take();
   EXPECT_FALSE(QueuedWriter(*file).uses_io_uring());
-  EXPECT_TRUE(QueuedWriter(*file, {32, QueueMode::kRing}).uses_io_uring());
+  EXPECT_TRUE(QueuedWriter(*file, {32, true}).uses_io_uring());
   const auto loop = LoopDevice::over(directory / "f");
   if (!loop) GTEST_SKIP() << "no loop device on this host: needs root";
   auto device = BlockDevice::open(loop->path(), DeviceAccess::kReadWrite).take();
   EXPECT_TRUE(QueuedWriter(*device).uses_io_uring());
-  EXPECT_FALSE(QueuedWriter(*device, {32, QueueMode::kPlain}).uses_io_uring());
+  EXPECT_FALSE(QueuedWriter(*device, {32, false}).uses_io_uring());
 }
 
 }  // namespace
