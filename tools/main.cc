@@ -1,0 +1,32 @@
+// The ashlar program. One file a verb; each parses, calls one operation of the engine, and prints.
+#include <csignal>
+#include <cstdio>
+#include <exception>
+
+#include "cli.h"
+
+int main(int argc, char** argv) try {
+  // A reader of our output that went away is a failed write, not a reason to die without a word.
+  (void)std::signal(SIGPIPE, SIG_IGN);
+
+  ashlar::Cli cli;
+  add_init(cli);
+  add_capture(cli);
+  add_restore(cli);
+  add_snapshots(cli);
+  add_describe(cli);
+  add_delete(cli);
+  add_diff(cli);
+  add_verify(cli);
+  add_stats(cli);
+  add_analyze(cli);
+  add_reindex(cli);
+  add_completion(cli);
+  add_man(cli);
+  add_version(cli);
+  return cli.run(argc, argv);
+} catch (const std::exception& error) {
+  // Only libraries throw; what gets here is mostly memory that could not be had.
+  std::fprintf(stderr, "ashlar: %s\n", error.what());
+  return static_cast<int>(ashlar::ExitCode::kFailed);
+}

@@ -1,0 +1,282 @@
+// ashlar capture: a source becomes a snapshot.
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/units.h"
+#include "capture/capture.h"
+#include "changed_map.h"
+#include "cli.h"
+#include "output.h"
+#include "progress.h"
+#include "record_output.h"
+#include "source/mounts.h"
+#include "stop.h"
+#include "store_option.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::string_view kBitmapPrefix = "bitmap:";
+
+struct Options {
+  std::string source;
+  std::string parent = "auto";
+  std::string name;
+  std::string description;
+  std::vector<std::string> tags;
+  std::string changed;
+  std::string change_token;
+  std::vector<std::string> freeze;
+  bool paranoid = false;
+  bool live = false;
+  bool skip_unreadable = false;
+  unsigned threads = 0;
+
+  bool has_bitmap() const { return changed.starts_with(kBitmapPrefix); }
+  std::string bitmap() const { return has_bitmap() ? changed.substr(kBitmapPrefix.size()) : ""; }
+};
+
+Result<std::map<std::string, std::string>> parse_tags(const std::vector<std::string>& words) {
+  std::map<std::string, std::string> tags;
+  for (const std::string& word : words) {
+    const std::size_t equals = word.find('=');
+    if (equals == 0 || equals == std::string::npos) {
+      return invalid(fmt::format("--tag: '{}' is not of the form KEY=VALUE", word));
+    }
+    if (!tags.emplace(word.substr(0, equals), word.substr(equals + 1)).second) {
+      return invalid(fmt::format("--tag: '{}' is given twice", word.substr(0, equals)));
+    }
+  }
+  return tags;
+}
+
+Status check(const Options& options) {
+  TRY(parse_tags(options.tags));
+  if (options.live && !options.freeze.empty()) return invalid("--live and --freeze exclude each other");
+  if (options.changed == kBitmapPrefix) return invalid("--changed bitmap:NAME needs the bitmap's name");
+  if (options.parent == "auto" || options.parent == "none") return {};
+  const auto id = SnapshotId::parse(options.parent);
+  if (!id.ok()) return invalid("--parent: " + id.error().text() + ", or auto, or none");
+  return {};
+}
+
+// A damaged record must not keep a capture from being made: a missing parent costs time only.
+Result<std::optional<SnapshotRecord>> find_parent(Repo& repo, const Source& source, const Options& options) {
+  if (options.parent == "none") return std::optional<SnapshotRecord>();
+  if (options.parent != "auto") {
+    return std::optional(TRY(repo.snapshots().get(TRY(SnapshotId::parse(options.parent)))));
+  }
+  const SourceIdentity identity = identity_of(source);
+  if (identity.is_zero()) return std::optional<SnapshotRecord>();
+  auto found = repo.snapshots().newest_of(identity);
+  if (found.ok()) return found;
+  if (found.error().code() != ErrorCode::kCorrupt) return found;
+  print_warning("no parent is used, everything is read: " + found.error().text());
+  return std::optional<SnapshotRecord>();
+}
+
+Result<std::optional<ChangedMap>> find_changed(Source& source, const Options& options,
+                                               std::string& change_token) {
+  if (options.changed.empty()) return std::optional<ChangedMap>();
+  if (options.has_bitmap()) {
+    auto ranges = TRY(source.changed_extents());
+    if (!ranges) {
+      return unsupported(
+          fmt::format("{} keeps no map of changes; bitmaps are for NBD sources", source.name()));
+    }
+    return std::optional(ChangedMap{std::move(*ranges), options.bitmap()});
+  }
+  ChangedMapFile file = TRY(read_changed_map(options.changed));
+  if (change_token.empty()) change_token = file.token;
+  if (change_token != file.token) {
+    return invalid(fmt::format("--change-token is '{}', but {} leads to '{}'", change_token, options.changed,
+                               file.token));
+  }
+  return std::optional(ChangedMap{std::move(file.ranges), std::move(file.since)});
+}
+
+bool same_file_system(const std::string& a, const std::string& b) {
+  struct stat of_a {};
+  struct stat of_b {};
+  return ::stat(a.c_str(), &of_a) == 0 && ::stat(b.c_str(), &of_b) == 0 && of_a.st_dev == of_b.st_dev;
+}
+
+// Every file system that is being written to must be frozen, or the risk be taken with --live.
+Status check_mounts(const Source& source, const Options& options) {
+  if (options.live) return {};
+  if (source.type() != SourceType::kFile && source.type() != SourceType::kDevice) return {};
+  for (const MountUse& mount : TRY(mounts_of(options.source))) {
+    if (!mount.read_write) continue;
+    const bool frozen = std::ranges::any_of(options.freeze, [&](const std::string& mount_point) {
+      return same_file_system(mount.mount_point, mount_point);
+    });
+    if (frozen) continue;
+    return busy(
+        fmt::format("{} is mounted read-write on {}: unmount it, add --freeze {} to hold its writers still, "
+                    "or --live to take a copy as after a crash",
+                    options.source, mount.mount_point, mount.mount_point));
+  }
+  return {};
+}
+
+using Frozen = std::vector<std::unique_ptr<FrozenFileSystem>>;
+
+Result<Frozen> freeze(const Options& options, const Repo& repo) {
+  Frozen frozen;
+  for (const std::string& mount_point : options.freeze) {
+    frozen.push_back(TRY(FrozenFileSystem::freeze(mount_point, repo.path())));
+  }
+  return frozen;
+}
+
+Status thaw(Frozen& frozen) {
+  Status first;
+  for (const auto& file_system : frozen) {
+    Status status = file_system->thaw();
+    if (first.ok() && !status.ok()) first = std::move(status);
+  }
+  return first;
+}
+
+Consistency consistency_of(const Options& options) {
+  if (options.live) return Consistency::kLive;
+  return options.freeze.empty() ? Consistency::kQuiescent : Consistency::kFrozen;
+}
+
+Result<CaptureOptions> engine_options(Repo& repo, Source& source, const Options& options) {
+  CaptureOptions out;
+  out.change_token = options.change_token;
+  out.parent = TRY(find_parent(repo, source, options));
+  out.changed = TRY(find_changed(source, options, out.change_token));
+  out.paranoid = options.paranoid;
+  out.skip_unreadable = options.skip_unreadable;
+  out.consistency = consistency_of(options);
+  out.name = options.name;
+  out.description = options.description;
+  out.tags = TRY(parse_tags(options.tags));
+  out.threads = options.threads;
+  return out;
+}
+
+ProgressSample sample_of(const CaptureProgress& progress) {
+  ProgressSample sample;
+  sample.total_bytes = progress.total_bytes;
+  sample.done_bytes = progress.done_bytes;
+  sample.read_bytes = progress.read_bytes;
+  sample.new_bytes = progress.new_bytes;
+  sample.stored_bytes = progress.stored_bytes;
+  return sample;
+}
+
+Result<CaptureReport> capture_with_progress(const Globals& globals, Repo& repo, Source& source,
+                                            const CaptureOptions& options, const Stop& stop) {
+  const CaptureParts parts = {repo.config(),         repo.objects(),     *TRY(repo.index()),
+                              *TRY(repo.segments()), *TRY(repo.nodes()), repo.snapshots()};
+  CaptureProgress progress;
+  const ProgressDisplay display(globals, "capture", [&progress] { return sample_of(progress); });
+  return capture(parts, source, options, progress, stop.token());
+}
+
+Json report_json(const CaptureReport& report, double seconds) {
+  return {{"snapshot", record_json(report.record)},
+          {"read_bytes", report.read_bytes.value},
+          {"unchanged_bytes", report.unchanged_bytes.value},
+          {"duplicate_bytes", report.duplicate_bytes.value},
+          {"new_bytes", byte_count(report.record.new_blocks).value},
+          {"stored_bytes", report.record.new_stored_bytes.value},
+          {"dedup_ratio", ratio_json(report.read_bytes.value, byte_count(report.record.new_blocks).value)},
+          {"nodes_written", report.nodes_written},
+          {"node_bytes_written", report.node_bytes_written},
+          {"directories_read", report.directories_read},
+          {"unreadable", ranges_json(report.unreadable, report.record.size)},
+          {"warnings", report.warnings},
+          {"seconds", seconds}};
+}
+
+std::string report_text(const CaptureReport& report, double seconds) {
+  const SnapshotRecord& record = report.record;
+  const std::uint64_t new_bytes = byte_count(record.new_blocks).value;
+  Table table({">size", ">read", ">new", ">stored", ">dedup", ">time", ">speed"});
+  table.add({format_size(record.size.value), format_size(report.read_bytes.value), format_size(new_bytes),
+             format_size(record.new_stored_bytes.value), ratio_text(report.read_bytes.value, new_bytes),
+             duration_text(seconds), rate_text(report.read_bytes.value, seconds)});
+  return table.text();
+}
+
+void print_report(const Globals& globals, const CaptureReport& report, double seconds) {
+  for (const std::string& warning : report.warnings) print_warning(warning);
+  if (!report.unreadable.empty()) {
+    print_warning(
+        fmt::format("recorded as unreadable: {}", ranges_text(report.unreadable, report.record.size)));
+  }
+  if (globals.json) {
+    print_json(report_json(report, seconds));
+    return;
+  }
+  print(report.record.id.text() + "\n");
+  finish_output();
+  std::string text = report_text(report, seconds);
+  text.pop_back();
+  print_note(text);
+}
+
+Result<ExitCode> run(const Globals& globals, const Options& options) {
+  Stop stop;
+  const double started = monotonic_seconds();
+  const std::unique_ptr<Repo> repo = TRY(open_store(globals));
+  const std::unique_ptr<Source> source = TRY(open_source(options.source, SourceOptions{options.bitmap()}));
+  TRY(check_mounts(*source, options));
+  const CaptureOptions how = TRY(engine_options(*repo, *source, options));
+  // The guardian that thaws if we die is a fork: before the first thread.
+  Frozen frozen = TRY(freeze(options, *repo));
+  TRY(stop.watch());
+  const CaptureReport report = TRY(capture_with_progress(globals, *repo, *source, how, stop));
+  Status thawed = thaw(frozen);
+  if (!thawed.ok()) {
+    return thawed.take_error().with_context(report.record.id.text() +
+                                            " is made, but its source is still frozen");
+  }
+  print_report(globals, report, monotonic_seconds() - started);
+  return ExitCode::kDone;
+}
+
+void add_options(Verb& verb, Options& options) {
+  verb.positional(
+      "SOURCE", "SOURCE", options.source,
+      "A disk image, a block device, an NBD URI (nbd://host/export, nbd+unix:///?socket=path), or - "
+      "for a raw stream on standard input");
+  verb.text("--parent", "SNAP|auto|none", options.parent,
+            "The snapshot to compare with: auto (the newest of the same source), none, or an id [auto]");
+  verb.text("--name", "TEXT", options.name, "A name for the snapshot");
+  verb.text("--description", "TEXT", options.description, "A description");
+  verb.texts("--tag", "KEY=VALUE", options.tags, "A tag; may be given more than once");
+  verb.text("--changed", "FILE|bitmap:NAME", options.changed,
+            "What changed since the parent: a JSON file, or a dirty bitmap of an NBD source");
+  verb.text("--change-token", "TEXT", options.change_token,
+            "Names the state of the source that this snapshot holds, for the map of the next capture");
+  verb.flag("--paranoid", options.paranoid,
+            "Trust no map and no region hash: compare every block by SHA-256");
+  verb.texts("--freeze", "DIRECTORY", options.freeze,
+             "Freeze this mounted file system during the capture; may be given more than once");
+  verb.flag("--live", options.live, "Capture although the source is mounted and may be written to meanwhile");
+  verb.flag("--skip-unreadable", options.skip_unreadable,
+            "Record bad sectors as unreadable instead of failing");
+  verb.number("--threads", 1, 1024, options.threads, "Threads for hashing and compressing [one a processor]");
+}
+
+}  // namespace
+
+void add_capture(Cli& cli) {
+  auto options = std::make_shared<Options>();
+  Verb verb = cli.add_verb("capture", "Capture a disk as a snapshot and print the snapshot's id",
+                           "  ashlar capture /dev/vg/db --name nightly --tag host=db1\n"
+                           "  ashlar capture disk.raw --changed changed.json\n"
+                           "  ashlar capture nbd://localhost/vda --changed bitmap:b1 --change-token b2\n"
+                           "  ssh host cat /dev/sdb | ashlar capture - --name sdb");
+  add_options(verb, *options);
+  verb.check([options] { return check(*options); });
+  cli.on_run(Needs::kStore, [options](const Globals& globals) { return run(globals, *options); });
+}
+
+}  // namespace ashlar

@@ -1,0 +1,27 @@
+// ashlar delete: removes a snapshot's record. Its blocks stay until a collection frees them.
+#include "cli.h"
+#include "output.h"
+#include "store_option.h"
+
+namespace ashlar {
+namespace {
+
+Result<ExitCode> run(const Globals& globals, const std::string& text) {
+  const std::unique_ptr<Repo> repo = TRY(open_store(globals));
+  const SnapshotId id = TRY(SnapshotId::parse(text));
+  TRY(repo->snapshots().remove(id));
+  if (globals.json) print_json({{"deleted", id.text()}});
+  return ExitCode::kDone;
+}
+
+}  // namespace
+
+void add_delete(Cli& cli) {
+  auto id = std::make_shared<std::string>();
+  Verb verb = cli.add_verb("delete", "Delete a snapshot; others that share its blocks keep them",
+                           "  ashlar delete snap-01a2b3c4d5e6f7089");
+  verb.snapshot("SNAP", *id, "The snapshot");
+  cli.on_run(Needs::kStore, [id](const Globals& globals) { return run(globals, *id); });
+}
+
+}  // namespace ashlar
