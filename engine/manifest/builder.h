@@ -42,6 +42,7 @@ class ManifestBuilder {
   Status add_constant(ChildKind kind, std::uint64_t leaves);
   // The next `leaves` leaves are those of the parent at the same place. They must be leaves that the parent
   // has and that cover as many blocks there. O(log) for any count.
+  // Neighbouring calls act as one, so nodes of the parent are read, and found damaged, by a later call.
   Status keep(std::uint64_t leaves);
 
   // The volume ends after `volume_blocks` blocks: for a builder of kUnknownSize, at the latest before its

@@ -74,6 +74,11 @@ Likeness likeness(const ExtentWalk& a, const ExtentWalk& b) {
                                                                               : Likeness::kAskIds;
 }
 
+// Equal digests name equal bytes, and as many of them. Constants of either kind read as zeros.
+bool alike(const NodeRef& a, const NodeRef& b) {
+  return (!a.is_node() && !b.is_node()) || a.digest == b.digest;
+}
+
 // One of the two trees.
 struct Side {
   NodeReader& nodes;
@@ -119,7 +124,7 @@ class TreeDiff {
 
   // The recursion ends with the levels: five deep at most.
   Status compare(std::uint8_t level, std::uint64_t index, const NodeRef& a, const NodeRef& b) {
-    if (alike(level, index, a, b)) return {};
+    if (alike(a, b)) return {};
     if (level == 0) return compare_leaves({0, index, a}, {0, index, b});
     const auto a_node = TRY(a_.inner({level, index, a}));
     const auto b_node = TRY(b_.inner({level, index, b}));
@@ -137,13 +142,6 @@ class TreeDiff {
   BlockCount common_blocks(std::uint8_t level, std::uint64_t index) const {
     return std::min(subtree_blocks(a_.root.blocks, level, index),
                     subtree_blocks(b_.root.blocks, level, index));
-  }
-
-  bool alike(std::uint8_t level, std::uint64_t index, const NodeRef& a, const NodeRef& b) const {
-    if (!a.is_node() && !b.is_node()) return true;
-    if (subtree_blocks(a_.root.blocks, level, index) != subtree_blocks(b_.root.blocks, level, index))
-      return false;
-    return a.digest == b.digest;
   }
 
   Status compare_leaves(const Subtree& a_at, const Subtree& b_at) {

@@ -96,6 +96,24 @@ TEST(ManifestBuilder, AnUnchangedVolumeWritesNothingHoweverItIsKept) {
   }
 }
 
+TEST(ManifestBuilder, AVolumeCutShortOrGrownKeepsWholeSubtreesOnly) {
+  MemoryNodes nodes;
+  const TreeRoot parent = build_synthetic(nodes, 65600).take();
+  for (const std::uint64_t leaves : {1, 256, 300, 65536, 65599}) {
+    ManifestBuilder builder(nodes, nodes, leaves_of(leaves), parent);
+    ASSERT_TRUE(builder.keep(leaves).ok());
+    MemoryNodes own;
+    EXPECT_EQ(builder.finish().take().ref, build_synthetic(own, leaves).take().ref) << leaves << " leaves";
+    EXPECT_LE(builder.counters().nodes_written, 3U) << "the nodes along the new end";
+  }
+  ManifestBuilder grown(nodes, nodes, leaves_of(65601), parent);
+  ASSERT_TRUE(grown.keep(65600).ok());
+  ASSERT_TRUE(grown.add_leaf(synthetic_leaf(65600)).ok());
+  MemoryNodes own;
+  EXPECT_EQ(grown.finish().take().ref, build_synthetic(own, 65601).take().ref);
+  EXPECT_EQ(grown.counters().nodes_written, 4U);
+}
+
 TEST(ManifestBuilder, SixteenChangesIn64TebibytesTouchSixteenPaths) {
   MemoryNodes nodes;
   const TreeRoot parent = build_synthetic_64_tib(nodes).take();
