@@ -28,6 +28,13 @@ Status to_status(const rocksdb::Status& status) {
 Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 Slice slice(ByteSpan bytes) { return slice(as_text(bytes)); }
 
+Result<PackId> pack_of(const Slice& key) {
+  PackId pack;
+  if (key.size() != PackId::kBytes) return corrupt("index: a pack key of the wrong length");
+  std::memcpy(pack.bytes.data(), key.data(), PackId::kBytes);
+  return pack;
+}
+
 }  // namespace
 
 struct Database::State {
@@ -212,9 +219,7 @@ Result<std::optional<PackRow>> Database::find_pack(const PackId& pack) const {
 Status Database::each_pack(const std::function<void(const PackId&, const PackRow&)>& visit) const {
   const auto rows = state_->scan(Family::kPacks, false);
   for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
-    PackId pack;
-    if (rows->key().size() != PackId::kBytes) return corrupt("index: a pack key of the wrong length");
-    std::memcpy(pack.bytes.data(), rows->key().data(), PackId::kBytes);
+    const PackId pack = TRY(pack_of(rows->key()));
     visit(pack, TRY(decode_pack_row(rows->value().ToStringView())));
   }
   return to_status(rows->status());
@@ -222,7 +227,9 @@ Status Database::each_pack(const std::function<void(const PackId&, const PackRow
 
 Result<std::set<PackId>> Database::inventory() const {
   std::set<PackId> packs;
-  TRY(each_pack([&](const PackId& pack, const PackRow&) { packs.insert(packs.end(), pack); }));
+  const auto rows = state_->scan(Family::kPacks, false);
+  for (rows->SeekToFirst(); rows->Valid(); rows->Next()) packs.insert(packs.end(), TRY(pack_of(rows->key())));
+  TRY(to_status(rows->status()));
   return packs;
 }
 

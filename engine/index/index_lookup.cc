@@ -23,15 +23,6 @@ void count(const PackRow& row, IndexStats& stats) {
   for (const NodeEntry& entry : row.nodes) stats.node_bytes += entry.bytes;
 }
 
-// Which blocks of a batch are looked up, as positions.
-std::vector<std::size_t> hooks_of(std::span<const BlockId> blocks) {
-  std::vector<std::size_t> hooks;
-  for (std::size_t i = 0; i < blocks.size(); ++i) {
-    if (i == 0 || is_hook(blocks[i])) hooks.push_back(i);
-  }
-  return hooks;
-}
-
 }  // namespace
 
 Result<std::map<std::uint64_t, SegmentId>> IndexState::resolve(
@@ -50,10 +41,9 @@ Result<std::map<std::uint64_t, SegmentId>> IndexState::resolve(
 Result<std::vector<std::optional<SegmentId>>> IndexState::find_hooks(std::span<const BlockId> blocks) {
   using Answers = std::vector<std::optional<SegmentId>>;
   return answer([&]() -> Result<Answers> {
-    const std::vector<std::size_t> positions = hooks_of(blocks);
     std::vector<std::uint64_t> keys;
-    keys.reserve(positions.size());
-    for (const std::size_t i : positions) keys.push_back(ordered_prefix(blocks[i]));
+    keys.reserve(blocks.size());
+    for (const BlockId& block : blocks) keys.push_back(ordered_prefix(block));
     std::vector<std::vector<std::uint64_t>> segments(keys.size());
     if (database_ != nullptr) segments = TRY(database_->find_hooks(keys));
     std::set<std::uint64_t> prefixes;
@@ -66,7 +56,7 @@ Result<std::vector<std::optional<SegmentId>>> IndexState::find_hooks(std::span<c
     Answers answers(blocks.size());
     for (std::size_t k = 0; k < keys.size(); ++k) {
       const auto lives = std::ranges::find_if(segments[k], [&](std::uint64_t s) { return ids.contains(s); });
-      if (lives != segments[k].end()) answers[positions[k]] = ids.at(*lives);
+      if (lives != segments[k].end()) answers[k] = ids.at(*lives);
     }
     return answers;
   });

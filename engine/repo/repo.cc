@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "base/random.h"
 #include "catalog/sessions.h"
 #include "format/pack_format.h"
@@ -20,8 +22,14 @@ Status check_init(const InitOptions& options) {
   return {};
 }
 
+std::string folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
 Status make_empty_directory(FileSystem& files, const std::string& path) {
   TRY(files.make_directory(path));
+  TRY(files.sync_directory(folder_of(path)));
   const auto entries = TRY(files.list(path));
   if (entries.empty()) return {};
   return invalid(fmt::format("{} is not empty: give a new or an empty directory", path));
@@ -66,7 +74,10 @@ Result<std::unique_ptr<Repo>> Repo::open(FileSystem& files, const std::string& p
 
 Status Repo::open_index() {
   if (index_) return {};
-  auto index = TRY(Index::open(path_ + std::string(kIndexFolder), *objects_));
+  // RocksDB does its own I/O: beside a simulated disk the index lives in memory.
+  const bool on_disk = files_ == &posix_file_system();
+  auto index = TRY(on_disk ? Index::open(path_ + std::string(kIndexFolder), *objects_)
+                           : Index::open_in_memory(*objects_));
   TRY(index->catch_up());
   index_ = std::move(index);
   segments_ = std::make_unique<SegmentReader>(*objects_, *index_);

@@ -174,6 +174,16 @@ class Verifier {
       return false;
     }
     if (needs != nullptr) needs->nodes.insert(ref.id);
+    if (!bad_packs_.empty()) {
+      // The node itself may still be read, but its pack can't be ingested again: what is below it hangs on
+      // the index.
+      const auto place = TRY(parts_.index.find_node(ref.id));
+      const auto bad = place ? bad_packs_.find(place->pack) : bad_packs_.end();
+      if (bad != bad_packs_.end()) {
+        lose(bad->second, walked_, {first, blocks});
+        return false;
+      }
+    }
     return level == 0 ? walk_leaf(ref, first, blocks, needs) : walk_inner(ref, level, index, blocks, needs);
   }
 

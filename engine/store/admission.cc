@@ -123,7 +123,9 @@ Status Admission::admit(std::span<const BlockId> ids, std::span<const std::byte*
     if (const auto place = s.known.find(ids[i])) {
       places[i] = *place;
     } else {
-      if (unknown.empty() || is_hook(ids[i])) hooks.push_back(ids[i]);
+      // Where unknown blocks begin, a segment may begin: its first block is a hook whatever its bits are.
+      const bool begins = unknown.empty() || unknown.back() + 1 != i;
+      if (begins || is_hook(ids[i])) hooks.push_back(ids[i]);
       unknown.push_back(i);
     }
   }

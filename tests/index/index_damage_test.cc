@@ -1,10 +1,11 @@
 // An index is a cache: damaged, deleted, of another format or on a full disk, it answers as if nothing had
 // happened.
-#include <fcntl.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
+#include <thread>
 
 #include "index/database.h"
 #include "index/index.h"
@@ -93,6 +94,44 @@ TEST(IndexDamageTest, EveryByteOfAllTablesFlippedUnderAnOpenIndexIsHealed) {
   must(index->catch_up());
   EXPECT_EQ(world.ask(*index), world.expected());
   EXPECT_TRUE(must(index->stats()).writable);
+}
+
+// Readers ask while packs come and while the tables rot under everybody: each answer is the right one.
+TEST(IndexDamageTest, AnswersStayRightWhileOthersAddAndTablesRot) {
+  const TempDir dir;
+  World world(dir / "store", 27);
+  world.publish_some(10);
+  const auto index = must(Index::open(dir / "index", world.objects()));
+  must(index->catch_up());
+  must(index->flush());
+  std::vector<SegmentPlace> places;
+  for (const auto& [pack, contents] : world.packs()) {
+    for (const PackedSegment& segment : contents.segments) {
+      places.push_back(*must(index->find_segment(segment.entry.id)));
+    }
+  }
+  std::atomic<bool> done = false;
+  std::vector<std::jthread> readers;
+  for (int reader = 0; reader < 3; ++reader) {
+    readers.emplace_back([&] {
+      while (!done) {
+        for (const SegmentPlace& place : places)
+          EXPECT_TRUE(must(index->find_segment(place.entry.id)).has_value());
+      }
+    });
+  }
+  for (int round = 0; round < 6; ++round) {
+    world.publish_some(1);
+    must(index->catch_up());
+    must(index->flush());
+    for (const fs::path& file : files_of(dir / "index")) {
+      if (file.extension() != ".sst") continue;
+      for (std::uint64_t at = 0; at < fs::file_size(file); at += 7) flip_byte(file, at);
+    }
+  }
+  done = true;
+  readers.clear();
+  EXPECT_EQ(world.ask(*index), world.expected());
 }
 
 TEST(IndexDamageTest, AMissingOrShortenedFileChangesNoAnswer) {

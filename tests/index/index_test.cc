@@ -55,7 +55,7 @@ TEST(IndexTest, CatchingUpIngestsNewPacksForgetsLostOnesAndIsIdempotent) {
   EXPECT_EQ(again.packs_added + again.packs_gone, 0U);
 }
 
-TEST(IndexTest, OnlyHooksAndTheFirstBlockOfABatchAreLookedUp) {
+TEST(IndexTest, OnlyHooksAndFirstBlocksOfSegmentsHaveAnswers) {
   const TempDir dir;
   World world(dir / "store", 4);
   const PackId pack = world.publish_data(1);

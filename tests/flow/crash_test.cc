@@ -1,0 +1,119 @@
+// The power goes at every operation of a capture on a simulated disk: the snapshot is whole or absent, older
+// ones stay, and the next capture works and gives the right bytes.
+#include <cerrno>
+
+#include "flow/world.h"
+#include "io/simulated_file_system.h"
+
+namespace ashlar {
+namespace {
+
+const std::string kStore = "/store";
+
+class CrashFlow : public testing::Test {
+ protected:
+  void SetUp() override {
+    Prng prng(31);
+    std::vector<std::byte> data(3 << 20);
+    prng.fill(data);
+    base_.write(0, data);
+    changed_.write(0, data);
+    prng.fill(data);
+    changed_.write(1 << 20, data);
+  }
+
+  // A store with one snapshot of base_, on a fresh disk.
+  Result<SnapshotRecord> prepare(SimulatedFileSystem& files) {
+    TRY(Repo::init(files, kStore, {}));
+    World world(files, kStore);
+    TRY(world.open());
+    return TRY(world.capture_file(base_.path())).record;
+  }
+  Result<SnapshotRecord> capture_changed(SimulatedFileSystem& files, const SnapshotRecord& parent) {
+    World world(files, kStore);
+    TRY(world.open());
+    CaptureOptions options;
+    options.parent = parent;
+    options.threads = 1;
+    return TRY(world.capture_file(changed_.path(), options)).record;
+  }
+  void expect_all_whole(SimulatedFileSystem& files, std::size_t at_least) {
+    World world(files, kStore);
+    ASSERT_OK(world.open());
+    const auto snapshots = world.repo().snapshots().list();
+    ASSERT_OK(snapshots);
+    EXPECT_GE(snapshots.value().size(), at_least);
+    for (const SnapshotRecord& snapshot : snapshots.value()) {
+      const auto& image = snapshot.parent.value == 0 ? base_ : changed_;
+      const auto differences = world.compare_with(snapshot, image.path());
+      ASSERT_OK(differences);
+      EXPECT_TRUE(differences.value().empty());
+    }
+    const auto verified = world.verify();
+    ASSERT_OK(verified);
+    for (const Damage& damage : verified.value().damages)
+      ADD_FAILURE() << damage.object << ": " << damage.what;
+  }
+
+  TemporaryDirectory directory_;
+  Image base_{directory_.path() + "/base", 8 << 20};
+  Image changed_{directory_.path() + "/changed", 8 << 20};
+};
+
+TEST_F(CrashFlow, PowerLossAtEveryOperation) {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+  {
+    SimulatedFileSystem files;
+    const auto parent = prepare(files);
+    ASSERT_OK(parent);
+    begin = files.operations();
+    ASSERT_OK(capture_changed(files, parent.value()));
+    end = files.operations();
+  }
+  ASSERT_GT(end, begin + 10);
+  for (std::uint64_t n = begin; n <= end; ++n) {
+    for (const std::uint64_t seed :
+         {SimulatedFileSystem::kLoseUnsynced, SimulatedFileSystem::kKeepUnsynced, n + 1000}) {
+      SCOPED_TRACE("stopped at operation " + std::to_string(n) + ", crash seed " + std::to_string(seed));
+      SimulatedFileSystem files;
+      const auto parent = prepare(files);
+      ASSERT_OK(parent);
+      files.stop_at(n);
+      const auto interrupted = capture_changed(files, parent.value());
+      files.crash(seed);
+      // Acknowledged means there; not acknowledged means whole or absent.
+      expect_all_whole(files, interrupted.ok() ? 2 : 1);
+      ASSERT_OK(capture_changed(files, parent.value()));
+      expect_all_whole(files, 2);
+    }
+  }
+}
+
+TEST_F(CrashFlow, AFailedOperationFailsTheCaptureAndLosesNothing) {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+  {
+    SimulatedFileSystem files;
+    const auto parent = prepare(files);
+    ASSERT_OK(parent);
+    begin = files.operations();
+    ASSERT_OK(capture_changed(files, parent.value()));
+    end = files.operations();
+  }
+  for (std::uint64_t n = begin; n < end; ++n) {
+    for (const int error : {EIO, ENOSPC}) {
+      SCOPED_TRACE("operation " + std::to_string(n) + " fails with errno " + std::to_string(error));
+      SimulatedFileSystem files;
+      const auto parent = prepare(files);
+      ASSERT_OK(parent);
+      files.fail_operation(n, error);
+      const auto result = capture_changed(files, parent.value());
+      files.crash(SimulatedFileSystem::kLoseUnsynced);
+      expect_all_whole(files, result.ok() ? 2 : 1);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ashlar

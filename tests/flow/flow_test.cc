@@ -1,0 +1,234 @@
+// Whole flows against a plain model: what goes in comes out, incrementals equal full captures, and nothing
+// depends on the number of threads.
+#include <unistd.h>
+
+#include "flow/world.h"
+
+namespace ashlar {
+namespace {
+
+class Flow : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK(Repo::init(posix_file_system(), store(), {}));
+    ASSERT_OK(world_.open());
+  }
+  std::string store() const { return directory_.path() + "/store"; }
+  std::string file(const std::string& name) const { return directory_.path() + "/" + name; }
+
+  void expect_restores(World& world, const SnapshotRecord& snapshot, const std::vector<std::byte>& model) {
+    const std::string out = file("restored");
+    std::filesystem::remove(out);
+    ASSERT_OK(world.restore_to(snapshot, out));
+    ASSERT_TRUE(file_bytes(out) == model);
+    const auto differences = world.compare_with(snapshot, out);
+    ASSERT_OK(differences);
+    EXPECT_TRUE(differences.value().empty());
+  }
+
+  TemporaryDirectory directory_;
+  World world_{posix_file_system(), directory_.path() + "/store"};
+};
+
+constexpr std::uint64_t kSizes[] = {
+    0, 1, 511, 4096, 4097, 65536, 4 << 20, (4 << 20) + 1, (9 << 20) + 12345, 40 << 20};
+
+TEST_F(Flow, EverySizeComesBackByteByByte) {
+  for (const std::uint64_t size : kSizes) {
+    SCOPED_TRACE(size);
+    Image image(file("image-" + std::to_string(size)), size);
+    Prng prng(size + 1);
+    for (int i = 0; i < 6; ++i) image.edit(prng);
+    const auto report = world_.capture_file(image.path());
+    ASSERT_OK(report);
+    EXPECT_EQ(report.value().record.size.value, size);
+    expect_restores(world_, report.value().record, image.model());
+  }
+  const auto verified = world_.verify();
+  ASSERT_OK(verified);
+  EXPECT_TRUE(verified.value().damages.empty());
+}
+
+TEST_F(Flow, IncrementalsOfRandomEditsEqualFullCaptures) {
+  const std::uint64_t seed = random_u64();
+  RecordProperty("seed", std::to_string(seed));
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  Prng prng(seed);
+  Image image(file("image"), (23 << 20) + 777);
+  std::optional<SnapshotRecord> parent;
+  std::vector<std::pair<SnapshotRecord, std::vector<std::byte>>> history;
+  for (int step = 0; step < 12; ++step) {
+    for (std::uint64_t i = prng.below(4); i > 0; --i) image.edit(prng);
+    if (step == 5) image.resize((31 << 20) + 5);
+    if (step == 8) image.resize(17 << 20);
+    CaptureOptions incremental;
+    incremental.parent = parent;
+    const auto next = world_.capture_file(image.path(), incremental);
+    ASSERT_OK(next);
+    const auto full = world_.capture_file(image.path());
+    ASSERT_OK(full);
+    EXPECT_EQ(next.value().record.content, full.value().record.content);
+    EXPECT_EQ(next.value().record.data_blocks, full.value().record.data_blocks);
+    // Everything was stored a moment ago; the sparse index may miss a few blocks of it.
+    EXPECT_LE(full.value().record.new_blocks.value, 8 + full.value().record.data_blocks.value / 50);
+    parent = next.value().record;
+    history.emplace_back(next.value().record, image.model());
+  }
+  for (const auto& [snapshot, model] : history) expect_restores(world_, snapshot, model);
+}
+
+TEST_F(Flow, TheNumberOfThreadsChangesNothing) {
+  std::filesystem::copy(store(), file("store-one"), std::filesystem::copy_options::recursive);
+  std::filesystem::copy(store(), file("store-many"), std::filesystem::copy_options::recursive);
+  World one(posix_file_system(), file("store-one"));
+  World many(posix_file_system(), file("store-many"));
+  ASSERT_OK(one.open());
+  ASSERT_OK(many.open());
+  Image image(file("image"), 60 << 20);
+  Prng prng(7);
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 8; ++i) image.edit(prng);
+    CaptureOptions options;
+    options.threads = 1;
+    const auto a = one.capture_file(image.path(), options);
+    options.threads = 7;
+    const auto b = many.capture_file(image.path(), options);
+    ASSERT_OK(a);
+    ASSERT_OK(b);
+    EXPECT_EQ(a.value().record.root, b.value().record.root);
+    EXPECT_EQ(a.value().record.new_blocks, b.value().record.new_blocks);
+    EXPECT_EQ(a.value().record.new_stored_bytes, b.value().record.new_stored_bytes);
+  }
+}
+
+TEST_F(Flow, AnUnchangedImageReadsAndWritesNothingNew) {
+  Image image(file("image"), 32 << 20);
+  Prng prng(3);
+  for (int i = 0; i < 10; ++i) image.edit(prng);
+  const auto first = world_.capture_file(image.path());
+  ASSERT_OK(first);
+  CaptureOptions options;
+  options.parent = first.value().record;
+  const auto second = world_.capture_file(image.path(), options);
+  ASSERT_OK(second);
+  EXPECT_EQ(second.value().record.root, first.value().record.root);
+  EXPECT_EQ(second.value().nodes_written, 0U);
+  EXPECT_EQ(second.value().record.new_stored_bytes.value, 0U);
+  EXPECT_EQ(second.value().record.generation, 1U);
+}
+
+TEST_F(Flow, HolesStayHolesAndZerosStayZeros) {
+  Image image(file("image"), 64 << 20);
+  std::vector<std::byte> zeros(1 << 20);
+  image.write(8 << 20, zeros);  // allocated, but zero
+  std::vector<std::byte> data(1 << 20);
+  Prng(1).fill(data);
+  image.write(32 << 20, data);
+  const auto report = world_.capture_file(image.path());
+  ASSERT_OK(report);
+  const SnapshotRecord& record = report.value().record;
+  EXPECT_EQ(record.data_blocks.value, 256U);
+  EXPECT_EQ(record.zero_blocks.value, 256U);
+  EXPECT_EQ(record.unallocated_blocks.value, (64U << 20) / 4096 - 512);
+  ASSERT_OK(world_.restore_to(record, file("out")));
+  EXPECT_LT(std::filesystem::file_size(file("out")) - 0, (64U << 20) + 1);
+  struct stat info {};
+  ASSERT_EQ(::stat(file("out").c_str(), &info), 0);
+  EXPECT_LE(info.st_blocks * 512, 2 << 20) << "the restored file is sparse";
+}
+
+TEST_F(Flow, AStreamOfAnyLengthIsCaptured) {
+  for (const std::uint64_t size : {0ULL, 5ULL, 4ULL << 20, (12ULL << 20) + 4096, (12ULL << 20) + 1}) {
+    SCOPED_TRACE(size);
+    Image image(file("stream"), size);
+    Prng prng(size);
+    for (int i = 0; i < 5; ++i) image.edit(prng);
+    const UniqueFd held(::dup(STDIN_FILENO));
+    ASSERT_NE(std::freopen(image.path().c_str(), "rb", stdin), nullptr);
+    const auto report = world_.capture_file("-");
+    ::dup2(held.get(), STDIN_FILENO);
+    ASSERT_OK(report);
+    EXPECT_EQ(report.value().record.size.value, size);
+    expect_restores(world_, report.value().record, image.model());
+    const auto as_file = world_.capture_file(image.path());
+    ASSERT_OK(as_file);
+    EXPECT_EQ(as_file.value().record.content, report.value().record.content);
+  }
+}
+
+TEST_F(Flow, DeltaWritesOnlyWhatDiffers) {
+  Image image(file("image"), 24 << 20);
+  Prng prng(11);
+  for (int i = 0; i < 12; ++i) image.edit(prng);
+  const auto first = world_.capture_file(image.path());
+  ASSERT_OK(first);
+  ASSERT_OK(world_.restore_to(first.value().record, file("out")));
+  std::vector<std::byte> patch(5000);
+  prng.fill(patch);
+  image.write(3'000'000, patch);
+  const auto second = world_.capture_file(image.path());
+  ASSERT_OK(second);
+  RestoreOptions delta;
+  delta.delta = true;
+  const auto report = world_.restore_to(second.value().record, file("out"), delta);
+  ASSERT_OK(report);
+  EXPECT_LE(report.value().written_bytes.value, 3 * kBlockBytes);
+  EXPECT_TRUE(file_bytes(file("out")) == image.model());
+}
+
+TEST_F(Flow, AnInterruptedRestoreIsTakenUp) {
+  Image image(file("image"), 24 << 20);
+  Prng prng(12);
+  for (int i = 0; i < 12; ++i) image.edit(prng);
+  const auto snapshot = world_.capture_file(image.path());
+  ASSERT_OK(snapshot);
+  ASSERT_OK(world_.restore_to(snapshot.value().record, file("whole")));
+  // What a killed restore leaves: some of it right, some of it not.
+  std::filesystem::copy_file(file("whole"), partial_name(file("out")));
+  std::fstream partial(partial_name(file("out")), std::ios::binary | std::ios::in | std::ios::out);
+  std::vector<char> garbage(3 << 20, 'x');
+  partial.write(garbage.data(), static_cast<std::streamsize>(garbage.size()));
+  partial.close();
+  const auto report = world_.restore_to(snapshot.value().record, file("out"));
+  ASSERT_OK(report);
+  EXPECT_LE(report.value().written_bytes.value, 3U << 20);
+  EXPECT_TRUE(file_bytes(file("out")) == image.model());
+  EXPECT_FALSE(std::filesystem::exists(partial_name(file("out"))));
+}
+
+TEST_F(Flow, ALostIndexAnswersTheSameWhenRebuilt) {
+  Image image(file("image"), 40 << 20);
+  Prng prng(13);
+  for (int i = 0; i < 12; ++i) image.edit(prng);
+  const auto first = world_.capture_file(image.path());
+  ASSERT_OK(first);
+  ASSERT_OK(world_.open());
+  std::filesystem::remove_all(store() + "/index");
+  ASSERT_OK(world_.open());
+  const auto again = world_.capture_file(image.path());
+  ASSERT_OK(again);
+  EXPECT_EQ(again.value().record.root, first.value().record.root);
+  EXPECT_EQ(again.value().record.new_blocks.value, 0U);
+}
+
+TEST_F(Flow, TwoWritersAtOnceBothPublish) {
+  Image one(file("one"), 20 << 20);
+  Image two(file("two"), 20 << 20);
+  Prng prng(14);
+  for (int i = 0; i < 8; ++i) one.edit(prng);
+  for (int i = 0; i < 8; ++i) two.edit(prng);
+  World other(posix_file_system(), store());
+  ASSERT_OK(world_.repo().index());  // this one holds the index's lock
+  ASSERT_OK(other.open());
+  const auto a = world_.capture_file(one.path());
+  const auto b = other.capture_file(two.path());
+  ASSERT_OK(a);
+  ASSERT_OK(b);
+  expect_restores(other, b.value().record, two.model());
+  ASSERT_OK(world_.open());
+  expect_restores(world_, a.value().record, one.model());
+  expect_restores(world_, b.value().record, two.model());
+}
+
+}  // namespace
+}  // namespace ashlar

@@ -1,0 +1,130 @@
+// A store and images for tests of whole flows.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "capture/capture.h"
+#include "repo/repo.h"
+#include "restore/restore.h"
+#include "scrub/verify.h"
+#include "source/source.h"
+#include "support/temporary_directory.h"
+
+namespace ashlar {
+
+#define ASSERT_OK(result)                                                         \
+  do {                                                                            \
+    const auto& checked_ = (result);                                              \
+    ASSERT_TRUE(checked_.ok()) << (checked_.ok() ? "" : checked_.error().text()); \
+  } while (false)
+
+inline std::vector<std::byte> file_bytes(const std::string& path) {
+  std::ifstream in(path, std::ios::binary | std::ios::ate);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(in.tellg()));
+  in.seekg(0);
+  in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  return bytes;
+}
+
+// An image that is a file on disk and a vector in memory: the model.
+class Image {
+ public:
+  Image(std::string path, std::uint64_t size) : path_(std::move(path)), model_(size) {
+    std::ofstream(path_, std::ios::binary);
+    std::filesystem::resize_file(path_, size);
+  }
+  const std::string& path() const { return path_; }
+  const std::vector<std::byte>& model() const { return model_; }
+
+  void write(std::uint64_t offset, ByteSpan bytes) {
+    std::fstream out(path_, std::ios::binary | std::ios::in | std::ios::out);
+    out.seekp(static_cast<std::streamoff>(offset));
+    out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    std::memcpy(model_.data() + offset, bytes.data(), bytes.size());
+  }
+  void resize(std::uint64_t size) {
+    model_.resize(size);
+    std::filesystem::resize_file(path_, size);
+  }
+  // A piece of random, repetitive, zero or copied bytes at a random place.
+  void edit(Prng& prng) {
+    if (model_.empty()) return;
+    const std::uint64_t longest = prng.below(4) == 0 ? (6ULL << 20) : (64ULL << 10);
+    const std::uint64_t offset = prng.below(model_.size());
+    std::vector<std::byte> bytes(std::min(model_.size() - offset, 1 + prng.below(longest)));
+    switch (prng.below(4)) {
+      case 0:
+        prng.fill(bytes);
+        break;
+      case 1:
+        std::fill(bytes.begin(), bytes.end(), std::byte{0});
+        break;
+      case 2:
+        for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>((offset + i) / 700);
+        break;
+      default: {
+        const std::uint64_t from = prng.below(model_.size() - bytes.size() + 1);
+        std::memcpy(bytes.data(), model_.data() + from, bytes.size());
+      }
+    }
+    write(offset, bytes);
+  }
+
+ private:
+  std::string path_;
+  std::vector<std::byte> model_;
+};
+
+class World {
+ public:
+  explicit World(FileSystem& files, std::string store) : files_(files), path_(std::move(store)) {}
+
+  Status open() {
+    repo_.reset();
+    repo_ = TRY(Repo::open(files_, path_));
+    return {};
+  }
+  Repo& repo() { return *repo_; }
+
+  Result<CaptureReport> capture_file(const std::string& image, const CaptureOptions& options = {}) {
+    const auto source = TRY(open_source(image, {}));
+    return capture_source(*source, options);
+  }
+  Result<CaptureReport> capture_source(Source& source, const CaptureOptions& options) {
+    const CaptureParts parts{repo_->config(),         repo_->objects(),     *TRY(repo_->index()),
+                             *TRY(repo_->segments()), *TRY(repo_->nodes()), repo_->snapshots()};
+    CaptureProgress progress;
+    return capture(parts, source, options, progress, {});
+  }
+  Result<RestoreReport> restore_to(const SnapshotRecord& snapshot, const std::string& path,
+                                   RestoreOptions options = {}) {
+    const auto target = TRY(Target::open(path, snapshot.size, true));
+    options.delta = options.delta || target->is_resumed();
+    RestoreProgress progress;
+    return restore({*TRY(repo_->segments()), *TRY(repo_->nodes())}, snapshot, *target, options, progress, {});
+  }
+  Result<std::vector<BlockRange>> compare_with(const SnapshotRecord& snapshot, const std::string& path) {
+    const auto target = TRY(Target::open_to_compare(path));
+    RestoreProgress progress;
+    return compare({*TRY(repo_->segments()), *TRY(repo_->nodes())}, snapshot, *target, progress, {});
+  }
+  Result<VerifyReport> verify() {
+    VerifyProgress progress;
+    return verify_all({repo_->config(), repo_->objects(), *TRY(repo_->index()), repo_->snapshots()}, progress,
+                      {});
+  }
+
+ private:
+  FileSystem& files_;
+  std::string path_;
+  std::unique_ptr<Repo> repo_;
+};
+
+}  // namespace ashlar
