@@ -2,7 +2,10 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,56 +16,53 @@
 namespace ashlar {
 namespace {
 
-struct Pipe {
-  UniqueFd read_end;
-  UniqueFd write_end;
-};
-
 // Above the numbers that the child moves its three descriptors to.
 constexpr int kLowestFd = 10;
 
-Result<UniqueFd> above_standard(UniqueFd fd) {
-  UniqueFd moved(::fcntl(fd.get(), F_DUPFD_CLOEXEC, kLowestFd));
+Result<UniqueFd> above_standard(int fd) {
+  UniqueFd moved(::fcntl(fd, F_DUPFD_CLOEXEC, kLowestFd));
   if (!moved.valid()) return last_errno("duplicating a descriptor");
   return moved;
 }
 
-Result<Pipe> make_pipe() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return last_errno("making a pipe");
-  UniqueFd read_end(ends[0]);
-  UniqueFd write_end(ends[1]);
-  return Pipe{TRY(above_standard(std::move(read_end))), TRY(above_standard(std::move(write_end)))};
-}
-
-std::optional<int> read_answer(int fd) {
+std::optional<int> read_answer(int channel) {
   int answer = 0;
   ssize_t got = 0;
   do {
-    got = ::read(fd, &answer, sizeof answer);
+    got = ::recv(channel, &answer, sizeof answer, 0);
   } while (got < 0 && errno == EINTR);
   if (got != sizeof answer) return std::nullopt;
   return answer;
 }
 
+struct ChildEnds {
+  UniqueFd channel;
+  UniqueFd mount;
+  UniqueFd parent;  // a pidfd
+};
+
 // The child. Async-signal-safe calls only: other threads of the parent may have held any lock at the fork.
-[[noreturn]] void guard(int commands, int answers, int mount) {
+[[noreturn]] void guard(const ChildEnds& ends) {
   ::setsid();
-  ::dup2(commands, 0);
-  ::dup2(answers, 1);
-  ::dup2(mount, 2);
+  ::dup2(ends.channel.get(), 0);
+  ::dup2(ends.mount.get(), 1);
+  ::dup2(ends.parent.get(), 2);
   ::close_range(3, ~0U, 0);
-  int answer = ::ioctl(2, FIFREEZE, 0) == 0 ? 0 : errno;
+  int answer = ::ioctl(1, FIFREEZE, 0) == 0 ? 0 : errno;
   const bool frozen = answer == 0;
-  // When the parent is gone this fails, and so does the next read.
-  ssize_t ignored = ::write(1, &answer, sizeof answer);
+  ::send(0, &answer, sizeof answer, MSG_NOSIGNAL);
   if (!frozen) ::_exit(1);
-  char byte = 0;
-  while (::read(0, &byte, 1) < 0 && errno == EINTR) {
+  // A word, or the parent's end. The channel alone would not tell of that: a child that the parent forked
+  // meanwhile has its other end too, and may hang in the very file system that waits for the thaw.
+  std::array<pollfd, 2> polled = {pollfd{0, POLLIN, 0}, pollfd{2, POLLIN, 0}};
+  while (::poll(polled.data(), polled.size(), -1) < 0 && errno == EINTR) {
   }
-  answer = ::ioctl(2, FITHAW, 0) == 0 ? 0 : errno;
-  ignored = ::write(1, &answer, sizeof answer);
-  ::_exit(ignored == sizeof answer ? 0 : 1);
+  // Left unread, the word would make our end of the channel a reset one, and the answer be lost.
+  char word = 0;
+  ::recv(0, &word, sizeof word, MSG_DONTWAIT);
+  answer = ::ioctl(1, FITHAW, 0) == 0 ? 0 : errno;
+  ::send(0, &answer, sizeof answer, MSG_NOSIGNAL);
+  ::_exit(0);
 }
 
 void reap(pid_t pid) {
@@ -70,48 +70,56 @@ void reap(pid_t pid) {
   }
 }
 
-}  // namespace
-
-Result<Guardian> Guardian::freeze(const UniqueFd& mount) {
-  Pipe commands = TRY(make_pipe());
-  Pipe answers = TRY(make_pipe());
-  const UniqueFd held(::fcntl(mount.get(), F_DUPFD_CLOEXEC, kLowestFd));
-  if (!held.valid()) return last_errno("duplicating a descriptor");
-
+// Forks with every signal blocked, which the child keeps.
+pid_t fork_blocked() {
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);  // the child keeps this mask
+  pthread_sigmask(SIG_SETMASK, &all, &before);
   const pid_t pid = ::fork();
-  if (pid == 0) guard(commands.read_end.get(), answers.write_end.get(), held.get());
   const int fork_errno = errno;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (pid < 0) return Error::from_errno(fork_errno, "starting the guardian process");
+  if (pid != 0) pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = fork_errno;
+  return pid;
+}
 
-  answers.write_end.reset();
-  const std::optional<int> answer = read_answer(answers.read_end.get());
-  if (!answer || *answer != 0) {
-    commands.write_end.reset();
-    reap(pid);
-    if (answer) return Error::from_errno(*answer, "FIFREEZE");
-    ::ioctl(mount.get(), FITHAW, 0);
-    return Error(ErrorCode::kIo, "the guardian process was killed while it froze the file system");
-  }
+}  // namespace
+
+Result<Guardian> Guardian::freeze(const UniqueFd& mount) {
+  std::array<int, 2> pair{};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0)
+    return last_errno("socketpair");
   Guardian guardian;
-  guardian.commands_ = std::move(commands.write_end);
-  guardian.answers_ = std::move(answers.read_end);
-  guardian.pid_ = pid;
-  return guardian;
+  guardian.channel_.reset(pair[0]);
+  UniqueFd theirs(pair[1]);
+  const UniqueFd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+  if (!self.valid()) return last_errno("pidfd_open");
+  ChildEnds ends{TRY(above_standard(theirs.get())), TRY(above_standard(mount.get())),
+                 TRY(above_standard(self.get()))};
+  guardian.pid_ = fork_blocked();
+  if (guardian.pid_ == 0) guard(ends);
+  if (guardian.pid_ < 0) return last_errno("starting the guardian process");
+
+  // Without our copies of its end, the channel ends when the child does.
+  theirs.reset();
+  ends.channel.reset();
+  const std::optional<int> answer = read_answer(guardian.channel_.get());
+  if (answer == 0) return guardian;
+  reap(guardian.pid_);
+  if (answer) return Error::from_errno(*answer, "FIFREEZE");
+  ::ioctl(mount.get(), FITHAW, 0);
+  return Error(ErrorCode::kIo, "the guardian process was killed while it froze the file system");
 }
 
 Status Guardian::thaw(const UniqueFd& mount) {
-  commands_.reset();
-  const std::optional<int> answer = read_answer(answers_.get());
+  const char word = 't';
+  ::send(channel_.get(), &word, 1, MSG_NOSIGNAL);
+  const std::optional<int> answer = read_answer(channel_.get());
   reap(pid_);
-  if (answer && *answer == 0) return {};
+  if (answer == 0) return {};
   if (answer == EINVAL)
     return Error(ErrorCode::kIo, "it was thawed by somebody else before the capture was through");
-  if (::ioctl(mount.get(), FITHAW, 0) == 0 || (!answer && errno == EINVAL)) return {};
+  if (::ioctl(mount.get(), FITHAW, 0) == 0) return {};
   return last_errno("FITHAW");
 }
 

@@ -1,10 +1,10 @@
 // Guardian: a child process that freezes a file system and holds it frozen until it is told to thaw it, or
-// until its parent is gone in whatever way (the end of a pipe tells it).
+// until its parent is gone in whatever way (a pidfd tells it).
 //
 // The guardian itself freezes: what it did not freeze it never thaws, and there is no moment at which the
 // file system is frozen and nobody is left to thaw it. It keeps every signal blocked, has a session of its
-// own, holds no descriptor but its pipes and the mount, and touches no file. Only SIGKILL aimed at both
-// processes leaves the file system frozen (then: fsfreeze -u).
+// own, and touches no file. Only SIGKILL aimed at both processes leaves the file system frozen (then:
+// fsfreeze -u).
 #pragma once
 
 #include <sys/types.h>
@@ -29,8 +29,8 @@ class Guardian {
  private:
   Guardian() = default;
 
-  UniqueFd commands_;  // closed: thaw
-  UniqueFd answers_;   // an int each for the freeze and the thaw: an errno or 0
+  UniqueFd
+      channel_;  // a word from us: thaw; an errno or 0 from the child after the freeze and after the thaw
   pid_t pid_ = -1;
 };
 
