@@ -141,7 +141,8 @@ TEST(UniqueFd, ClosesOnceAndMoves) {
   ASSERT_TRUE(fd.valid());
   const int number = fd.get();
   UniqueFd moved(std::move(fd));
-  EXPECT_FALSE(fd.valid());  // NOLINT(bugprone-use-after-move): the state after the move is the claim
+  // The state after the move is the claim.
+  EXPECT_FALSE(fd.valid());  // NOLINT(bugprone-use-after-move,clang-analyzer-cplusplus.Move)
   EXPECT_EQ(moved.get(), number);
   moved.reset();
   EXPECT_EQ(::fcntl(number, F_GETFD), -1);

@@ -202,6 +202,7 @@ TYPED_TEST(ObjectStoreContract, OfManyWhoPutOneKeyOneWins) {
     std::string winner;
     {
       std::vector<std::jthread> threads;
+      threads.reserve(4);
       for (int t = 0; t < 4; ++t) {
         threads.emplace_back([&, t] {
           // Two threads share a store, two have their own, as other processes would.
