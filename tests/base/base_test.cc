@@ -74,10 +74,13 @@ TEST(AlignedBuffer, IsAlignedAndMoves) {
 
 TEST(AlignedBuffer, AMovedFromBufferIsEmpty) {
   AlignedBuffer buffer(4096);
-  const AlignedBuffer moved(std::move(buffer));
-  EXPECT_EQ(buffer.data(),
-            nullptr);  // NOLINT(bugprone-use-after-move): the state after the move is the claim
-  EXPECT_TRUE(buffer.empty());
+  AlignedBuffer moved(std::move(buffer));
+  // The state after the move is the claim.
+  const AlignedBuffer& left = buffer;  // NOLINT(bugprone-use-after-move)
+  EXPECT_EQ(left.data(), nullptr);     // NOLINT(clang-analyzer-cplusplus.Move)
+  EXPECT_TRUE(left.empty());
+  buffer = std::move(moved);
+  EXPECT_EQ(buffer.size(), 4096U);
 }
 
 TEST(BytesEqual, ComparesLengthsAndBytes) {
