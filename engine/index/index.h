@@ -98,8 +98,9 @@ class Index {
   // Forgets everything and ingests every pack. kBusy while another process is the writer.
   Result<CatchUpReport> rebuild();
 
-  // One answer a block: the id of a segment that may hold it. Only hooks and the first blocks of segments have
-  // answers, so the caller asks for those that may be one. A hint: the caller reads the directory to know.
+  // One answer a block: the id of a segment that may hold it. Only hooks and the first blocks of segments
+  // have answers, so the caller asks for those that may be one. A hint: the caller reads the directory to
+  // know.
   Result<std::vector<std::optional<SegmentId>>> find_hooks(std::span<const BlockId> blocks) const;
   Result<std::optional<SegmentPlace>> find_segment(const SegmentId& id) const;
   Result<std::optional<NodePlace>> find_node(const NodeId& id) const;

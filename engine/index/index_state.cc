@@ -75,7 +75,7 @@ Result<CatchUpReport> IndexState::rebuild() {
 
 // The inventory is taken before the list: a pack that another thread publishes and adds meanwhile is in the
 // second only, and never taken for gone.
-Result<CatchUpReport> IndexState::synchronise(std::unique_lock<std::shared_mutex>* lock) {
+Result<CatchUpReport> IndexState::synchronise(std::unique_lock<FairSharedMutex>* lock) {
   const Inventory before = TRY(inventory());
   if (lock != nullptr) lock->unlock();
   auto listed = list_all();
@@ -118,7 +118,7 @@ Result<CatchUpReport> IndexState::heal(int attempt) {
   }
 }
 
-std::optional<PackRows> IndexState::read(const PackKey& pack, std::unique_lock<std::shared_mutex>* lock) {
+std::optional<PackRows> IndexState::read(const PackKey& pack, std::unique_lock<FairSharedMutex>* lock) {
   if (lock != nullptr) lock->unlock();
   auto ingested = ingest_pack(objects_, pack.second, pack.first);
   if (lock != nullptr) lock->lock();

@@ -13,6 +13,7 @@
 #include <shared_mutex>
 #include <utility>
 
+#include "index/fair_mutex.h"
 #include "index/index_directory.h"
 #include "index/memory_table.h"
 
@@ -78,9 +79,9 @@ class IndexState {
   Status put(const PackRows& rows);
   Status erase(const PackId& pack);
   // Reads a pack while `lock`, if given, is released; damage is noted, not returned.
-  std::optional<PackRows> read(const PackKey& pack, std::unique_lock<std::shared_mutex>* lock);
+  std::optional<PackRows> read(const PackKey& pack, std::unique_lock<FairSharedMutex>* lock);
   // Ingests packs that are new and forgets those that are gone.
-  Result<CatchUpReport> synchronise(std::unique_lock<std::shared_mutex>* lock);
+  Result<CatchUpReport> synchronise(std::unique_lock<FairSharedMutex>* lock);
   // The same before anybody may look again.
   Result<CatchUpReport> complete();
   // Makes the database anew, or opens a newer view of another process's, and ingests what it lacks. From the
@@ -90,7 +91,7 @@ class IndexState {
 
   std::optional<IndexDirectory> directory_;
   ObjectStore& objects_;
-  mutable std::shared_mutex mutex_;
+  mutable FairSharedMutex mutex_;
   std::unique_ptr<Database> database_;
   MemoryTable memory_;
   std::set<PackId> damaged_;
