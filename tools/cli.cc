@@ -83,7 +83,7 @@ void Verb::texts(const std::string& name, const std::string& value, std::vector<
 
 void Verb::number(const std::string& name, unsigned low, unsigned high, unsigned& out,
                   const std::string& about) {
-  app_.add_option(name, out, about)->type_name("N")->check(CLI::Range(low, high));
+  app_.add_option(name, out, about)->type_name("N")->check(CLI::Range(low, high).description(""));
 }
 
 void Verb::size(const std::string& name, std::uint64_t& bytes, const std::string& about) {

@@ -6,7 +6,7 @@
 namespace ashlar {
 namespace {
 
-// CLI11 writes a choice as "TEXT:{auto,json,none}" and a checked number as "N:UINT in [1 - 19]".
+// CLI11 writes a choice as "TEXT:{auto,json,none}".
 std::vector<std::string> choices_of(const std::string& type) {
   const std::size_t open = type.find('{');
   const std::size_t close = type.find('}');

@@ -8,7 +8,7 @@
 namespace ashlar {
 namespace {
 
-// Snapshot ids are asked from the store that the line, or the environment, names.
+// Snapshot ids come from the store that the line, or else the environment, names.
 constexpr const char* kHead = R"sh(# bash completion for ashlar; printed by: ashlar completion bash
 
 _ashlar_snapshots() {
@@ -23,19 +23,15 @@ _ashlar_values() {
   case $1 in
     file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$2")) ;;
     directory) compopt -o filenames; COMPREPLY=($(compgen -d -- "$2")) ;;
-    snapshot) COMPREPLY=($(compgen -W "$(_ashlar_snapshots)" -- "$2")) ;
-;
-    none) COMPREPLY=() ;
-    ;
-    *) COMPREPLY=($(compgen -W "$1" -- "$2")) ;
-    ;
-    esac
-    }  // namespace
+    snapshot) COMPREPLY=($(compgen -W "$(_ashlar_snapshots)" -- "$2")) ;;
+    none) COMPREPLY=() ;;
+    *) COMPREPLY=($(compgen -W "$1" -- "$2")) ;;
+  esac
+}
 
-    _ashlar() {
-      local cur = ${COMP_WORDS[COMP_CWORD]} prev = ${COMP_WORDS[COMP_CWORD - 1]} verb =
-          i for ((i = 1; i < COMP_CWORD; i++));
-      do
+_ashlar() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= i
+  for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
 )sh";
 

@@ -2,12 +2,15 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/clock.h"
 #include "base/units.h"
 #include "cli.h"
 #include "output.h"
 #include "progress.h"
 #include "restore/restore.h"
+#include "source/mounts.h"
 #include "stop.h"
 #include "store_option.h"
 
@@ -60,8 +63,19 @@ Status verify_target(const Globals& globals, const RestoreParts& parts, const Sn
                              options.target, ranges_text(different, snapshot.size)));
 }
 
+// A device in use refuses to be opened; a file that is mounted through a loop device has to be asked.
+Status check_mounts(const std::string& target) {
+  auto mounts = mounts_of(target);
+  if (!mounts.ok() && mounts.error().code() == ErrorCode::kNotFound) return {};
+  for (const MountUse& mount : TRY(std::move(mounts))) {
+    return busy(fmt::format("{} is mounted on {}: unmount it first", target, mount.mount_point));
+  }
+  return {};
+}
+
 Result<Outcome> restore_to_target(const Globals& globals, const RestoreParts& parts,
                                   const SnapshotRecord& snapshot, const Options& options, const Stop& stop) {
+  TRY(check_mounts(options.target));
   std::unique_ptr<Target> target = TRY(Target::open(options.target, snapshot.size, options.force));
   Outcome outcome;
   outcome.resumed = target->is_resumed();
@@ -118,7 +132,8 @@ std::string report_text(const SnapshotRecord& snapshot, const Outcome& outcome, 
   table.add({format_size(snapshot.size.value), format_size(report.data_bytes.value),
              format_size(report.written_bytes.value), format_size(report.zeroed_bytes.value),
              format_size(report.discarded_bytes.value), format_size(report.same_bytes.value),
-             duration_text(seconds), rate_text(report.data_bytes.value, seconds),
+             duration_text(seconds),
+             rate_text(std::max(report.data_bytes, report.written_bytes).value, seconds),
              outcome.verified ? "yes" : "no"});
   return table.text();
 }

@@ -6,6 +6,8 @@
 namespace ashlar {
 namespace {
 
+constexpr std::size_t kMaxRunsOfLeaf = 4;
+static_assert(kMaxRunsOfLeaf * 2 <= RunReader::kRunBuffers);
 constexpr std::uint64_t kAuditedLeaves = 64;  // a capture, of those that the map says are unchanged
 
 ChildKind constant_of(SourceState state) {
@@ -213,30 +215,37 @@ Status Plan::read_origins(PlannedLeaf& leaf, BlockRange within) {
   return {};
 }
 
-// Runs of the regions that hold a block to be read, neighbours joined.
+// Runs of the regions that hold a block to be read, neighbours joined. A leaf with many gaps is read in one
+// run, gaps and all: the assembler holds the buffers of a whole leaf, and there are only so many.
 void Plan::add_runs(PlannedLeaf& leaf) {
   const auto block_count = static_cast<std::uint32_t>(leaf.origins.size());
-  const auto wanted = [&](std::uint32_t first) {
+  std::vector<PlannedRun> runs;
+  for (std::uint32_t first = 0; first < block_count; first += kRegionBlocks) {
     const auto end = std::min<std::uint32_t>(block_count, first + kRegionBlocks);
-    return std::any_of(leaf.origins.begin() + first, leaf.origins.begin() + end,
-                       [](BlockOrigin o) { return o == BlockOrigin::kRead; });
-  };
-  std::uint32_t first = 0;
-  while (first < block_count) {
-    if (!wanted(first)) {
-      first += kRegionBlocks;
-      continue;
+    const bool wanted = std::any_of(leaf.origins.begin() + first, leaf.origins.begin() + end,
+                                    [](BlockOrigin o) { return o == BlockOrigin::kRead; });
+    if (!wanted) continue;
+    if (!runs.empty() && runs.back().first_block + runs.back().block_count == first) {
+      runs.back().block_count = end - runs.back().first_block;
+    } else {
+      runs.push_back({0, first, end - first});
     }
-    std::uint32_t end = first;
-    while (end < block_count && wanted(end)) end += kRegionBlocks;
-    end = std::min(end, block_count);
-    leaf.runs.push_back({next_ordinal_, first, end - first});
-    const std::uint64_t offset = (leaf.index * kLeafBlocks + first) * kBlockBytes;
-    std::uint64_t bytes = std::uint64_t{end - first} * kBlockBytes;
-    if (input_.size) bytes = std::min(bytes, input_.size->value - offset);
-    requests_.push_back({next_ordinal_++, ByteOffset{offset}, ByteCount{bytes}});
-    first = end;
   }
+  if (runs.size() > kMaxRunsOfLeaf) {
+    const PlannedRun last = runs.back();
+    runs.resize(1);
+    runs[0].block_count = last.first_block + last.block_count - runs[0].first_block;
+  }
+  for (PlannedRun& run : runs) add_request(leaf, run);
+}
+
+void Plan::add_request(PlannedLeaf& leaf, PlannedRun run) {
+  run.ordinal = next_ordinal_++;
+  leaf.runs.push_back(run);
+  const std::uint64_t offset = (leaf.index * kLeafBlocks + run.first_block) * kBlockBytes;
+  std::uint64_t bytes = std::uint64_t{run.block_count} * kBlockBytes;
+  if (input_.size) bytes = std::min(bytes, input_.size->value - offset);
+  requests_.push_back({run.ordinal, ByteOffset{offset}, ByteCount{bytes}});
 }
 
 void Plan::emit(PlanItem item) {

@@ -102,6 +102,7 @@ class Plan {
   std::uint64_t kept_ahead();
   bool plan_audit(std::uint64_t index, PlannedLeaf& leaf) const;
   void add_runs(PlannedLeaf& leaf);
+  void add_request(PlannedLeaf& leaf, PlannedRun run);
   void emit(PlanItem item);
 
   Input input_;

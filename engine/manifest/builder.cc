@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/check.h"
+#include "base/units.h"
 #include "manifest/subtree.h"
 
 namespace ashlar {
@@ -28,6 +29,13 @@ bool all_one_constant(const std::vector<NodeRef>& children) {
          std::all_of(children.begin(), children.end(), [&](const NodeRef& c) { return c.kind == kind; });
 }
 
+// One level less than the tallest tree has: close_all() needs a place above its root.
+constexpr BlockCount kMaxStreamBlocks = blocks_below(kMaxLevel - 1);
+
+Error too_large_for(BlockCount limit) {
+  return invalid(fmt::format("more than {} are not supported", format_size(byte_count(limit).value)));
+}
+
 }  // namespace
 
 // Subtrees are appended from front to back; open[L] holds the children met so far of the one unfinished node
@@ -38,7 +46,7 @@ struct ManifestBuilder::State {
         const std::optional<TreeRoot>& from)
       : writer(node_writer), volume_blocks(blocks), parent(from) {
     if (parent) parent_cursor.emplace(node_reader, *parent);
-    if (blocks > kMaxTreeBlocks) return;
+    if (too_large()) return;
     level = root_level(blocks);
     leaves = leaf_count(blocks);
     if (leaves == 0) root = constant_ref(ChildKind::kUnallocated, 0, {});
@@ -58,6 +66,8 @@ struct ManifestBuilder::State {
   BuildCounters counters;
   bool failed = false;
 
+  bool too_large() const { return volume_blocks > kMaxTreeBlocks && volume_blocks != kUnknownSize; }
+
   // A builder that failed once may have lost a leaf: nothing of it may be published.
   Status poison(Status status) {
     if (!status.ok()) failed = true;
@@ -66,7 +76,7 @@ struct ManifestBuilder::State {
 
   Status check_room(std::uint64_t count) const {
     if (failed) return invalid("manifest builder: used after it failed");
-    if (volume_blocks > kMaxTreeBlocks) return invalid("a volume of more than 16 PiB is not supported");
+    if (too_large()) return too_large_for(kMaxTreeBlocks);
     if (count > leaves - placed - kept) return invalid("manifest builder: more leaves than the volume has");
     return {};
   }
@@ -186,9 +196,13 @@ struct ManifestBuilder::State {
   // The volume turned out to end here. What was closed before the end was known was closed as it should be,
   // because only the last node of each level depends on the end.
   Status end_at(BlockCount blocks) {
-    TRY(place_kept());
-    if (root_level(blocks) == kMaxLevel) return invalid("a stream of more than 64 TiB is not supported");
-    if (leaf_count(blocks) < placed) return invalid("manifest builder: the volume ends before its leaves");
+    TRY(check_room(0));
+    if (volume_blocks != kUnknownSize) return invalid("manifest builder: the volume's end was known already");
+    if (blocks > kMaxStreamBlocks) return too_large_for(kMaxStreamBlocks);
+    // Every leaf so far is a whole one.
+    if (blocks < BlockCount{(placed + kept) * kLeafBlocks}) {
+      return invalid("manifest builder: the volume ends before its leaves");
+    }
     volume_blocks = blocks;
     leaves = leaf_count(blocks);
     level = root_level(blocks);
@@ -198,7 +212,7 @@ struct ManifestBuilder::State {
 
   // Closes what append() left open because it did not know that its leaf was the last.
   Status close_all() {
-    if (root || placed < leaves) return {};
+    if (root) return {};
     for (std::uint8_t at_level = 1; at_level <= level; ++at_level) {
       if (!open[at_level].empty()) open[at_level + 1U].push_back(TRY(close(at_level)));
     }
@@ -239,16 +253,14 @@ Status ManifestBuilder::keep(std::uint64_t leaves) {
 
 Status ManifestBuilder::end_at(BlockCount volume_blocks) {
   if (state_->volume_blocks == volume_blocks) return {};
-  if (state_->volume_blocks != kUnknownSize)
-    return invalid("manifest builder: the volume's end was known already");
-  return state_->poison(state_->end_at(volume_blocks));
+  return state_->end_at(volume_blocks);
 }
 
 Result<TreeRoot> ManifestBuilder::finish() {
   TRY(state_->check_room(0));
-  TRY(state_->poison(state_->close_all()));
   if (next() != state_->leaves) return invalid("manifest builder: finished before all leaves were added");
   TRY(state_->poison(state_->place_kept()));
+  TRY(state_->poison(state_->close_all()));
   CHECK(state_->root.has_value());
   return TreeRoot{state_->volume_blocks, state_->level, *state_->root};
 }

@@ -52,7 +52,7 @@ ContentDigest constant_digest(std::uint8_t level, BlockCount blocks) {
 }
 
 Status check_root(const TreeRoot& root) {
-  if (root.blocks > kMaxTreeBlocks) return corrupt("manifest root: volume larger than any tree covers");
+  if (root.blocks > kMaxTreeBlocks) return corrupt("manifest root: a volume larger than any may be");
   if (root.level != root_level(root.blocks))
     return corrupt("manifest root: its level does not fit the volume's size");
   if (root.ref.is_node()) {

@@ -14,8 +14,9 @@
 
 namespace ashlar {
 
-// The largest volume that a tree of kMaxLevel covers: 2^42 blocks, 16 PiB.
-inline constexpr BlockCount kMaxTreeBlocks{leaves_below(kMaxLevel) * kLeafBlocks};
+// The largest volume: 2^44 blocks.
+inline constexpr BlockCount kMaxTreeBlocks{kMaxVolumeBytes / kBlockBytes};
+static_assert(leaves_below(kMaxLevel) * kLeafBlocks >= kMaxTreeBlocks.value);
 
 constexpr BlockCount blocks_below(std::uint8_t level) {
   return BlockCount{leaves_below(level) * kLeafBlocks};

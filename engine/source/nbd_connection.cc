@@ -134,11 +134,11 @@ Status NbdConnection::start_read(std::uint64_t cookie, ByteOffset offset, Mutabl
   const std::lock_guard lock(mutex_);
   const std::string doing = fmt::format("read of {} bytes at {}", out.size(), offset.value);
   if (handle_ == nullptr) return error(doing);
-  auto* user = new ReadCookie{[this, cookie](int error_number) { arrived(cookie, error_number); }};
-  if (::nbd_aio_pread(handle_, out.data(), out.size(), offset.value, {on_read_done, user, free_cookie}, 0) <
-      0) {
-    return error(doing);
-  }
+  auto user =
+      std::make_unique<ReadCookie>(ReadCookie{[this, cookie](int failed) { arrived(cookie, failed); }});
+  // From here on libnbd frees it, also when it refuses.
+  const nbd_completion_callback done{on_read_done, user.release(), free_cookie};
+  if (::nbd_aio_pread(handle_, out.data(), out.size(), offset.value, done, 0) < 0) return error(doing);
   return {};
 }
 

@@ -1,6 +1,7 @@
 #include "store/admission.h"
 
 #include <algorithm>
+#include <numeric>
 #include <unordered_map>
 
 #include "format/pack_format.h"
@@ -73,11 +74,28 @@ struct Admission::State {
     return {};
   }
 
-  Status follow_hooks(std::span<const BlockId> unknown) {
-    for (const auto& segment : TRY(index.find_hooks(unknown))) {
-      if (segment) TRY(follow_hook(*segment));
+  // Brings in directories until the hooks among the unknown blocks lead to no new one. Where unknown blocks
+  // begin, a segment may begin, and its first block is a hook whatever its bits are; each directory that
+  // comes in can uncover another such place.
+  Status look_up(std::span<const BlockId> ids, std::vector<std::size_t> unknown) {
+    std::vector<bool> asked(ids.size(), false);
+    while (true) {
+      std::erase_if(unknown, [&](std::size_t i) { return known.find(ids[i]).has_value(); });
+      std::vector<BlockId> hooks;
+      for (std::size_t k = 0; k < unknown.size(); ++k) {
+        const std::size_t i = unknown[k];
+        const bool begins = k == 0 || unknown[k - 1] + 1 != i;
+        if (asked[i] || !(begins || is_hook(ids[i]))) continue;
+        asked[i] = true;
+        hooks.push_back(ids[i]);
+      }
+      if (hooks.empty()) return {};
+      const std::uint64_t before = counters.directories_read;
+      for (const auto& segment : TRY(index.find_hooks(hooks))) {
+        if (segment) TRY(follow_hook(*segment));
+      }
+      if (counters.directories_read == before) return {};
     }
-    return {};
   }
 
   Result<BlockPlace> append(const BlockId& id, const std::byte* data) {
@@ -117,20 +135,11 @@ Status Admission::admit(std::span<const BlockId> ids, std::span<const std::byte*
   CHECK(ids.size() == data.size() && ids.size() == places.size());
   State& s = *state_;
   s.counters.blocks += ids.size();
-  std::vector<std::size_t> unknown;
-  std::vector<BlockId> hooks;
+  std::vector<std::size_t> unknown(ids.size());
+  std::iota(unknown.begin(), unknown.end(), std::size_t{0});
+  TRY(s.look_up(ids, unknown));
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    if (const auto place = s.known.find(ids[i])) {
-      places[i] = *place;
-    } else {
-      // Where unknown blocks begin, a segment may begin: its first block is a hook whatever its bits are.
-      const bool begins = unknown.empty() || unknown.back() + 1 != i;
-      if (begins || is_hook(ids[i])) hooks.push_back(ids[i]);
-      unknown.push_back(i);
-    }
-  }
-  if (!hooks.empty()) TRY(s.follow_hooks(hooks));
-  for (const std::size_t i : unknown) {
+    // A block that came twice in this batch is known by now.
     const auto place = s.known.find(ids[i]);
     places[i] = place ? *place : TRY(s.append(ids[i], data[i]));
   }

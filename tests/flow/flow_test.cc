@@ -137,6 +137,21 @@ TEST_F(Flow, HolesStayHolesAndZerosStayZeros) {
   EXPECT_LE(info.st_blocks * 512, 2 << 20) << "the restored file is sparse";
 }
 
+TEST_F(Flow, LeavesFullOfSmallHolesNeedNoMoreBuffersThanThereAre) {
+  Image image(file("image"), 32 << 20);
+  std::vector<std::byte> data(4096);
+  Prng prng(5);
+  for (std::uint64_t offset = 0; offset < (32 << 20); offset += 2 * kRegionBytes) {
+    prng.fill(data);
+    image.write(offset, data);
+  }
+  const auto report = world_.capture_file(image.path());
+  ASSERT_OK(report);
+  EXPECT_EQ(report.value().record.data_blocks.value, (32U << 20) / (2 * kRegionBytes));
+  EXPECT_EQ(report.value().record.zero_blocks.value, 0U) << "holes that were read over stay holes";
+  expect_restores(world_, report.value().record, image.model());
+}
+
 TEST_F(Flow, AStreamOfAnyLengthIsCaptured) {
   for (const std::uint64_t size : {0ULL, 5ULL, 4ULL << 20, (12ULL << 20) + 4096, (12ULL << 20) + 1}) {
     SCOPED_TRACE(size);

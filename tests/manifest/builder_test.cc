@@ -29,7 +29,7 @@ TEST(ManifestBuilder, ConstantDigestsAreThoseOfTheFormat) {
   }
 }
 
-TEST(ManifestBuilder, AnEmptySixteenPebibyteVolumeCostsNothing) {
+TEST(ManifestBuilder, TheLargestVolumeCostsNothingWhileItIsEmpty) {
   MemoryNodes nodes;
   ManifestBuilder builder(nodes, nodes, kMaxTreeBlocks, std::nullopt);
   ASSERT_TRUE(builder.add_constant(ChildKind::kZero, leaf_count(kMaxTreeBlocks)).ok());
@@ -39,7 +39,7 @@ TEST(ManifestBuilder, AnEmptySixteenPebibyteVolumeCostsNothing) {
   EXPECT_EQ(nodes.puts, 0U);
 }
 
-TEST(ManifestBuilder, MoreThanTheTallestTreeCoversIsRefused) {
+TEST(ManifestBuilder, MoreThanTheLargestVolumeIsRefused) {
   MemoryNodes nodes;
   for (const std::uint64_t blocks : {kMaxTreeBlocks.value + 1, UINT64_MAX}) {
     ManifestBuilder builder(nodes, nodes, BlockCount{blocks}, std::nullopt);
@@ -140,6 +140,31 @@ TEST(ManifestBuilder, SixteenChangesIn64TebibytesTouchSixteenPaths) {
   ASSERT_EQ(changed.size(), 16U);
   for (std::uint64_t i = 0; i < 16; ++i) EXPECT_EQ(changed[i], i * 1'000'003 + 17);
   EXPECT_EQ(counters.nodes_read, 2 * (16U * 3 + 1));
+}
+
+TEST(ManifestBuilder, AStreamMayEndAnywhereButInsideItsLeaves) {
+  MemoryNodes nodes;
+  const auto stream = [&] {
+    return std::make_unique<ManifestBuilder>(nodes, nodes, ManifestBuilder::kUnknownSize, std::nullopt);
+  };
+  const auto empty = stream();
+  EXPECT_EQ(empty->finish().error().code(), ErrorCode::kInvalid) << "its end was never said";
+  ASSERT_TRUE(empty->end_at({}).ok());
+  EXPECT_EQ(empty->finish().take().ref, ManifestBuilder(nodes, nodes, {}, std::nullopt).finish().take().ref);
+
+  const auto two = stream();
+  ASSERT_TRUE(two->add_leaf(data_leaf(1, BlockCount{1024})).ok());
+  ASSERT_TRUE(two->add_constant(ChildKind::kZero, 1).ok());
+  EXPECT_EQ(two->end_at(BlockCount{2047}).error().code(), ErrorCode::kInvalid);
+  EXPECT_EQ(two->end_at(BlockCount{UINT64_MAX}).error().code(), ErrorCode::kInvalid);
+  EXPECT_EQ(two->end_at(blocks_below(kMaxLevel - 1) + BlockCount{1}).error().code(), ErrorCode::kInvalid);
+  ASSERT_TRUE(two->end_at(BlockCount{2049}).ok());
+  ASSERT_TRUE(two->end_at(BlockCount{2049}).ok()) << "the same again";
+  EXPECT_EQ(two->end_at(BlockCount{2050}).error().code(), ErrorCode::kInvalid);
+  ASSERT_TRUE(two->add_leaf(data_leaf(7, BlockCount{1})).ok());
+  const TreeRoot root = two->finish().take();
+  EXPECT_EQ(root.blocks, BlockCount{2049});
+  EXPECT_EQ(root.level, 1);
 }
 
 TEST(ManifestBuilder, MisuseIsRefusedWithoutHarm) {

@@ -32,8 +32,20 @@ class Generations {
 
   void grow(BlockCount blocks) {
     const ModelVolume before = std::exchange(volume_, {blocks, {}});
-    ManifestBuilder builder(nodes_, nodes_, blocks, root_);
-    while (builder.next() < leaf_count(blocks)) ASSERT_TRUE(step(builder, before).ok());
+    const bool stream = prng_.below(3) == 0;
+    ManifestBuilder builder(nodes_, nodes_, stream ? ManifestBuilder::kUnknownSize : blocks, root_);
+    // Until its end is known a stream takes whole leaves only.
+    limit_ = stream ? blocks.value / kLeafBlocks : leaf_count(blocks);
+    do {
+      if (builder.next() == limit_ || prng_.below(8) == 0) {
+        ASSERT_TRUE(builder.end_at(blocks).ok());
+        limit_ = leaf_count(blocks);
+      }
+      if (builder.next() < limit_) {
+        ASSERT_TRUE(step(builder, before).ok());
+      }
+    } while (builder.next() < leaf_count(blocks));
+    ASSERT_TRUE(builder.end_at(blocks).ok());
     ASSERT_EQ(volume_.leaves.size(), leaf_count(blocks));
     const TreeRoot after = builder.finish().take();
 
@@ -58,7 +70,7 @@ class Generations {
 
   Status step(ManifestBuilder& builder, const ModelVolume& before) {
     const std::uint64_t next = builder.next();
-    const std::uint64_t left = leaf_count(volume_.blocks) - next;
+    const std::uint64_t left = limit_ - next;
     if (next < before.leaves.size() && prng_.below(2) == 0) {
       std::uint64_t count = stretch(std::min<std::uint64_t>(left, before.leaves.size() - next));
       if (leaf_blocks(before.blocks, next + count - 1) != leaf_blocks(volume_.blocks, next + count - 1))
@@ -97,6 +109,7 @@ class Generations {
   LeafPool pool_;
   MemoryNodes nodes_;
   ModelVolume volume_;
+  std::uint64_t limit_ = 0;  // leaves that may be added by now
   std::optional<TreeRoot> root_;
 };
 

@@ -17,7 +17,7 @@ void make_random_file(const std::string& path, std::uint64_t size, std::uint64_t
 
 TEST(DeviceSource, ALoopDeviceReadsAsItsFile) {
   const TempDir dir;
-  make_random_file(dir / "disk", 70 * kMiB, 1);
+  make_random_file(dir / "disk", 26 * kMiB, 1);
   const LoopDevice loop(dir / "disk");
   NEEDS_LOOP(loop);
   const ByteVector truth = file_bytes(dir / "disk");
@@ -38,7 +38,7 @@ TEST(DeviceSource, ALoopDeviceReadsAsItsFile) {
 // 512-byte sectors make devices that end within a block, 4096-byte ones may hide the end of their file.
 TEST(DeviceSource, OddSizes) {
   const TempDir dir;
-  for (const std::uint64_t size : {kMiB + 512, 5 * kMiB + 7 * 512, std::uint64_t{512}, kLeafBytes + 1536}) {
+  for (const std::uint64_t size : {kMiB + 512, 5 * kMiB + 3584, std::uint64_t{512}, kLeafBytes + 1536}) {
     for (const std::uint64_t sector : {512, 4096}) {
       const std::string file = dir / std::to_string(size);
       make_random_file(file, size, size);

@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+"""Bad input and a bad world: one line that says what to do, the right exit status, and nothing lost."""
+
+import json
+import os
+import subprocess
+
+import program
+
+UNKNOWN = "snap-0123456789abcdef0"
+
+
+class Errors(program.ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.init()
+        self.source = self.file("disk.raw", program.noise(1 << 20))
+
+    def test_not_a_store(self):
+        other = self.scratch / "other"
+        self.fails(1, "snapshots", store=other, says=(str(other), "ashlar init"))
+        other.mkdir()
+        self.fails(1, "snapshots", store=other, says=("not a store", "ashlar init"))
+        self.fails(1, "capture", self.source, store=self.source, says=str(self.source))
+
+    def test_a_newer_store(self):
+        config = self.store / "ashlar.json"
+        body = json.loads(config.read_text())
+        config.write_text(json.dumps({**body, "version": body["version"] + 1}))
+        for verb in (["snapshots"], ["capture", self.source], ["verify", "--all"], ["reindex"]):
+            self.fails(1, *verb, says="newer ashlar", code="unsupported")
+
+    def test_a_damaged_description_of_the_store(self):
+        config = self.store / "ashlar.json"
+        config.write_text(config.read_text().replace('"zstd_level": 1', '"zstd_level": 2'))
+        self.fails(3, "snapshots", says=("ashlar.json", "checksum"), code="corrupt")
+
+    def test_init_touches_nothing_that_is_there(self):
+        self.fails(1, "init", self.store, says="not empty", store=False)
+        self.fails(1, "init", self.source, store=False, says=str(self.source))
+        self.fails(1, "init", self.scratch / "no" / "such", store=False, says="no/such")
+        self.ok("snapshots")
+
+    def test_unknown_ids(self):
+        other = self.capture(self.source)
+        for words in (["describe", UNKNOWN], ["delete", UNKNOWN], ["restore", UNKNOWN, self.scratch / "target"],
+                      ["diff", other, UNKNOWN], ["verify", UNKNOWN], ["verify", UNKNOWN, "--against", self.source],
+                      ["capture", self.source, "--parent", UNKNOWN]):
+            self.fails(1, *words, says=UNKNOWN, code="not_found")
+        self.assertFalse((self.scratch / "target").exists())
+
+    def test_delete_is_done_once(self):
+        snapshot = self.capture(self.source)
+        self.ok("delete", snapshot)
+        self.fails(1, "delete", snapshot, says=snapshot, code="not_found")
+        self.assertEqual(self.ok_json("snapshots")["snapshots"], [])
+
+    def test_bad_sources(self):
+        self.fails(1, "capture", self.scratch / "missing.raw", says="missing.raw")
+        self.fails(1, "capture", self.scratch, says="directory")
+        self.fails(1, "capture", "/dev/null", says="/dev/null")
+        self.fails(1, "capture", "nbd+unix:///?socket=" + str(self.scratch / "no.sock"), says="no.sock")
+        self.fails(1, "analyze", self.source, self.scratch / "missing.raw", says="missing.raw")
+
+    def test_bad_changed_maps(self):
+        good = {"since": "a", "token": "b", "ranges": []}
+        bad = ["", "{", "[]", "null", '"x"', json.dumps({**good, "more": 1}), json.dumps({"since": "a", "token": "b"}),
+               json.dumps({**good, "since": 1}), json.dumps({**good, "ranges": {}}),
+               json.dumps({**good, "ranges": [1]})]
+        ranges = [{"offset": 0}, {"offset": -1, "length": 1}, {"offset": 0, "length": "1"},
+                  {"offset": 0, "length": 1.5}, {"offset": 2**63, "length": 2**63}, {"offset": 0, "length": 2**60},
+                  {"offset": 0, "length": 1, "x": 0}]
+        bad += [json.dumps({**good, "ranges": [{"offset": 0, "length": 1}, r]}) for r in ranges]
+        for text in bad:
+            with self.subTest(text):
+                self.fails(1, "capture", self.source, "--changed", self.file("map.json", text.encode()),
+                           says="map.json", code="invalid")
+        self.fails(1, "capture", self.source, "--changed", self.scratch / "no.json", says="no.json")
+        self.fails(1, "capture", self.source, "--changed", "bitmap:b", says="NBD")
+        map_file = self.file("map.json", json.dumps(good).encode())
+        self.fails(1, "capture", self.source, "--changed", map_file, "--change-token", "c", says=("'c'", "'b'"))
+        self.assertEqual(self.ok_json("snapshots")["snapshots"], [])
+
+    def test_targets(self):
+        snapshot = self.capture(self.source)
+        small = self.file("small.raw", b"\0" * 4096)
+        self.fails(1, "restore", snapshot, small, says="small.raw")
+        self.assertEqual(small.read_bytes(), b"\0" * 4096)
+        self.fails(1, "restore", snapshot, self.scratch / "no" / "such.raw", says="such.raw")
+        self.fails(1, "restore", snapshot, self.scratch, says=str(self.scratch))
+
+    def test_a_target_that_holds_something(self):
+        snapshot = self.capture(self.source)
+        target = self.scratch / "used.raw"
+        subprocess.run(["truncate", "-s", "8M", target], check=True)
+        if subprocess.run(["mkfs.ext4", "-q", "-F", target], capture_output=True).returncode != 0:
+            self.skipTest("mkfs.ext4 is missing")
+        before = target.read_bytes()
+        self.fails(1, "restore", snapshot, target, says=("ext4", "--force"), code="busy")
+        self.assertEqual(target.read_bytes(), before)
+        self.ok("restore", snapshot, target, "--force", "--verify")
+        after = target.read_bytes()
+        self.assertEqual(after[: 1 << 20], self.source.read_bytes())
+        self.assertEqual(after[1 << 20 :], before[1 << 20 :], "what lies behind the snapshot is left alone")
+
+    def test_a_target_that_differs(self):
+        snapshot = self.capture(self.source)
+        changed = bytearray(self.source.read_bytes())
+        changed[5000] ^= 1
+        other = self.file("other.raw", changed)
+        done = self.run_ashlar("verify", snapshot, "--against", other, "--json")
+        self.assertEqual(done.returncode, 3)
+        self.assertEqual(json.loads(done.stdout)["different"], [{"offset": 4096, "length": 4096}])
+
+    def test_damage_is_named(self):
+        snapshot = self.capture(self.source)
+        pack = next((self.store / "packs").rglob("*.pack"))
+        data = bytearray(pack.read_bytes())
+        data[len(data) // 2] ^= 1
+        pack.write_bytes(data)
+        done = self.run_ashlar("verify", "--all", "--json")
+        self.assertEqual(done.returncode, 3)
+        damage = json.loads(done.stdout)["damages"][0]
+        self.assertIn(pack.name, damage["object"])
+        self.assertEqual(damage["losses"][0]["snapshot"], snapshot)
+        self.assertEqual(self.run_ashlar("verify", snapshot).returncode, 3)
+        target = self.scratch / "restored.raw"
+        self.fails(3, "restore", snapshot, target, says=pack.stem)
+        self.assertFalse(target.exists())
+
+    def test_a_damaged_record_hides_no_other(self):
+        kept = self.capture(self.source)
+        damaged = self.capture(self.source)
+        record = self.store / "snapshots" / damaged
+        data = bytearray(record.read_bytes())
+        data[40] ^= 1
+        record.write_bytes(data)
+        done = self.run_ashlar("snapshots", "--json")
+        self.assertEqual(done.returncode, 3)
+        body = json.loads(done.stdout)
+        self.assertEqual([s["id"] for s in body["snapshots"]], [kept])
+        self.assertEqual([d["id"] for d in body["damaged"]], [damaged])
+        self.fails(3, "describe", damaged, says=damaged)
+        self.ok("delete", damaged)
+        self.ok("snapshots")
+
+    def test_a_store_that_cannot_be_written(self):
+        snapshot = self.capture(self.source)
+        folder = self.mount("--bind", self.store)
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        self.fails(1, "capture", self.source, store=folder, says="Read-only file system")
+        self.fails(1, "delete", snapshot, store=folder, says="Read-only file system")
+        self.fails(1, "init", folder / "new", store=False, says="Read-only file system")
+        self.ok("snapshots", store=folder)
+        self.ok("restore", snapshot, self.scratch / "out.raw", store=folder)
+        self.assertEqual((self.scratch / "out.raw").read_bytes(), self.source.read_bytes())
+
+    def test_a_full_disk(self):
+        folder = self.mount("-t", "tmpfs", "-o", "size=12M", "tmpfs")
+        store = folder / "store"
+        self.ok("init", store, store=False)
+        first = self.capture(self.source, store=store)
+        big = self.file("big.raw", program.noise(32 << 20, seed=2))
+        self.fails(1, "capture", big, store=store, says="No space left", code="exhausted")
+        self.assertEqual([s["id"] for s in self.ok_json("snapshots", store=store)["snapshots"]], [first])
+        self.ok("restore", first, self.scratch / "out.raw", "--verify", store=store)
+        self.ok("delete", first, store=store)
+
+    def test_a_full_standard_output(self):
+        self.capture(self.source)
+        with open("/dev/full", "wb") as full:
+            done = self.run_ashlar("snapshots", stdout=full)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("standard output", done.stderr.decode())
+
+    def test_a_reader_that_went_away(self):
+        big = self.file("big.raw", program.noise(8 << 20))
+        snapshot = self.capture(big)
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "wb") as gone:
+            done = self.run_ashlar("restore", snapshot, "-", stdout=gone)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("Broken pipe", done.stderr.decode())
+
+    def test_text_of_others_steers_no_terminal(self):
+        snapshot = self.capture(self.source, "--name", "red\x1b[31m", "--tag", "k=\x07\x9b")
+        for words in (["snapshots"], ["describe", snapshot]):
+            self.assertNotIn("\x1b", self.ok(*words))
+            self.assertNotIn("\x07", self.ok(*words))
+        self.assertEqual(self.ok_json("describe", snapshot)["snapshot"]["name"], "red\x1b[31m")
+
+
+if __name__ == "__main__":
+    program.main()

@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Every verb's --json is what docs/cli.md shows: the same members, of the same types."""
+
+import json
+import re
+
+import program
+
+PAGE = (program.ROOT / "docs" / "cli.md").read_text()
+DOCUMENTED = {name: json.loads(text) for name, text in re.findall(r"```json ([\w-]+)\n(.*?)```", PAGE, re.S)}
+# Shown in part on the page, whole under "describe".
+WHOLE = {"capture": {"snapshot": DOCUMENTED["describe"]["snapshot"]},
+         "snapshots": {"snapshots": [DOCUMENTED["describe"]["snapshot"]]}}
+MAY_BE_NULL = {"parent", "source_identity", "segment", "frame", "dedup_ratio", "compression_ratio", "read_bytes",
+               "new_bytes", "stored_bytes", "written_bytes", "eta_seconds"}
+
+
+class Json(program.ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.init()
+        self.source = self.file("disk.raw", program.noise(1 << 20) + bytes(1 << 20))
+
+    def check(self, shown, got, where):
+        if isinstance(shown, dict) and where.split(".")[-1] != "tags":
+            self.assertEqual(set(shown), set(got), where)
+            for key, value in shown.items():
+                if key in MAY_BE_NULL and (got[key] is None or value is None):
+                    continue
+                self.check(value, got[key], f"{where}.{key}")
+        elif isinstance(shown, list):
+            self.assertIsInstance(got, list, where)
+            if shown:
+                self.assertTrue(got, f"{where} is shown with members")
+                for item in got:
+                    self.check(shown[0], item, f"{where}[]")
+        elif isinstance(shown, (int, float)) and not isinstance(shown, bool):
+            self.assertIsInstance(got, (int, float), where)
+        else:
+            self.assertIsInstance(got, type(shown), where)
+
+    def documented(self, name, *words, **how):
+        shown = {**DOCUMENTED[name], **WHOLE.get(name, {})}
+        got = self.ok_json(*words, **how)
+        self.check(shown, got, name)
+        return got
+
+    def test_every_verb(self):
+        first = self.documented("capture", "capture", self.source, "--name", "one", "--tag", "a=b")["snapshot"]["id"]
+        changed = bytearray(self.source.read_bytes())
+        changed[10000] ^= 1
+        self.source.write_bytes(changed)
+        report = self.documented("capture", "capture", self.source)
+        second = report["snapshot"]["id"]
+        self.assertEqual(report["snapshot"]["parent"], first)
+        self.assertEqual(report["new_bytes"], 4096)
+
+        listed = self.documented("snapshots", "snapshots")
+        self.assertEqual([s["id"] for s in listed["snapshots"]], [first, second])
+        record = self.documented("describe", "describe", first)["snapshot"]
+        self.assertEqual((record["name"], record["tags"], record["size_bytes"]), ("one", {"a": "b"}, 2 << 20))
+        self.assertRegex(record["created"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        difference = self.documented("diff", "diff", first, second)
+        self.assertEqual(difference["ranges"], [{"offset": 8192, "length": 4096}])
+        self.documented("verify", "verify", "--all")
+        self.documented("verify", "verify", second)
+        self.documented("verify-against", "verify", second, "--against", self.source)
+        self.documented("restore", "restore", second, self.scratch / "out.raw", "--verify")
+        self.assertEqual((self.scratch / "out.raw").read_bytes(), bytes(changed))
+        stats = self.documented("stats", "stats")
+        self.assertEqual((stats["snapshots"], stats["logical_bytes"]), (2, 4 << 20))
+        self.documented("reindex", "reindex")
+        self.documented("analyze", "analyze", self.source, self.source, store=False)
+        self.documented("version", "version", store=False)
+        self.documented("delete", "delete", first)
+        self.documented("init", "init", self.scratch / "second", "--frame", "128K", "--level", "3", store=False)
+
+    def test_an_empty_store(self):
+        self.assertEqual(self.ok_json("snapshots"), {"snapshots": [], "damaged": []})
+        self.assertIsNone(self.ok_json("stats")["dedup_ratio"])
+        self.assertTrue(self.ok_json("verify", "--all")["ok"])
+
+    def test_a_failure(self):
+        done = self.run_ashlar("--json", "describe", "snap-00000000000000000")
+        self.check(DOCUMENTED["error"], json.loads(done.stdout), "error")
+        self.assertEqual(done.returncode, 1)
+
+    def test_the_documented_map_is_read(self):
+        parent = self.capture(self.source, "--change-token", DOCUMENTED["changed"]["since"])
+        map_file = self.file("map.json", json.dumps(DOCUMENTED["changed"]).encode())
+        changed = bytearray(self.source.read_bytes())
+        changed[1048576] = 1
+        self.source.write_bytes(changed)
+        report = self.ok_json("capture", self.source, "--changed", map_file)
+        self.assertEqual(report["snapshot"]["parent"], parent)
+        self.assertEqual(report["snapshot"]["change_token"], DOCUMENTED["changed"]["token"])
+        self.assertEqual(report["warnings"], [])
+        self.ok("verify", report["snapshot"]["id"], "--against", self.source)
+
+    def test_plain_capture_prints_the_id_alone(self):
+        self.assertRegex(self.ok("capture", self.source), r"\Asnap-0[0-9a-f]{16}\n\Z")
+
+    def test_a_stream_comes_back(self):
+        data = program.noise((3 << 20) + 777)
+        with open(self.file("stream", data), "rb") as stream:
+            snapshot = self.capture("-", stdin=stream)
+        done = self.run_ashlar("restore", snapshot, "-")
+        self.assertEqual((done.returncode, done.stdout), (0, data))
+
+
+if __name__ == "__main__":
+    program.main()

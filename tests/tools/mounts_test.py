@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Sources in use: refused with a reason, captured with --live or --freeze, and restored to a file system that fsck
+finds clean."""
+
+import pathlib
+import subprocess
+
+import program
+
+
+class Mounts(program.ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.need_root()
+        self.init()
+        self.source = self.scratch / "disk.raw"
+        subprocess.run(["truncate", "-s", "64M", self.source], check=True)
+        if subprocess.run(["mkfs.ext4", "-q", "-F", self.source], capture_output=True).returncode != 0:
+            self.skipTest("mkfs.ext4 is missing")
+        self.folder = self.mount("-o", "loop", self.source)
+        for number in range(50):
+            (self.folder / f"file-{number}").write_bytes(program.noise(50_000, number))
+
+    def device(self):
+        found = subprocess.run(["findmnt", "-n", "-o", "SOURCE", self.folder], capture_output=True, text=True)
+        return pathlib.Path(found.stdout.strip())
+
+    def restored_is_clean(self, snapshot):
+        target = self.scratch / "restored.raw"
+        self.ok("restore", snapshot, target, "--verify")
+        checked = subprocess.run(["fsck.ext4", "-f", "-n", target], capture_output=True, text=True)
+        self.assertEqual(checked.returncode, 0, checked.stdout)
+        target.unlink()
+
+    def test_a_mounted_source_is_refused(self):
+        for source in (self.source, self.device()):
+            self.fails(1, "capture", source, says=(str(self.folder), "--freeze", "--live"), code="busy")
+        self.fails(1, "capture", self.device(), "--freeze", self.scratch, says=str(self.folder))
+        self.assertEqual(self.ok_json("snapshots")["snapshots"], [])
+
+    def test_live_says_so(self):
+        report = self.ok_json("capture", self.device(), "--live")
+        self.assertEqual(report["snapshot"]["consistency"], "live")
+
+    def test_freeze_gives_a_clean_file_system_and_thaws(self):
+        report = self.ok_json("capture", self.device(), "--freeze", self.folder)
+        self.assertEqual(report["snapshot"]["consistency"], "frozen")
+        (self.folder / "after").write_text("writing works again")
+        self.restored_is_clean(report["snapshot"]["id"])
+
+    def test_a_failed_capture_thaws_too(self):
+        self.fails(1, "capture", self.device(), "--freeze", self.folder, "--parent", "snap-00000000000000000")
+        self.fails(1, "capture", self.device(), "--freeze", self.folder, "--name", "n" * 2000)
+        (self.folder / "after").write_text("writing works again")
+
+    def test_a_store_on_the_frozen_file_system_is_refused(self):
+        inside = self.folder / "store"
+        self.ok("init", inside, store=False)
+        self.fails(1, "capture", self.device(), "--freeze", self.folder, store=inside)
+        (self.folder / "after").write_text("writing works again")
+
+    def test_mounted_read_only_is_quiescent(self):
+        subprocess.run(["mount", "-o", "remount,ro", self.folder], check=True)
+        report = self.ok_json("capture", self.device())
+        self.assertEqual(report["snapshot"]["consistency"], "quiescent")
+        self.restored_is_clean(report["snapshot"]["id"])
+
+    def test_a_mounted_target_is_refused(self):
+        other = self.file("other.raw", program.noise(1 << 20))
+        snapshot = self.capture(other)
+        for target in (self.device(), self.source):
+            self.fails(1, "restore", snapshot, target, "--force", says=str(target), code="busy")
+
+
+if __name__ == "__main__":
+    program.main()

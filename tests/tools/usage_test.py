@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""A wrong command line: exit status 2, one line that says what is wrong, and nothing is touched."""
+
+import program
+
+ID = "snap-0" + "0" * 16
+
+
+class Usage(program.ProgramTest):
+    def refused(self, *words, says=(), **how):
+        line = self.fails(2, *words, says=says, code="usage", **how)
+        self.assertIn("--help", line, "the line says where to read on")
+
+    def test_no_verb_and_unknown_verb(self):
+        self.refused(says="verb")
+        self.refused("captrue", "x", says="captrue")
+
+    def test_missing_and_superfluous_words(self):
+        self.refused("capture", says="SOURCE")
+        self.refused("restore", ID, says="TARGET")
+        self.refused("diff", ID, says="TO")
+        self.refused("analyze", says="FILE")
+        self.refused("snapshots", "more", says="more")
+        self.refused("stats", "--nonsense", says="--nonsense")
+        self.refused("completion", "fish", says="fish")
+
+    def test_malformed_ids(self):
+        for word in ("snap", "snap-1234", "snap-0" + "g" * 16, "snap-0" + "0" * 17, "snap-1" + "0" * 16,
+                     ID.upper(), "ami-0" + "0" * 16, ""):
+            self.refused("describe", word, says="not a snapshot id")
+            self.refused("delete", word)
+            self.refused("restore", word, "target")
+            self.refused("verify", word)
+            self.refused("diff", ID, word)
+            self.refused("capture", "source", "--parent", word, says="--parent")
+
+    def test_no_store(self):
+        for verb in (["snapshots"], ["stats"], ["reindex"], ["capture", "x"], ["describe", ID]):
+            self.refused(*verb, says=("--store", "ASHLAR_STORE"), store=False)
+        self.refused("init", store=False)
+
+    def test_sizes_and_numbers(self):
+        for size in ("1Q", "", "-1", "4K4", "5000", "0", "2M", "99999999999999999999"):
+            self.refused("init", self.store, f"--frame={size}", says="--frame")
+        for level in ("0", "20", "x", "-3"):
+            self.refused("init", self.store, f"--level={level}", says="--level")
+        self.refused("capture", "x", "--threads", "0", says="--threads")
+        self.refused("capture", "x", "--threads", "many")
+        self.refused("snapshots", "--progress", "loud", says="--progress")
+        self.assertFalse(self.store.exists())
+
+    def test_options_that_exclude_each_other(self):
+        self.refused("capture", "x", "--live", "--freeze", "/mnt", says=("--live", "--freeze"))
+        self.refused("capture", "x", "--changed", "bitmap:", says="bitmap")
+        self.refused("verify", says="--all")
+        self.refused("verify", ID, "--all", says="--all")
+        self.refused("verify", "--all", "--against", "x", says="--against")
+        self.refused("restore", ID, "-", "--verify", says="stream")
+        self.refused("restore", ID, "-", "--json", says="--json")
+
+    def test_tags(self):
+        self.refused("capture", "x", "--tag", "novalue", says="KEY=VALUE")
+        self.refused("capture", "x", "--tag", "=v")
+        self.refused("capture", "x", "--tag", "a=1", "--tag", "a=2", says="twice")
+
+    def test_help_is_no_error_and_has_an_example(self):
+        help_text = self.ok("--help", store=False)
+        verbs = [line.split()[0] for line in help_text.split("Subcommands:\n")[1].split("\n\n")[0].splitlines()]
+        self.assertGreaterEqual(len(verbs), 14)
+        for verb in verbs:
+            text = self.ok(verb, "--help", store=False)
+            self.assertIn("Example:\n  ", text)
+            self.assertIn(f"ashlar {verb}", text)
+
+    def test_a_file_named_like_a_verb_is_a_file(self):
+        self.init()
+        (self.scratch / "stats").write_bytes(b"x" * 8192)
+        self.assertRegex(self.capture("stats", cwd=self.scratch), r"^snap-0[0-9a-f]{16}$")
+
+
+if __name__ == "__main__":
+    program.main()
