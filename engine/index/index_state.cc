@@ -174,7 +174,7 @@ Status IndexState::forget(const PackId& pack) {
 Status IndexState::flush() {
   return answer([&]() -> Status {
     if (database_ == nullptr) return {};
-    auto flushed = database_->flush();
+    auto flushed = database_->flush(); fprintf(stderr,"flush %s\n", flushed.ok()?"ok":flushed.error().text().c_str());
     if (is_damage(flushed)) return flushed;
     return {};
   });

@@ -77,17 +77,17 @@ struct Admission::State {
   // Brings in directories until the hooks among the unknown blocks lead to no new one. Where unknown blocks
   // begin, a segment may begin, and its first block is a hook whatever its bits are; each directory that
   // comes in can uncover another such place.
-  Status look_up(std::span<const BlockId> ids, std::vector<std::size_t> unknown) {
-    std::vector<bool> asked(ids.size(), false);
+  Status look_up(std::span<const BlockId> wanted, std::vector<std::size_t> unknown) {
+    std::vector<bool> asked(wanted.size(), false);
     while (true) {
-      std::erase_if(unknown, [&](std::size_t i) { return known.find(ids[i]).has_value(); });
+      std::erase_if(unknown, [&](std::size_t i) { return known.find(wanted[i]).has_value(); });
       std::vector<BlockId> hooks;
       for (std::size_t k = 0; k < unknown.size(); ++k) {
         const std::size_t i = unknown[k];
         const bool begins = k == 0 || unknown[k - 1] + 1 != i;
-        if (asked[i] || !(begins || is_hook(ids[i]))) continue;
+        if (asked[i] || !(begins || is_hook(wanted[i]))) continue;
         asked[i] = true;
-        hooks.push_back(ids[i]);
+        hooks.push_back(wanted[i]);
       }
       if (hooks.empty()) return {};
       const std::uint64_t before = counters.directories_read;
