@@ -72,7 +72,7 @@ TEST(FileSource, ManyThreadsGetEveryRunOnceAndTheRightBytes) {
   const ByteVector truth = random_bytes(24 * kMiB + 777, 3);
   write_at(dir / "disk", 0, truth);
   const std::unique_ptr<Source> source = must_open(dir / "disk");
-  const Contents contents = read_whole(*source, 8, 64 * 1024);
+  const Contents contents = read_whole(*source, 8, kRegionBytes);
   EXPECT_EQ(contents.bytes, padded(truth));
   EXPECT_EQ(contents.runs, 385U) << "24 MiB and 777 bytes, by 64 KiB";
 }
