@@ -155,7 +155,11 @@ Status Database::flush() {
   return to_status(state_->db->Flush({}, state_->families));
 }
 
-Status Database::resume() { return to_status(state_->db->Resume()); }
+bool Database::has_failed() const {
+  std::uint64_t errors = 0;
+  state_->db->GetIntProperty(rocksdb::DB::Properties::kBackgroundErrors, &errors);
+  return errors > 0;
+}
 
 Result<std::vector<std::vector<std::uint64_t>>> Database::find_hooks(
     std::span<const std::uint64_t> blocks) const {

@@ -40,8 +40,9 @@ class Database {
   Status add(const PackRows& rows);
   Status forget(const PackId& pack, const PackRow& row);
   Status flush();
-  // Goes on after a full disk has been given room.
-  Status resume();
+  // Whether a flush or compaction failed since opening. RocksDB then refuses writes, even for a while after a
+  // full disk has been given room; opening anew does not.
+  bool has_failed() const;
 
   // The segment prefixes of each hook, ascending.
   Result<std::vector<std::vector<std::uint64_t>>> find_hooks(std::span<const std::uint64_t> blocks) const;

@@ -45,8 +45,8 @@ bool IndexState::refresh() {
   if (!directory_) return false;
   const bool stuck = writes_to_disk();
   if (stuck) {
-    if (database_->resume().ok()) return false;
-    database_.reset();  // RocksDB alone would stay as it is for seconds after there is room again
+    if (!database_->has_failed()) return false;
+    database_.reset();
   }
   auto opened = directory_->open();
   if (opened == nullptr) return stuck;
@@ -174,7 +174,7 @@ Status IndexState::forget(const PackId& pack) {
 Status IndexState::flush() {
   return answer([&]() -> Status {
     if (database_ == nullptr) return {};
-    auto flushed = database_->flush(); fprintf(stderr,"flush %s\n", flushed.ok()?"ok":flushed.error().text().c_str());
+    auto flushed = database_->flush();
     if (is_damage(flushed)) return flushed;
     return {};
   });
