@@ -1,4 +1,6 @@
 // The ashlar program. One file a verb; each parses, calls one operation of the engine, and prints.
+#include <malloc.h>
+
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -8,6 +10,11 @@
 int main(int argc, char** argv) try {
   // A reader of our output that went away is a failed write, not a reason to die without a word.
   (void)std::signal(SIGPIPE, SIG_IGN);
+
+  // Buffers of some MiB come and go with every segment; giving them back to the system each time costs more
+  // page faults than hashing costs time.
+  (void)mallopt(M_MMAP_THRESHOLD, 64 << 20);
+  (void)mallopt(M_TRIM_THRESHOLD, 256 << 20);
 
   ashlar::Cli cli;
   add_init(cli);

@@ -3,6 +3,7 @@
 #include <rocksdb/convenience.h>
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_buffer_manager.h>
@@ -20,6 +21,17 @@ class SilentLogger : public rocksdb::Logger {
   SilentLogger() : rocksdb::Logger(rocksdb::FATAL_LEVEL) {}
   using rocksdb::Logger::Logv;
   void Logv(const char* /*format*/, va_list /*arguments*/) override {}
+};
+
+// RocksDB 7.8 watches a full disk and recovers by itself, in a thread that can wait for a flush that waits
+// for it; closing the database then never ends. We resume by hand instead (IndexState::flush), where nothing
+// else goes on.
+class ManualRecovery : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason /*reason*/, rocksdb::Status /*error*/,
+                            bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
 };
 
 rocksdb::CompressionType if_supported(rocksdb::CompressionType wanted) {
@@ -73,6 +85,8 @@ rocksdb::DBOptions database_options(bool writable, const std::shared_ptr<rocksdb
   options.create_if_missing = writable;
   options.create_missing_column_families = writable;
   options.info_log = std::make_shared<SilentLogger>();
+  options.listeners.push_back(std::make_shared<ManualRecovery>());
+  options.max_bgerror_resume_count = 0;
   options.atomic_flush = true;
   options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(kWriteBufferBytes, cache);
   options.max_background_jobs = 2;
