@@ -102,8 +102,12 @@ Status LocalObjectStore::State::own_incoming() {
     if (!lock.ok() && lock.error().code() == ErrorCode::kBusy) continue;
     owner_lock = TRY(std::move(lock));
     owner = std::move(name);
-    return {};
+    break;
   }
+  // Its file is made while there is room: removing something from a full disk must need none.
+  auto changes = files.lock(path(fmt::format("{}/{}", kIncoming, kChangeLock)));
+  if (!changes.ok() && changes.error().code() != ErrorCode::kBusy) return changes.take_error();
+  return {};
 }
 
 Result<std::string> LocalObjectStore::State::new_incoming() {
