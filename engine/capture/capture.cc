@@ -17,6 +17,7 @@ namespace ashlar {
 namespace {
 
 constexpr std::string_view kProgram = "ashlar " ASHLAR_VERSION;
+constexpr std::string_view kPackGone = "a pack that the snapshot needs";
 
 SourceKind kind_of(SourceType type) {
   switch (type) {

@@ -250,6 +250,14 @@ Result<ObjectInfo> LocalObjectStore::stat(std::string_view key) {
   return ObjectInfo{std::string(key), size.value()};
 }
 
+// A file is synced before it gets its name, so only the name can be missing after a crash.
+Status LocalObjectStore::ensure_durable(std::string_view key) {
+  TRY(stat(key));
+  TRY(state_->make_parents(key));
+  const std::string name = state_->path(key);
+  return state_->files.sync_directory(name.substr(0, name.rfind('/')));
+}
+
 // The objects and folders ("name/") of a folder, largest key first. A folder sorts with its '/': "a.b" before
 // "a/b".
 Result<std::vector<std::string>> LocalObjectStore::State::children(const std::string& folder) const {

@@ -416,5 +416,25 @@ TEST(LocalObjectStoreCrash, AtEveryFailingOperationObjectsAreWholeAndTheStoreSta
   }
 }
 
+// Another writer has linked its object and not synced the folder yet when we build on it.
+TEST(LocalObjectStoreDurability, AnObjectOfAnotherWriterIsMadeDurableBeforeItIsBuiltUpon) {
+  for (const bool ask : {false, true}) {
+    SimulatedHost host;
+    LocalObjectStore objects(host.files, host.root);
+    ASSERT_TRUE(host.files.make_directory("/store/packs").ok());
+    auto file = host.files.create("/store/packs/new");
+    ASSERT_TRUE(file.ok() && file.value()->append(as_byte_span("pack")).ok() && file.value()->sync().ok());
+    if (ask) {
+      EXPECT_TRUE(objects.ensure_durable("packs/new").ok());
+    }
+    host.simulated.crash(SimulatedFileSystem::kLoseUnsynced);
+    LocalObjectStore after(host.files, host.root);
+    EXPECT_EQ(after.stat("packs/new").ok(), ask);
+  }
+  SimulatedHost host;
+  LocalObjectStore objects(host.files, host.root);
+  EXPECT_EQ(objects.ensure_durable("packs/none").error().code(), ErrorCode::kNotFound);
+}
+
 }  // namespace
 }  // namespace ashlar
