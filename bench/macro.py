@@ -104,7 +104,25 @@ def extract_data(image, target):
     return size
 
 
+def in_child(job, *args):
+    """Runs a job in a process of its own: a command's peak memory counts what this program held at its start."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            job(*args)
+            status = 0
+        finally:
+            os._exit(status)
+    if os.waitpid(pid, 0)[1] != 0:
+        raise Failed(job.__name__)
+
+
 def warm(*paths):
+    in_child(read_all, *paths)
+
+
+def read_all(*paths):
     for path in paths:
         fd = os.open(path, os.O_RDONLY)
         for start, end in data_extents(fd):
@@ -156,7 +174,7 @@ class Bench:
         """The image's data bytes as one file, in the page cache."""
         path = self.path(name + ".data")
         if not os.path.exists(path):
-            extract_data(self.image(name), path)
+            in_child(extract_data, self.image(name), path)
         return path
 
     def alternate(self, **sides):
@@ -343,8 +361,8 @@ def stored(b):
     rows = {g["grain"]: [x / MIB for x in g["added_bytes"]] for g in study.json()["grains"]}
     for grain, added in rows.items():
         b.row(f"grain study, {grain}: MiB for v1, + v2, + v3, + B", show(added), "-", None, study.command)
-    b.row("stored MiB for v1, + v2, + v3, + B", show(sizes), show(rows["4K"]) + " (4K)",
-          sum(sizes) <= sum(rows["64K"]), f"{b.ashlar_path} capture …; stats",
+    b.row("stored MiB for v1, + v2, + v3, + B", show(sizes), show(rows["ashlar"]) + " (study, ashlar)",
+          sum(sizes) <= sum(rows["ashlar"]), f"{b.ashlar_path} capture …; stats",
           f"manifests {stats['manifest_bytes'] / MIB:.1f} MiB, index {stats['index_bytes'] / MIB:.1f} MiB")
     b.ashlar("diff", *snapshot_ids(b, store)[:2], store=store)
     b.ashlar("verify", "--all", store=store)
@@ -395,6 +413,8 @@ def memory(b):
 
 
 def peak_rows(b):
+    floor = run("true").peak_mib
+    b.row("peak memory, floor of the method (`true`)", f"{floor:.0f} MiB", "-", None, "true")
     for verb, peak in sorted(b.peaks.items()):
         b.row(f"peak memory, {verb}", f"{peak:.0f} MiB", "512 MiB", peak <= 512, f"ashlar {verb} (largest above)")
 
