@@ -33,6 +33,7 @@ std::string not_a_snapshot(const std::string& text) {
 
 void add_globals(CLI::App& app, Globals& globals) {
   app.set_help_flag("-h,--help", "Print this help and exit");
+  app.set_version_flag("--version", "ashlar " ASHLAR_VERSION, "Print the program's version and exit");
   app.add_option("--store", globals.store, "The directory of the store; without it, $ASHLAR_STORE")
       ->type_name("STORE")
       ->envname("ASHLAR_STORE");

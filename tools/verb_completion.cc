@@ -132,7 +132,8 @@ void add_completion(Cli& cli) {
   Verb verb = cli.add_verb("completion", "Print a completion script for a shell",
                            "  source <(ashlar completion bash)");
   verb.positional_choice("SHELL", {"bash"}, *shell, "The shell");
-  cli.on_run(Needs::kNothing, [&cli](const Globals&) -> Result<ExitCode> {
+  cli.on_run(Needs::kNothing, [&cli, shell](const Globals&) -> Result<ExitCode> {
+    CHECK(*shell == "bash");  // the only choice there is
     print(bash_script(cli.words()));
     return ExitCode::kDone;
   });
