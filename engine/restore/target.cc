@@ -73,7 +73,8 @@ Result<std::unique_ptr<Target>> Target::open(const std::string& path, ByteCount 
     if (errno != ENOENT) return last_errno(path);
     return open_new(path, size);
   }
-  return std::unique_ptr<Target>(new Target(path, TRY(open_existing(path, size, force))));
+  auto device = TRY(open_existing(path, size, force));
+  return std::unique_ptr<Target>(new Target(path, std::move(device)));
 }
 
 Result<std::unique_ptr<Target>> Target::open_new(const std::string& path, ByteCount size) {
@@ -81,7 +82,8 @@ Result<std::unique_ptr<Target>> Target::open_new(const std::string& path, ByteCo
   auto device = BlockDevice::create_file(partial, size);
   const bool resumed = !device.ok() && device.error().error_number() == EEXIST;
   if (resumed) device = BlockDevice::open(partial, DeviceAccess::kReadWrite);
-  std::unique_ptr<Target> target(new Target(path, TRY(std::move(device))));
+  auto opened = TRY(std::move(device));
+  std::unique_ptr<Target> target(new Target(path, std::move(opened)));
   if (target->size() != size) {
     return busy(fmt::format("{} was left by a restore of another snapshot: remove it first", partial));
   }
@@ -92,7 +94,8 @@ Result<std::unique_ptr<Target>> Target::open_new(const std::string& path, ByteCo
 }
 
 Result<std::unique_ptr<Target>> Target::open_to_compare(const std::string& path) {
-  return std::unique_ptr<Target>(new Target(path, TRY(BlockDevice::open(path, DeviceAccess::kRead))));
+  auto device = TRY(BlockDevice::open(path, DeviceAccess::kRead));
+  return std::unique_ptr<Target>(new Target(path, std::move(device)));
 }
 
 Status Target::write(ByteOffset offset, ByteSpan bytes, std::shared_ptr<const void> owner) {

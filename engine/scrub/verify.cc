@@ -75,6 +75,7 @@ class Verifier {
 
   static std::vector<PackId> ids_of(const std::vector<ListedPack>& packs) {
     std::vector<PackId> ids;
+    ids.reserve(packs.size());
     for (const ListedPack& pack : packs) ids.push_back(pack.id);
     return ids;
   }
