@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "index/table_tail.h"
+
 namespace ashlar {
 namespace {
 
@@ -31,7 +33,16 @@ bool IndexDirectory::try_lock() {
   return lock_ != nullptr;
 }
 
+bool IndexDirectory::safe_to_open() const {
+  const auto entries = posix_file_system().list(path_);
+  if (!entries.ok()) return true;
+  return std::ranges::all_of(entries.value(), [&](const DirectoryEntry& entry) {
+    return !entry.name.ends_with(".sst") || table_is_safe_to_open(path_ + "/" + entry.name);
+  });
+}
+
 std::unique_ptr<Database> IndexDirectory::open_to_read() {
+  if (!safe_to_open()) return nullptr;
   for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
     auto opened = Database::open(path_, Database::Mode::kRead);
     if (opened.ok()) return opened.take();
@@ -41,6 +52,7 @@ std::unique_ptr<Database> IndexDirectory::open_to_read() {
 
 std::unique_ptr<Database> IndexDirectory::open() {
   if (!try_lock()) return open_to_read();
+  if (!safe_to_open()) return remake();
   auto opened = Database::open(path_, Database::Mode::kWrite);
   if (opened.ok()) return opened.take();
   if (opened.error().code() != ErrorCode::kCorrupt) return open_to_read();

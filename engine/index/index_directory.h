@@ -29,6 +29,7 @@ class IndexDirectory {
  private:
   bool try_lock();
   bool remove_files();
+  bool safe_to_open() const;
   std::unique_ptr<Database> open_to_read();
 
   std::string path_;

@@ -9,6 +9,7 @@
 #include "index/database.h"
 #include "index/index.h"
 #include "index/index_world.h"
+#include "index/table_tail.h"
 
 namespace ashlar {
 namespace {
@@ -76,6 +77,32 @@ TEST(IndexDamageTest, AFlippedByteInAnyFileChangesNoAnswer) {
   }
   EXPECT_GE(tables, 3U);
   EXPECT_EQ(manifests, 1U);
+}
+
+// Where one flipped bit aborts RocksDB instead of failing it: engine/index/table_tail.h.
+TEST(IndexDamageTest, AFlippedByteInTheTailOfATableNeverEndsTheProcess) {
+  const TempDir dir;
+  World world(dir / "store", 28);
+  world.publish_some(4);
+  make_index(world, dir / "whole");
+  const auto files = files_of(dir / "whole");
+  const auto table =
+      std::ranges::find(files, fs::path(".sst"), [](const fs::path& file) { return file.extension(); });
+  ASSERT_NE(table, files.end());
+  EXPECT_TRUE(table_is_safe_to_open(table->string()));
+  const std::uint64_t bytes = fs::file_size(*table);
+  int refused = 0;
+  for (std::uint64_t at = bytes - std::min<std::uint64_t>(bytes, 220); at < bytes; ++at) {
+    SCOPED_TRACE(testing::Message() << *table << " at " << at);
+    fs::remove_all(dir / "damaged");
+    fs::copy(dir / "whole", dir / "damaged");
+    const fs::path victim = fs::path(dir / "damaged") / table->filename();
+    flip_byte(victim, at);
+    if (table_is_safe_to_open(victim.string())) continue;
+    ++refused;
+    expect_all_answers(world, dir / "damaged");
+  }
+  EXPECT_GE(refused, 1);
 }
 
 TEST(IndexDamageTest, EveryByteOfAllTablesFlippedUnderAnOpenIndexIsHealed) {
