@@ -13,8 +13,8 @@ int main(int argc, char** argv) try {
 
   // Buffers of some MiB come and go with every segment; giving them back to the system each time costs more
   // page faults than hashing costs time.
-  (void)mallopt(M_MMAP_THRESHOLD, 64 << 20);
-  (void)mallopt(M_TRIM_THRESHOLD, 256 << 20);
+  (void)mallopt(M_MMAP_THRESHOLD, 64 << 20);   // NOLINT(concurrency-mt-unsafe): there are no threads yet
+  (void)mallopt(M_TRIM_THRESHOLD, 256 << 20);  // NOLINT(concurrency-mt-unsafe): the same
 
   ashlar::Cli cli;
   add_init(cli);
