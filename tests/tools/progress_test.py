@@ -5,7 +5,10 @@ import json
 import os
 import pty
 import re
+import shutil
+import signal
 import subprocess
+import time
 
 import program
 
@@ -41,10 +44,20 @@ class Progress(program.ProgramTest):
         self.assertEqual(last["written_bytes"], self.source.stat().st_size)
 
     def test_a_line_on_a_terminal(self):
+        if not shutil.which("nbdkit"):
+            self.skipTest("needs nbdkit")
+        # A source whose every read takes a second, however fast the machine.
+        socket = self.scratch / "slow.sock"
+        server = subprocess.Popen(["nbdkit", "-f", "-U", socket, "--filter=delay", "pattern", "8M", "rdelay=1"])
+        self.addCleanup(server.wait)
+        self.addCleanup(server.send_signal, signal.SIGTERM)
+        while not socket.exists():
+            self.assertIsNone(server.poll())
+            time.sleep(0.01)
         ours, theirs = pty.openpty()
         environment = {**os.environ, "ASHLAR_STORE": str(self.store)}
-        running = subprocess.Popen([program.PROGRAM, "analyze", self.source], env=environment, stderr=theirs,
-                                   stdout=subprocess.DEVNULL)
+        running = subprocess.Popen([program.PROGRAM, "capture", f"nbd+unix:///?socket={socket}"], env=environment,
+                                   stderr=theirs, stdout=subprocess.DEVNULL)
         os.close(theirs)
         text = b""
         try:
@@ -53,11 +66,11 @@ class Progress(program.ProgramTest):
         except OSError:  # the other end closed
             pass
         os.close(ours)
-        self.assertEqual(running.wait(), 0)
+        self.assertEqual(running.wait(), 0, text)
         frames = text.decode().split("\r")
         drawn = [frame for frame in frames if "%" in frame]
         self.assertTrue(drawn, text)
-        self.assertRegex(drawn[-1], r"\d+\.\d %  .*MB/s")
+        self.assertRegex(drawn[-1], r"\d+\.\d %  .*B/s")
         self.assertIn("\x1b[K", drawn[0])
 
 
