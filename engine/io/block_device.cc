@@ -131,6 +131,15 @@ Result<std::size_t> BlockDevice::read(ByteOffset offset, MutableByteSpan out) co
   return reader_->read_at(offset.value, out);
 }
 
+Result<ByteOffset> BlockDevice::next_data(ByteOffset offset) const {
+  if (is_device_) return offset;
+  const off_t found = ::lseek(fd_.get(), static_cast<off_t>(offset.value), SEEK_DATA);
+  if (found >= 0) return ByteOffset{static_cast<std::uint64_t>(found)};
+  if (errno == ENXIO) return ByteOffset{size_.value};
+  if (errno == EINVAL || errno == EOPNOTSUPP) return offset;  // a file system without holes
+  return last_errno(fmt::format("look for data at {} of {}", offset.value, path_));
+}
+
 Status BlockDevice::write(ByteOffset offset, ByteSpan bytes) {
   TRY(check_range(offset, bytes.size()));
   std::uint64_t at = offset.value;

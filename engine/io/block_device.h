@@ -34,6 +34,9 @@ class BlockDevice {
 
   // Past the page cache where the medium allows it, at any offset and length. Short at the end only.
   Result<std::size_t> read(ByteOffset offset, MutableByteSpan out) const;
+  // The first place at or after `offset` that may hold something else than zeros: all before it is a hole of
+  // the file. size() when the rest is one hole; `offset` on a device, which can't tell.
+  Result<ByteOffset> next_data(ByteOffset offset) const;
   // Writes all of `bytes`, any offset and length.
   Status write(ByteOffset offset, ByteSpan bytes);
   // The range reads as zeros afterwards. Quick where the medium can (BLKZEROOUT, a punched hole), else

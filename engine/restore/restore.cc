@@ -91,6 +91,11 @@ class Restorer {
     AlignedBuffer buffer(kLeafBytes);
     for (Lba lba = range.first; lba < range.end();) {
       if (stop_.stop_requested()) return cancelled();
+      const Lba data = lba_of(TRY(target_.next_data(byte_offset(lba))));
+      if (data > lba) {  // a hole of the target, zeros without reading
+        lba = std::min(data, range.end());
+        continue;
+      }
       const BlockCount count{std::min<std::uint64_t>(kLeafBlocks, (range.end() - lba).value)};
       const MutableByteSpan bytes = buffer.span().first(byte_count(count).value);
       TRY(read_target(lba, bytes));

@@ -42,6 +42,8 @@ class Target {
   Result<std::size_t> read(ByteOffset offset, MutableByteSpan out) const {
     return device_->read(offset, out);
   }
+  // See BlockDevice. Between writes it may be out of date: for comparing and before writing.
+  Result<ByteOffset> next_data(ByteOffset offset) const { return device_->next_data(offset); }
   // All writes done and durable; a new file has its name.
   Status finish();
 

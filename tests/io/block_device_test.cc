@@ -47,6 +47,9 @@ void expect_like_a_vector(BlockDevice& device, std::uint64_t seed) {
     ByteVector out(model.size());
     ASSERT_EQ(device.read(ByteOffset{0}, out).take(), out.size());
     ASSERT_TRUE(bytes_equal(out, model));
+    const std::uint64_t data = device.next_data(ByteOffset{offset}).take().value;
+    ASSERT_GE(data, offset);
+    ASSERT_TRUE(is_zero(MutableByteSpan(model).subspan(offset, data - offset)));
   }
   ASSERT_DONE(device.sync());
 }
@@ -85,6 +88,18 @@ TEST(BlockDevice, ZeroesOfAFileAreHoles) {
   struct stat info {};
   ASSERT_EQ(::stat((directory / "f").c_str(), &info), 0);
   EXPECT_LE(info.st_blocks * 512, 64 * 1024);
+}
+
+TEST(BlockDevice, DataIsFoundBehindTheHolesOfAFile) {
+  const TemporaryDirectory directory;
+  const std::uint64_t tib = std::uint64_t{1} << 40;
+  auto device = BlockDevice::create_file(directory / "f", ByteCount{tib}).take();
+  EXPECT_EQ(device->next_data(ByteOffset{0}).take().value, tib);
+  ASSERT_DONE(device->write(ByteOffset{tib / 2 + 5}, ByteVector(1, std::byte{1})));
+  const std::uint64_t data = device->next_data(ByteOffset{4096}).take().value;
+  EXPECT_LE(data, tib / 2 + 5);
+  EXPECT_GT(data, tib / 2 - (std::uint64_t{1} << 20));
+  EXPECT_EQ(device->next_data(ByteOffset{tib * 3 / 4}).take().value, tib);
 }
 
 TEST(BlockDevice, ANewFileTakesOnlyAFreeName) {
