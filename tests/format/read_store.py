@@ -61,7 +61,6 @@ class Pack:
 
     def __init__(self, path, kind, store_id):
         self.path = path
-        self.file = open(path, "rb")
         header = self.read(0, 64)
         need(header[:8] == b"ASHLPACK", f"{path}: magic")
         check_version(struct.unpack_from("<H", header, 8)[0], path)
@@ -77,7 +76,8 @@ class Pack:
         self.footer = self.read(self.footer_offset, size - 40 - self.footer_offset)
 
     def read(self, offset, size):
-        data = os.pread(self.file.fileno(), size, offset)
+        with open(self.path, "rb", buffering=0) as file:
+            data = os.pread(file.fileno(), size, offset)
         need(len(data) == size, f"{self.path}: ends before {offset + size}")
         return data
 
