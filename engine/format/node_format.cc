@@ -118,6 +118,9 @@ Result<Leaf> decode_leaf(ByteSpan bytes) {
   in.copy(leaf.digest.span());
   leaf.segments.resize(segments);
   in.copy(std::as_writable_bytes(std::span(leaf.segments)));
+  auto distinct = leaf.segments;
+  std::ranges::sort(distinct);
+  if (std::ranges::adjacent_find(distinct) != distinct.end()) return damaged("a segment is listed twice");
   TRY(decode_extents(in, extents, leaf));
   if (leaf.block_count() != blocks) return damaged("extents do not cover the leaf");
   const std::uint64_t regions_covered = (blocks + kRegionBlocks - 1) / kRegionBlocks;

@@ -37,6 +37,17 @@ class CrashFlow : public testing::Test {
     options.threads = 1;
     return TRY(world.capture_file(changed_.path(), options)).record;
   }
+  // The numbers of the operations that the second capture makes on the disk, [first, second).
+  std::pair<std::uint64_t, std::uint64_t> operations_of_a_capture() {
+    SimulatedFileSystem files;
+    const auto parent = prepare(files);
+    EXPECT_TRUE(parent.ok());
+    const std::uint64_t begin = files.operations();
+    EXPECT_TRUE(capture_changed(files, parent.value()).ok());
+    EXPECT_GT(files.operations(), begin + 10);
+    return {begin, files.operations()};
+  }
+
   void expect_all_whole(SimulatedFileSystem& files, std::size_t at_least) {
     World world(files, kStore);
     ASSERT_OK(world.open());
@@ -61,17 +72,7 @@ class CrashFlow : public testing::Test {
 };
 
 TEST_F(CrashFlow, PowerLossAtEveryOperation) {
-  std::uint64_t begin = 0;
-  std::uint64_t end = 0;
-  {
-    SimulatedFileSystem files;
-    const auto parent = prepare(files);
-    ASSERT_OK(parent);
-    begin = files.operations();
-    ASSERT_OK(capture_changed(files, parent.value()));
-    end = files.operations();
-  }
-  ASSERT_GT(end, begin + 10);
+  const auto [begin, end] = operations_of_a_capture();
   for (std::uint64_t n = begin; n <= end; ++n) {
     for (const std::uint64_t seed :
          {SimulatedFileSystem::kLoseUnsynced, SimulatedFileSystem::kKeepUnsynced, n + 1000}) {
@@ -91,16 +92,7 @@ TEST_F(CrashFlow, PowerLossAtEveryOperation) {
 }
 
 TEST_F(CrashFlow, AFailedOperationFailsTheCaptureAndLosesNothing) {
-  std::uint64_t begin = 0;
-  std::uint64_t end = 0;
-  {
-    SimulatedFileSystem files;
-    const auto parent = prepare(files);
-    ASSERT_OK(parent);
-    begin = files.operations();
-    ASSERT_OK(capture_changed(files, parent.value()));
-    end = files.operations();
-  }
+  const auto [begin, end] = operations_of_a_capture();
   for (std::uint64_t n = begin; n < end; ++n) {
     for (const int error : {EIO, ENOSPC}) {
       SCOPED_TRACE("operation " + std::to_string(n) + " fails with errno " + std::to_string(error));

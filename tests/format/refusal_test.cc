@@ -28,6 +28,10 @@ TEST(LeafRefusals, ExtentsThatAreNotCanonical) {
   leaf = golden::first_leaf();
   leaf.segments.push_back(SegmentId{});
   EXPECT_EQ(code_of_leaf(leaf), ErrorCode::kCorrupt) << "a segment that nothing uses";
+
+  leaf = golden::first_leaf();
+  leaf.segments[1] = leaf.segments[0];
+  EXPECT_EQ(code_of_leaf(leaf), ErrorCode::kCorrupt) << "a segment that is listed twice";
 }
 
 TEST(LeafRefusals, ExtentsThatPointNowhere) {

@@ -4,14 +4,12 @@
 The ashlar_module() lines stand bottom first. A file of engine/<m>/ may include headers of <m> itself and of the modules
 in the MAY_INCLUDE of <m>, and a MAY_INCLUDE may name only modules that stand above it in the file.
 
-    include_order_test.py ROOT              exit 1 and one line a breach: file:line: what is wrong
-    include_order_test.py --catches         proves on small made-up trees that each kind of breach is found
+How to run it: house.py.
 """
 
-import pathlib
 import re
-import sys
-import tempfile
+
+import house
 
 MODULE = re.compile(r"^ashlar_module\(\s*(\w+)([^)]*)\)", re.MULTILINE)
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
@@ -74,52 +72,27 @@ def breaches(root):
 ORDERLY = "ashlar_module(low LIBRARIES fmt::fmt)\nashlar_module(high MAY_INCLUDE low LIBRARIES x)\n"
 
 
-def made_up_tree(root, cmake, files):
-    engine = root / "engine"
-    for name, text in files.items():
-        path = engine / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    engine.mkdir(exist_ok=True)
-    (engine / "CMakeLists.txt").write_text(cmake)
+def tree(cmake, files):
+    return {"engine/CMakeLists.txt": cmake, **{f"engine/{name}": text for name, text in files.items()}}
 
 
-def check_catches():
-    """Each case: (what, CMakeLists, files, the one breach expected or None)."""
-    cases = [
-        ("an orderly tree passes", ORDERLY, {"low/a.h": "", "high/b.cc": '#include "low/a.h"\n'}, None),
-        ("an include upwards", ORDERLY, {"low/a.cc": '#include <vector>\n\n#include "high/b.h"\n'},
-         'engine/low/a.cc:3: module low may not include "high/b.h"'),
-        ("an include upwards in angle brackets", ORDERLY, {"low/a.cc": "#include <high/b.h>\n"},
-         'engine/low/a.cc:1: module low may not include "high/b.h"'),
-        ("an include that hides its module", ORDERLY, {"low/a.cc": '  # include "a.h"\n'},
-         'engine/low/a.cc:1: "a.h" does not name its module'),
-        ("an include that climbs", ORDERLY, {"low/a.cc": '#include "low/../high/b.h"\n'},
-         'engine/low/a.cc:1: "low/../high/b.h" does not name its module'),
-        ("a folder that is no module", ORDERLY, {"odd/a.cc": "\n"}, "engine/odd/a.cc:1: module odd is not declared"),
-        ("a module that looks upwards", "ashlar_module(low MAY_INCLUDE high)\nashlar_module(high)\n", {"low/a.h": ""},
-         "engine/CMakeLists.txt:1: low may include high, which is not declared above it"),
-        ("no module at all", "# nothing\n", {"low/a.h": ""}, "engine/CMakeLists.txt:1: declares no module"),
-    ]
-    failed = 0
-    for what, cmake, files, expected in cases:
-        with tempfile.TemporaryDirectory() as scratch:
-            root = pathlib.Path(scratch)
-            made_up_tree(root, cmake, files)
-            found = [b.removeprefix(f"{root}/") for b in breaches(root)]
-        good = found == [] if expected is None else len(found) == 1 and found[0].startswith(expected)
-        print(f"{'ok  ' if good else 'FAIL'} {what}: {found or 'no breach'}")
-        failed += not good
-    return failed
-
-
-def main():
-    if sys.argv[1:] == ["--catches"]:
-        return 1 if check_catches() else 0
-    found = breaches(pathlib.Path(sys.argv[1]))
-    print("\n".join(found) or "all includes follow engine/CMakeLists.txt")
-    return 1 if found else 0
-
+# What, CMakeLists.txt, files of engine/, the one breach expected.
+CASES = [
+    ("an orderly tree passes", ORDERLY, {"low/a.h": "", "high/b.cc": '#include "low/a.h"\n'}, None),
+    ("an include upwards", ORDERLY, {"low/a.cc": '#include <vector>\n\n#include "high/b.h"\n'},
+     'engine/low/a.cc:3: module low may not include "high/b.h"'),
+    ("an include upwards in angle brackets", ORDERLY, {"low/a.cc": "#include <high/b.h>\n"},
+     'engine/low/a.cc:1: module low may not include "high/b.h"'),
+    ("an include that hides its module", ORDERLY, {"low/a.cc": '  # include "a.h"\n'},
+     'engine/low/a.cc:1: "a.h" does not name its module'),
+    ("an include that climbs", ORDERLY, {"low/a.cc": '#include "low/../high/b.h"\n'},
+     'engine/low/a.cc:1: "low/../high/b.h" does not name its module'),
+    ("a folder that is no module", ORDERLY, {"odd/a.cc": "\n"}, "engine/odd/a.cc:1: module odd is not declared"),
+    ("a module that looks upwards", "ashlar_module(low MAY_INCLUDE high)\nashlar_module(high)\n", {"low/a.h": ""},
+     "engine/CMakeLists.txt:1: low may include high, which is not declared above it"),
+    ("no module at all", "# nothing\n", {"low/a.h": ""}, "engine/CMakeLists.txt:1: declares no module"),
+]
 
 if __name__ == "__main__":
-    sys.exit(main())
+    house.main(breaches, [(what, tree(cmake, files), expected) for what, cmake, files, expected in CASES],
+               "all includes follow engine/CMakeLists.txt")
