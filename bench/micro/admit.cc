@@ -1,0 +1,79 @@
+// Admission of runs of 4 MiB into a store of 4 GiB: is a block stored already, and where?
+//
+// Each pass has an admission and a segment reader of its own, so that directories come out of the packs
+// again.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+
+#include "small_store.h"
+#include "store/admission.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::size_t kRuns = 32;  // a pass; 128 MiB
+
+// Admits ids as runs. Returns what was counted.
+Result<AdmitCounters> admit_runs(Admission& admission, std::span<const BlockId> ids, ByteSpan bytes) {
+  std::vector<const std::byte*> data(kLeafBlocks);
+  for (std::size_t i = 0; i < data.size(); ++i) data[i] = bytes.data() + i * kBlockBytes;
+  std::vector<BlockPlace> places(kLeafBlocks);
+  for (; !ids.empty(); ids = ids.subspan(kLeafBlocks))
+    TRY(admission.admit(ids.first(kLeafBlocks), data, places));
+  return admission.counters();
+}
+
+// `new_share` of the blocks are expected to be new, at least and at most.
+void admit(benchmark::State& state, std::span<const BlockId> ids, double least_new, double most_new) {
+  SmallStore& store = SmallStore::shared();
+  AlignedBuffer bytes(kLeafBytes);
+  std::memset(bytes.data(), 1, bytes.size());
+  AdmitCounters counters;
+  for (auto _ : state) {
+    state.PauseTiming();
+    auto reader = std::make_unique<SegmentReader>(store.objects(), store.index());
+    auto admission =
+        std::make_unique<Admission>(store.index(), *reader, [](SealedSegment) { return Status(); });
+    state.ResumeTiming();
+    const auto counted = admit_runs(*admission, ids, bytes.span());
+    state.PauseTiming();
+    if (!counted.ok()) return state.SkipWithError("admit failed");
+    counters = counted.value();
+    admission.reset();
+    reader.reset();
+    state.ResumeTiming();
+  }
+  const double share = static_cast<double>(counters.new_blocks) / static_cast<double>(ids.size());
+  if (counters.blocks != ids.size() || share < least_new || share > most_new)
+    state.SkipWithError("blocks were taken for what they are not");
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(ids.size()));
+  state.counters["new"] = share;
+  state.counters["directories"] = static_cast<double>(counters.directories_read);
+}
+
+void admit_new_blocks(benchmark::State& state) {
+  Prng prng(3);
+  admit(state, made_up_ids(prng, kRuns * kLeafBlocks), 1, 1);
+}
+BENCHMARK(admit_new_blocks)->Unit(benchmark::kMillisecond);
+
+// As in the second copy of a disk: what was stored side by side comes side by side.
+void admit_near_duplicates(benchmark::State& state) {
+  admit(state, std::span(SmallStore::shared().blocks()).first(kRuns * kLeafBlocks), 0, 0);
+}
+BENCHMARK(admit_near_duplicates)->Unit(benchmark::kMillisecond);
+
+// The worst order: each block from another place of the 4 GiB. A block that is no hook stays unknown until
+// the directory that it is in has come in for another's sake; it is then stored a second time.
+void admit_scattered_duplicates(benchmark::State& state) {
+  const std::vector<BlockId>& all = SmallStore::shared().blocks();
+  constexpr std::size_t kStride = 8191;  // prime to the number of blocks
+  std::vector<BlockId> ids(kRuns * kLeafBlocks);
+  for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = all[i * kStride % all.size()];
+  admit(state, ids, 0, 0.5);
+}
+BENCHMARK(admit_scattered_duplicates)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace ashlar
