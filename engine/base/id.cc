@@ -5,8 +5,6 @@
 namespace ashlar {
 namespace {
 
-constexpr std::string_view kSnapshotPrefix = "snap-0";
-
 int digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -40,21 +38,23 @@ Status from_hex(std::string_view text, MutableByteSpan out) {
   return {};
 }
 
-std::string SnapshotId::text() const { return fmt::format("{}{:016x}", kSnapshotPrefix, value); }
+std::string record_id_text(std::string_view prefix, std::uint64_t value) {
+  return fmt::format("{}{:016x}", prefix, value);
+}
 
-Result<SnapshotId> SnapshotId::parse(std::string_view text) {
+Result<std::uint64_t> parse_record_id(std::string_view prefix, std::string_view noun, std::string_view text) {
   const auto malformed = [&] {
     return invalid(
-        fmt::format("'{}' is not a snapshot id: 'snap-0' and 16 hexadecimal digits expected", text));
+        fmt::format("'{}' is not a {} id: '{}' and 16 hexadecimal digits expected", text, noun, prefix));
   };
-  if (!text.starts_with(kSnapshotPrefix) || text.size() != kSnapshotPrefix.size() + 16) return malformed();
-  SnapshotId id;
-  for (const char c : text.substr(kSnapshotPrefix.size())) {
+  if (!text.starts_with(prefix) || text.size() != prefix.size() + 16) return malformed();
+  std::uint64_t value = 0;
+  for (const char c : text.substr(prefix.size())) {
     const int d = digit(c);
     if (d < 0) return malformed();
-    id.value = id.value << 4U | static_cast<std::uint64_t>(d);
+    value = value << 4U | static_cast<std::uint64_t>(d);
   }
-  return id;
+  return value;
 }
 
 }  // namespace ashlar

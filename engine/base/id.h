@@ -54,20 +54,41 @@ using StoreId = BinaryId<struct StoreIdTag, 16>;        // random
 using SessionId = BinaryId<struct SessionIdTag, 16>;    // random
 using SourceIdentity = BinaryId<struct SourceIdentityTag, 32>;  // digest of what identifies a source
 
-// `snap-` and 17 hexadecimal digits, the first of them 0: 64 random bits, as EC2 writes its ids.
-struct SnapshotId {
+std::string record_id_text(std::string_view prefix, std::uint64_t value);
+Result<std::uint64_t> parse_record_id(std::string_view prefix, std::string_view noun, std::string_view text);
+
+// A record's id, such as `snap-` and 17 hexadecimal digits, the first of them 0: 64 random bits, as EC2
+// writes its ids. Value 0 means none.
+template <class Tag>
+struct RecordId {
   std::uint64_t value = 0;
-  std::string text() const;
-  static Result<SnapshotId> parse(std::string_view text);
-  friend auto operator<=>(SnapshotId, SnapshotId) = default;
+  std::string text() const { return record_id_text(Tag::kPrefix, value); }
+  static Result<RecordId> parse(std::string_view text) {
+    return RecordId{TRY(parse_record_id(Tag::kPrefix, Tag::kNoun, text))};
+  }
+  friend auto operator<=>(RecordId, RecordId) = default;
 };
+
+struct SnapshotIdTag {
+  static constexpr std::string_view kPrefix = "snap-0";
+  static constexpr std::string_view kNoun = "snapshot";
+};
+struct VolumeIdTag {
+  static constexpr std::string_view kPrefix = "vol-0";
+  static constexpr std::string_view kNoun = "volume";
+};
+using SnapshotId = RecordId<SnapshotIdTag>;
+using VolumeId = RecordId<VolumeIdTag>;
 
 struct IdHash {
   template <class Tag, std::size_t kSize>
   std::size_t operator()(const BinaryId<Tag, kSize>& id) const {
     return id.prefix();
   }
-  std::size_t operator()(SnapshotId id) const { return id.value; }
+  template <class Tag>
+  std::size_t operator()(RecordId<Tag> id) const {
+    return id.value;
+  }
 };
 
 }  // namespace ashlar

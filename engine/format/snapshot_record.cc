@@ -15,11 +15,6 @@ constexpr std::size_t kChecksumBytes = 8;
 
 Error damaged(std::string_view what) { return corrupt(fmt::format("snapshot record: {}", what)); }
 
-Status check_text(std::string_view what, std::string_view text, std::size_t limit) {
-  if (text.size() <= limit) return {};
-  return invalid(fmt::format("{} is {} bytes long; at most {} are allowed", what, text.size(), limit));
-}
-
 void encode_counters(const SnapshotRecord& record, ByteWriter& out) {
   out.u64(record.data_blocks.value);
   out.u64(record.zero_blocks.value);
@@ -36,23 +31,6 @@ void decode_counters(ByteReader& in, SnapshotRecord& record) {
   record.unreadable_blocks.value = in.u64();
   record.new_blocks.value = in.u64();
   record.new_stored_bytes.value = in.u64();
-}
-
-Status decode_texts(ByteReader& in, SnapshotRecord& record) {
-  record.name = in.string();
-  record.description = in.string();
-  record.change_token = in.string();
-  record.program = in.string();
-  const std::size_t tags = in.u16();
-  if (tags > kMaxTags) return damaged("too many tags");
-  for (std::size_t i = 0; i < tags; ++i) {
-    std::string key = in.string();
-    std::string value = in.string();
-    if (!record.tags.empty() && record.tags.rbegin()->first >= key)
-      return damaged("tags twice or out of order");
-    record.tags.emplace_hint(record.tags.end(), std::move(key), std::move(value));
-  }
-  return {};
 }
 
 Status check_sense(const SnapshotRecord& record) {
@@ -80,13 +58,7 @@ Status check_limits(const SnapshotRecord& record) {
   TRY(check_text("the description", record.description, kMaxTextBytes));
   TRY(check_text("the change token", record.change_token, kMaxTextBytes));
   TRY(check_text("the program's name", record.program, kMaxTextBytes));
-  if (record.tags.size() > kMaxTags) return invalid(fmt::format("more than {} tags", kMaxTags));
-  for (const auto& [key, value] : record.tags) {
-    if (key.empty()) return invalid("a tag needs a key: KEY=VALUE");
-    TRY(check_text("a tag's key", key, kMaxTagKeyBytes));
-    TRY(check_text("a tag's value", value, kMaxTagValueBytes));
-  }
-  return {};
+  return check_tags(record.tags);
 }
 
 ByteVector encode(const SnapshotRecord& record) {
@@ -114,11 +86,7 @@ ByteVector encode(const SnapshotRecord& record) {
   for (const auto* text : {&record.name, &record.description, &record.change_token, &record.program}) {
     out.string(*text);
   }
-  out.u16(static_cast<std::uint16_t>(record.tags.size()));
-  for (const auto& [key, value] : record.tags) {
-    out.string(key);
-    out.string(value);
-  }
+  encode_tags(record.tags, out);
   out.u64(checksum64(out.span()));
   return out.take();
 }
@@ -161,7 +129,11 @@ Result<SnapshotRecord> decode_snapshot_record(ByteSpan bytes) {
   record.generation = in.u32();
   if (!in.reserved(4)) return damaged("reserved bytes are not zero");
   decode_counters(in, record);
-  TRY(decode_texts(in, record));
+  record.name = in.string();
+  record.description = in.string();
+  record.change_token = in.string();
+  record.program = in.string();
+  record.tags = TRY(decode_tags(in).with_context("snapshot record"));
   in.u64();  // the checksum, compared above
   if (!in.done()) return damaged("wrong length");
   TRY(check_sense(record));

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 
 #include "base/clock.h"
@@ -10,15 +9,12 @@
 #include "base/quantity.h"
 #include "base/result.h"
 #include "format/node_format.h"
+#include "format/tags.h"
 
 namespace ashlar {
 
 inline constexpr std::uint16_t kSnapshotVersion = 1;
 inline constexpr std::size_t kMaxSnapshotRecordBytes = 256UL * 1024;
-inline constexpr std::size_t kMaxTags = 50;
-inline constexpr std::size_t kMaxTagKeyBytes = 128;
-inline constexpr std::size_t kMaxTagValueBytes = 256;
-inline constexpr std::size_t kMaxTextBytes = 1024;  // name, description, change token, program
 
 enum class Consistency : std::uint8_t {
   kQuiescent = 0,  // nobody was writing: unmounted, mounted read-only, or a plain file or stream
@@ -56,7 +52,7 @@ struct SnapshotRecord {
   std::string description;
   std::string change_token;  // the generation of the source's changed-block map then; may be empty
   std::string program;       // "ashlar 0.1.0"
-  std::map<std::string, std::string> tags;
+  Tags tags;
 
   friend bool operator==(const SnapshotRecord&, const SnapshotRecord&) = default;
 };

@@ -28,6 +28,7 @@ std::vector<NamedFormat> binary_formats() {
       {"leaf", encode(golden::leaf_of_all_kinds()), decode_and_encode<decode_leaf>, false, 1, false},
       {"inner node", encode(golden::root()), decode_and_encode<decode_inner_node>, false, 1, false},
       {"snapshot record", encode(golden::snapshot()), decode_and_encode<decode_snapshot_record>},
+      {"volume record", encode(golden::volume()), decode_and_encode<decode_volume_record>},
       {"session record", encode(golden::session()), decode_and_encode<decode_session_record>},
   };
 }

@@ -210,6 +210,19 @@ SessionRecord session() {
   return record;
 }
 
+VolumeRecord volume() {
+  VolumeRecord record;
+  record.id = VolumeId{0xfedcba9876543210};
+  record.store = store_config().id;
+  record.created.unix_ns = kCreatedNs;
+  record.size = ByteCount{std::uint64_t{1} << 30};
+  record.base = golden::snapshot().id;
+  record.previous_base = SnapshotId{7};
+  record.name = "scratch";
+  record.tags = {{"role", "db"}};
+  return record;
+}
+
 namespace {
 
 // The frames of segments A and B as they lie in a data pack: behind the directories whose lengths are known.
@@ -265,6 +278,7 @@ std::vector<File> files(ByteSpan data_pack) {
       {"store/" + pack_key(PackKind::kMeta, meta_header().pack), meta_pack_bytes()},
       {"store/snapshots/" + snapshot().id.text(), encode(snapshot())},
       {"session.bin", encode(session())},
+      {"volume.bin", encode(volume())},
       {"leaf.bin", encode(leaf_of_all_kinds())},
       {"inner-node.bin", encode(root())},
   };

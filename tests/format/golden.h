@@ -12,6 +12,7 @@
 #include "format/session_record.h"
 #include "format/snapshot_record.h"
 #include "format/store_config.h"
+#include "format/volume_record.h"
 #include "pack/pack_store.h"
 
 namespace ashlar::golden {
@@ -34,6 +35,7 @@ Leaf last_leaf();   // six blocks, the last of them short
 InnerNode root();   // first_leaf, a ZERO constant, last_leaf
 SnapshotRecord snapshot();
 SessionRecord session();
+VolumeRecord volume();
 // Not part of the volume: every kind of extent, a full region mask's worth of variety.
 Leaf leaf_of_all_kinds();
 

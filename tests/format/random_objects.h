@@ -11,6 +11,7 @@
 #include "format/session_record.h"
 #include "format/snapshot_record.h"
 #include "format/store_config.h"
+#include "format/volume_record.h"
 
 namespace ashlar::random_objects {
 
@@ -106,6 +107,14 @@ inline InnerNode inner_node(Prng& prng) {
   return out;
 }
 
+inline Tags tags(Prng& prng) {
+  Tags out;
+  for (std::uint64_t count = prng.below(kMaxTags + 1); count > 0; --count) {
+    out["k" + text(prng, kMaxTagKeyBytes - 1)] = text(prng, kMaxTagValueBytes);
+  }
+  return out;
+}
+
 inline SnapshotRecord snapshot(Prng& prng) {
   SnapshotRecord out;
   out.id.value = prng.next();
@@ -132,9 +141,21 @@ inline SnapshotRecord snapshot(Prng& prng) {
   for (std::string* line : {&out.name, &out.description, &out.change_token, &out.program}) {
     *line = text(prng, kMaxTextBytes);
   }
-  for (std::uint64_t tags = prng.below(kMaxTags + 1); tags > 0; --tags) {
-    out.tags["k" + text(prng, kMaxTagKeyBytes - 1)] = text(prng, kMaxTagValueBytes);
-  }
+  out.tags = tags(prng);
+  return out;
+}
+
+inline VolumeRecord volume(Prng& prng) {
+  VolumeRecord out;
+  out.id.value = 1 + prng.below(~std::uint64_t{0});
+  out.base.value = 1 + prng.below(~std::uint64_t{0});
+  out.previous_base.value = prng.next();
+  out.store = id<StoreId>(prng);
+  out.created.unix_ns = prng.next();
+  out.size = ByteCount{1 + prng.below(kMaxVolumeBytes)};
+  out.is_detached = prng.below(2) == 1;
+  out.name = text(prng, kMaxTextBytes);
+  out.tags = tags(prng);
   return out;
 }
 

@@ -41,6 +41,10 @@ TEST(RoundTrip, InnerNode) {
 TEST(RoundTrip, SnapshotRecord) {
   round_trips<SnapshotRecord>(random_objects::snapshot, decode_snapshot_record, kMaxSnapshotRecordBytes);
 }
+TEST(RoundTrip, VolumeRecord) {
+  round_trips<VolumeRecord>(random_objects::volume, decode_volume_record, kMaxVolumeRecordBytes);
+}
+
 TEST(RoundTrip, SessionRecord) {
   round_trips<SessionRecord>(random_objects::session, decode_session_record, kMaxSessionRecordBytes);
 }

@@ -1,0 +1,41 @@
+// The bytes of a volume's record. Page: docs/format/volume.md.
+//
+// It lives as `volumes/<volume id>` and says which snapshot the volume stands on. It is replaced, never
+// edited: a writer names the bytes that it read. What the volume's own blocks are stands in its overlay.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/quantity.h"
+#include "base/result.h"
+#include "format/tags.h"
+
+namespace ashlar {
+
+inline constexpr std::uint16_t kVolumeVersion = 1;
+inline constexpr std::size_t kMaxVolumeRecordBytes = 64UL * 1024;
+
+struct VolumeRecord {
+  VolumeId id;
+  StoreId store;
+  UtcTime created;
+  ByteCount size;  // at least the base's
+  SnapshotId base;
+  // The base that a snapshot of the volume has just replaced; the overlay may still stand on it. Value 0:
+  // none.
+  SnapshotId previous_base;
+  bool is_detached = false;  // every block is in the overlay: the store is not needed any more
+  std::string name;
+  Tags tags;
+
+  friend bool operator==(const VolumeRecord&, const VolumeRecord&) = default;
+};
+
+Status check_limits(const VolumeRecord& record);
+ByteVector encode(const VolumeRecord& record);
+Result<VolumeRecord> decode_volume_record(ByteSpan bytes);
+
+}  // namespace ashlar
