@@ -68,15 +68,18 @@ class Pipeline {
         meta_(parts.objects, parts.index, parts.config.id, [this] { return segments_.flush(); }),
         builder_(parts.nodes, meta_, source.size() ? blocks_covering(*source.size()) : unknown_size(),
                  options.parent ? std::optional(root_of(*options.parent)) : std::nullopt) {
-    errors_.on_failure([this] { cancel(); });
+    errors_.on_failure([this] {
+      cancel();
+      if (reader_) reader_->cancel();
+    });
   }
 
   Result<Pass> run(const std::stop_token& stop) {
-    auto reader = TRY(source_.read([this] { return plan_.next_request(); }));
+    reader_ = TRY(source_.read([this] { return plan_.next_request(); }));
     const std::stop_callback on_stop(stop, [this] { errors_.report(cancelled()); });
     std::vector<std::jthread> hashers;
     hashing_ = threads_;
-    for (unsigned i = 0; i < threads_; ++i) hashers.emplace_back([this, &reader] { hash_loop(*reader); });
+    for (unsigned i = 0; i < threads_; ++i) hashers.emplace_back([this] { hash_loop(*reader_); });
     Result<Pass> pass = assemble(stop);
     if (!pass.ok())
       errors_.report(Error(pass.error().code(), pass.error().text()));
@@ -144,6 +147,7 @@ class Pipeline {
     return pass;
   }
 
+  // The source may be read again: after an audit that missed, by another pass.
   void cancel() {
     plan_.cancel();
     sequencer_.cancel();
@@ -164,6 +168,7 @@ class Pipeline {
   Admission admission_;
   MetaWriter meta_;
   ManifestBuilder builder_;
+  std::unique_ptr<RunReader> reader_;
 };
 
 // Adds to `counts` what the parent's leaves [first, first + count) hold.

@@ -1,9 +1,11 @@
 #include "source/nbd_connection.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <libnbd.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -63,6 +65,8 @@ void NbdConnection::close() {
   wake();
 }
 
+void NbdConnection::abandon() const { ::shutdown(socket_.get(), SHUT_RDWR); }
+
 Error NbdConnection::error(std::string_view doing) const {
   const char* said = ::nbd_get_error();
   return {ErrorCode::kIo, fmt::format("{}: {}: {}", uri_, doing, said != nullptr ? said : "connection lost")};
@@ -79,6 +83,8 @@ Status NbdConnection::connect(const std::vector<std::string>& contexts) {
     if (::nbd_add_meta_context(handle_, context.c_str()) != 0) return error("asking for " + context);
   }
   if (::nbd_connect_uri(handle_, uri_.c_str()) != 0) return error("connecting");
+  socket_.reset(::fcntl(::nbd_aio_get_fd(handle_), F_DUPFD_CLOEXEC, 0));
+  if (!socket_.valid()) return last_errno(uri_ + ": dup");
   return {};
 }
 

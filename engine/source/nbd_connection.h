@@ -61,6 +61,9 @@ class NbdConnection {
   // Drops the connection and every read in flight: their memory is not touched again and nothing arrives for
   // them.
   void close();
+  // Ends the conversation, also under a call that waits for the server; takes no lock, so that it never
+  // waits.
+  void abandon() const;
 
  private:
   explicit NbdConnection(std::string uri) : uri_(std::move(uri)) {}
@@ -73,7 +76,8 @@ class NbdConnection {
   std::string uri_;
   ByteCount size_;
   std::size_t read_limit_ = 0;
-  UniqueFd wake_;  // an eventfd that ends a poll() in wait()
+  UniqueFd socket_;  // a second descriptor of libnbd's: stays ours whatever becomes of the handle
+  UniqueFd wake_;    // an eventfd that ends a poll() in wait()
   std::mutex mutex_;
   nbd_handle* handle_ = nullptr;
   std::vector<Arrival> arrivals_;

@@ -13,6 +13,7 @@ class NbdReader : public QueuedReader {
   NbdReader(std::shared_ptr<NbdConnection> connection, Plan plan);
   // With reads in flight this drops the connection: a server need not answer, and the buffers are going.
   ~NbdReader() override;
+  void cancel() override { connection_->abandon(); }
 
  protected:
   Status submit(std::size_t id, const Part& part) override;

@@ -67,6 +67,10 @@ class RunReader {
   RunReader& operator=(const RunReader&) = delete;
   virtual ~RunReader() = default;
   virtual Result<std::optional<Run>> next() = 0;
+  // Ends calls of next() that wait for a server or a pipe, now and later, with an error; does not wait
+  // itself. Reads of files and devices end by themselves. Any thread. Nothing more can be read of the source
+  // then.
+  virtual void cancel() {}
 };
 
 class Source {

@@ -1,8 +1,11 @@
 #include "source/stream_source.h"
 
 #include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <mutex>
 
@@ -13,14 +16,26 @@ namespace {
 
 struct Stream {
   UniqueFd fd;
+  UniqueFd wake;  // an eventfd that ends a wait for the stream; without one it waits
   std::string name;
   std::atomic<std::uint64_t> bytes{0};
   std::atomic<bool> ended{false};
 };
 
+// Until something can be read, or the reader is cancelled.
+Status wait_for(const Stream& stream) {
+  std::array<pollfd, 2> polled = {pollfd{stream.fd.get(), POLLIN, 0}, pollfd{stream.wake.get(), POLLIN, 0}};
+  while (::poll(polled.data(), polled.size(), -1) < 0) {
+    if (errno != EINTR) return last_errno(stream.name + ": poll");
+  }
+  if (polled[1].revents != 0) return cancelled();
+  return {};
+}
+
 Result<std::size_t> read_until_end(const Stream& stream, MutableByteSpan out) {
   std::size_t done = 0;
   while (done < out.size()) {
+    TRY(wait_for(stream));
     const ssize_t got = ::read(stream.fd.get(), out.data() + done, out.size() - done);
     if (got == 0) break;
     if (got > 0) done += static_cast<std::size_t>(got);
@@ -54,6 +69,11 @@ class StreamReader : public RunReader {
     }
     if (got.value() == 0) return std::optional<Run>();
     return std::optional(finish_run(std::move(*ticket), ByteCount{got.value()}, {}));
+  }
+
+  void cancel() override {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t ignored = ::write(stream_->wake.get(), &one, sizeof one);
   }
 
  private:
@@ -92,6 +112,7 @@ class StreamSource : public Source {
 std::unique_ptr<Source> make_stream_source(UniqueFd fd, std::string name) {
   auto stream = std::make_shared<Stream>();
   stream->fd = std::move(fd);
+  stream->wake.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   stream->name = std::move(name);
   return std::make_unique<StreamSource>(std::move(stream));
 }

@@ -226,6 +226,18 @@ TEST_F(NbdSourceTest, AReaderMayBeDroppedWhileTheServerHangs) {
   reader.reset();
 }
 
+TEST_F(NbdSourceTest, ACancelledReaderLeavesAServerThatHangs) {
+  Daemon server("nbdkit -f -U " + socket() + " --filter=delay memory 64M rdelay=3600", socket());
+  const std::unique_ptr<Source> source = must_open(uri());
+  const std::unique_ptr<RunReader> reader = source->read(whole_plan(64 * kMiB)).take();
+  std::vector<std::jthread> waiting;
+  for (int i = 0; i < 3; ++i) waiting.emplace_back([&] { EXPECT_FALSE(reader->next().ok()); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  reader->cancel();
+  waiting.clear();
+  EXPECT_FALSE(reader->next().ok());
+}
+
 TEST_F(NbdSourceTest, NobodyListensIsAClearError) {
   Result<std::unique_ptr<Source>> source = open_source("nbd+unix:///?socket=" + image("none"), {});
   ASSERT_FALSE(source.ok());

@@ -74,5 +74,19 @@ TEST(StreamSource, AReadErrorIsAnError) {
   EXPECT_EQ(source->size(), std::nullopt) << "an error is no end";
 }
 
+TEST(StreamSource, ACancelledReaderWaitsNoLongerForAPipe) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const UniqueFd silent(ends[1]);
+  const std::unique_ptr<Source> source = make_stream_source(UniqueFd(ends[0]), "the pipe");
+  const std::unique_ptr<RunReader> reader = source->read(endless_plan()).take();
+  std::vector<std::jthread> waiting;
+  for (int i = 0; i < 3; ++i) waiting.emplace_back([&] { EXPECT_FALSE(reader->next().ok()); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  reader->cancel();
+  waiting.clear();
+  EXPECT_EQ(source->size(), std::nullopt) << "being cancelled is no end";
+}
+
 }  // namespace
 }  // namespace ashlar

@@ -246,14 +246,14 @@ class Nbdkit(Nbd):
         try:
             time.sleep(0.3)
             self.assertIsNone(running.poll())
-            running.send_signal(signal.SIGINT)  # waits for the reads in flight, so a second one is needed
-            time.sleep(0.3)
             running.send_signal(signal.SIGINT)
             out, err = running.communicate(timeout=30)
         finally:
             self.server.send_signal(signal.SIGCONT)
         self.assertEqual((running.returncode, out), (1, b""), err)
+        self.assertIn(b"stopped", err)
         self.assertEqual(self.snapshots(), [])
+        self.assertEqual(list((self.store / "sessions").glob("*")), [], "it ended in order")
 
 
 if __name__ == "__main__":

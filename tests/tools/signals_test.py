@@ -50,6 +50,17 @@ class Signals(program.ProgramTest):
     def test_sigterm(self):
         self.stopped(signal.SIGTERM)
 
+    def test_a_stream_that_never_comes(self):
+        running = self.start("capture", "-", stdin=subprocess.PIPE)
+        self.open_session()
+        time.sleep(0.2)
+        running.send_signal(signal.SIGINT)
+        self.assertEqual(running.wait(timeout=10), 1)
+        running.stdin.close()
+        with running.stdout, running.stderr:
+            self.assertRegex(running.stderr.read().decode(), r"\Aashlar: [^\n]*stopped[^\n]*\n\Z")
+        self.assertEqual(list((self.store / "sessions").glob("*")), [])
+
     def test_a_second_ctrl_c_ends_at_once(self):
         running = self.start("capture", "-", stdin=subprocess.PIPE)
         self.open_session()  # it now waits for a stream that never comes
