@@ -5,10 +5,12 @@
 //
 // Durability contract (what rule 1 of the architecture builds on):
 //   * a file's bytes are durable after WritableFile::sync() returned ok;
+//   * a file's bytes and size are durable after RandomFile::sync() that began behind the change returned ok;
 //   * a name (created, renamed, removed) is durable after sync_directory() of its directory returned ok.
 // Nothing else is promised: before those calls a crash may keep or lose either, in any order.
 //
-// All calls may be made from any thread; one WritableFile is used by one thread at a time.
+// All calls may be made from any thread; one WritableFile is used by one thread at a time, one RandomFile by
+// any number.
 #pragma once
 
 #include <cstdint>
@@ -48,6 +50,34 @@ class WritableFile {
   virtual Status sync() = 0;
 };
 
+// Whether space behind zeros is given back, or kept for what is written there next.
+enum class ZeroSpace : unsigned char { kFree, kKeep };
+
+// Read and written at any place within its size. Overlapping calls at the same time are the caller's mistake:
+// such a read may see parts of both. The first failed sync poisons it: what was written before may be lost,
+// every later change or sync is an error, and reads go on.
+class RandomFile {
+ public:
+  RandomFile() = default;
+  RandomFile(const RandomFile&) = delete;
+  RandomFile& operator=(const RandomFile&) = delete;
+  virtual ~RandomFile() = default;
+  // Reads until `out` is full or the file ends; returns the bytes read.
+  virtual Result<std::size_t> read_at(std::uint64_t offset, MutableByteSpan out) const = 0;
+  // All of `bytes`, which lie within size() (kInvalid otherwise). A failed write may have changed any part of
+  // the range.
+  virtual Status write_at(std::uint64_t offset, ByteSpan bytes) = 0;
+  // The range, which lies within size(), reads as zeros. As with write_at, a failure may have done a part.
+  virtual Status zero(std::uint64_t offset, std::uint64_t bytes, ZeroSpace space) = 0;
+  // Reserves space: later writes to the range don't fail for want of it. No byte changes. Where the medium
+  // can't reserve, ok, and nothing is promised.
+  virtual Status allocate(std::uint64_t offset, std::uint64_t bytes) = 0;
+  // New bytes are zeros.
+  virtual Status resize(std::uint64_t bytes) = 0;
+  virtual Status sync() = 0;
+  virtual Result<std::uint64_t> size() const = 0;
+};
+
 // Held until destroyed, or until the process dies.
 class FileLock {
  public:
@@ -73,6 +103,10 @@ class FileSystem {
   virtual Result<std::unique_ptr<ReadableFile>> open(const std::string& path, ReadMode mode) = 0;
   // A new, empty file; EEXIST (in error_number()) when the name is taken.
   virtual Result<std::unique_ptr<WritableFile>> create(const std::string& path) = 0;
+  // A new file of `bytes` that is one hole; EEXIST when the name is taken.
+  virtual Result<std::unique_ptr<RandomFile>> create_random(const std::string& path, std::uint64_t bytes) = 0;
+  // One that create_random() made.
+  virtual Result<std::unique_ptr<RandomFile>> open_random(const std::string& path) = 0;
   virtual Status rename(const std::string& from, const std::string& to) = 0;  // replaces `to`
   // A second name for a file; EEXIST when `to` is taken. With remove(from): a rename that never replaces.
   virtual Status link(const std::string& from, const std::string& to) = 0;

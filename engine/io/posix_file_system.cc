@@ -12,6 +12,7 @@
 
 #include "base/unique_fd.h"
 #include "io/file_system.h"
+#include "io/posix_random_file.h"
 #include "io/posix_reader.h"
 
 namespace ashlar {
@@ -113,6 +114,14 @@ class PosixFileSystem : public FileSystem {
   Result<std::unique_ptr<WritableFile>> create(const std::string& path) override {
     UniqueFd fd = TRY(open_fd(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, "create"));
     return std::unique_ptr<WritableFile>(std::make_unique<PosixWritableFile>(std::move(fd), path));
+  }
+
+  Result<std::unique_ptr<RandomFile>> create_random(const std::string& path, std::uint64_t bytes) override {
+    return open_posix_random(path, bytes);
+  }
+
+  Result<std::unique_ptr<RandomFile>> open_random(const std::string& path) override {
+    return open_posix_random(path, std::nullopt);
   }
 
   Status rename(const std::string& from, const std::string& to) override {

@@ -22,6 +22,9 @@ class Crash {
     if (!settled_.insert(&node).second) return;
     if (node.is_directory) {
       settle_names(node);
+    } else if (node.sectors) {
+      node.sectors->crash([this](std::size_t changes) { return choose(changes); });
+      node.locked = false;
     } else {
       settle_bytes(node);
     }

@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/random.h"
 #include "base/result.h"
+#include "io/simulated_sectors.h"
 
 namespace ashlar {
 
@@ -25,7 +26,8 @@ struct SimulatedNode {
   bool locked = false;
 
   ByteVector bytes;
-  std::size_t synced = 0;  // so many of `bytes` are durable
+  std::size_t synced = 0;                     // so many of `bytes` are durable
+  std::unique_ptr<SimulatedSectors> sectors;  // instead of `bytes`, in files that are written at any place
 
   std::map<std::string, Ref> entries;
   std::map<std::string, Ref> durable;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "io/simulated_disk.h"
+#include "io/simulated_random_file.h"
 
 namespace ashlar {
 
@@ -15,6 +16,10 @@ using Node = SimulatedNode::Ref;
 using Space = SimulatedDisk::Space;
 using Guard = std::lock_guard<std::mutex>;
 
+std::uint64_t size_of(const SimulatedNode& file) {
+  return file.sectors ? file.sectors->size() : file.bytes.size();
+}
+
 class SimulatedReadableFile : public ReadableFile {
  public:
   SimulatedReadableFile(Disk disk, Node node)
@@ -23,6 +28,7 @@ class SimulatedReadableFile : public ReadableFile {
   Result<std::size_t> read_at(std::uint64_t offset, MutableByteSpan out) const override {
     const Guard guard(disk_->mutex);
     TRY(disk_->alive(epoch_));
+    if (node_->sectors) return node_->sectors->read(offset, out);
     if (offset >= node_->bytes.size()) return std::size_t{0};
     const ByteSpan from = ByteSpan(node_->bytes).subspan(offset);
     const std::size_t length = std::min(from.size(), out.size());
@@ -33,7 +39,7 @@ class SimulatedReadableFile : public ReadableFile {
   Result<std::uint64_t> size() const override {
     const Guard guard(disk_->mutex);
     TRY(disk_->alive(epoch_));
-    return std::uint64_t{node_->bytes.size()};
+    return size_of(*node_);
   }
 
  private:
@@ -147,6 +153,27 @@ Result<std::unique_ptr<WritableFile>> SimulatedFileSystem::create(const std::str
   return std::unique_ptr<WritableFile>(std::make_unique<SimulatedWritableFile>(disk_, std::move(node), path));
 }
 
+Result<std::unique_ptr<RandomFile>> SimulatedFileSystem::create_random(const std::string& path,
+                                                                       std::uint64_t bytes) {
+  const Guard guard(disk_->mutex);
+  TRY(disk_->begin("create " + path, Space::kTakes));
+  const auto place = TRY(disk_->resolve(path).with_context("create"));
+  if (place.node) return Error::from_errno(EEXIST, "create " + path);
+  Node node = new_node(false);
+  node->sectors = std::make_unique<SimulatedSectors>(0);
+  if (bytes > 0) node->sectors->resize(bytes);
+  place.directory->set(place.name, node);
+  return open_simulated_random(disk_, std::move(node), path);
+}
+
+Result<std::unique_ptr<RandomFile>> SimulatedFileSystem::open_random(const std::string& path) {
+  const Guard guard(disk_->mutex);
+  TRY(disk_->alive(disk_->epoch));
+  Node node = TRY(disk_->existing(path).with_context("open"));
+  if (!node->sectors) return Error::from_errno(EINVAL, "open " + path + ": it grows at its end only");
+  return open_simulated_random(disk_, std::move(node), path);
+}
+
 Status SimulatedFileSystem::rename(const std::string& from, const std::string& to) {
   const Guard guard(disk_->mutex);
   const std::string what = fmt::format("rename {} to {}", from, to);
@@ -224,7 +251,7 @@ Result<std::uint64_t> SimulatedFileSystem::file_size(const std::string& path) {
   TRY(disk_->alive(disk_->epoch));
   const Node node = TRY(disk_->existing(path).with_context("size of"));
   if (node->is_directory) return Error::from_errno(EISDIR, "size of " + path);
-  return std::uint64_t{node->bytes.size()};
+  return size_of(*node);
 }
 
 Result<std::unique_ptr<FileLock>> SimulatedFileSystem::lock(const std::string& path) {
