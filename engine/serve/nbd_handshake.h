@@ -1,0 +1,74 @@
+// NbdHandshake: the server's side of the fixed newstyle negotiation, as a state machine without I/O.
+//
+// greeting ─▶ client flags ─▶ options… ─▶ transmission (GO, EXPORT_NAME) or close (ABORT, a breach)
+//
+// An option of a kind that is not known here is skipped and refused; one longer than 64 KiB, a wrong magic
+// or more than the limits ends the connection. One thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "serve/export.h"
+#include "serve/nbd_limits.h"
+#include "serve/nbd_protocol.h"
+
+namespace ashlar {
+
+// What the transmission phase has to know of the handshake.
+struct NbdNegotiated {
+  std::shared_ptr<Export> exported;
+  bool structured = false;
+  bool allocation = false;  // base:allocation was chosen
+  bool dirty = false;       // ashlar:dirty was chosen
+};
+
+class NbdHandshake {
+ public:
+  enum class Outcome { kMore, kTransmission, kClose };
+
+  NbdHandshake(ExportList& exports, const NbdLimits& limits);
+
+  // Takes at most one message off the front of `in` and returns its size; 0: it is not complete yet. Once the
+  // outcome is decided nothing more is taken. `in` has to be able to grow to kOptionHeadBytes +
+  // kMaxOptionBytes.
+  std::size_t consume(ByteSpan in);
+  Outcome outcome() const { return outcome_; }
+
+  // Bytes for the client, since the last call.
+  ByteVector take_output() { return std::exchange(out_, {}); }
+  // After kTransmission.
+  NbdNegotiated take_negotiated() { return std::move(negotiated_); }
+
+ private:
+  std::size_t take_client_flags(ByteSpan in);
+  std::size_t take_option(ByteSpan in);
+  void answer(nbd::Option option, ByteSpan data);
+  void export_name(ByteSpan data);
+  void list(ByteSpan data);
+  void structured_reply(ByteSpan data);
+  void info(nbd::Option option, ByteSpan data);
+  void meta_context(nbd::Option option, ByteSpan data);
+  void meta_queries(nbd::Option option, BigEndianReader queries, std::uint32_t count);
+  void choose(const std::string& name, std::shared_ptr<Export> chosen);
+
+  std::size_t close();
+  void reply(nbd::Option option, nbd::OptionReply type, ByteSpan data = {});
+  void send_info(nbd::Option option, const Export& exported, const std::string& name, bool with_name);
+  std::uint16_t transmission_flags(const Export& exported) const;
+
+  ExportList& exports_;
+  const NbdLimits& limits_;
+  Outcome outcome_ = Outcome::kMore;
+  ByteVector out_;
+  NbdNegotiated negotiated_;
+  std::string meta_export_;  // whose contexts were chosen
+  std::optional<std::uint32_t> client_flags_;
+  std::size_t bytes_ = 0;
+  std::size_t options_ = 0;
+};
+
+}  // namespace ashlar

@@ -1,0 +1,332 @@
+#include "serve/nbd_loop.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+
+#include "base/clock.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::size_t kSpansOfSend = 64;
+constexpr std::size_t kBytesOfSend = std::size_t{1} << 20U;  // about; what is sent gives its buffers back
+constexpr long kTickNs = 100'000'000;
+constexpr unsigned kEventBits = 3;  // of a completion's tag; the rest is the connection's address
+
+void notify(int event_fd) {
+  const std::uint64_t one = 1;
+  while (::write(event_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+  }
+}
+
+// A request is one small segment and its reply another: neither waits for more. A client whose host is gone
+// without a word is found out after about three minutes.
+void tune_tcp(int fd) {
+  const auto set = [fd](int level, int name, int value) {
+    ::setsockopt(fd, level, name, &value, sizeof(value));
+  };
+  int domain = AF_UNIX;
+  socklen_t size = sizeof(domain);
+  ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
+  if (domain == AF_UNIX) return;
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, 60);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, 30);
+  set(IPPROTO_TCP, TCP_KEEPCNT, 4);
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, 180'000);
+}
+
+}  // namespace
+
+struct alignas(1U << kEventBits) NbdLoop::Connection {
+  Connection(UniqueFd socket, ExportList& exports, NbdSession::Shared& shared)
+      : fd(std::move(socket)), session(exports, shared, this) {}
+
+  UniqueFd fd;
+  NbdSession session;
+  std::list<std::unique_ptr<Connection>>::iterator place;
+  double handshake_until = 0;
+  bool handshaking = true;
+  bool receiving = false;
+  bool sending = false;
+  bool lost = false;
+  msghdr message{};
+  std::array<iovec, kSpansOfSend> parts{};
+};
+
+Result<std::unique_ptr<NbdLoop>> NbdLoop::make(ExportList& exports, const NbdListener& listener,
+                                               const NbdLimits& limits, NbdCounters& counters) {
+  std::unique_ptr<NbdLoop> loop(new NbdLoop(exports, listener, limits, counters));
+  loop->wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!loop->wake_.valid()) return last_errno("eventfd");
+  const int wake = loop->wake_.get();
+  loop->shared_.completions = std::make_shared<NbdCompletions>([wake] { notify(wake); });
+  TRY(loop->start_ring());
+  return loop;
+}
+
+NbdLoop::NbdLoop(ExportList& exports, const NbdListener& listener, const NbdLimits& limits,
+                 NbdCounters& counters)
+    : exports_(exports),
+      listener_(listener),
+      limits_(limits),
+      counters_(counters),
+      shared_{limits_, counters_, buffers_, nullptr} {}
+
+NbdLoop::~NbdLoop() {
+  if (ring_ready_) io_uring_queue_exit(&ring_);
+}
+
+Status NbdLoop::start_ring() {
+  const std::size_t operations = std::bit_ceil(2 * limits_.connections + 8);
+  const auto entries = static_cast<unsigned>(std::min<std::size_t>(operations, 4096));
+  // Completions are worked off when the loop asks for them, not by interrupting it. Kernels before 6.1 know
+  // only the plain ring.
+  const unsigned quiet = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED;
+  int made = io_uring_queue_init(entries, &ring_, quiet);
+  if (made == -EINVAL) made = io_uring_queue_init(entries, &ring_, IORING_SETUP_R_DISABLED);
+  if (made < 0) return Error::from_errno(-made, "io_uring");
+  ring_ready_ = true;
+  return {};
+}
+
+void NbdLoop::run() {
+  shared_.completions->adopt();
+  // The thread that enables the ring is the one that may submit to it. The library's own call for this is
+  // missing in liburing 2.3.
+  CHECK(::syscall(SYS_io_uring_register, ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0) == 0);
+  arm_wake();
+  arm_accept();
+  while (!drained()) turn();
+}
+
+void NbdLoop::stop() {
+  stop_wanted_.store(true);
+  notify(wake_.get());
+}
+
+bool NbdLoop::drained() const { return stopping_ && connections_.empty() && !accepting_; }
+
+void NbdLoop::turn() {
+  deliver();
+  const bool sleep = shared_.completions->may_sleep() && !drained();
+  const int submitted = io_uring_submit_and_wait(&ring_, sleep ? 1 : 0);
+  CHECK(submitted >= 0 || submitted == -EINTR || submitted == -EAGAIN || submitted == -EBUSY ||
+        submitted == -ENOMEM);
+  io_uring_cqe* cqe = nullptr;
+  // Without a wait this still lets the kernel finish what is ready.
+  if (!sleep) io_uring_get_events(&ring_);
+  while (io_uring_peek_cqe(&ring_, &cqe) == 0) {
+    const std::uint64_t tag = io_uring_cqe_get_data64(cqe);
+    const int result = cqe->res;
+    io_uring_cqe_seen(&ring_, cqe);
+    handle(tag, result);
+  }
+}
+
+void NbdLoop::handle(std::uint64_t tag, int result) {
+  const std::uint64_t event_mask = (1U << kEventBits) - 1;
+  auto* connection = reinterpret_cast<Connection*>(tag & ~event_mask);
+  switch (Event{tag & event_mask}) {
+    case Event::kAccept:
+      return accepted(result);
+    case Event::kWake:
+      arm_wake();
+      if (stop_wanted_.load() && !stopping_) begin_stop();
+      return;
+    case Event::kTick:
+      ticking_ = false;
+      return tick();
+    case Event::kCancel:
+      return;
+    case Event::kReceive:
+      return received(*connection, result);
+    case Event::kSend:
+      return was_sent(*connection, result);
+  }
+}
+
+io_uring_sqe* NbdLoop::sqe(Event event, Connection* connection) {
+  io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+  while (entry == nullptr) {
+    io_uring_submit(&ring_);
+    entry = io_uring_get_sqe(&ring_);
+  }
+  // Preparing an entry leaves the tag alone.
+  entry->user_data = reinterpret_cast<std::uintptr_t>(connection) | static_cast<std::uint64_t>(event);
+  return entry;
+}
+
+void NbdLoop::arm_accept() {
+  if (accepting_ || stopping_) return;
+  accepting_ = true;
+  io_uring_prep_accept(sqe(Event::kAccept), listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC);
+}
+
+void NbdLoop::arm_wake() {
+  std::uint64_t count = 0;
+  while (::read(wake_.get(), &count, sizeof(count)) > 0) {
+  }
+  io_uring_prep_poll_add(sqe(Event::kWake), wake_.get(), POLLIN);
+}
+
+void NbdLoop::arm_tick() {
+  if (ticking_) return;
+  ticking_ = true;
+  tick_time_ = {0, kTickNs};
+  io_uring_prep_timeout(sqe(Event::kTick), &tick_time_, 0, 0);
+}
+
+void NbdLoop::accepted(int result) {
+  accepting_ = false;
+  if (result < 0) {
+    // Out of descriptors, mostly: tried again at the next tick, not at once.
+    return result == -ECONNABORTED || result == -EINTR ? arm_accept() : arm_tick();
+  }
+  arm_accept();
+  UniqueFd fd(result);
+  if (stopping_) return;
+  if (connections_.size() >= limits_.connections) return NbdCounters::add(counters_.connections_refused);
+  tune_tcp(fd.get());
+  connections_.push_front(std::make_unique<Connection>(std::move(fd), exports_, shared_));
+  Connection& connection = *connections_.front();
+  connection.place = connections_.begin();
+  connection.handshake_until = monotonic_seconds() + limits_.handshake_seconds;
+  ++handshaking_;
+  NbdCounters::add(counters_.connections_accepted);
+  NbdCounters::add(counters_.connections_open);
+  arm_tick();
+  pump(connection);
+}
+
+void NbdLoop::tick() {
+  const double now = monotonic_seconds();
+  std::vector<Connection*> late;
+  for (const auto& connection : connections_) {
+    const bool slow = connection->handshaking && now > connection->handshake_until && !connection->lost;
+    if (slow) NbdCounters::add(counters_.handshakes_timed_out);
+    if (slow || (stopping_ && now > drain_until_)) late.push_back(connection.get());
+  }
+  for (Connection* connection : late) lose(*connection);
+  arm_accept();
+  if (handshaking_ > 0 || (stopping_ && !connections_.empty())) arm_tick();
+}
+
+void NbdLoop::begin_stop() {
+  stopping_ = true;
+  drain_until_ = monotonic_seconds() + limits_.drain_seconds;
+  const auto tag = static_cast<std::uint64_t>(Event::kAccept);
+  if (accepting_) io_uring_prep_cancel64(sqe(Event::kCancel), tag, 0);
+  std::vector<Connection*> all;
+  for (const auto& connection : connections_) all.push_back(connection.get());
+  for (Connection* connection : all) {
+    connection->session.end_input();
+    pump(*connection);
+  }
+  if (!connections_.empty()) arm_tick();
+}
+
+// Hands requests that came back from the export to their sessions. What that makes ready, such as a flush
+// that is done at once, is taken in the same turn.
+void NbdLoop::deliver() {
+  while (true) {
+    shared_.completions->take(returned_);
+    if (returned_.empty()) return;
+    std::vector<Connection*> touched;
+    for (NbdRequest* request : returned_) {
+      auto* connection = static_cast<Connection*>(request->owner->driver());
+      if (touched.empty() || touched.back() != connection) touched.push_back(connection);
+      connection->session.complete(request);
+    }
+    std::sort(touched.begin(), touched.end());
+    touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
+    for (Connection* connection : touched) pump(*connection);
+  }
+}
+
+void NbdLoop::received(Connection& connection, int result) {
+  connection.receiving = false;
+  if (result > 0) {
+    connection.session.received(static_cast<std::size_t>(result));
+  } else if (result == 0) {
+    connection.session.end_input();
+  } else if (result != -EINTR && result != -EAGAIN) {
+    return lose(connection);
+  }
+  pump(connection);
+}
+
+void NbdLoop::was_sent(Connection& connection, int result) {
+  connection.sending = false;
+  if (result < 0 && result != -EINTR && result != -EAGAIN) return lose(connection);
+  if (result > 0) connection.session.sent(static_cast<std::size_t>(result));
+  pump(connection);
+}
+
+// Starts whatever can be started now, and ends the connection when nothing is left.
+void NbdLoop::pump(Connection& connection) {
+  if (connection.handshaking && !connection.session.handshaking()) {
+    connection.handshaking = false;
+    --handshaking_;
+  }
+  if (connection.lost && !connection.sending) connection.session.drop_output();
+  arm_send(connection);
+  arm_receive(connection);
+  if (!connection.session.finished() || connection.sending) return;
+  if (!connection.receiving) return destroy(connection);
+  ::shutdown(connection.fd.get(), SHUT_RDWR);  // brings the receive back
+}
+
+void NbdLoop::arm_send(Connection& connection) {
+  if (connection.sending) return;
+  std::array<ByteSpan, kSpansOfSend> spans;
+  const std::size_t count = connection.session.output(spans);
+  if (count == 0) return;
+  std::size_t parts = 0;
+  std::size_t bytes = 0;
+  while (parts < count && bytes < kBytesOfSend) {
+    connection.parts[parts] = {const_cast<std::byte*>(spans[parts].data()), spans[parts].size()};
+    bytes += spans[parts++].size();
+  }
+  connection.message.msg_iov = connection.parts.data();
+  connection.message.msg_iovlen = parts;
+  io_uring_sqe* entry = sqe(Event::kSend, &connection);
+  io_uring_prep_sendmsg(entry, connection.fd.get(), &connection.message, MSG_NOSIGNAL);
+  connection.sending = true;
+}
+
+void NbdLoop::arm_receive(Connection& connection) {
+  if (connection.receiving) return;
+  const MutableByteSpan space = connection.session.input_space();
+  if (space.empty()) return;
+  io_uring_sqe* entry = sqe(Event::kReceive, &connection);
+  io_uring_prep_recv(entry, connection.fd.get(), space.data(), space.size(), 0);
+  connection.receiving = true;
+}
+
+// Ends a connection without another word; its requests in the export are still waited for.
+void NbdLoop::lose(Connection& connection) {
+  connection.lost = true;
+  ::shutdown(connection.fd.get(), SHUT_RDWR);
+  connection.session.end_input();
+  pump(connection);
+}
+
+void NbdLoop::destroy(Connection& connection) {
+  if (connection.handshaking) --handshaking_;
+  NbdCounters::drop(counters_.connections_open);
+  connections_.erase(connection.place);
+}
+
+}  // namespace ashlar

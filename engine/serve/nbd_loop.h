@@ -1,0 +1,82 @@
+// NbdLoop: accepts clients and drives their sessions on one io_uring, on the thread that calls run().
+//
+// A connection has at most one receive and one send in the kernel. It is destroyed when both are back, its
+// session has nothing in the export, and it is finished or lost. Nothing in the loop waits but for the ring.
+#pragma once
+
+#include <liburing.h>
+
+#include <atomic>
+#include <list>
+#include <memory>
+#include <vector>
+
+#include "serve/nbd_listener.h"
+#include "serve/nbd_session.h"
+
+namespace ashlar {
+
+class NbdLoop {
+ public:
+  // All that it is given outlives it.
+  static Result<std::unique_ptr<NbdLoop>> make(ExportList& exports, const NbdListener& listener,
+                                               const NbdLimits& limits, NbdCounters& counters);
+  ~NbdLoop();
+  NbdLoop(const NbdLoop&) = delete;
+  NbdLoop& operator=(const NbdLoop&) = delete;
+
+  // Until stop() and until every request is answered and every client is gone or was let go.
+  void run();
+  // Any thread.
+  void stop();
+
+ private:
+  struct Connection;
+  enum class Event : std::uint64_t { kAccept, kWake, kTick, kCancel, kReceive, kSend };
+
+  NbdLoop(ExportList& exports, const NbdListener& listener, const NbdLimits& limits, NbdCounters& counters);
+  Status start_ring();
+  io_uring_sqe* sqe(Event event, Connection* connection = nullptr);
+  void turn();
+  void handle(std::uint64_t tag, int result);
+  bool drained() const;
+
+  void arm_accept();
+  void arm_wake();
+  void arm_tick();
+  void accepted(int result);
+  void tick();
+  void begin_stop();
+
+  void deliver();
+  void received(Connection& connection, int result);
+  void was_sent(Connection& connection, int result);
+  void pump(Connection& connection);
+  void arm_send(Connection& connection);
+  void arm_receive(Connection& connection);
+  void lose(Connection& connection);
+  void destroy(Connection& connection);
+
+  ExportList& exports_;
+  const NbdListener& listener_;
+  const NbdLimits& limits_;
+  NbdCounters& counters_;
+  io_uring ring_{};
+  bool ring_ready_ = false;
+  UniqueFd wake_;  // an eventfd
+  std::atomic<bool> stop_wanted_ = false;
+
+  bool stopping_ = false;
+  double drain_until_ = 0;
+  bool accepting_ = false;  // an accept is in the kernel
+  bool ticking_ = false;
+  __kernel_timespec tick_time_{};
+  std::size_t handshaking_ = 0;
+
+  BufferPool buffers_;
+  NbdSession::Shared shared_;
+  std::vector<NbdRequest*> returned_;
+  std::list<std::unique_ptr<Connection>> connections_;
+};
+
+}  // namespace ashlar

@@ -1,0 +1,50 @@
+// NbdServer: serves exports to NBD clients from one thread. What is supported, limits and errors:
+// docs/nbd.md.
+//
+// Exports are asked for by name as clients come, and a connection keeps its export until it ends. The export
+// list and its exports outlive the server. Any thread may call.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "serve/nbd_counters.h"
+#include "serve/nbd_limits.h"
+#include "serve/nbd_listener.h"
+#include "serve/nbd_loop.h"
+
+namespace ashlar {
+
+class NbdServer {
+ public:
+  // Listening when it returns.
+  static Result<std::unique_ptr<NbdServer>> start(ExportList& exports, ListenAddress address,
+                                                  NbdLimits limits = {});
+  // Stops.
+  ~NbdServer();
+  NbdServer(const NbdServer&) = delete;
+  NbdServer& operator=(const NbdServer&) = delete;
+
+  // As URI, with the port that was given for port 0.
+  const std::string& address() const { return listener_.uri(); }
+  const NbdCounters& counters() const { return counters_; }
+
+  // No new clients and no new requests; requests in the export are answered, and then the connections are
+  // closed. Waits for that: as long as the exports take, and limits.drain_seconds for clients that do not
+  // take their replies.
+  void stop();
+
+ private:
+  NbdServer(NbdListener listener, NbdLimits limits) : limits_(limits), listener_(std::move(listener)) {}
+
+  const NbdLimits limits_;
+  NbdListener listener_;
+  NbdCounters counters_;
+  std::unique_ptr<NbdLoop> loop_;
+  std::mutex stop_mutex_;
+  std::thread thread_;
+};
+
+}  // namespace ashlar

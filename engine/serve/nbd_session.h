@@ -1,0 +1,68 @@
+// NbdSession: one connection from its greeting to its end, as a state machine without I/O: the handshake,
+// then the transmission.
+//
+// The driver does three things, in any order: receives bytes into input_space() and says received();
+// sends what output() names and says sent(); hands requests that NbdCompletions returned to complete().
+// It may close the connection when finished(), and destroy the session when in_flight() is 0 as well.
+// One thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "serve/nbd_handshake.h"
+#include "serve/nbd_transmission.h"
+
+namespace ashlar {
+
+class NbdSession {
+ public:
+  using Shared = NbdTransmission::Shared;
+
+  // `driver`: see NbdTransmission.
+  NbdSession(ExportList& exports, Shared& shared, void* driver = nullptr);
+  ~NbdSession();
+
+  // Where the next bytes of the client go; empty while nothing is wanted of it. The space stays in place
+  // until the next received() or input_space().
+  MutableByteSpan input_space();
+  void received(std::size_t bytes);
+  // The client sends no more, or is not listened to any more. What was taken is answered.
+  void end_input();
+
+  void complete(NbdRequest* request);
+
+  std::size_t output(std::span<ByteSpan> out) const;
+  void sent(std::size_t bytes);
+  // The client is gone.
+  void drop_output();
+
+  bool handshaking() const { return !transmission_; }
+  std::size_t in_flight() const { return transmission_ ? transmission_->in_flight() : 0; }
+  std::size_t outstanding_bytes() const { return transmission_ ? transmission_->outstanding_bytes() : 0; }
+  // No input is taken any more, nothing is in the export, and all output is sent.
+  bool finished() const;
+
+ private:
+  void advance();
+  bool advance_handshake();
+  bool input_ended() const;
+  ByteSpan window() const { return ByteSpan(input_.get() + begin_, end_ - begin_); }
+
+  Shared& shared_;
+  void* const driver_;
+  NbdHandshake handshake_;
+  std::optional<NbdTransmission> transmission_;
+  bool ended_ = false;
+
+  std::unique_ptr<std::byte[]> input_;  // received, from begin_ to end_ not taken yet
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+  bool in_place_ = false;  // the last input_space() was of a payload
+
+  ByteVector handshake_out_;
+  std::size_t handshake_sent_ = 0;
+};
+
+}  // namespace ashlar

@@ -1,0 +1,324 @@
+#include "serve/nbd_transmission.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace ashlar {
+
+using nbd::Command;
+using nbd::Errno;
+
+namespace {
+
+// Payload that is at least this much short is received in place.
+constexpr std::size_t kInPlaceBytes = std::size_t{16} << 10U;
+constexpr std::size_t kMostExtents = 2048;
+constexpr std::size_t kMostExtentsOfOne = 16;
+constexpr std::size_t kSmallestCharge = 512;
+
+Errno errno_of(const Error& error) {
+  switch (error.code()) {
+    case ErrorCode::kExhausted:
+      return Errno::kNoSpace;
+    case ErrorCode::kInvalid:
+      return Errno::kInvalid;
+    case ErrorCode::kUnsupported:
+      return Errno::kNotSupported;
+    case ErrorCode::kBusy:
+      return Errno::kShutdown;
+    default:
+      return Errno::kIo;
+  }
+}
+
+bool changes(Command command) {
+  return command == Command::kWrite || command == Command::kTrim || command == Command::kWriteZeroes;
+}
+
+bool has_range(Command command) { return command != Command::kFlush && command <= Command::kBlockStatus; }
+
+}  // namespace
+
+NbdTransmission::NbdTransmission(NbdNegotiated negotiated, Shared& shared, void* driver)
+    : negotiated_(std::move(negotiated)), shared_(shared), driver_(driver), export_(*negotiated_.exported) {}
+
+NbdTransmission::~NbdTransmission() { CHECK(in_flight_ == 0); }
+
+bool NbdTransmission::wants_input() const {
+  if (ended_ || payload_ || skip_bytes_ > 0) return !ended_;
+  return outstanding_bytes_ < shared_.limits.outstanding_bytes &&
+         requests_ < shared_.limits.outstanding_requests;
+}
+
+std::size_t NbdTransmission::consume(ByteSpan in) {
+  std::size_t used = 0;
+  while (!ended_) {
+    if (payload_ || skip_bytes_ > 0) {
+      used += take_payload(in.subspan(used));
+      if (payload_ || skip_bytes_ > 0) break;
+    }
+    if (!wants_input() || in.size() - used < nbd::kRequestBytes) break;
+    const std::optional<nbd::Request> wire = nbd::decode_request(in.subspan(used, nbd::kRequestBytes));
+    if (!wire) {
+      ended_ = true;
+      break;
+    }
+    used += nbd::kRequestBytes;
+    start(*wire);
+  }
+  return used;
+}
+
+std::size_t NbdTransmission::take_payload(ByteSpan in) {
+  if (skip_bytes_ > 0) {
+    const std::size_t skipped = std::min(skip_bytes_, in.size());
+    skip_bytes_ -= skipped;
+    return skipped;
+  }
+  const std::size_t taken = std::min<std::size_t>(payload_->wire.length - payload_bytes_, in.size());
+  if (taken == 0) return 0;
+  std::memcpy(payload_->buffer.data() + payload_bytes_, in.data(), taken);
+  payload_received(taken);
+  return taken;
+}
+
+MutableByteSpan NbdTransmission::payload_space() const {
+  if (!payload_ || ended_) return {};
+  const std::size_t missing = payload_->wire.length - payload_bytes_;
+  if (missing < kInPlaceBytes) return {};
+  return payload_->buffer.span().subspan(payload_bytes_, missing);
+}
+
+void NbdTransmission::payload_received(std::size_t bytes) {
+  payload_bytes_ += bytes;
+  if (payload_bytes_ == payload_->wire.length) submit(std::move(payload_));
+}
+
+void NbdTransmission::start(const nbd::Request& wire) {
+  if (wire.command == Command::kDisconnect) {
+    ended_ = true;
+    return;
+  }
+  count(wire);
+  const Errno refused = check(wire);
+  if (wire.command == Command::kWrite) return start_write(wire, refused);
+  Owned request = make_request(
+      wire, wire.command == Command::kRead && refused == Errno::kNone ? wire.length : std::size_t{0});
+  request->error = refused;
+  if (refused != Errno::kNone) return reply(std::move(request));
+  if (wire.command == Command::kBlockStatus) return block_status(std::move(request));
+  submit(std::move(request));
+}
+
+void NbdTransmission::start_write(const nbd::Request& wire, Errno refused) {
+  // Taking in that much only to refuse it is more than a client may ask.
+  if (wire.length > nbd::kMaxPayloadBytes) {
+    ended_ = true;
+    return;
+  }
+  if (refused != Errno::kNone) {
+    skip_bytes_ = wire.length;
+    Owned request = make_request(wire, 0);
+    request->error = refused;
+    return reply(std::move(request));
+  }
+  Owned request = make_request(wire, wire.length);
+  if (wire.length == 0) return submit(std::move(request));
+  payload_ = std::move(request);
+  payload_bytes_ = 0;
+}
+
+Errno NbdTransmission::check(const nbd::Request& wire) const {
+  std::uint32_t allowed = nbd::kFua;
+  switch (wire.command) {
+    case Command::kRead:
+      if (negotiated_.structured) allowed |= nbd::kDontFragment;
+      break;
+    case Command::kWriteZeroes:
+      allowed |= nbd::kNoHole | nbd::kFastZero;
+      break;
+    case Command::kBlockStatus:
+      if (!negotiated_.allocation && !negotiated_.dirty) return Errno::kInvalid;
+      allowed |= nbd::kRequestOne;
+      break;
+    default:
+      if (wire.command > Command::kBlockStatus) return Errno::kInvalid;
+  }
+  if ((wire.flags & ~allowed) != 0) return Errno::kInvalid;
+  if (changes(wire.command) && export_.read_only()) return Errno::kPermission;
+  return has_range(wire.command) ? check_range(wire) : Errno::kNone;
+}
+
+Errno NbdTransmission::check_range(const nbd::Request& wire) const {
+  const bool carries = wire.command == Command::kRead || wire.command == Command::kCache;
+  if (carries && wire.length > nbd::kMaxPayloadBytes) return Errno::kInvalid;
+  const std::uint64_t size = export_.size().value;
+  if (wire.offset > size || wire.length > size - wire.offset) {
+    return changes(wire.command) ? Errno::kNoSpace : Errno::kInvalid;
+  }
+  if (wire.command == Command::kBlockStatus && wire.length == 0) return Errno::kInvalid;
+  if ((wire.flags & nbd::kFastZero) != 0 && !fast_zero(wire)) return Errno::kNotSupported;
+  return Errno::kNone;
+}
+
+// Whole blocks are marked as zeros; parts of a block have to be written.
+bool NbdTransmission::fast_zero(const nbd::Request& wire) const {
+  const bool to_the_end = wire.offset + wire.length == export_.size().value;
+  return wire.offset % kBlockBytes == 0 && (wire.length % kBlockBytes == 0 || to_the_end);
+}
+
+NbdTransmission::Owned NbdTransmission::make_request(const nbd::Request& wire, std::size_t buffer_bytes) {
+  auto request = std::make_unique<NbdRequest>();
+  request->owner = this;
+  request->wire = wire;
+  if (buffer_bytes > 0) request->buffer = shared_.buffers.take(buffer_bytes);
+  ++requests_;
+  charge(*request, std::max(request->buffer.size(), kSmallestCharge));
+  return request;
+}
+
+void NbdTransmission::submit(Owned owned) {
+  NbdRequest* request = owned.release();
+  ++in_flight_;
+  request->flush_next = (request->wire.flags & nbd::kFua) != 0 && changes(request->wire.command);
+  if (request->wire.command == Command::kFlush) {
+    export_.flush([request](Status status) { request->owner->finish(request, std::move(status)); });
+  } else if (request->wire.length == 0) {
+    finish(request, {});
+  } else {
+    submit_range(request);
+  }
+}
+
+void NbdTransmission::submit_range(NbdRequest* request) {
+  const nbd::Request& wire = request->wire;
+  const ByteOffset offset{wire.offset};
+  const ByteCount bytes{wire.length};
+  // One pointer: std::function keeps it without a visit to the allocator.
+  const auto done = [request](Status status) { request->owner->finish(request, std::move(status)); };
+  switch (wire.command) {
+    case Command::kRead:
+      return export_.read(offset, request->buffer.span().first(wire.length), done);
+    case Command::kWrite:
+      return export_.write(offset, request->buffer.span().first(wire.length), done);
+    case Command::kTrim:
+      return export_.trim(offset, bytes, done);
+    case Command::kWriteZeroes:
+      return export_.write_zeroes(offset, bytes, (wire.flags & nbd::kNoHole) == 0, done);
+    case Command::kCache:
+      return export_.prefetch(offset, bytes, done);
+    default:
+      CHECK(false);
+  }
+}
+
+// Any thread. Once posted the request, and with it all of this, may be gone.
+void NbdTransmission::finish(NbdRequest* request, Status status) {
+  const bool matters = request->wire.command != Command::kCache;
+  if (!status.ok() && matters) request->error = errno_of(status.error());
+  const std::shared_ptr<NbdCompletions> completions = shared_.completions;
+  completions->post(request);
+}
+
+void NbdTransmission::complete(NbdRequest* request) {
+  if (request->flush_next && request->error == Errno::kNone) {
+    request->flush_next = false;
+    export_.flush([request](Status status) { request->owner->finish(request, std::move(status)); });
+    return;
+  }
+  --in_flight_;
+  reply(Owned(request));
+}
+
+void NbdTransmission::block_status(Owned request) {
+  const bool one = (request->wire.flags & nbd::kRequestOne) != 0;
+  Result<std::vector<ExportExtent>> extents =
+      export_.extents(ByteOffset{request->wire.offset}, ByteCount{request->wire.length},
+                      one ? kMostExtentsOfOne : kMostExtents);
+  if (extents.ok()) {
+    write_status(*request, extents.value(), negotiated_.allocation, negotiated_.dirty);
+    charge(*request, request->extra.size());
+  } else {
+    request->error = errno_of(extents.error());
+  }
+  reply(std::move(request));
+}
+
+void NbdTransmission::reply(Owned request) {
+  if (client_gone_) return release(std::move(request));
+  if (request->error != Errno::kNone) {
+    NbdCounters::add(shared_.counters.errors);
+  } else if (request->wire.command == Command::kRead) {
+    NbdCounters::add(shared_.counters.bytes_read, request->wire.length);
+  } else if (request->wire.command == Command::kWrite) {
+    NbdCounters::add(shared_.counters.bytes_written, request->wire.length);
+  }
+  write_reply(*request, negotiated_.structured);
+  replies_.push_back(std::move(request));
+}
+
+std::size_t NbdTransmission::output(std::span<ByteSpan> out) const {
+  std::size_t used = 0;
+  std::size_t skip = front_sent_;
+  const auto add = [&](ByteSpan bytes) {
+    const std::size_t skipped = std::min(skip, bytes.size());
+    skip -= skipped;
+    if (skipped < bytes.size() && used < out.size()) out[used++] = bytes.subspan(skipped);
+  };
+  for (const Owned& request : replies_) {
+    if (used == out.size()) break;
+    add(ByteSpan(request->head).first(request->head_bytes));
+    add(request->body);
+  }
+  return used;
+}
+
+void NbdTransmission::sent(std::size_t bytes) {
+  front_sent_ += bytes;
+  while (!replies_.empty()) {
+    const std::size_t size = replies_.front()->head_bytes + replies_.front()->body.size();
+    if (front_sent_ < size) return;
+    front_sent_ -= size;
+    release(std::move(replies_.front()));
+    replies_.pop_front();
+  }
+  CHECK(front_sent_ == 0);
+}
+
+void NbdTransmission::drop_output() {
+  client_gone_ = true;
+  ended_ = true;
+  front_sent_ = 0;
+  for (Owned& request : replies_) release(std::move(request));
+  replies_.clear();
+}
+
+void NbdTransmission::count(const nbd::Request& wire) {
+  NbdCounters& counters = shared_.counters;
+  switch (wire.command) {
+    case Command::kRead:
+      return NbdCounters::add(counters.reads);
+    case Command::kWrite:
+      return NbdCounters::add(counters.writes);
+    case Command::kFlush:
+      return NbdCounters::add(counters.flushes);
+    case Command::kTrim:
+    case Command::kWriteZeroes:
+      return NbdCounters::add(counters.trims);
+    default:
+      return NbdCounters::add(counters.other_requests);
+  }
+}
+
+void NbdTransmission::charge(NbdRequest& request, std::size_t bytes) {
+  request.charge += bytes;
+  outstanding_bytes_ += bytes;
+}
+
+void NbdTransmission::release(Owned request) {
+  --requests_;
+  outstanding_bytes_ -= request->charge;
+  if (!request->buffer.empty()) shared_.buffers.give_back(std::move(request->buffer));
+}
+
+}  // namespace ashlar

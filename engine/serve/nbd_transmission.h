@@ -1,0 +1,104 @@
+// NbdTransmission: the phase of requests and replies of one connection, without I/O.
+//
+// A request goes: taken off the input, its payload taken in, in the export, (flushed, when it asked for FUA),
+// its reply queued, its reply sent. Requests are in the export all at once and are answered in the order in
+// which they come back. They come back through NbdCompletions; whoever owns that calls complete().
+//
+// Input that breaks the protocol ends the input: what was taken before is still answered. One thread, except
+// that an export completes requests from threads of its own. Before it is destroyed in_flight() is 0.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <span>
+
+#include "serve/buffer_pool.h"
+#include "serve/nbd_completions.h"
+#include "serve/nbd_counters.h"
+#include "serve/nbd_handshake.h"
+#include "serve/nbd_reply.h"
+
+namespace ashlar {
+
+class NbdTransmission {
+ public:
+  // What all connections of a loop share. It outlives them.
+  struct Shared {
+    const NbdLimits& limits;
+    NbdCounters& counters;
+    BufferPool& buffers;
+    std::shared_ptr<NbdCompletions> completions;
+  };
+
+  // `driver` belongs to whoever drives the connection: by driver() it finds it from a request.
+  NbdTransmission(NbdNegotiated negotiated, Shared& shared, void* driver);
+  ~NbdTransmission();
+  NbdTransmission(const NbdTransmission&) = delete;
+  NbdTransmission& operator=(const NbdTransmission&) = delete;
+
+  // Takes requests and payload off the front of `in`; returns how many bytes. Less than all of `in` when a
+  // header is not complete, when limits are reached, or when the input has ended.
+  std::size_t consume(ByteSpan in);
+  // The rest of a payload that is better received in place than through consume(); empty when there is none.
+  MutableByteSpan payload_space() const;
+  void payload_received(std::size_t bytes);
+  // False while limits are reached, and for good once the input has ended.
+  bool wants_input() const;
+  bool input_ended() const { return ended_; }
+  void end_input() { ended_ = true; }
+
+  void* driver() const { return driver_; }
+  // Goes on with a request that NbdCompletions returned.
+  void complete(NbdRequest* request);
+
+  // The next bytes for the client: fills `out` and returns how many spans. They stay until sent() counts them
+  // off.
+  std::size_t output(std::span<ByteSpan> out) const;
+  void sent(std::size_t bytes);
+  // The client is gone: forgets replies, queued and to come. No send may be in progress.
+  void drop_output();
+
+  std::size_t in_flight() const { return in_flight_; }
+  std::size_t outstanding_bytes() const { return outstanding_bytes_; }
+  bool has_output() const { return !replies_.empty(); }
+
+ private:
+  using Owned = std::unique_ptr<NbdRequest>;
+
+  std::size_t take_payload(ByteSpan in);
+  void start(const nbd::Request& wire);
+  void start_write(const nbd::Request& wire, nbd::Errno refused);
+  nbd::Errno check(const nbd::Request& wire) const;
+  nbd::Errno check_range(const nbd::Request& wire) const;
+  bool fast_zero(const nbd::Request& wire) const;
+
+  Owned make_request(const nbd::Request& wire, std::size_t buffer_bytes);
+  void submit(Owned request);
+  void submit_range(NbdRequest* request);
+  void finish(NbdRequest* request, Status status);
+  void block_status(Owned request);
+
+  void reply(Owned request);
+  void count(const nbd::Request& wire);
+  void charge(NbdRequest& request, std::size_t bytes);
+  void release(Owned request);
+
+  const NbdNegotiated negotiated_;
+  Shared& shared_;
+  void* const driver_;
+  Export& export_;
+
+  Owned payload_;  // a WRITE whose payload is coming in
+  std::size_t payload_bytes_ = 0;
+  std::size_t skip_bytes_ = 0;  // the payload of a WRITE that was refused
+  bool ended_ = false;
+  bool client_gone_ = false;
+
+  std::deque<Owned> replies_;
+  std::size_t front_sent_ = 0;  // bytes of the first of them
+  std::size_t in_flight_ = 0;
+  std::size_t requests_ = 0;  // taken, and not answered to the last byte
+  std::size_t outstanding_bytes_ = 0;
+};
+
+}  // namespace ashlar
