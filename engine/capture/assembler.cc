@@ -73,13 +73,14 @@ Status Assembler::take_leaf(const std::shared_ptr<const PlannedLeaf>& planned) {
     }
     assembly.take(std::move(*run));
   }
+  if (!assembly.is_parents()) TRY(assembly.resolve(input_.admission, input_.segments));
   outcome_.unchanged_bytes += byte_count(BlockCount{assembly.same_blocks()});
   input_.progress.done_bytes += assembly.block_count() * kBlockBytes;
   assembly.count(outcome_.counts);
   count_leaves(1);
   if (source_ended_) TRY(input_.builder.end_at(blocks_covering(*input_.source.size())));
   if (assembly.is_parents()) return enqueue(Kept{1});
-  return enqueue(TRY(assembly.draft(input_.admission, input_.segments)));
+  return enqueue(TRY(assembly.draft(input_.admission)));
 }
 
 Status Assembler::take_audit(const PlannedLeaf& planned) {

@@ -99,7 +99,8 @@ class Pipeline {
             source.size(),
             has_parent ? std::optional(root_of(*options.parent)) : std::nullopt,
             std::move(changed),
-            has_parent ? options.parent->generation + 1 : 0};
+            has_parent ? options.parent->generation + 1 : 0,
+            options.changed && options.changed->is_exact};
   }
 
   static BlockCount unknown_size() { return ManifestBuilder::kUnknownSize; }

@@ -43,6 +43,7 @@ struct CaptureParts {
 struct ChangedMap {
   std::vector<SourceExtent> changed;  // sorted, any states; ranges past the end of the source are cut
   std::string since_token;            // must equal the parent's change_token; both may be empty
+  bool is_exact = false;              // kept by the volume itself, not a hint: believed without an audit
 };
 
 struct CaptureOptions {

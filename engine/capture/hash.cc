@@ -7,20 +7,18 @@
 namespace ashlar {
 namespace {
 
-void mark_unreadable(const Run& run, std::vector<BlockId>& ids) {
-  const Lba first = lba_of(run.offset);
-  for (const BlockRange& range : run.unreadable) {
-    for (Lba lba = range.first; lba < range.end(); lba += BlockCount{1}) {
-      ids[(lba - first).value] = unreadable_block_mark();
-    }
+void mark(const std::vector<BlockRange>& ranges, const BlockId& as, Lba first, std::vector<BlockId>& ids) {
+  for (const BlockRange& range : ranges) {
+    for (Lba lba = range.first; lba < range.end(); lba += BlockCount{1}) ids[(lba - first).value] = as;
   }
 }
 
+bool was_read(const BlockId& id) { return id != unreadable_block_mark() && id != unchanged_block_mark(); }
+
 HashedRegion hash_region(ByteSpan bytes, std::span<BlockId> ids, const RegionHash* parent_hash,
                          std::uint64_t seed) {
-  const bool damaged = std::find(ids.begin(), ids.end(), unreadable_block_mark()) != ids.end();
   HashedRegion region;
-  if (!damaged) {
+  if (std::all_of(ids.begin(), ids.end(), was_read)) {
     if (is_zero(bytes)) {
       region.state = RegionState::kZero;
       return region;
@@ -33,7 +31,7 @@ HashedRegion hash_region(ByteSpan bytes, std::span<BlockId> ids, const RegionHas
     }
   }
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    if (ids[i] == unreadable_block_mark()) continue;
+    if (!was_read(ids[i])) continue;
     const ByteSpan block = bytes.subspan(i * kBlockBytes, kBlockBytes);
     ids[i] = is_zero(block) ? zero_block_mark() : block_id(block);
   }
@@ -46,7 +44,9 @@ HashedRun hash_run(Run run, Plan::RunPlace place, std::uint64_t region_seed, boo
   HashedRun hashed{std::move(run), std::move(place.leaf), place.first_block, {}, {}};
   const ByteSpan bytes = hashed.run.bytes;
   hashed.ids.resize(hashed.block_count());
-  mark_unreadable(hashed.run, hashed.ids);
+  const Lba first_lba = lba_of(hashed.run.offset);
+  mark(hashed.run.unreadable, unreadable_block_mark(), first_lba, hashed.ids);
+  mark(hashed.run.unchanged, unchanged_block_mark(), first_lba, hashed.ids);
   for (std::size_t first = 0; first < hashed.ids.size(); first += kRegionBlocks) {
     const std::size_t count = std::min<std::size_t>(kRegionBlocks, hashed.ids.size() - first);
     const Leaf* parent = trust_regions ? hashed.leaf->parent.get() : nullptr;

@@ -17,9 +17,16 @@ namespace ashlar {
 
 enum class RegionState : std::uint8_t { kZero, kSame, kData };
 
+// Stands for a block that the source calls the parent's (Run::unchanged). The other marks: node_format.h.
+constexpr BlockId unchanged_block_mark() {
+  BlockId mark;
+  mark.bytes[0] = std::byte{1};
+  return mark;
+}
+
 struct HashedRegion {
   RegionState state = RegionState::kData;
-  bool has_hash = false;  // false for zeros, and for regions with unreadable blocks
+  bool has_hash = false;  // false for zeros, and for regions of which not every block was read
   RegionHash hash;
 };
 
@@ -28,7 +35,7 @@ struct HashedRun {
   std::shared_ptr<const PlannedLeaf> leaf;
   std::uint32_t first_block = 0;      // in the leaf
   std::vector<HashedRegion> regions;  // one a region of the run
-  std::vector<BlockId> ids;  // one a block: its id, or a mark (node_format.h); unset in kSame regions
+  std::vector<BlockId> ids;           // one a block: its id, or a mark; unset in kSame regions
 
   std::uint32_t block_count() const { return static_cast<std::uint32_t>(run.bytes.size() / kBlockBytes); }
 };

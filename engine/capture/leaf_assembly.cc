@@ -46,8 +46,7 @@ LeafAssembly::LeafAssembly(std::shared_ptr<const PlannedLeaf> planned)
 // all a hole, and the plan never asks for it.
 void LeafAssembly::take_parents(std::uint32_t first, std::uint32_t count) {
   for (std::uint32_t i = first; i < first + count; ++i) {
-    blocks_[i].from_parent = true;
-    blocks_[i].state.kind = i < parent_blocks_.size() ? parent_blocks_[i].kind : ExtentKind::kUnallocated;
+    take_block_of_parent(i);
     const std::size_t region = i / kRegionBlocks;
     if (!planned_->parent) continue;
     if (const RegionHash* hash = planned_->parent->region(region)) {
@@ -55,6 +54,13 @@ void LeafAssembly::take_parents(std::uint32_t first, std::uint32_t count) {
       region_hashes_[region] = *hash;
     }
   }
+}
+
+void LeafAssembly::take_block_of_parent(std::uint32_t block) {
+  blocks_[block].from_parent = true;
+  blocks_[block].bytes = nullptr;
+  blocks_[block].state.kind =
+      block < parent_blocks_.size() ? parent_blocks_[block].kind : ExtentKind::kUnallocated;
 }
 
 void LeafAssembly::take(HashedRun run) {
@@ -80,7 +86,10 @@ void LeafAssembly::take_region(const HashedRun& run, std::uint32_t region_in_run
     const BlockId& id = run.ids[in_run + i];
     Block& block = blocks_[first + i];
     ids_[first + i] = id;
-    if (id == zero_block_mark()) {
+    if (id == unchanged_block_mark()) {
+      CHECK(first + i < parent_blocks_.size());
+      take_block_of_parent(first + i);
+    } else if (id == zero_block_mark()) {
       block.state.kind = kind_of_zeros(planned_->origins[first + i]);
     } else if (id == unreadable_block_mark()) {
       block.state.kind = ExtentKind::kUnreadable;
@@ -106,8 +115,7 @@ bool LeafAssembly::is_parents() const {
   return region_mask_ == planned_->parent->region_mask;
 }
 
-Result<LeafDraft> LeafAssembly::draft(Admission& admission, SegmentReader& segments) {
-  TRY(resolve_parents(admission, segments));
+Result<LeafDraft> LeafAssembly::draft(Admission& admission) {
   TRY(admit(admission));
   LeafDraft draft;
   std::vector<BlockState> states;
@@ -127,9 +135,9 @@ Result<LeafDraft> LeafAssembly::draft(Admission& admission, SegmentReader& segme
   return draft;
 }
 
-// Places and ids of the parent's blocks. Its segments are brought in first, so that a block that only moved
-// within the leaf, or the fifteen that did not change beside one that did, are found without a hook.
-Status LeafAssembly::resolve_parents(Admission& admission, SegmentReader& segments) {
+// The parent's segments are brought in first, so that a block that only moved within the leaf, or the fifteen
+// that did not change beside one that did, are found without a hook.
+Status LeafAssembly::resolve(Admission& admission, SegmentReader& segments) {
   if (!planned_->parent) return {};
   std::vector<SegmentHandle> handles;
   std::vector<std::shared_ptr<const LocatedSegment>> located;
@@ -137,19 +145,39 @@ Status LeafAssembly::resolve_parents(Admission& admission, SegmentReader& segmen
     handles.push_back(TRY(admission.bring_in(id).with_context("the parent snapshot is damaged")));
     located.push_back(TRY(segments.locate(id)));
   }
-  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+  for (std::uint32_t i = 0; i < std::min(blocks_.size(), parent_blocks_.size()); ++i) {
     Block& block = blocks_[i];
-    if (!block.from_parent) continue;
-    if (block.state.kind == ExtentKind::kUnreadable) ids_[i] = unreadable_block_mark();
-    if (block.state.kind != ExtentKind::kData) continue;
     const LeafExtent& extent = parent_blocks_[i];
+    if (block.from_parent && block.state.kind == ExtentKind::kUnreadable) ids_[i] = unreadable_block_mark();
+    if (extent.kind != ExtentKind::kData || block.state.kind != ExtentKind::kData) continue;
     const auto& ids = located[extent.segment]->directory.blocks;
     if (extent.first_block >= ids.size())
       return corrupt("the parent snapshot is damaged: an extent runs past its segment");
+    if (!block.from_parent && ids_[i] == ids[extent.first_block]) {
+      take_block_of_parent(i);
+      ++same_blocks_;
+    }
+    if (!block.from_parent) continue;
     block.state.place = {handles[extent.segment], extent.first_block};
     ids_[i] = ids[extent.first_block];
   }
+  take_region_hashes_of_parent();
   return {};
+}
+
+// A region that was not read as a whole has no hash of its own; it has the parent's when all of it is.
+void LeafAssembly::take_region_hashes_of_parent() {
+  for (std::size_t first = 0; first < blocks_.size(); first += kRegionBlocks) {
+    const std::size_t region = first / kRegionBlocks;
+    const RegionHash* hash = planned_->parent->region(region);
+    if (hash == nullptr || (region_mask_ >> region & 1U) != 0) continue;
+    const auto begin = blocks_.begin() + static_cast<std::ptrdiff_t>(first);
+    const auto end =
+        blocks_.begin() + static_cast<std::ptrdiff_t>(std::min(first + kRegionBlocks, blocks_.size()));
+    if (!std::all_of(begin, end, [](const Block& block) { return block.from_parent; })) continue;
+    region_mask_ |= std::uint64_t{1} << region;
+    region_hashes_[region] = *hash;
+  }
 }
 
 Status LeafAssembly::admit(Admission& admission) {

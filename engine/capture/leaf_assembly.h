@@ -26,11 +26,14 @@ class LeafAssembly {
   std::uint32_t block_count() const { return static_cast<std::uint32_t>(blocks_.size()); }
   // Every block reads as in the parent's leaf, is of the same kind, and lies where it lay.
   bool is_parents() const;
-  // Blocks in regions whose hash equals the parent's.
+  // Blocks known to equal the parent's: by their region's hash, or by their ids once these were compared.
   std::uint32_t same_blocks() const { return same_blocks_; }
 
+  // Finds the ids and places of the parent's blocks. Blocks that were read and equal the parent's at their
+  // place become the parent's. Once, before draft(); after it is_parents() may be true.
+  Status resolve(Admission& admission, SegmentReader& segments);
   // Admits the changed blocks and says where every block is. Once, and only when not is_parents().
-  Result<LeafDraft> draft(Admission& admission, SegmentReader& segments);
+  Result<LeafDraft> draft(Admission& admission);
   void count(BlockCounts& counts) const;
 
  private:
@@ -42,7 +45,8 @@ class LeafAssembly {
 
   void take_parents(std::uint32_t first, std::uint32_t count);
   void take_region(const HashedRun& run, std::uint32_t region_in_run);
-  Status resolve_parents(Admission& admission, SegmentReader& segments);
+  void take_block_of_parent(std::uint32_t block);
+  void take_region_hashes_of_parent();
   Status admit(Admission& admission);
 
   std::shared_ptr<const PlannedLeaf> planned_;

@@ -58,7 +58,8 @@ Plan::Plan(Input input) : input_(std::move(input)) {
     leaves_ = leaf_count(blocks_covering(ByteCount{kMaxVolumeBytes}));
   }
   if (input_.parent) parent_cursor_.emplace(input_.nodes, *input_.parent);
-  if (input_.changed) audit_stride_ = std::max<std::uint64_t>(1, leaves_ / kAuditedLeaves);
+  if (input_.changed && !input_.changed_is_exact)
+    audit_stride_ = std::max<std::uint64_t>(1, leaves_ / kAuditedLeaves);
 }
 
 Result<std::optional<RunRequest>> Plan::next_request() {
@@ -127,7 +128,7 @@ Status Plan::plan_changed_leaf(std::uint64_t index, std::shared_ptr<PlannedLeaf>
 
 // One region of a leaf that is said to be unchanged is read after all: another one each generation.
 bool Plan::plan_audit(std::uint64_t index, PlannedLeaf& leaf) const {
-  if (!leaf.parent || leaf.parent->region_mask == 0) return false;
+  if (input_.changed_is_exact || !leaf.parent || leaf.parent->region_mask == 0) return false;
   auto turn = (input_.generation + index) % static_cast<unsigned>(std::popcount(leaf.parent->region_mask));
   std::uint64_t mask = leaf.parent->region_mask;
   while (turn-- > 0) mask &= mask - 1;
@@ -155,6 +156,7 @@ std::uint64_t Plan::kept_ahead() {
     end = std::min(end - 1, std::max(next_leaf_, parent_leaves));
   }
   if (next_leaf_ >= end) return 0;
+  if (input_.changed_is_exact) return end - next_leaf_;
   const std::uint64_t phase = input_.generation % audit_stride_;
   const std::uint64_t audited =
       next_leaf_ + (phase + audit_stride_ - next_leaf_ % audit_stride_) % audit_stride_;

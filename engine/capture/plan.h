@@ -71,6 +71,7 @@ class Plan {
     std::optional<TreeRoot> parent;
     std::optional<ChangedRegions> changed;  // only with a parent
     std::uint32_t generation = 0;           // turns the audit's sample
+    bool changed_is_exact = false;          // no audit
   };
   explicit Plan(Input input);
 

@@ -95,8 +95,13 @@ void RunFeed::finish() {
 Run finish_run(RunTicket ticket, ByteCount filled, std::vector<BlockRange> unreadable) {
   const std::uint64_t padded = byte_count(blocks_covering(filled)).value;
   std::memset(ticket.data + filled.value, 0, padded - filled.value);
-  return Run{ticket.request.ordinal, ticket.request.offset, MutableByteSpan(ticket.data, padded),
-             std::move(unreadable), std::move(ticket.buffer)};
+  Run run;
+  run.ordinal = ticket.request.ordinal;
+  run.offset = ticket.request.offset;
+  run.bytes = MutableByteSpan(ticket.data, padded);
+  run.unreadable = std::move(unreadable);
+  run.buffer = std::move(ticket.buffer);
+  return run;
 }
 
 bool is_bad_medium(int error_number) {

@@ -45,6 +45,9 @@ struct Run {
   MutableByteSpan bytes;
   std::vector<BlockRange> unreadable;  // blocks of the source that could not be read; their bytes are zeros
   std::shared_ptr<void> buffer;
+  // Blocks that the source knows to be the parent's and did not read; their bytes mean nothing. Only where
+  // the parent has a leaf with data.
+  std::vector<BlockRange> unchanged;
 };
 
 struct RunRequest {

@@ -1,0 +1,54 @@
+#include "store/frame_cache.h"
+
+#include <algorithm>
+
+namespace ashlar {
+
+FrameCache::FrameCache(SegmentReader& segments, std::size_t bytes, std::uint32_t frame_blocks)
+    : segments_(segments), frames_(std::max<std::size_t>(1, bytes / (frame_blocks * kBlockBytes))) {}
+
+Result<FrameCache::Frame> FrameCache::get(const LocatedSegment& segment, std::size_t frame) {
+  const Key key{segment.directory.id, frame};
+  std::unique_lock lock(mutex_);
+  if (const Frame* held = frames_.get(key)) {
+    ++hits_;
+    return *held;
+  }
+  if (const auto found = fetching_.find(key); found != fetching_.end()) {
+    const std::shared_ptr<Fetch> other = found->second;
+    fetched_.wait(lock, [&] { return other->done; });
+    ++hits_;
+    return outcome(*other);
+  }
+  const auto own = std::make_shared<Fetch>();
+  fetching_.emplace(key, own);
+  lock.unlock();
+  Result<Frame> got = fetch(segment, frame);
+  lock.lock();
+  own->done = true;
+  if (got.ok()) {
+    own->frame = got.value();
+    frames_.put(key, got.value());
+  } else {
+    own->code = got.error().code();
+    own->text = got.error().text();
+  }
+  fetching_.erase(key);
+  fetched_.notify_all();
+  return got;
+}
+
+Result<FrameCache::Frame> FrameCache::fetch(const LocatedSegment& segment, std::size_t frame) {
+  ++fetches_;
+  const std::size_t blocks = segment.directory.frames[frame].block_count;
+  auto buffer = std::make_shared<AlignedBuffer>(blocks * kBlockBytes);
+  TRY(segments_.read(segment, segment.frame_first_block[frame], blocks, buffer->span()));
+  return Frame(std::move(buffer));
+}
+
+Result<FrameCache::Frame> FrameCache::outcome(const Fetch& fetch) {
+  if (fetch.frame) return fetch.frame;
+  return Error(fetch.code, fetch.text);
+}
+
+}  // namespace ashlar

@@ -1,0 +1,65 @@
+// Decoded frames, shared by all readers of a process: however many volumes of one image ask for a frame, it
+// is fetched and decoded once, also when they ask at the same time.
+//
+// Frames are verified (SegmentReader). A failed fetch is an error of those who waited for it and is not
+// remembered: the next one tries again. Any number of threads.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+#include "base/lru_cache.h"
+#include "store/segments.h"
+
+namespace ashlar {
+
+class FrameCache {
+ public:
+  using Frame = std::shared_ptr<const AlignedBuffer>;
+  static constexpr std::size_t kDefaultBytes = std::size_t{256} << 20U;
+
+  // Holds at most `bytes` of frames of at most `frame_blocks` blocks, and one frame at the least.
+  FrameCache(SegmentReader& segments, std::size_t bytes, std::uint32_t frame_blocks);
+
+  // The decoded blocks of a frame: waits for the store when they are not held.
+  Result<Frame> get(const LocatedSegment& segment, std::size_t frame);
+
+  std::uint64_t hits() const { return hits_; }
+  std::uint64_t fetches() const { return fetches_; }
+
+ private:
+  struct Key {
+    SegmentId segment;
+    std::size_t frame = 0;
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const {
+      return IdHash()(key.segment) ^ (key.frame * 0x9e3779b97f4a7c15ULL);
+    }
+  };
+  // A fetch on its way: the first asker fetches, the others wait.
+  struct Fetch {
+    bool done = false;
+    Frame frame;
+    ErrorCode code = ErrorCode::kIo;  // without a frame
+    std::string text;
+  };
+
+  Result<Frame> fetch(const LocatedSegment& segment, std::size_t frame);
+  static Result<Frame> outcome(const Fetch& fetch);
+
+  SegmentReader& segments_;
+  std::mutex mutex_;
+  std::condition_variable fetched_;
+  LruCache<Key, Frame, KeyHash> frames_;
+  std::unordered_map<Key, std::shared_ptr<Fetch>, KeyHash> fetching_;
+  std::atomic<std::uint64_t> hits_{0};
+  std::atomic<std::uint64_t> fetches_{0};
+};
+
+}  // namespace ashlar

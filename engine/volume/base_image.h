@@ -1,0 +1,51 @@
+// BaseImage: a snapshot as blocks that can be read in any order, through a cache of frames that all volumes
+// share. What a volume stands on.
+//
+// The right bytes or an error: a block that the snapshot lost (UNREADABLE), and a frame that does not match
+// its ids, are kCorrupt. Any number of threads.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "format/snapshot_record.h"
+#include "manifest/tree.h"
+#include "store/frame_cache.h"
+#include "store/segments.h"
+
+namespace ashlar {
+
+// A stretch of blocks of one kind.
+struct BaseRun {
+  ExtentKind kind = ExtentKind::kUnallocated;
+  BlockCount count;
+};
+
+class BaseImage {
+ public:
+  BaseImage(NodeReader& nodes, SegmentReader& segments, FrameCache& frames, const SnapshotRecord& snapshot);
+
+  SnapshotId id() const { return id_; }
+  ByteCount size() const { return size_; }
+  const TreeRoot& root() const { return root_; }
+
+  // Fills `out` (range.count × 4096 bytes). Blocks behind the snapshot's end, and the rest of a short last
+  // block, are zeros.
+  Status read(BlockRange range, MutableByteSpan out) const;
+  // What the blocks of a range are, merged, at most `most` runs from its start on; blocks behind the end are
+  // unallocated.
+  Result<std::vector<BaseRun>> runs(BlockRange range, std::size_t most) const;
+
+ private:
+  Status read_leaf(LeafCursor& cursor, const LeafSpan& span, BlockRange range, MutableByteSpan out) const;
+  Status read_data(const SegmentId& id, std::size_t first, std::size_t count, MutableByteSpan out) const;
+
+  NodeReader& nodes_;
+  SegmentReader& segments_;
+  FrameCache& frames_;
+  SnapshotId id_;
+  ByteCount size_;
+  TreeRoot root_;
+};
+
+}  // namespace ashlar
