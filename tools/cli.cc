@@ -26,8 +26,10 @@ CLI::Option* required_if(CLI::Option* option, Presence presence) {
   return option->required(presence == Presence::kRequired);
 }
 
-std::string not_a_snapshot(const std::string& text) {
-  const auto parsed = SnapshotId::parse(text);
+// What is wrong with the text of an id; empty when nothing is.
+template <class Id>
+std::string not_an_id(const std::string& text) {
+  const auto parsed = Id::parse(text);
   return parsed.ok() ? std::string() : parsed.error().text();
 }
 
@@ -65,7 +67,12 @@ void Verb::positional_choice(const std::string& name, const std::vector<std::str
 
 void Verb::snapshot(const std::string& name, std::string& id, const std::string& about, Presence presence) {
   CLI::Option* option = app_.add_option(name, id, about)->type_name("SNAP");
-  required_if(option->check(CLI::Validator(not_a_snapshot, "")), presence);
+  required_if(option->check(CLI::Validator(not_an_id<SnapshotId>, "")), presence);
+}
+
+void Verb::volume(const std::string& name, std::string& id, const std::string& about) {
+  CLI::Option* option = app_.add_option(name, id, about)->type_name("VOL")->required();
+  option->check(CLI::Validator(not_an_id<VolumeId>, ""));
 }
 
 void Verb::flag(const std::string& name, bool& out, const std::string& about) {
@@ -121,8 +128,17 @@ Cli::Cli() : state_(std::make_unique<State>()) {
 
 Cli::~Cli() = default;
 
+void Cli::add_group(const std::string& name, const std::string& about) {
+  CLI::App* group = state_->app.add_subcommand(name, about);
+  group->fallthrough();
+  group->require_subcommand(1);
+}
+
 Verb Cli::add_verb(const std::string& name, const std::string& about, const std::string& example) {
-  CLI::App* app = state_->app.add_subcommand(name, about);
+  const std::size_t space = name.find(' ');
+  CLI::App* parent =
+      space == std::string::npos ? &state_->app : state_->app.get_subcommand(name.substr(0, space));
+  CLI::App* app = parent->add_subcommand(space == std::string::npos ? name : name.substr(space + 1), about);
   app->fallthrough();
   app->footer("Example:\n" + example);
   state_->verbs.push_back({app, Needs::kNothing, {}});
@@ -149,8 +165,12 @@ Result<ExitCode> Cli::dispatch() {
 
 // CLI11 has an exit status for each kind of error; this program has one for all of them, and one line.
 ExitCode Cli::refuse(const std::string& message, bool json) const {
-  const auto verbs = state_->app.get_subcommands();
-  const std::string verb = verbs.empty() ? "" : verbs.front()->get_name() + " ";
+  std::string verb;
+  const CLI::App* app = &state_->app;
+  for (auto given = app->get_subcommands(); !given.empty(); given = app->get_subcommands()) {
+    app = given.front();
+    verb += app->get_name() + " ";
+  }
   print_error("usage", fmt::format("{} (see: ashlar {}--help)", message, verb), json);
   return ExitCode::kUsage;
 }

@@ -43,6 +43,8 @@ class Verb {
   void snapshot(const std::string& name, std::string& id, const std::string& about,
                 Presence presence = Presence::kRequired);
 
+  void volume(const std::string& name, std::string& id, const std::string& about);
+
   void flag(const std::string& name, bool& out, const std::string& about);
   void text(const std::string& name, const std::string& value, std::string& out, const std::string& about);
   // May be given more than once.
@@ -65,6 +67,8 @@ class Cli {
   Cli(const Cli&) = delete;
   Cli& operator=(const Cli&) = delete;
 
+  // A group of verbs of two words, such as "volume create"; before its verbs.
+  void add_group(const std::string& name, const std::string& about);
   // A new verb. `about` is one line in the imperative; `example` one command a line, with "# " comments.
   Verb add_verb(const std::string& name, const std::string& about, const std::string& example);
   // What runs when the verb added last is given. One that needs a store is refused where none is named.

@@ -58,12 +58,21 @@ std::vector<std::string> examples_of(const CLI::App& verb) {
   return examples;
 }
 
+std::vector<const CLI::App*> verbs_below(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App* v) { return !v->get_name().empty(); });
+}
+
 }  // namespace
 
 ProgramWords words_of(const CLI::App& app) {
   ProgramWords words = {app.get_description(), options_of(app), {}};
-  for (const CLI::App* verb : app.get_subcommands([](const CLI::App* v) { return !v->get_name().empty(); })) {
-    words.verbs.push_back({verb->get_name(), verb->get_description(), examples_of(*verb), options_of(*verb)});
+  const auto add = [&](const std::string& name, const CLI::App& verb) {
+    words.verbs.push_back({name, verb.get_description(), examples_of(verb), options_of(verb)});
+  };
+  for (const CLI::App* verb : verbs_below(app)) {
+    const auto group = verbs_below(*verb);
+    if (group.empty()) add(verb->get_name(), *verb);
+    for (const CLI::App* member : group) add(verb->get_name() + " " + member->get_name(), *member);
   }
   return words;
 }

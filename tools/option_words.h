@@ -23,7 +23,7 @@ struct OptionWords {
 };
 
 struct VerbWords {
-  std::string name;
+  std::string name;  // "capture"; "volume create" of a group
   std::string about;
   std::vector<std::string> examples;  // a command or "# comment" each
   std::vector<OptionWords> options;

@@ -1,6 +1,8 @@
 // ashlar completion: a completion script for a shell, made from the same tree as the help.
 #include <fmt/format.h>
 
+#include <map>
+
 #include "cli.h"
 #include "option_words.h"
 #include "output.h"
@@ -8,22 +10,24 @@
 namespace ashlar {
 namespace {
 
-// Snapshot ids come from the store that the line, or else the environment, names.
+// Ids come from the store that the line, or else the environment, names.
 constexpr const char* kHead = R"sh(# bash completion for ashlar; printed by: ashlar completion bash
 
-_ashlar_snapshots() {
-  local i store=${ASHLAR_STORE-}
+# The ids that a verb lists: _ashlar_ids PREFIX VERB...
+_ashlar_ids() {
+  local prefix=$1 i store=${ASHLAR_STORE-}
   for ((i = 1; i < COMP_CWORD; i++)); do
     [[ ${COMP_WORDS[i]} == --store ]] && store=${COMP_WORDS[i + 1]}
   done
-  [[ -n $store ]] && ashlar --store "$store" snapshots 2>/dev/null | awk '/^snap-/ {print $1}'
+  [[ -n $store ]] && ashlar --store "$store" "${@:2}" 2>/dev/null | awk "/^$prefix-/ {print \$1}"
 }
 
 _ashlar_values() {
   case $1 in
     file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$2")) ;;
     directory) compopt -o filenames; COMPREPLY=($(compgen -d -- "$2")) ;;
-    snapshot) COMPREPLY=($(compgen -W "$(_ashlar_snapshots)" -- "$2")) ;;
+    snapshot) COMPREPLY=($(compgen -W "$(_ashlar_ids snap snapshots)" -- "$2")) ;;
+    volume) COMPREPLY=($(compgen -W "$(_ashlar_ids vol volume list)" -- "$2")) ;;
     none) COMPREPLY=() ;;
     *) COMPREPLY=($(compgen -W "$1" -- "$2")) ;;
   esac
@@ -51,6 +55,7 @@ std::string values_of(const OptionWords& option) {
   }
   const std::string& value = option.value;
   if (value.starts_with("SNAP")) return "snapshot";
+  if (value.starts_with("VOL")) return "volume";
   if (value == "STORE" || value == "DIRECTORY") return "directory";
   if (value.starts_with("FILE") || value == "SOURCE" || value == "TARGET") return "file";
   return "none";
@@ -97,7 +102,7 @@ std::string positional_of(const std::vector<OptionWords>& options, std::size_t i
 }
 
 std::string verb_case(const VerbWords& verb, const std::vector<OptionWords>& globals) {
-  std::string text = fmt::format("    {})\n", verb.name);
+  std::string text = fmt::format("    '{}')\n", verb.name);
   const std::string values = value_cases(verb.options, "        ");
   if (!values.empty()) text += "      case $prev in\n" + values + "      esac\n";
   return text + fmt::format(
@@ -108,11 +113,39 @@ std::string verb_case(const VerbWords& verb, const std::vector<OptionWords>& glo
                     positional_of(verb.options, 1));
 }
 
+// The first words of the command line, and what may follow each: nothing, or the verbs of a group.
+std::map<std::string, std::vector<std::string>> first_words(const ProgramWords& program) {
+  std::map<std::string, std::vector<std::string>> words;
+  for (const VerbWords& verb : program.verbs) {
+    const std::size_t space = verb.name.find(' ');
+    auto& members = words[verb.name.substr(0, space)];
+    if (space != std::string::npos) members.push_back(verb.name.substr(space + 1));
+  }
+  return words;
+}
+
 std::string bash_script(const ProgramWords& program) {
   std::vector<std::string> verbs;
-  for (const VerbWords& verb : program.verbs) verbs.push_back(verb.name);
+  std::vector<std::string> single;
+  std::string groups;
+  std::string group_cases;
+  for (const auto& [word, members] : first_words(program)) {
+    verbs.push_back(word);
+    if (members.empty()) {
+      single.push_back(word);
+      continue;
+    }
+    groups += (groups.empty() ? "" : "|") + word;
+    group_cases += fmt::format("    {}) _ashlar_values '{}' \"$cur\" ;;\n", word, join(members, " "));
+  }
   std::string text = kHead;
-  text += fmt::format("      {}) verb=${{COMP_WORDS[i]}}; break ;;\n", join(verbs, "|"));
+  text += fmt::format("      {}) verb=${{COMP_WORDS[i]}}; break ;;\n", join(single, "|"));
+  if (!groups.empty()) {
+    text += fmt::format(
+        "      {}) verb=${{COMP_WORDS[i]}}\n"
+        "        if ((i + 1 < COMP_CWORD)); then ((i++)); verb+=\" ${{COMP_WORDS[i]}}\"; fi; break ;;\n",
+        groups);
+  }
   text += "    esac\n  done\n";
   // Words between the verb and the cursor; the value of an option counts too, which is close enough.
   text += "  local words=0\n";
@@ -121,6 +154,7 @@ std::string bash_script(const ProgramWords& program) {
   text += "  case $verb in\n";
   text += fmt::format("    '') _ashlar_values '{} {}' \"$cur\" ;;\n", join(verbs, " "),
                       flags_of(program.options));
+  text += group_cases;
   for (const VerbWords& verb : program.verbs) text += verb_case(verb, program.options);
   return text + kTail;
 }

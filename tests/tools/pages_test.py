@@ -14,16 +14,20 @@ class Pages(program.ProgramTest):
         text = self.ok(*verb, "--help", store=False).split("Example:")[0]
         return re.findall(r"^  (?:-\w,)?(--[\w-]+)", text, re.M)
 
-    def verbs(self):
-        text = self.ok("--help", store=False).split("Subcommands:\n")[1].split("\n\n")[0]
-        return [line.split()[0] for line in text.splitlines()]
+    def verbs(self, *group):
+        """Every verb that help shows; one of a group as "volume create"."""
+        text = self.ok(*group, "--help", store=False)
+        if "Subcommands:\n" not in text:
+            return [" ".join(group)]
+        text = text.split("Subcommands:\n")[1].split("\n\n")[0]
+        return [verb for line in text.splitlines() for verb in self.verbs(*group, line.split()[0])]
 
     def test_the_man_page_names_everything(self):
         page = self.ok("man", store=False).replace("\\-", "-")
         for verb in self.verbs():
             section = page.split(f".SS {verb}\n")[1].split(".SS ")[0]
             self.assertIn(f"ashlar {verb}", section)
-            for option in self.options_of(verb):
+            for option in self.options_of(*verb.split()):
                 if option != "--help":
                     self.assertIn(option, section)
         for option in ("--store", "--json", "--progress"):
@@ -52,9 +56,11 @@ class Pages(program.ProgramTest):
         self.init()
         snapshot = self.capture(self.file("disk.raw", program.noise(8192)))
         self.assertEqual(self.complete("cap"), ["capture"])
-        self.assertTrue(set(self.verbs()) <= set(self.complete("")))
+        self.assertTrue({verb.split()[0] for verb in self.verbs()} <= set(self.complete("")))
         for verb in self.verbs():
-            self.assertTrue(set(self.options_of(verb)) <= set(self.complete(verb, "--")), verb)
+            *group, last = words = verb.split()
+            self.assertIn(last, self.complete(*group, last))
+            self.assertTrue(set(self.options_of(*words)) <= set(self.complete(*words, "--")), verb)
         self.assertEqual(self.complete("capture", "x", "--par"), ["--parent", "--paranoid"])
         self.assertEqual(self.complete("--progress", ""), ["auto", "json", "none"])
         self.assertEqual(self.complete("completion", ""), ["bash"])
