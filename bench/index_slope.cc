@@ -41,7 +41,7 @@ class NoObjects : public ObjectStore {
     return not_found("none");
   }
   Result<ObjectInfo> stat(std::string_view) override { return not_found("none"); }
-  Status ensure_durable(std::string_view) override { return {}; }
+  Status ensure_durable(std::span<const std::string>) override { return {}; }
   Status list(std::string_view, const std::function<Status(const ObjectInfo&)>&) override { return {}; }
   Status remove(std::string_view) override { return {}; }
   Status put_if_absent(std::string_view, ByteSpan) override { return {}; }

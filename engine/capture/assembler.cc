@@ -88,9 +88,12 @@ Status Assembler::take_audit(const PlannedLeaf& planned) {
     const auto run = input_.runs.take(wanted.ordinal);
     if (!run) return cancelled();
     TRY(note_run(*run));
-    const bool same = std::all_of(run->regions.begin(), run->regions.end(),
-                                  [](const HashedRegion& r) { return r.state == RegionState::kSame; });
-    if (!same) outcome_.audit_missed = true;
+    for (std::size_t i = 0; i < run->regions.size(); ++i) {
+      const std::size_t region = wanted.first_block / kRegionBlocks + i;
+      const bool has_data = planned.parent && planned.parent->region(region) != nullptr;
+      const RegionState expected = has_data ? RegionState::kSame : RegionState::kZero;
+      if (run->regions[i].state != expected) outcome_.audit_missed = true;
+    }
   }
   return take_item(KeptLeaves{1});
 }

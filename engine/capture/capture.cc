@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/first_error.h"
+#include "base/lru_cache.h"
 #include "base/random.h"
 #include "capture/assembler.h"
 #include "capture/segment_pipeline.h"
@@ -16,8 +17,8 @@
 namespace ashlar {
 namespace {
 
+constexpr std::size_t kRememberedSegments = 65536;
 constexpr std::string_view kProgram = "ashlar " ASHLAR_VERSION;
-constexpr std::string_view kPackGone = "a pack that the snapshot needs";
 
 SourceKind kind_of(SourceType type) {
   switch (type) {
@@ -47,6 +48,7 @@ struct Pass {
   std::uint64_t node_bytes_written = 0;
   std::set<PackId> data_packs;  // of older sessions, that new leaves refer to
   std::set<PackId> meta_packs;
+  std::uint64_t lost_leaves = 0;  // of the parent
 };
 
 // The threads and stages of one pass, from the source to published packs.
@@ -91,8 +93,8 @@ class Pipeline {
   }
 
  private:
-  static Plan::Input plan_input(const CaptureParts& parts, Source& source, const CaptureOptions& options,
-                                std::optional<ChangedRegions> changed) {
+  Plan::Input plan_input(const CaptureParts& parts, Source& source, const CaptureOptions& options,
+                         std::optional<ChangedRegions> changed) {
     const bool has_parent = options.parent.has_value();
     return {source,
             parts.nodes,
@@ -100,7 +102,21 @@ class Pipeline {
             has_parent ? std::optional(root_of(*options.parent)) : std::nullopt,
             std::move(changed),
             has_parent ? options.parent->generation + 1 : 0,
-            options.changed && options.changed->is_exact};
+            options.changed && options.changed->is_exact,
+            [this](const Leaf& leaf) { return is_stored(leaf); }};
+  }
+
+  // The plan asks from one thread at a time. A leaf that equals its parent is kept without a look at its
+  // blocks: this is the look, and the packs are looked at once more before the commit.
+  Result<bool> is_stored(const Leaf& leaf) {
+    for (const SegmentId& id : leaf.segments) {
+      if (leaned_on_.get(id) != nullptr) continue;
+      const auto place = TRY(parts_.index.find_segment(id));
+      if (!place) return false;
+      leaned_on_.put(id, true);
+      parent_packs_.insert(place->pack);
+    }
+    return true;
   }
 
   static BlockCount unknown_size() { return ManifestBuilder::kUnknownSize; }
@@ -144,6 +160,8 @@ class Pipeline {
     pass.nodes_written = meta_.nodes_written();
     pass.node_bytes_written = meta_.bytes_written();
     pass.data_packs = admission_.reused_packs();
+    pass.data_packs.insert(parent_packs_.begin(), parent_packs_.end());
+    pass.lost_leaves = plan_.lost_leaves();
     pass.meta_packs = meta_.reused_packs();
     return pass;
   }
@@ -160,6 +178,9 @@ class Pipeline {
   const CaptureOptions& options_;
   CaptureProgress& progress_;
   FirstError errors_;
+  std::unique_ptr<RunReader> reader_;  // before what has threads: they cancel it when they fail
+  LruCache<SegmentId, bool, IdHash> leaned_on_{kRememberedSegments};  // segments that the store has
+  std::set<PackId> parent_packs_;
   Plan plan_;
   Sequencer sequencer_;
   unsigned threads_;
@@ -169,7 +190,6 @@ class Pipeline {
   Admission admission_;
   MetaWriter meta_;
   ManifestBuilder builder_;
-  std::unique_ptr<RunReader> reader_;
 };
 
 // Adds to `counts` what the parent's leaves [first, first + count) hold.
@@ -248,22 +268,17 @@ Result<SnapshotRecord> make_record(const CaptureParts& parts, const Source& sour
   return record;
 }
 
-// What the new snapshot leans on and did not write itself must still be there: the parent's record, the packs
-// of older sessions, and this session's own lease.
+// What the new snapshot leans on and did not write itself must be there, and survive a loss of power: the
+// parent's record, the packs of older sessions, and this session's own lease.
 Status check_still_there(const CaptureParts& parts, const CaptureOptions& options, const Session& session,
                          const Pass& pass) {
   TRY(session.check());
   if (options.parent)
     TRY(parts.snapshots.get(options.parent->id).with_context("the parent was deleted meanwhile"));
-  for (const PackId& pack : pass.data_packs) {
-    TRY(parts.objects.stat(pack_key(PackKind::kData, pack))
-            .with_context("a pack that the snapshot needs is gone"));
-  }
-  for (const PackId& pack : pass.meta_packs) {
-    TRY(parts.objects.stat(pack_key(PackKind::kMeta, pack))
-            .with_context("a pack that the snapshot needs is gone"));
-  }
-  return {};
+  std::vector<std::string> packs;
+  for (const PackId& pack : pass.data_packs) packs.push_back(pack_key(PackKind::kData, pack));
+  for (const PackId& pack : pass.meta_packs) packs.push_back(pack_key(PackKind::kMeta, pack));
+  return parts.objects.ensure_durable(packs).with_context("a pack that the snapshot needs");
 }
 
 // The map's regions, or nothing and a warning when it is not to be believed.
@@ -277,6 +292,9 @@ std::optional<ChangedRegions> usable_map(const Source& source, const CaptureOpti
   if (options.paranoid) return refuse("--paranoid believes no map");
   if (!options.parent) return refuse("there is no parent snapshot that it could refer to");
   if (!source.size()) return refuse("a stream has no places");
+  if (options.changed->is_exact)
+    return changed_regions(options.changed->changed, blocks_covering(*source.size()));
+  if (options.changed->since_token.empty()) return refuse("it does not say from which state on");
   if (options.changed->since_token != options.parent->change_token) {
     return refuse(fmt::format("it starts at '{}', but the parent was captured at '{}'",
                               options.changed->since_token, options.parent->change_token));
@@ -314,6 +332,12 @@ Result<CaptureReport> capture(const CaptureParts& parts, Source& source, const C
         "instead");
     progress.done_bytes = 0;
     pass = TRY(Pipeline(parts, source, options, progress, std::nullopt).run(stop));
+  }
+  if (pass.lost_leaves > 0) {
+    report.warnings.push_back(
+        fmt::format("data of the parent {} is lost from the store: what it covered, {} pieces of 4 MiB, was "
+                    "captured anew",
+                    options.parent->id.text(), pass.lost_leaves));
   }
   report.record = TRY(make_record(parts, source, options, pass));
   TRY(check_still_there(parts, options, *session, pass));

@@ -26,6 +26,30 @@ BlockOrigin origin_of(SourceState state) {
   return BlockOrigin::kRead;
 }
 
+// The regions, by bits, in which a leaf has neither data nor lost blocks.
+std::uint64_t empty_regions(const Leaf& leaf) {
+  std::uint64_t empty = 0;
+  std::size_t at = 0;
+  std::size_t empty_until = 0;  // blocks [empty_from, empty_until) have no data
+  std::size_t empty_from = 0;
+  const auto add = [&] {
+    for (std::size_t r = (empty_from + kRegionBlocks - 1) / kRegionBlocks;
+         (r + 1) * kRegionBlocks <= empty_until; ++r)
+      empty |= std::uint64_t{1} << r;
+  };
+  for (const LeafExtent& extent : leaf.extents) {
+    at += extent.block_count;
+    if (extent.kind == ExtentKind::kZero || extent.kind == ExtentKind::kUnallocated) {
+      empty_until = at;
+      continue;
+    }
+    add();
+    empty_from = empty_until = at;
+  }
+  add();
+  return empty;
+}
+
 bool all_are(const PlannedLeaf& leaf, BlockOrigin origin) {
   return std::all_of(leaf.origins.begin(), leaf.origins.end(), [&](BlockOrigin o) { return o == origin; });
 }
@@ -59,7 +83,7 @@ Plan::Plan(Input input) : input_(std::move(input)) {
   }
   if (input_.parent) parent_cursor_.emplace(input_.nodes, *input_.parent);
   if (input_.changed && !input_.changed_is_exact)
-    audit_stride_ = std::max<std::uint64_t>(1, leaves_ / kAuditedLeaves);
+    audit_stride_ = std::max<std::uint64_t>(1, (leaves_ + kAuditedLeaves - 1) / kAuditedLeaves);
 }
 
 Result<std::optional<RunRequest>> Plan::next_request() {
@@ -92,10 +116,10 @@ Status Plan::plan_leaf() {
   }
   auto leaf = std::make_shared<PlannedLeaf>();
   leaf->index = next_leaf_++;
-  TRY(load_parent(*leaf));
+  const bool leans = TRY(load_parent(*leaf));
   if (!input_.size) {
     leaf->origins.assign(kLeafBlocks, BlockOrigin::kRead);
-  } else if (input_.changed && parent_covers(leaf->index)) {
+  } else if (input_.changed && leans) {
     return plan_changed_leaf(leaf->index, leaf);
   } else {
     leaf->origins.resize(leaf_blocks(blocks_, leaf->index).value, BlockOrigin::kRead);
@@ -117,7 +141,7 @@ Status Plan::plan_changed_leaf(std::uint64_t index, std::shared_ptr<PlannedLeaf>
     const std::uint64_t to = std::min(end, range.end().value);
     if (from < to) TRY(read_origins(*leaf, {Lba{from}, BlockCount{to - from}}));
   }
-  if (all_are(*leaf, BlockOrigin::kParent) && !plan_audit(index, *leaf)) {
+  if (all_are(*leaf, BlockOrigin::kParent) && !TRY(plan_audit(index, *leaf))) {
     emit(KeptLeaves{1});
     return {};
   }
@@ -126,16 +150,28 @@ Status Plan::plan_changed_leaf(std::uint64_t index, std::shared_ptr<PlannedLeaf>
   return {};
 }
 
-// One region of a leaf that is said to be unchanged is read after all: another one each generation.
-bool Plan::plan_audit(std::uint64_t index, PlannedLeaf& leaf) const {
-  if (input_.changed_is_exact || !leaf.parent || leaf.parent->region_mask == 0) return false;
-  auto turn = (input_.generation + index) % static_cast<unsigned>(std::popcount(leaf.parent->region_mask));
-  std::uint64_t mask = leaf.parent->region_mask;
-  while (turn-- > 0) mask &= mask - 1;
-  const auto region = static_cast<std::size_t>(std::countr_zero(mask));
-  const std::size_t end = std::min(leaf.origins.size(), (region + 1) * kRegionBlocks);
-  for (std::size_t block = region * kRegionBlocks; block < end; ++block)
-    leaf.origins[block] = BlockOrigin::kRead;
+// One region of a leaf that is said to be unchanged is read after all: another one each generation. Where the
+// parent has data the bytes are compared; where it has none, the source must have none either.
+Result<bool> Plan::plan_audit(std::uint64_t index, PlannedLeaf& leaf) {
+  if (input_.changed_is_exact) return false;
+  const std::size_t regions = (leaf.origins.size() + kRegionBlocks - 1) / kRegionBlocks;
+  std::uint64_t candidates = leaf.parent ? leaf.parent->region_mask | empty_regions(*leaf.parent)
+                                         : ~std::uint64_t{0} >> (kLeafRegions - regions);
+  if (candidates == 0) return false;
+  auto turn = (input_.generation + index) % static_cast<unsigned>(std::popcount(candidates));
+  while (turn-- > 0) candidates &= candidates - 1;
+  const auto region = static_cast<std::size_t>(std::countr_zero(candidates));
+  const std::size_t first = region * kRegionBlocks;
+  const std::size_t end = std::min(leaf.origins.size(), first + kRegionBlocks);
+  if (leaf.parent && leaf.parent->region(region) != nullptr) {
+    for (std::size_t block = first; block < end; ++block) leaf.origins[block] = BlockOrigin::kRead;
+  } else {
+    TRY(read_origins(leaf, {Lba{index * kLeafBlocks + first}, BlockCount{end - first}}));
+    if (std::none_of(leaf.origins.begin(), leaf.origins.end(),
+                     [](BlockOrigin o) { return o == BlockOrigin::kRead; })) {
+      return false;
+    }
+  }
   leaf.audit = true;
   return true;
 }
@@ -168,12 +204,18 @@ bool Plan::parent_covers(std::uint64_t index) const {
   return leaf_blocks(input_.parent->blocks, index) == leaf_blocks(blocks_, index);
 }
 
-Status Plan::load_parent(PlannedLeaf& leaf) {
-  if (!input_.parent || leaf.index >= leaf_count(input_.parent->blocks)) return {};
-  if (input_.size && !parent_covers(leaf.index)) return {};
+Result<bool> Plan::load_parent(PlannedLeaf& leaf) {
+  if (!input_.parent || leaf.index >= leaf_count(input_.parent->blocks)) return false;
+  if (input_.size && !parent_covers(leaf.index)) return false;
   const LeafSpan span = TRY(parent_cursor_->at(leaf.index));
-  if (span.ref.is_node()) leaf.parent = TRY(parent_cursor_->load(span));
-  return {};
+  if (!span.ref.is_node()) return true;
+  auto parent = TRY(parent_cursor_->load(span));
+  if (!TRY(input_.is_stored(*parent))) {
+    ++lost_leaves_;
+    return false;
+  }
+  leaf.parent = std::move(parent);
+  return true;
 }
 
 // The number of leaves ahead that lie whole in one extent without data, the volume's short last leaf

@@ -10,9 +10,11 @@
 // assembler. Memory is bounded by the runs in flight, however sparse or large the source is.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -72,6 +74,9 @@ class Plan {
     std::optional<ChangedRegions> changed;  // only with a parent
     std::uint32_t generation = 0;           // turns the audit's sample
     bool changed_is_exact = false;          // no audit
+    // Whether every segment that a leaf of the parent names is still in the store. Where one is not, nothing
+    // is taken from that leaf.
+    std::function<Result<bool>(const Leaf&)> is_stored;
   };
   explicit Plan(Input input);
 
@@ -91,6 +96,8 @@ class Plan {
   // No more items will come: the plan is through, or its reader has ended.
   void finish();
   void cancel();
+  // Leaves of the parent whose data is lost; they are read as if there were no parent.
+  std::uint64_t lost_leaves() const { return lost_leaves_; }
 
  private:
   Status plan_leaf();
@@ -98,10 +105,11 @@ class Plan {
   Result<std::uint64_t> constant_ahead(ChildKind& kind);
   Result<SourceExtent> extent_at(ByteOffset offset);
   Status read_origins(PlannedLeaf& leaf, BlockRange within);
-  Status load_parent(PlannedLeaf& leaf);
+  // Whether the leaf may lean on the parent's.
+  Result<bool> load_parent(PlannedLeaf& leaf);
   bool parent_covers(std::uint64_t index) const;
   std::uint64_t kept_ahead();
-  bool plan_audit(std::uint64_t index, PlannedLeaf& leaf) const;
+  Result<bool> plan_audit(std::uint64_t index, PlannedLeaf& leaf);
   void add_runs(PlannedLeaf& leaf);
   void add_request(PlannedLeaf& leaf, PlannedRun run);
   void emit(PlanItem item);
@@ -116,6 +124,7 @@ class Plan {
   std::uint64_t audit_stride_ = 0;
   std::deque<RunRequest> requests_;
   std::uint64_t next_ordinal_ = 0;
+  std::atomic<std::uint64_t> lost_leaves_{0};
 
   std::mutex mutex_;
   std::condition_variable arrived_;

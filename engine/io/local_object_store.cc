@@ -251,11 +251,16 @@ Result<ObjectInfo> LocalObjectStore::stat(std::string_view key) {
 }
 
 // A file is synced before it gets its name, so only the name can be missing after a crash.
-Status LocalObjectStore::ensure_durable(std::string_view key) {
-  TRY(stat(key));
-  TRY(state_->make_parents(key));
-  const std::string name = state_->path(key);
-  return state_->files.sync_directory(name.substr(0, name.rfind('/')));
+Status LocalObjectStore::ensure_durable(std::span<const std::string> keys) {
+  std::set<std::string> folders;
+  for (const std::string& key : keys) {
+    TRY(stat(key));
+    TRY(state_->make_parents(key));
+    const std::string name = state_->path(key);
+    folders.insert(name.substr(0, name.rfind('/')));
+  }
+  for (const std::string& folder : folders) TRY(state_->files.sync_directory(folder));
+  return {};
 }
 
 // The objects and folders ("name/") of a folder, largest key first. A folder sorts with its '/': "a.b" before

@@ -24,7 +24,7 @@ class LocalObjectStore : public ObjectStore {
   Result<std::unique_ptr<ObjectWriter>> create(std::string_view key) override;
   Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override;
   Result<ObjectInfo> stat(std::string_view key) override;
-  Status ensure_durable(std::string_view key) override;
+  Status ensure_durable(std::span<const std::string> keys) override;
   Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) override;
   Status remove(std::string_view key) override;
   Status put_if_absent(std::string_view key, ByteSpan bytes) override;

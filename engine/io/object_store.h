@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -60,9 +61,9 @@ class ObjectStore {
   virtual Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) = 0;
   // kNotFound when there is none.
   virtual Result<ObjectInfo> stat(std::string_view key) = 0;
-  // Ok when the object exists and will survive a loss of power. Another writer's object can be seen a moment
-  // before that is so: whoever builds on it asks first. kNotFound when there is none.
-  virtual Status ensure_durable(std::string_view key) = 0;
+  // Ok when all of the objects exist and will survive a loss of power. Another writer's object can be seen a
+  // moment before that is so: whoever builds on it asks first. kNotFound when one is missing.
+  virtual Status ensure_durable(std::span<const std::string> keys) = 0;
   // Calls `visit` for every object whose key starts with the folder `prefix` ("packs/"), sorted by key.
   virtual Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) = 0;
   virtual Status remove(std::string_view key) = 0;

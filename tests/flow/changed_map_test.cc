@@ -81,6 +81,29 @@ TEST_F(ChangedMapFlow, AMapThatLiesIsFoundOutByTheAudit) {
   EXPECT_EQ(report.value().record.content, full.value().record.content);
 }
 
+TEST_F(ChangedMapFlow, AMapThatMissesWritesIntoAHoleIsFoundOut) {
+  write_random(49 << 20, 14 << 20);  // was a hole
+  const auto report = capture_with({}, "gen-1");
+  ASSERT_OK(report);
+  ASSERT_EQ(report.value().warnings.size(), 1U);
+  EXPECT_NE(report.value().warnings[0].find("WRONG"), std::string::npos);
+  const auto full = world_.capture_file(image_.path());
+  ASSERT_OK(full);
+  EXPECT_EQ(report.value().record.content, full.value().record.content);
+}
+
+TEST_F(ChangedMapFlow, AMapThatStartsNowhereIsNotUsed) {
+  CaptureOptions untold;
+  const auto parent = world_.capture_file(image_.path(), untold);
+  ASSERT_OK(parent);
+  parent_ = parent.value().record;
+  write_random(0, 100);
+  const auto report = capture_with({}, "");
+  ASSERT_OK(report);
+  ASSERT_EQ(report.value().warnings.size(), 1U);
+  EXPECT_NE(report.value().warnings[0].find("not used"), std::string::npos);
+}
+
 TEST_F(ChangedMapFlow, AGrownVolumeIsReadBehindTheParentsEnd) {
   image_.resize(90 << 20);
   write_random(80 << 20, 70000);

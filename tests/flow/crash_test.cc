@@ -91,6 +91,22 @@ TEST_F(CrashFlow, PowerLossAtEveryOperation) {
   }
 }
 
+// What a failed writer left may have a name that a loss of power takes away again.
+TEST_F(CrashFlow, ACaptureThatBuildsOnAFailedOnesPacksSurvivesALossOfPower) {
+  const auto [begin, end] = operations_of_a_capture();
+  for (std::uint64_t n = begin; n < end; ++n) {
+    SCOPED_TRACE("operation " + std::to_string(n) + " fails");
+    SimulatedFileSystem files;
+    const auto parent = prepare(files);
+    ASSERT_OK(parent);
+    files.fail_operation(n, EIO);
+    const bool first = capture_changed(files, parent.value()).ok();
+    ASSERT_OK(capture_changed(files, parent.value()));
+    files.crash(SimulatedFileSystem::kLoseUnsynced);
+    expect_all_whole(files, first ? 3 : 2);
+  }
+}
+
 TEST_F(CrashFlow, AFailedOperationFailsTheCaptureAndLosesNothing) {
   const auto [begin, end] = operations_of_a_capture();
   for (std::uint64_t n = begin; n < end; ++n) {

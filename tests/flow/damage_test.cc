@@ -111,5 +111,25 @@ TEST_F(DamageFlow, ADamagedIndexIsRebuiltAndAnswersTheSame) {
   }
 }
 
+// A capture of an unchanged source must not lean on data that is no longer there; it brings it back.
+TEST_F(DamageFlow, ACaptureAfterALostPackBringsTheDataBack) {
+  for (const std::string& path : files_below("packs")) fs::remove(path);
+  ASSERT_OK(world_.open());
+  CaptureOptions options;
+  options.parent = snapshot_;
+  const auto again = world_.capture_file(image_.path(), options);
+  ASSERT_OK(again);
+  ASSERT_EQ(again.value().warnings.size(), 1U);
+  EXPECT_NE(again.value().warnings[0].find("lost"), std::string::npos);
+  EXPECT_EQ(again.value().record.content, snapshot_.content);
+  ASSERT_OK(world_.open());
+  const auto verified = world_.verify();
+  ASSERT_OK(verified);
+  EXPECT_TRUE(verified.value().damages.empty()) << "of the old snapshot too: the segments have the same ids";
+  const auto differences = world_.compare_with(again.value().record, image_.path());
+  ASSERT_OK(differences);
+  EXPECT_TRUE(differences.value().empty());
+}
+
 }  // namespace
 }  // namespace ashlar

@@ -425,7 +425,7 @@ TEST(LocalObjectStoreDurability, AnObjectOfAnotherWriterIsMadeDurableBeforeItIsB
     auto file = host.files.create("/store/packs/new");
     ASSERT_TRUE(file.ok() && file.value()->append(as_byte_span("pack")).ok() && file.value()->sync().ok());
     if (ask) {
-      EXPECT_TRUE(objects.ensure_durable("packs/new").ok());
+      EXPECT_TRUE(objects.ensure_durable(std::vector<std::string>{"packs/new"}).ok());
     }
     host.simulated.crash(SimulatedFileSystem::kLoseUnsynced);
     LocalObjectStore after(host.files, host.root);
@@ -433,7 +433,8 @@ TEST(LocalObjectStoreDurability, AnObjectOfAnotherWriterIsMadeDurableBeforeItIsB
   }
   SimulatedHost host;
   LocalObjectStore objects(host.files, host.root);
-  EXPECT_EQ(objects.ensure_durable("packs/none").error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(objects.ensure_durable(std::vector<std::string>{"packs/none"}).error().code(),
+            ErrorCode::kNotFound);
 }
 
 }  // namespace
