@@ -119,6 +119,8 @@ void NbdLoop::stop() {
 bool NbdLoop::drained() const { return stopping_ && connections_.empty() && !accepting_; }
 
 void NbdLoop::turn() {
+  // After arm_wake() has emptied the eventfd, so that a stop is seen here or ends the sleep.
+  if (stop_wanted_.load() && !stopping_) begin_stop();
   deliver();
   const bool sleep = shared_.completions->may_sleep() && !drained();
   const int submitted = io_uring_submit_and_wait(&ring_, sleep ? 1 : 0);
@@ -137,14 +139,12 @@ void NbdLoop::turn() {
 
 void NbdLoop::handle(std::uint64_t tag, int result) {
   const std::uint64_t event_mask = (1U << kEventBits) - 1;
-  auto* connection = reinterpret_cast<Connection*>(tag & ~event_mask);
+  auto* connection = std::bit_cast<Connection*>(tag & ~event_mask);
   switch (Event{tag & event_mask}) {
     case Event::kAccept:
       return accepted(result);
     case Event::kWake:
-      arm_wake();
-      if (stop_wanted_.load() && !stopping_) begin_stop();
-      return;
+      return arm_wake();
     case Event::kTick:
       ticking_ = false;
       return tick();

@@ -161,7 +161,9 @@ class Client {
   void check_replies() {
     if (!readable_) return;
     std::map<std::uint64_t, int> answers;
-    for (const NbdReplyPart& part : peer_->replies([this](std::uint64_t cookie) { return reads_[cookie]; })) {
+    // A structured READ is answered in chunks, so no bytes follow a simple reply then.
+    const auto read_bytes = [this](std::uint64_t cookie) { return structured_ ? 0 : reads_[cookie]; };
+    for (const NbdReplyPart& part : peer_->replies(read_bytes)) {
       answers[part.cookie] += part.done ? 1 : 0;
     }
     for (std::uint64_t cookie = 1; counted_ && cookie <= cookie_; ++cookie) CHECK(answers[cookie] == 1);

@@ -177,6 +177,16 @@ TEST_F(HostileTest, StopDoesNotWaitForEverForAClientThatTakesNothing) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 8s);
 }
 
+TEST_F(HostileTest, StopIsHeardAtAnyMoment) {
+  for (int i = 0; i < 300; ++i) {
+    start();
+    if (i % 3 == 1) std::this_thread::sleep_for(std::chrono::microseconds(i));
+    if (i % 3 == 2) NbdClient client(uri());
+    server_->stop();
+    server_.reset();
+  }
+}
+
 TEST_F(HostileTest, StoppingAndStartingUnderClientsThatReconnect) {
   std::atomic<bool> ending = false;
   std::atomic<int> answered = 0;
