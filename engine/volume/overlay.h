@@ -14,9 +14,10 @@
 // (1024 blocks) the map durably says that the chunk is opened for writing, and after a crash the clean blocks
 // of such a chunk are dirty. Why it is done so: docs/decisions/overlay-in-place.md.
 //
-// Failures: a failed sync of `data` poisons the overlay, every later change and flush is kIo and reads go on.
-// A failed write of `map` fails the flush and keeps everything in memory; the next flush writes a whole new
-// map. A write has its space before it changes a byte: kExhausted means that nothing changed.
+// Failures: a failed sync of `data` poisons the overlay: every later change and flush is kIo, and so is a
+// read of a chunk that changed since the last good one, which may be lost; other reads go on. A failed write
+// of `map` fails the flush and keeps everything in memory; the next flush writes a whole new map. A write has
+// its space before it changes a byte: kExhausted means that nothing changed.
 //
 // Any thread may call anything; overlapping writes at the same time end as if one came after the other, chunk
 // by chunk. No I/O to the store. One process at a time: `lock` in the directory is held.

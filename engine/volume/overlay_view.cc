@@ -1,0 +1,239 @@
+// The guest's changes as of an instant: who writes over a block that the view needs keeps the old one in
+// `spill`, a sparse file in which each block lies at its own offset.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "volume/overlay_state.h"
+
+namespace ashlar {
+
+namespace {
+
+constexpr std::uint64_t kSpillPieceBlocks = 16;
+
+bool is_change(BlockHold hold) { return hold == BlockHold::kDirty || hold == BlockHold::kZero; }
+
+// What a chunk was at the instant. Under the stripe's mutex.
+ChunkStates instant_states(Stripe& stripe, std::uint64_t number) {
+  if (const ViewChunk* kept = stripe.view(number)) return kept->states;
+  ChunkStates states;
+  if (const Chunk* chunk = stripe.find(number)) {
+    if (chunk->states) return *chunk->states;
+    states.fill(chunk->constant);
+  }
+  return states;
+}
+
+// Calls `job(first, end)` for each run of [first, end) for which `wanted` holds, block by block.
+template <class Wanted, class Job>
+void for_each_run(std::size_t first, std::size_t end, const Wanted& wanted, const Job& job) {
+  for (std::size_t at = first; at < end;) {
+    if (!wanted(at)) {
+      ++at;
+      continue;
+    }
+    std::size_t last = at + 1;
+    while (last < end && wanted(last)) ++last;
+    job(at, last);
+    at = last;
+  }
+}
+
+}  // namespace
+
+Status OverlayState::open_view(SnapshotId* base_out, ByteCount* size_out) {
+  TRY(flushing.commit());
+  return flushing.alone([&]() -> Status {
+    TRY(check_changeable());
+    const std::string path = directory + "/spill";
+    if (Status removed = files.remove(path);
+        !removed.ok() && removed.error().code() != ErrorCode::kNotFound) {
+      return removed;
+    }
+    auto file = TRY(files.create_random(path, size));
+    const auto locks = table.lock_all();
+    spill = std::move(file);
+    view_broken = false;
+    for (Stripe& stripe : table.stripes()) stripe.view_open = true;
+    *base_out = SnapshotId{base};
+    *size_out = ByteCount{size};
+    return {};
+  });
+}
+
+std::vector<HoldRun> OverlayState::view_changes() {
+  std::vector<HoldRun> runs;
+  for (const std::uint64_t number : table.numbers()) {
+    Stripe& stripe = table.stripe(number);
+    ChunkStates states;
+    {
+      const std::lock_guard guard(stripe.mutex);
+      const Chunk* chunk = stripe.find(number);
+      const bool constant = stripe.view(number) == nullptr && chunk != nullptr && !chunk->states;
+      if (constant && !is_change(chunk->constant)) continue;
+      states = instant_states(stripe, number);
+    }
+    for (std::size_t at = 0; at < kChunkBlocks;) {
+      const std::size_t length = states.run(at, kChunkBlocks);
+      const Lba lba{number * kChunkBlocks + at};
+      const BlockHold hold = states.get(at);
+      at += length;
+      if (!is_change(hold)) continue;
+      if (!runs.empty() && runs.back().hold == hold && runs.back().blocks.end() == lba) {
+        runs.back().blocks.count += BlockCount{length};
+      } else {
+        runs.push_back({{lba, BlockCount{length}}, hold});
+      }
+    }
+  }
+  return runs;
+}
+
+// Under the stripe's mutex, before the blocks of the piece change. A block that can't be kept loses the view,
+// never the guest's write.
+void OverlayState::keep_for_view(Stripe& stripe, const ChunkPiece& piece) {
+  if (!stripe.view_open) return;
+  ViewChunk* kept = stripe.view(piece.chunk);
+  if (kept == nullptr) {
+    const ChunkStates states = instant_states(stripe, piece.chunk);
+    kept = &stripe.view_chunks[piece.chunk];
+    kept->states = states;
+  }
+  for_each_run(
+      piece.first, piece.end,
+      [kept](std::size_t at) { return !kept->touched.test(at) && kept->states.get(at) == BlockHold::kDirty; },
+      [&](std::size_t first, std::size_t end) {
+        if (!view_broken && !spill_blocks(piece.chunk * kChunkBlocks + first, end - first).ok())
+          view_broken = true;
+      });
+  for (std::size_t at = piece.first; at < piece.end; ++at) {
+    if (is_change(kept->states.get(at))) kept->touched.set(at);
+  }
+}
+
+Status OverlayState::spill_blocks(std::uint64_t first_lba, std::uint64_t count) {
+  ByteVector buffer(std::min(count, kSpillPieceBlocks) * kBlockBytes);
+  const std::uint64_t view_end = TRY(spill->size());
+  const std::uint64_t end = std::min((first_lba + count) * kBlockBytes, view_end);
+  for (std::uint64_t at = first_lba * kBlockBytes; at < end;) {
+    const MutableByteSpan part =
+        MutableByteSpan(buffer).first(std::min<std::uint64_t>(buffer.size(), end - at));
+    if (TRY(data->read_at(at, part)) != part.size())
+      return Error(ErrorCode::kIo, directory + "/data: too short");
+    TRY(spill->write_at(at, part));
+    at += part.size();
+  }
+  return {};
+}
+
+Status OverlayState::view_read(std::uint64_t lba, MutableByteSpan out) {
+  if (out.size() % kBlockBytes != 0) return invalid("a view is read by whole blocks");
+  const std::uint64_t offset = lba * kBlockBytes;
+  for (std::uint64_t at = offset; at < offset + out.size();) {
+    const ChunkPiece piece = first_piece(at, offset + out.size());
+    TRY(view_read_chunk(piece, out.subspan(at - offset, piece.bytes)));
+    at += piece.bytes;
+  }
+  return {};
+}
+
+// The bytes are read with nobody kept out, and after that it is seen whether a block was touched meanwhile:
+// whoever touches one says so before he changes its bytes.
+Status OverlayState::view_read_chunk(const ChunkPiece& piece, MutableByteSpan out) {
+  std::ranges::fill(out, std::byte{0});
+  TRY(data->read_at(piece.offset, out));
+  Stripe& stripe = table.stripe(piece.chunk);
+  TRY(check_kept(stripe, piece.chunk));
+  ChunkStates states;
+  BlockSet touched;
+  {
+    const std::lock_guard guard(stripe.mutex);
+    states = instant_states(stripe, piece.chunk);
+    if (const ViewChunk* kept = stripe.view(piece.chunk)) touched = kept->touched;
+  }
+  for (std::size_t at = piece.first; at < piece.end; ++at) {
+    if (!is_change(states.get(at))) return invalid("a block that the view does not have");
+  }
+  const auto target = [&](std::size_t first, std::size_t end) {
+    return out.subspan((first - piece.first) * kBlockBytes, (end - first) * kBlockBytes);
+  };
+  for_each_run(
+      piece.first, piece.end, [&](std::size_t at) { return states.get(at) == BlockHold::kZero; },
+      [&](std::size_t first, std::size_t end) { std::ranges::fill(target(first, end), std::byte{0}); });
+  Status done;
+  for_each_run(
+      piece.first, piece.end,
+      [&](std::size_t at) { return states.get(at) == BlockHold::kDirty && touched.test(at); },
+      [&](std::size_t first, std::size_t end) {
+        std::ranges::fill(target(first, end), std::byte{0});
+        const auto read =
+            spill->read_at((piece.chunk * kChunkBlocks + first) * kBlockBytes, target(first, end));
+        if (!read.ok() && done.ok()) done = Error(read.error().code(), read.error().text());
+      });
+  if (view_broken) return Error(ErrorCode::kIo, directory + "/spill: an old block could not be kept");
+  return done;
+}
+
+// Blocks of the view that nobody touched since equal the new base. A zero one stays in the overlay, so that a
+// volume that needs no store goes on needing none; `data` is made to hold the zeros that it now stands for,
+// and where that fails the block stays zero.
+void OverlayState::turn_clean(const std::vector<HoldRun>& changes) {
+  for (const HoldRun& run : changes) {
+    const std::uint64_t end = byte_offset(run.blocks.end()).value;
+    for (std::uint64_t at = byte_offset(run.blocks.first).value; at < end;) {
+      const ChunkPiece piece = first_piece(at, end);
+      at += piece.bytes;
+      Stripe& stripe = table.stripe(piece.chunk);
+      const std::lock_guard guard(stripe.mutex);
+      const ViewChunk* kept = stripe.view(piece.chunk);
+      for_each_run(
+          piece.first, piece.end,
+          [kept](std::size_t block) { return kept == nullptr || !kept->touched.test(block); },
+          [&](std::size_t first, std::size_t last) {
+            if (run.hold == BlockHold::kZero && !punch(stripe, piece.chunk, first, last).ok()) return;
+            table.set(stripe, piece.chunk, first, last, BlockHold::kClean);
+          });
+    }
+  }
+}
+
+void OverlayState::close_view() {
+  for (Stripe& stripe : table.stripes()) {
+    const std::lock_guard guard(stripe.mutex);
+    stripe.view_open = false;
+    stripe.view_chunks.clear();
+  }
+  spill.reset();
+  static_cast<void>(files.remove(directory + "/spill"));  // what stays is removed by the next view or open
+  view_taken = false;
+}
+
+SnapshotView::~SnapshotView() { state_->close_view(); }
+
+Status SnapshotView::read(Lba first, MutableByteSpan out) const {
+  return state_->view_read(first.value, out);
+}
+
+Result<std::unique_ptr<SnapshotView>> Overlay::begin_view() {
+  if (state_->view_taken.exchange(true)) return busy(state_->directory + ": another view is open");
+  std::unique_ptr<SnapshotView> view(new SnapshotView(state_));
+  TRY(state_->open_view(&view->base_, &view->size_));
+  view->changes_ = state_->view_changes();
+  return view;
+}
+
+Status Overlay::end_view(std::unique_ptr<SnapshotView> view, SnapshotId new_base) {
+  return state_->flushing.alone([&]() -> Status {
+    TRY(state_->check_changeable());
+    if (state_->view_broken) {
+      return Error(ErrorCode::kIo, state_->directory + "/spill: an old block could not be kept");
+    }
+    state_->turn_clean(view->changes_);
+    state_->base = new_base.value;
+    view.reset();
+    return state_->sync_all(state_->size, true);
+  });
+}
+
+}  // namespace ashlar
