@@ -32,13 +32,20 @@ void doubt_clean(ChunkTable& table, std::uint64_t number) {
   }
 }
 
-// Takes the durable states into memory, and makes them the whole of a new map.
+// A map up to this size is written anew at once, a larger one with the first flush: 71 MB, the map of a TiB
+// whose chunks are all mixed, take longer to sync than to read.
+constexpr std::uint64_t kRewriteAtOnceBytes = std::uint64_t{8} << 20;
+
+// Takes the durable states into memory. Nothing is appended to the old map: what a killed process left of it
+// in the page cache may never become durable.
 Status recover(OverlayState& state, VolumeId volume) {
   OverlayMapFile::Replayed replayed;
+  std::uint64_t map_bytes = 0;
   {
     const ByteVector bytes = TRY(read_file(state.files, state.directory + "/map", kMaxMapBytes));
     replayed = TRY(OverlayMapFile::replay(
         bytes, volume, [&state](const OverlayRecord& record) { state.table.load(record); }));
+    map_bytes = bytes.size();
   }
   state.table.recount();
   for (const std::uint64_t chunk : replayed.opened) doubt_clean(state.table, chunk);
@@ -53,6 +60,9 @@ Status recover(OverlayState& state, VolumeId volume) {
   // A volume that was to grow when the power went.
   if (there > replayed.size.value) TRY(state.data->resize(replayed.size.value));
   state.map.continue_after(replayed.sequence);
+  // What a killed process wrote may be in the page cache alone, and the next flush speaks for it.
+  state.unsynced = true;
+  if (map_bytes > kRewriteAtOnceBytes) return {};
   return state.rewrite_map();
 }
 

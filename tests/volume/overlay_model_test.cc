@@ -158,6 +158,21 @@ TEST(OverlayModelTest, PowerLostAtEachOperationLosesOnlyWhatWasNotFlushed) {
   }
 }
 
+// A flush speaks for what a killed process wrote, too.
+TEST(OverlayModelTest, TheFirstFlushAfterAKillKeepsWhatWasReadSince) {
+  SimulatedFileSystem files;
+  make_place(files);
+  OverlayModel model(files, "/v", kBytes, 9);
+  ASSERT_TRUE(model.create() && model.write(0, 20'000) && model.flush());
+  ASSERT_TRUE(model.write(0, 10'000));
+  model.drop();
+  model.reopen(false);
+  ASSERT_TRUE(model.flush());
+  model.drop();
+  files.crash(SimulatedFileSystem::kLoseUnsynced);
+  model.reopen(true);
+}
+
 TEST(OverlayModelTest, PowerLostWhileOpeningChangesNothing) {
   for (std::uint64_t round = 0; round < 40; ++round) {
     SimulatedFileSystem files;
