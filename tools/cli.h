@@ -99,6 +99,8 @@ void add_diff(Cli& cli);
 void add_verify(Cli& cli);
 void add_stats(Cli& cli);
 void add_analyze(Cli& cli);
+void add_volume(Cli& cli);
+void add_serve(Cli& cli);
 void add_reindex(Cli& cli);
 void add_completion(Cli& cli);
 void add_man(Cli& cli);

@@ -27,6 +27,8 @@ int main(int argc, char** argv) try {
   add_verify(cli);
   add_stats(cli);
   add_analyze(cli);
+  add_volume(cli);
+  add_serve(cli);
   add_reindex(cli);
   add_completion(cli);
   add_man(cli);

@@ -15,6 +15,8 @@ std::string_view name_of(Consistency consistency) {
       return "frozen";
     case Consistency::kLive:
       return "live";
+    case Consistency::kInstant:
+      return "instant";
   }
   return "unknown";
 }
@@ -79,6 +81,21 @@ Json record_json(const SnapshotRecord& record) {
           {"change_token", record.change_token},
           {"program", record.program},
           {"tags", tags}};
+}
+
+Json capture_json(const CaptureReport& report) {
+  return {{"snapshot", record_json(report.record)},
+          {"read_bytes", report.read_bytes.value},
+          {"unchanged_bytes", report.unchanged_bytes.value},
+          {"duplicate_bytes", report.duplicate_bytes.value},
+          {"new_bytes", byte_count(report.record.new_blocks).value},
+          {"stored_bytes", report.record.new_stored_bytes.value},
+          {"dedup_ratio", ratio_json(report.read_bytes.value, byte_count(report.record.new_blocks).value)},
+          {"nodes_written", report.nodes_written},
+          {"node_bytes_written", report.node_bytes_written},
+          {"directories_read", report.directories_read},
+          {"unreadable", ranges_json(report.unreadable, report.record.size)},
+          {"warnings", report.warnings}};
 }
 
 std::string record_text(const SnapshotRecord& record) {

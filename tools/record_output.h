@@ -3,12 +3,14 @@
 
 #include <string>
 
-#include "format/snapshot_record.h"
+#include "capture/capture.h"
 #include "output.h"
 
 namespace ashlar {
 
 Json record_json(const SnapshotRecord& record);
+// What a capture did. Page: docs/cli.md.
+Json capture_json(const CaptureReport& report);
 std::string record_text(const SnapshotRecord& record);
 
 }  // namespace ashlar

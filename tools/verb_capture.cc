@@ -13,6 +13,7 @@
 #include "source/mounts.h"
 #include "stop.h"
 #include "store_option.h"
+#include "tag_words.h"
 
 namespace ashlar {
 namespace {
@@ -36,20 +37,6 @@ struct Options {
   bool has_bitmap() const { return changed.starts_with(kBitmapPrefix); }
   std::string bitmap() const { return has_bitmap() ? changed.substr(kBitmapPrefix.size()) : ""; }
 };
-
-Result<std::map<std::string, std::string>> parse_tags(const std::vector<std::string>& words) {
-  std::map<std::string, std::string> tags;
-  for (const std::string& word : words) {
-    const std::size_t equals = word.find('=');
-    if (equals == 0 || equals == std::string::npos) {
-      return invalid(fmt::format("--tag: '{}' is not of the form KEY=VALUE", word));
-    }
-    if (!tags.emplace(word.substr(0, equals), word.substr(equals + 1)).second) {
-      return invalid(fmt::format("--tag: '{}' is given twice", word.substr(0, equals)));
-    }
-  }
-  return tags;
-}
 
 Status check(const Options& options) {
   TRY(parse_tags(options.tags));
@@ -178,22 +165,6 @@ Result<CaptureReport> capture_with_progress(const Globals& globals, Repo& repo, 
   return capture(parts, source, options, progress, stop.token());
 }
 
-Json report_json(const CaptureReport& report, double seconds) {
-  return {{"snapshot", record_json(report.record)},
-          {"read_bytes", report.read_bytes.value},
-          {"unchanged_bytes", report.unchanged_bytes.value},
-          {"duplicate_bytes", report.duplicate_bytes.value},
-          {"new_bytes", byte_count(report.record.new_blocks).value},
-          {"stored_bytes", report.record.new_stored_bytes.value},
-          {"dedup_ratio", ratio_json(report.read_bytes.value, byte_count(report.record.new_blocks).value)},
-          {"nodes_written", report.nodes_written},
-          {"node_bytes_written", report.node_bytes_written},
-          {"directories_read", report.directories_read},
-          {"unreadable", ranges_json(report.unreadable, report.record.size)},
-          {"warnings", report.warnings},
-          {"seconds", seconds}};
-}
-
 std::string report_text(const CaptureReport& report, double seconds) {
   const SnapshotRecord& record = report.record;
   const std::uint64_t new_bytes = byte_count(record.new_blocks).value;
@@ -211,7 +182,9 @@ void print_report(const Globals& globals, const CaptureReport& report, double se
         fmt::format("recorded as unreadable: {}", ranges_text(report.unreadable, report.record.size)));
   }
   if (globals.json) {
-    print_json(report_json(report, seconds));
+    Json document = capture_json(report);
+    document["seconds"] = seconds;
+    print_json(document);
     return;
   }
   print(report.record.id.text() + "\n");

@@ -1,15 +1,36 @@
 // ashlar delete: removes a snapshot's record. Its blocks stay until a collection frees them.
+#include <fmt/format.h>
+
 #include "cli.h"
 #include "output.h"
 #include "store_option.h"
+#include "volume_host.h"
 
 namespace ashlar {
 namespace {
 
+Status refuse_if_used(VolumeCatalog& volumes, SnapshotId id) {
+  const auto volume = TRY(volume_on(volumes, id));
+  if (!volume) return {};
+  return busy(fmt::format("{} is in use by {}: delete that volume first", id.text(), volume->text()));
+}
+
+// A volume may be made on the snapshot at this very moment: whoever makes one looks for the snapshot after
+// publishing, and we look for volumes after removing. If both came through, the record is put back.
+Status remove(Repo& repo, SnapshotId id) {
+  VolumeCatalog volumes(repo.objects());
+  TRY(refuse_if_used(volumes, id));
+  const auto record = repo.snapshots().get(id);
+  TRY(repo.snapshots().remove(id));
+  Status unused = refuse_if_used(volumes, id);
+  if (!unused.ok() && record.ok()) TRY(repo.snapshots().publish(record.value()));
+  return unused;
+}
+
 Result<ExitCode> run(const Globals& globals, const std::string& text) {
   const std::unique_ptr<Repo> repo = TRY(open_store(globals));
   const SnapshotId id = TRY(SnapshotId::parse(text));
-  TRY(repo->snapshots().remove(id));
+  TRY(remove(*repo, id));
   if (globals.json) print_json({{"deleted", id.text()}});
   return ExitCode::kDone;
 }

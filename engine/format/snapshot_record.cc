@@ -111,7 +111,7 @@ Result<SnapshotRecord> decode_snapshot_record(ByteSpan bytes) {
   const auto consistency = in.u8();
   record.root_level = in.u8();
   const auto root_kind = in.u8();
-  if (source_kind < 1 || source_kind > 4 || consistency > 2 || root_kind < 1 || root_kind > 3) {
+  if (source_kind < 1 || source_kind > 4 || consistency > 3 || root_kind < 1 || root_kind > 3) {
     return damaged("unknown kind of source, consistency or root");
   }
   record.source_kind = static_cast<SourceKind>(source_kind);

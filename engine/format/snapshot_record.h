@@ -20,6 +20,7 @@ enum class Consistency : std::uint8_t {
   kQuiescent = 0,  // nobody was writing: unmounted, mounted read-only, or a plain file or stream
   kFrozen = 1,     // the file system was frozen for the whole capture
   kLive = 2,       // a mounted source was read while in use: the blocks may be of different instants
+  kInstant = 3,    // of a volume while it was written to: all blocks are of one instant, as after a power cut
 };
 
 enum class SourceKind : std::uint8_t { kFile = 1, kDevice = 2, kNbd = 3, kStream = 4 };

@@ -128,7 +128,7 @@ inline SnapshotRecord snapshot(Prng& prng) {
   out.content = volume_digest(out.size, out.root_level, out.root.digest);
   out.source_kind = static_cast<SourceKind>(1 + prng.below(4));
   out.source_identity = id<SourceIdentity>(prng);
-  out.consistency = static_cast<Consistency>(prng.below(3));
+  out.consistency = static_cast<Consistency>(prng.below(4));
   out.generation = static_cast<std::uint32_t>(prng.next());
   BlockCount rest = blocks;
   for (BlockCount* count : {&out.data_blocks, &out.zero_blocks, &out.unallocated_blocks}) {

@@ -1,0 +1,151 @@
+#include "serve/volume_export.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace ashlar {
+namespace {
+
+BlockRange blocks_of(ByteOffset offset, ByteCount bytes) {
+  const Lba first = lba_of(offset);
+  return {first, blocks_covering(ByteCount{offset.value + bytes.value}) - BlockCount{first.value}};
+}
+
+// Extents of blocks, cut to [offset, offset + bytes) and merged.
+class ExtentList {
+ public:
+  ExtentList(ByteOffset offset, ByteCount bytes, std::size_t most)
+      : at_(offset.value), end_(offset.value + bytes.value), most_(most) {}
+
+  bool full() const { return at_ >= end_ || extents_.size() > most_; }
+  void add(std::uint64_t end, const ExportExtent& what) {
+    const std::uint64_t stop = std::min(end, end_);
+    if (stop <= at_) return;
+    const ByteCount bytes{stop - at_};
+    at_ = stop;
+    if (!extents_.empty()) {
+      ExportExtent& last = extents_.back();
+      if (last.is_hole == what.is_hole && last.is_zero == what.is_zero && last.is_dirty == what.is_dirty) {
+        last.bytes += bytes;
+        return;
+      }
+    }
+    extents_.push_back(what);
+    extents_.back().bytes = bytes;
+  }
+  std::vector<ExportExtent> take() {
+    if (extents_.size() > most_) extents_.resize(most_);
+    return std::move(extents_);
+  }
+
+ private:
+  std::uint64_t at_;
+  std::uint64_t end_;
+  std::size_t most_;
+  std::vector<ExportExtent> extents_;
+};
+
+// Adds what the base says of a range.
+Status add_base(const BaseImage& base, BlockRange range, std::size_t most, ExtentList& list) {
+  Lba at = range.first;
+  for (const BaseRun& run : TRY(base.runs(range, most + 1))) {
+    at += run.count;
+    const bool data = run.kind == ExtentKind::kData || run.kind == ExtentKind::kUnreadable;
+    list.add(byte_offset(at).value, {{}, run.kind == ExtentKind::kUnallocated, !data, false});
+  }
+  return {};
+}
+
+// Read-only exports are never asked to change; the server has refused it.
+void refuse(const Export::Done& done) { done(unsupported("a snapshot can't be changed")); }
+
+}  // namespace
+
+void VolumeExport::read(ByteOffset offset, MutableByteSpan out, Done done) {
+  if (volume_->held(offset, ByteCount{out.size()})) return done(volume_->read(offset, out));
+  pools_.store.run([this, offset, out, done = std::move(done)] { done(volume_->read(offset, out)); });
+}
+
+void VolumeExport::write(ByteOffset offset, ByteSpan bytes, Done done) {
+  WorkerPool& pool = volume_->edges_held(offset, ByteCount{bytes.size()}) ? pools_.disk : pools_.store;
+  pool.run([this, offset, bytes, done = std::move(done)] { done(volume_->write(offset, bytes)); });
+}
+
+void VolumeExport::write_zeroes(ByteOffset offset, ByteCount bytes, bool may_unmap, Done done) {
+  WorkerPool& pool = volume_->edges_held(offset, bytes) ? pools_.disk : pools_.store;
+  pool.run([this, offset, bytes, may_unmap, done = std::move(done)] {
+    done(volume_->write_zeroes(offset, bytes, may_unmap));
+  });
+}
+
+void VolumeExport::trim(ByteOffset offset, ByteCount bytes, Done done) {
+  write_zeroes(offset, bytes, true, std::move(done));
+}
+
+void VolumeExport::flush(Done done) {
+  pools_.disk.run([this, done = std::move(done)] { done(volume_->flush()); });
+}
+
+void VolumeExport::prefetch(ByteOffset offset, ByteCount bytes, Done done) {
+  pools_.store.run(
+      [this, offset, bytes, done = std::move(done)] { done(volume_->fetch(blocks_of(offset, bytes))); });
+}
+
+Result<std::vector<ExportExtent>> VolumeExport::extents(ByteOffset offset, ByteCount bytes,
+                                                        std::size_t most) {
+  ExtentList list(offset, bytes, most);
+  const auto base = volume_->base();
+  for (const HoldRun& run : volume_->overlay().states(blocks_of(offset, bytes))) {
+    if (list.full()) break;
+    const std::uint64_t end = byte_offset(run.blocks.end()).value;
+    switch (run.hold) {
+      case BlockHold::kAbsent:
+        TRY(add_base(*base, run.blocks, most, list));
+        break;
+      case BlockHold::kClean:
+        list.add(end, {});
+        break;
+      case BlockHold::kDirty:
+        list.add(end, {{}, false, false, true});
+        break;
+      case BlockHold::kZero:
+        list.add(end, {{}, true, true, true});
+        break;
+    }
+  }
+  return list.take();
+}
+
+void SnapshotExport::read(ByteOffset offset, MutableByteSpan out, Done done) {
+  pools_.store.run([this, offset, out, done = std::move(done)] {
+    const BlockRange blocks = blocks_of(offset, ByteCount{out.size()});
+    AlignedBuffer buffer(byte_count(blocks.count).value);
+    Status status = image_->read(blocks, buffer.span());
+    if (status.ok()) std::memcpy(out.data(), buffer.data() + offset.value % kBlockBytes, out.size());
+    done(std::move(status));
+  });
+}
+
+void SnapshotExport::write(ByteOffset /*offset*/, ByteSpan /*bytes*/, Done done) { refuse(done); }
+void SnapshotExport::write_zeroes(ByteOffset /*offset*/, ByteCount /*bytes*/, bool /*may_unmap*/, Done done) {
+  refuse(done);
+}
+void SnapshotExport::trim(ByteOffset /*offset*/, ByteCount /*bytes*/, Done done) { refuse(done); }
+void SnapshotExport::flush(Done done) { done({}); }
+
+void SnapshotExport::prefetch(ByteOffset offset, ByteCount bytes, Done done) {
+  pools_.store.run([this, offset, bytes, done = std::move(done)] {
+    const BlockRange blocks = blocks_of(offset, bytes);
+    AlignedBuffer buffer(byte_count(blocks.count).value);
+    done(image_->read(blocks, buffer.span()));
+  });
+}
+
+Result<std::vector<ExportExtent>> SnapshotExport::extents(ByteOffset offset, ByteCount bytes,
+                                                          std::size_t most) {
+  ExtentList list(offset, bytes, most);
+  TRY(add_base(*image_, blocks_of(offset, bytes), most, list));
+  return list.take();
+}
+
+}  // namespace ashlar

@@ -1,0 +1,64 @@
+// Volumes and snapshots as exports.
+//
+// A read that the overlay holds is answered at once. What waits for the disk (changes, flushes) and what
+// waits for the store (misses) run on pools of their own, so that neither holds the other up, and no hit
+// waits behind a miss.
+#pragma once
+
+#include <memory>
+
+#include "serve/export.h"
+#include "serve/worker_pool.h"
+#include "volume/volume.h"
+
+namespace ashlar {
+
+// Shared by all exports of a process; outlives them.
+struct ExportPools {
+  static constexpr unsigned kDiskThreads = 4;
+  static constexpr unsigned kStoreThreads = 16;
+  WorkerPool disk{kDiskThreads};
+  WorkerPool store{kStoreThreads};
+};
+
+class VolumeExport : public Export {
+ public:
+  VolumeExport(std::shared_ptr<Volume> volume, ExportPools& pools)
+      : volume_(std::move(volume)), pools_(pools) {}
+
+  ByteCount size() const override { return volume_->size(); }
+  bool read_only() const override { return false; }
+  void read(ByteOffset offset, MutableByteSpan out, Done done) override;
+  void write(ByteOffset offset, ByteSpan bytes, Done done) override;
+  void write_zeroes(ByteOffset offset, ByteCount bytes, bool may_unmap, Done done) override;
+  void trim(ByteOffset offset, ByteCount bytes, Done done) override;
+  void flush(Done done) override;
+  void prefetch(ByteOffset offset, ByteCount bytes, Done done) override;
+  Result<std::vector<ExportExtent>> extents(ByteOffset offset, ByteCount bytes, std::size_t most) override;
+
+ private:
+  std::shared_ptr<Volume> volume_;
+  ExportPools& pools_;
+};
+
+class SnapshotExport : public Export {
+ public:
+  SnapshotExport(std::shared_ptr<const BaseImage> image, ExportPools& pools)
+      : image_(std::move(image)), pools_(pools) {}
+
+  ByteCount size() const override { return image_->size(); }
+  bool read_only() const override { return true; }
+  void read(ByteOffset offset, MutableByteSpan out, Done done) override;
+  void write(ByteOffset offset, ByteSpan bytes, Done done) override;
+  void write_zeroes(ByteOffset offset, ByteCount bytes, bool may_unmap, Done done) override;
+  void trim(ByteOffset offset, ByteCount bytes, Done done) override;
+  void flush(Done done) override;
+  void prefetch(ByteOffset offset, ByteCount bytes, Done done) override;
+  Result<std::vector<ExportExtent>> extents(ByteOffset offset, ByteCount bytes, std::size_t most) override;
+
+ private:
+  std::shared_ptr<const BaseImage> image_;
+  ExportPools& pools_;
+};
+
+}  // namespace ashlar

@@ -1,0 +1,75 @@
+// Volume: a writable disk over a snapshot, usable at once. A block is read from the overlay when the overlay
+// holds it; else it is fetched from the base through the frame cache that all volumes share, verified, and
+// kept in the overlay as clean.
+//
+//   read   overlay ─ held? ─▶ reply
+//              └ absent ─▶ base: manifest ─ frame ─ verify ─▶ reply, and into the overlay
+//
+// A failed fetch is an error of that read and works later when the store does. A fetched block that the
+// overlay has no space for is answered all the same. Ranges may have any offset and length within size(). Any
+// number of threads; calls wait for the store where held() says no.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "volume/base_image.h"
+#include "volume/overlay.h"
+
+namespace ashlar {
+
+class Volume {
+ public:
+  // Reads that miss fetch aligned regions of this many blocks: a frame's worth.
+  static constexpr std::uint64_t kFetchBlocks = 16;
+
+  Volume(std::unique_ptr<Overlay> overlay, std::shared_ptr<const BaseImage> base);
+  ~Volume();
+  Volume(const Volume&) = delete;
+  Volume& operator=(const Volume&) = delete;
+
+  ByteCount size() const { return overlay_->size(); }
+  // Whether the overlay holds every block of the range: then read() does not wait for the store.
+  bool held(ByteOffset offset, ByteCount bytes) const;
+  // The same for write() and write_zeroes(): only blocks that they cover in part matter.
+  bool edges_held(ByteOffset offset, ByteCount bytes) const;
+
+  Status read(ByteOffset offset, MutableByteSpan out);
+  Status write(ByteOffset offset, ByteSpan bytes);
+  Status write_zeroes(ByteOffset offset, ByteCount bytes, bool may_unmap);
+  Status flush() { return overlay_->flush(); }
+  // Fetches the absent blocks of a range into the overlay.
+  Status fetch(BlockRange range);
+
+  Overlay& overlay() { return *overlay_; }
+  const Overlay& overlay() const { return *overlay_; }
+  std::shared_ptr<const BaseImage> base() const;
+  // After a snapshot of this volume was published: later misses read from it. Before Overlay::end_view(), so
+  // that no block is looked for in a base that is older than the state of the block.
+  void set_base(std::shared_ptr<const BaseImage> base);
+
+  struct Counters {
+    std::atomic<std::uint64_t> reads{0};
+    std::atomic<std::uint64_t> missed_reads{0};
+    std::atomic<std::uint64_t> writes{0};
+    std::atomic<std::uint64_t> fetched_bytes{0};
+  };
+  const Counters& counters() const { return counters_; }
+
+ private:
+  BlockRange region_around(BlockRange range) const;
+  Status read_absent(BlockRange absent, ByteOffset offset, MutableByteSpan out);
+  Status read_through(BlockRange region, ByteOffset offset, MutableByteSpan out);
+  Status keep(BlockRange blocks, ByteSpan bytes);
+  Status fetch_absent(BlockRange range);
+  Status fetch_edges(ByteOffset offset, ByteCount bytes);
+
+  std::unique_ptr<Overlay> overlay_;
+  mutable std::mutex base_mutex_;
+  std::shared_ptr<const BaseImage> base_;
+  Counters counters_;
+};
+
+}  // namespace ashlar

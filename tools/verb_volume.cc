@@ -1,0 +1,238 @@
+// ashlar volume …: writable disks over snapshots.
+#include <fmt/format.h>
+
+#include "base/units.h"
+#include "cli.h"
+#include "control.h"
+#include "output.h"
+#include "progress.h"
+#include "record_output.h"
+#include "stop.h"
+#include "store_option.h"
+#include "tag_words.h"
+#include "volume/hydrator.h"
+#include "volume_host.h"
+#include "volume_output.h"
+
+namespace ashlar {
+namespace {
+
+struct Options {
+  std::string volume;
+  std::string snapshot;
+  std::uint64_t size = 0;
+  std::uint64_t rate = 0;
+  std::string name;
+  std::string description;
+  std::vector<std::string> tags;
+};
+using Shared = std::shared_ptr<Options>;
+
+Result<ExitCode> create(const Globals& globals, const Options& options) {
+  const auto host = TRY(VolumeHost::open(globals));
+  const VolumeRecord record =
+      TRY(host->create({TRY(SnapshotId::parse(options.snapshot)), ByteCount{options.size}, options.name,
+                        TRY(parse_tags(options.tags))}));
+  globals.json ? print_json({{"volume", volume_json(record)}}) : print(record.id.text() + "\n");
+  return ExitCode::kDone;
+}
+
+Result<ExitCode> list(const Globals& globals) {
+  const std::unique_ptr<Repo> repo = TRY(open_store(globals));
+  const std::vector<VolumeRecord> records = TRY(VolumeCatalog(repo->objects()).list());
+  if (globals.json) {
+    Json volumes = Json::array();
+    for (const VolumeRecord& record : records) volumes.push_back(volume_json(record));
+    print_json({{"volumes", volumes}});
+    return ExitCode::kDone;
+  }
+  Table table({"ID", "CREATED", ">SIZE", "SNAPSHOT", "NAME"});
+  for (const VolumeRecord& record : records) {
+    table.add({record.id.text(), record.created.iso8601(), format_size(record.size.value),
+               record.is_detached ? "detached" : record.base.text(), record.name});
+  }
+  print(table.text());
+  return ExitCode::kDone;
+}
+
+bool is_open_elsewhere(const Error& error) { return error.code() == ErrorCode::kBusy; }
+
+// Asks the server when it has the volume open.
+Result<Json> state_of(VolumeHost& host, VolumeId id) {
+  auto volume = host.open_volume(id);
+  if (!volume.ok() && is_open_elsewhere(volume.error())) {
+    return ask_server(host.overlay_directory(id), {{"verb", "describe"}});
+  }
+  if (!volume.ok()) return volume.take_error();
+  Json state = volume_state_json(*volume.value());
+  TRY(volume.value()->overlay().close());
+  state["served"] = false;
+  return state;
+}
+
+Result<ExitCode> describe(const Globals& globals, const Options& options) {
+  const auto host = TRY(VolumeHost::open(globals));
+  const VolumeId id = TRY(VolumeId::parse(options.volume));
+  const VolumeRecord record = TRY(host->catalog().get(id));
+  const Json state = TRY(state_of(*host, id));
+  globals.json ? print_json({{"volume", volume_json(record)}, {"state", state}})
+               : print(volume_text(record, state));
+  return ExitCode::kDone;
+}
+
+Result<ExitCode> resize(const Globals& globals, const Options& options) {
+  const auto host = TRY(VolumeHost::open(globals));
+  const VolumeId id = TRY(VolumeId::parse(options.volume));
+  TRY(host->resize(id, ByteCount{options.size}));
+  if (globals.json) print_json({{"volume", volume_json(TRY(host->catalog().get(id)))}});
+  return ExitCode::kDone;
+}
+
+Result<ExitCode> remove(const Globals& globals, const Options& options) {
+  const auto host = TRY(VolumeHost::open(globals));
+  const VolumeId id = TRY(VolumeId::parse(options.volume));
+  TRY(host->remove(id));
+  if (globals.json) print_json({{"deleted", id.text()}});
+  return ExitCode::kDone;
+}
+
+Result<ExitCode> hydrate_volume(const Globals& globals, const Options& options) {
+  Stop stop;
+  const auto host = TRY(VolumeHost::open(globals));
+  const VolumeId id = TRY(VolumeId::parse(options.volume));
+  const auto volume = TRY(host->open_volume(id));
+  TRY(stop.watch());
+  HydrateProgress progress;
+  Status done;
+  {
+    const ProgressDisplay display(globals, "hydrate", [&progress] {
+      ProgressSample sample;
+      sample.total_bytes = progress.total_bytes;
+      sample.done_bytes = progress.done_bytes;
+      sample.read_bytes = progress.fetched_bytes;
+      return sample;
+    });
+    done = hydrate(*volume, {options.rate, false}, progress, stop.token());
+  }
+  TRY(volume->overlay().close());
+  TRY(std::move(done));
+  if (globals.json) print_json({{"volume", id.text()}, {"state", volume_state_json(*volume)}});
+  return ExitCode::kDone;
+}
+
+Result<ExitCode> detach(const Globals& globals, const Options& options) {
+  const auto host = TRY(VolumeHost::open(globals));
+  const VolumeId id = TRY(VolumeId::parse(options.volume));
+  const std::string path = TRY(host->detach(id));
+  globals.json ? print_json({{"volume", id.text()}, {"data", path}}) : print(path + "\n");
+  return ExitCode::kDone;
+}
+
+Result<Json> snapshot_here(const Globals& globals, VolumeHost& host, VolumeId id, Volume& volume,
+                           const CaptureOptions& how, const Stop& stop) {
+  CaptureProgress progress;
+  CaptureReport report = TRY([&] {
+    const ProgressDisplay display(globals, "volume snapshot", [&progress] {
+      ProgressSample sample;
+      sample.total_bytes = progress.total_bytes;
+      sample.done_bytes = progress.done_bytes;
+      sample.read_bytes = progress.read_bytes;
+      sample.new_bytes = progress.new_bytes;
+      sample.stored_bytes = progress.stored_bytes;
+      return sample;
+    });
+    return host.snapshot(id, volume, how, progress, stop.token());
+  }());
+  TRY(volume.overlay().close());
+  return capture_json(report);
+}
+
+Result<ExitCode> snapshot(const Globals& globals, const Options& options) {
+  Stop stop;
+  const auto host = TRY(VolumeHost::open(globals));
+  const VolumeId id = TRY(VolumeId::parse(options.volume));
+  CaptureOptions how;
+  how.name = options.name;
+  how.description = options.description;
+  how.tags = TRY(parse_tags(options.tags));
+  auto volume = host->open_volume(id);
+  if (!volume.ok() && !is_open_elsewhere(volume.error())) return volume.take_error();
+  TRY(stop.watch());
+  const Json answer = volume.ok()
+                          ? TRY(snapshot_here(globals, *host, id, *volume.value(), how, stop))
+                          : TRY(ask_server(host->overlay_directory(id), {{"verb", "snapshot"},
+                                                                         {"name", how.name},
+                                                                         {"description", how.description},
+                                                                         {"tags", how.tags}}));
+  globals.json ? print_json(answer) : print(answer["snapshot"]["id"].get<std::string>() + "\n");
+  return ExitCode::kDone;
+}
+
+void on_run(Cli& cli, const Shared& options, Result<ExitCode> (*run)(const Globals&, const Options&)) {
+  cli.on_run(Needs::kStore, [options, run](const Globals& globals) { return run(globals, *options); });
+}
+
+void add_create(Cli& cli, const Shared& options) {
+  Verb verb =
+      cli.add_verb("volume create", "Make a volume from a snapshot, usable at once, and print its id",
+                   "  ashlar volume create --snapshot snap-01a2b3c4d5e6f7089 --size 100G --name scratch");
+  verb.snapshot("--snapshot", options->snapshot, "The snapshot that it starts as");
+  verb.size("--size", options->size, "Its size, at least the snapshot's [the snapshot's]");
+  verb.text("--name", "TEXT", options->name, "A name");
+  verb.texts("--tag", "KEY=VALUE", options->tags, "A tag; may be given more than once");
+  on_run(cli, options, create);
+}
+
+void add_of_one(Cli& cli, const Shared& options, const char* name, const char* about,
+                Result<ExitCode> (*run)(const Globals&, const Options&)) {
+  Verb verb = cli.add_verb(std::string("volume ") + name, about,
+                           fmt::format("  ashlar volume {} vol-01a2b3c4d5e6f7089", name));
+  verb.volume("VOL", options->volume, "The volume");
+  on_run(cli, options, run);
+}
+
+void add_resize(Cli& cli, const Shared& options) {
+  Verb verb = cli.add_verb("volume resize", "Make a volume larger; the new space reads as zeros",
+                           "  ashlar volume resize vol-01a2b3c4d5e6f7089 --size 200G");
+  verb.volume("VOL", options->volume, "The volume");
+  verb.size("--size", options->size, "Its new size");
+  on_run(cli, options, resize);
+}
+
+void add_hydrate(Cli& cli, const Shared& options) {
+  Verb verb = cli.add_verb("volume hydrate", "Fetch every block that a volume does not hold yet",
+                           "  ashlar volume hydrate vol-01a2b3c4d5e6f7089 --rate 100M");
+  verb.volume("VOL", options->volume, "The volume");
+  verb.size("--rate", options->rate, "Bytes a second at most [no limit]");
+  on_run(cli, options, hydrate_volume);
+}
+
+void add_snapshot(Cli& cli, const Shared& options) {
+  Verb verb = cli.add_verb(
+      "volume snapshot", "Make a snapshot of a volume, also while it is served, and print the snapshot's id",
+      "  ashlar volume snapshot vol-01a2b3c4d5e6f7089 --name before-upgrade");
+  verb.volume("VOL", options->volume, "The volume");
+  verb.text("--name", "TEXT", options->name, "A name for the snapshot");
+  verb.text("--description", "TEXT", options->description, "A description");
+  verb.texts("--tag", "KEY=VALUE", options->tags, "A tag; may be given more than once");
+  on_run(cli, options, snapshot);
+}
+
+}  // namespace
+
+void add_volume(Cli& cli) {
+  cli.add_group("volume", "Make, list, change and snapshot volumes: writable disks over snapshots");
+  const auto options = std::make_shared<Options>();
+  add_create(cli, options);
+  cli.add_verb("volume list", "List the volumes of the store, oldest first", "  ashlar volume list");
+  cli.on_run(Needs::kStore, list);
+  add_of_one(cli, options, "describe", "Show what a volume holds, and what its reads did", describe);
+  add_resize(cli, options);
+  add_hydrate(cli, options);
+  add_snapshot(cli, options);
+  add_of_one(cli, options, "detach-store", "End a hydrated volume's need of the store; print its raw file",
+             detach);
+  add_of_one(cli, options, "delete", "Delete a volume and the blocks that it holds itself", remove);
+}
+
+}  // namespace ashlar

@@ -1,0 +1,157 @@
+#include "volume_host.h"
+
+#include <fmt/format.h>
+
+#include "base/random.h"
+#include "store_option.h"
+#include "volume/volume_source.h"
+
+namespace ashlar {
+namespace {
+
+FileSystem& files() { return posix_file_system(); }
+
+Status make_durable_directory(const std::string& parent, const std::string& path) {
+  TRY(files().make_directory(path));
+  return files().sync_directory(parent);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<VolumeHost>> VolumeHost::open(const Globals& globals, std::size_t cache_bytes) {
+  std::unique_ptr<Repo> repo = TRY(open_store(globals));
+  std::unique_ptr<VolumeHost> host(new VolumeHost(std::move(repo)));
+  host->cache_bytes_ = cache_bytes;
+  return host;
+}
+
+std::string VolumeHost::overlay_directory(VolumeId id) const {
+  return fmt::format("{}/overlays/{}", repo_->path(), id.text());
+}
+
+Result<FrameCache*> VolumeHost::frames() {
+  if (!frames_) {
+    frames_ =
+        std::make_unique<FrameCache>(*TRY(repo_->segments()), cache_bytes_, repo_->config().frame_blocks);
+  }
+  return frames_.get();
+}
+
+Result<std::shared_ptr<const BaseImage>> VolumeHost::open_snapshot(SnapshotId id) {
+  const SnapshotRecord record = TRY(repo_->snapshots().get(id));
+  FrameCache* const cache = TRY(frames());
+  NodeReader* const nodes = TRY(repo_->nodes());
+  SegmentReader* const segments = TRY(repo_->segments());
+  return std::shared_ptr<const BaseImage>(std::make_shared<BaseImage>(*nodes, *segments, *cache, record));
+}
+
+Result<VolumeRecord> VolumeHost::create(const VolumeSpec& spec) {
+  const SnapshotRecord base = TRY(repo_->snapshots().get(spec.snapshot));
+  VolumeRecord record;
+  record.id = VolumeId{random_u64()};
+  record.store = repo_->config().id;
+  record.created = UtcTime::now();
+  record.size = spec.size.value == 0 ? base.size : spec.size;
+  record.base = base.id;
+  record.name = spec.name;
+  record.tags = spec.tags;
+  if (record.size < base.size) {
+    return invalid(
+        fmt::format("a volume of {} bytes can't hold {}, which has {}: give a size of at least that",
+                    record.size.value, base.id.text(), base.size.value));
+  }
+  TRY(check_limits(record));
+  const std::string overlays = repo_->path() + "/overlays";
+  const std::string directory = overlay_directory(record.id);
+  TRY(make_durable_directory(repo_->path(), overlays));
+  TRY(make_durable_directory(overlays, directory));
+  const auto overlay = TRY(Overlay::create(files(), directory, record.id, record.size, base.id));
+  TRY(overlay->close());
+  TRY(catalog_.publish(record));
+  // Whoever deletes a snapshot looks for volumes on it once more afterwards: one of us sees the other.
+  auto still_there = repo_->snapshots().get(base.id);
+  if (!still_there.ok()) {
+    TRY(catalog_.remove(record.id));
+    return still_there.take_error().with_context("the snapshot was deleted meanwhile");
+  }
+  return record;
+}
+
+Result<std::unique_ptr<Volume>> VolumeHost::open_volume(VolumeId id) {
+  const VolumeRecord record = TRY(catalog_.get(id));
+  auto overlay = TRY(Overlay::open(files(), overlay_directory(id), id));
+  std::shared_ptr<const BaseImage> base;
+  if (!record.is_detached) base = TRY(open_snapshot(overlay->base()));
+  return std::make_unique<Volume>(std::move(overlay), std::move(base));
+}
+
+Result<CaptureReport> VolumeHost::snapshot(VolumeId id, Volume& volume, CaptureOptions options,
+                                           CaptureProgress& progress, const std::stop_token& stop) {
+  const VolumeRecord record = TRY(catalog_.get(id));
+  if (record.is_detached) return unsupported(id.text() + " is detached from the store: capture its raw file");
+  auto view = TRY(volume.overlay().begin_view());
+  options.parent = TRY(repo_->snapshots().get(view->base()));
+  const auto base = TRY(open_snapshot(view->base()));
+  VolumeSource source(id, *view, *base);
+  auto changed = TRY(source.changed_extents());
+  options.changed = ChangedMap{std::move(*changed), options.parent->change_token, true};
+  const CaptureParts parts = {repo_->config(),         repo_->objects(),     *TRY(repo_->index()),
+                              *TRY(repo_->segments()), *TRY(repo_->nodes()), repo_->snapshots()};
+  CaptureReport report = TRY(capture(parts, source, options, progress, stop));
+  // Both bases are named until the overlay durably stands on the new one.
+  VolumeRecord now = record;
+  now.base = report.record.id;
+  now.previous_base = view->base();
+  TRY(catalog_.replace(record, now));
+  volume.set_base(TRY(open_snapshot(report.record.id)));
+  TRY(volume.overlay().end_view(std::move(view), report.record.id));
+  VolumeRecord settled = now;
+  settled.previous_base = SnapshotId{};
+  TRY(catalog_.replace(now, settled));
+  return report;
+}
+
+Status VolumeHost::resize(VolumeId id, ByteCount size) {
+  const VolumeRecord record = TRY(catalog_.get(id));
+  if (size < record.size) {
+    return invalid(fmt::format("{} has {} bytes; a volume can only grow", id.text(), record.size.value));
+  }
+  VolumeRecord now = record;
+  now.size = size;
+  TRY(check_limits(now));
+  const auto overlay = TRY(Overlay::open(files(), overlay_directory(id), id));
+  TRY(overlay->grow(size));
+  TRY(overlay->close());
+  return now == record ? Status() : catalog_.replace(record, now);
+}
+
+Result<std::string> VolumeHost::detach(VolumeId id) {
+  const VolumeRecord record = TRY(catalog_.get(id));
+  const auto overlay = TRY(Overlay::open(files(), overlay_directory(id), id));
+  TRY(overlay->settle_data().with_context(id.text() + ": run 'ashlar volume hydrate' first"));
+  TRY(overlay->close());
+  VolumeRecord now = record;
+  now.is_detached = true;
+  if (now != record) TRY(catalog_.replace(record, now));
+  return overlay_directory(id) + "/data";
+}
+
+Status VolumeHost::remove(VolumeId id) {
+  TRY(catalog_.get(id));
+  const std::string directory = overlay_directory(id);
+  Status gone = Overlay::remove(files(), directory);
+  if (!gone.ok() && gone.error().code() != ErrorCode::kNotFound) return gone;
+  TRY(catalog_.remove(id));
+  (void)files().remove(directory).ok();  // empty, or not ours to empty
+  return {};
+}
+
+Result<std::optional<VolumeId>> volume_on(VolumeCatalog& catalog, SnapshotId snapshot) {
+  for (const VolumeRecord& record : TRY(catalog.list())) {
+    if (record.is_detached) continue;
+    if (record.base == snapshot || record.previous_base == snapshot) return std::optional(record.id);
+  }
+  return std::optional<VolumeId>();
+}
+
+}  // namespace ashlar

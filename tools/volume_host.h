@@ -1,0 +1,62 @@
+// VolumeHost: the volumes of a store on this host: their records in the store, their overlays beside it
+// (<store>/overlays/<volume id>/), and the cache of frames that they share.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "capture/capture.h"
+#include "catalog/volumes.h"
+#include "cli.h"
+#include "repo/repo.h"
+#include "store/frame_cache.h"
+#include "volume/volume.h"
+
+namespace ashlar {
+
+struct VolumeSpec {
+  SnapshotId snapshot;
+  ByteCount size;  // 0: the snapshot's
+  std::string name;
+  Tags tags;
+};
+
+class VolumeHost {
+ public:
+  static Result<std::unique_ptr<VolumeHost>> open(const Globals& globals,
+                                                  std::size_t cache_bytes = FrameCache::kDefaultBytes);
+
+  Repo& repo() { return *repo_; }
+  VolumeCatalog& catalog() { return catalog_; }
+  std::string overlay_directory(VolumeId id) const;
+
+  // Visible when it returns. O(1) in the snapshot's size.
+  Result<VolumeRecord> create(const VolumeSpec& spec);
+  // kBusy while another process has it open.
+  Result<std::unique_ptr<Volume>> open_volume(VolumeId id);
+  // A snapshot alone, to be read.
+  Result<std::shared_ptr<const BaseImage>> open_snapshot(SnapshotId id);
+  // The guest's changes become a snapshot, and the volume stands on it from then on. Not while writes are
+  // held back by anybody: the guest goes on.
+  Result<CaptureReport> snapshot(VolumeId id, Volume& volume, CaptureOptions options,
+                                 CaptureProgress& progress, const std::stop_token& stop);
+  // Larger only.
+  Status resize(VolumeId id, ByteCount size);
+  // Says in the record that the store is not needed any more, once that is so. The path of the raw file.
+  Result<std::string> detach(VolumeId id);
+  Status remove(VolumeId id);
+
+ private:
+  explicit VolumeHost(std::unique_ptr<Repo> repo) : repo_(std::move(repo)), catalog_(repo_->objects()) {}
+  Result<FrameCache*> frames();
+
+  std::unique_ptr<Repo> repo_;
+  VolumeCatalog catalog_;
+  std::size_t cache_bytes_ = FrameCache::kDefaultBytes;
+  std::unique_ptr<FrameCache> frames_;
+};
+
+// The volume that stands on a snapshot, if one does: it may not be deleted then.
+Result<std::optional<VolumeId>> volume_on(VolumeCatalog& catalog, SnapshotId snapshot);
+
+}  // namespace ashlar
