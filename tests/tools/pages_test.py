@@ -14,14 +14,6 @@ class Pages(program.ProgramTest):
         text = self.ok(*verb, "--help", store=False).split("Example:")[0]
         return re.findall(r"^  (?:-\w,)?(--[\w-]+)", text, re.M)
 
-    def verbs(self, *group):
-        """Every verb that help shows; one of a group as "volume create"."""
-        text = self.ok(*group, "--help", store=False)
-        if "Subcommands:\n" not in text:
-            return [" ".join(group)]
-        text = text.split("Subcommands:\n")[1].split("\n\n")[0]
-        return [verb for line in text.splitlines() for verb in self.verbs(*group, line.split()[0])]
-
     def test_the_man_page_names_everything(self):
         page = self.ok("man", store=False).replace("\\-", "-")
         for verb in self.verbs():

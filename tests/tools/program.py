@@ -60,6 +60,14 @@ class ProgramTest(unittest.TestCase):
                 self.assertEqual(error["code"], code)
         return line
 
+    def verbs(self, *group):
+        """Every verb that help shows; one of a group as "volume create"."""
+        text = self.ok(*group, "--help", store=False)
+        if "Subcommands:\n" not in text:
+            return [" ".join(group)]
+        text = text.split("Subcommands:\n")[1].split("\n\n")[0]
+        return [verb for line in text.splitlines() for verb in self.verbs(*group, line.split()[0])]
+
     def init(self):
         self.ok("init", self.store, store=False)
 
