@@ -163,6 +163,18 @@ Result<ExitCode> Cli::dispatch() {
   return refuse("a verb is missing", globals_.json);
 }
 
+// What CLI11 could not place: a verb that there is not, an option that the verb does not have, or a word too
+// many.
+std::string Cli::unexpected() const {
+  std::vector<std::string> words = state_->app.remaining(true);
+  const auto option =
+      std::ranges::find_if(words, [](const std::string& word) { return word.starts_with("-"); });
+  if (state_->app.get_subcommands().empty() && option != words.begin())
+    return fmt::format("there is no verb '{}'", words.front());
+  if (option != words.end()) return fmt::format("there is no option '{}'", *option);
+  return fmt::format("'{}' is one word too many", words.front());
+}
+
 // CLI11 has an exit status for each kind of error; this program has one for all of them, and one line.
 ExitCode Cli::refuse(const std::string& message, bool json) const {
   std::string verb;
@@ -186,6 +198,8 @@ int Cli::run(int argc, char** argv) {
     code = result.ok() ? result.value() : exit_code_of(result.error());
   } catch (const CLI::Success& asked_for_help) {
     state_->app.exit(asked_for_help);
+  } catch (const CLI::ExtrasError&) {
+    code = refuse(unexpected(), json);
   } catch (const CLI::ParseError& error) {
     code = refuse(error.what(), json);
   }

@@ -82,6 +82,7 @@ class Cli {
  private:
   struct State;
   Result<ExitCode> dispatch();
+  std::string unexpected() const;
   ExitCode refuse(const std::string& message, bool json) const;
 
   std::unique_ptr<State> state_;

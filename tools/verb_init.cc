@@ -1,6 +1,8 @@
 // ashlar init: makes a store.
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "base/units.h"
 #include "cli.h"
 #include "format/pack_format.h"
@@ -28,7 +30,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   InitOptions init;
   init.frame_blocks = static_cast<std::uint32_t>(options.frame_bytes / kBlockBytes);
   init.level = static_cast<int>(options.level);
-  const std::string& path = options.path.empty() ? globals.store : options.path;
+  const std::string path = std::filesystem::absolute(options.path.empty() ? globals.store : options.path);
   const StoreConfig config = TRY(Repo::init(posix_file_system(), path, init));
   if (!globals.json) {
     print(fmt::format("{}\n", path));

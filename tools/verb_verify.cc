@@ -78,7 +78,7 @@ void print_verified(const Globals& globals, const VerifyReport& report, double s
   for (const Damage& damage : report.damages) print(damage_text(damage));
   print(fmt::format(
       "{}: {} snapshots, {} packs, {} segments, {} blocks, {} nodes; {} read in {}\n",
-      report.damages.empty() ? "no damage found" : fmt::format("{} damages", report.damages.size()),
+      report.damages.empty() ? "no damage found" : fmt::format("places damaged: {}", report.damages.size()),
       report.snapshots, report.packs, report.segments, report.blocks, report.nodes,
       format_size(report.bytes_read.value), duration_text(seconds)));
 }
@@ -104,7 +104,7 @@ Result<ExitCode> verify_stored(const Globals& globals, Repo& repo, const Options
   print_verified(globals, report, monotonic_seconds() - started);
   if (report.damages.empty()) return ExitCode::kDone;
   print_note(
-      fmt::format("ashlar: {} damaged things found: see above; restore what is named from another copy",
+      fmt::format("ashlar: damage found, {} places, named above: restore what is lost from another copy",
                   report.damages.size()));
   return ExitCode::kDamaged;
 }

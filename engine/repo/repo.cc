@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/random.h"
@@ -32,6 +33,8 @@ Status make_empty_directory(FileSystem& files, const std::string& path) {
   TRY(files.sync_directory(folder_of(path)));
   const auto entries = TRY(files.list(path));
   if (entries.empty()) return {};
+  if (std::ranges::any_of(entries, [](const DirectoryEntry& entry) { return entry.name == kConfigKey; }))
+    return invalid(fmt::format("{} is a store already", path));
   return invalid(fmt::format("{} is not empty: give a new or an empty directory", path));
 }
 
@@ -60,6 +63,10 @@ Result<std::unique_ptr<Repo>> Repo::open(FileSystem& files, const std::string& p
   repo->objects_ = std::make_unique<LocalObjectStore>(files, path);
   auto text = get_object(*repo->objects_, kConfigKey, kMaxStoreConfigBytes);
   if (!text.ok() && text.error().code() == ErrorCode::kNotFound) {
+    const auto entries = files.list(path);
+    if (!entries.ok() && entries.error().code() == ErrorCode::kNotFound)
+      return not_found(fmt::format("{} does not exist: is it mistyped, or not mounted?", path));
+    if (!entries.ok()) return invalid(fmt::format("{} is not a directory: a store is one", path));
     return invalid(
         fmt::format("{} is not a store (it has no {}): 'ashlar init {}' makes one", path, kConfigKey, path));
   }

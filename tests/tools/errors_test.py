@@ -18,7 +18,7 @@ class Errors(program.ProgramTest):
 
     def test_not_a_store(self):
         other = self.scratch / "other"
-        self.fails(1, "snapshots", store=other, says=(str(other), "ashlar init"))
+        self.fails(1, "snapshots", store=other, says=(str(other), "does not exist"))
         other.mkdir()
         self.fails(1, "snapshots", store=other, says=("not a store", "ashlar init"))
         self.fails(1, "capture", self.source, store=self.source, says=str(self.source))
@@ -36,7 +36,10 @@ class Errors(program.ProgramTest):
         self.fails(3, "snapshots", says=("ashlar.json", "checksum"), code="corrupt")
 
     def test_init_touches_nothing_that_is_there(self):
-        self.fails(1, "init", self.store, says="not empty", store=False)
+        self.fails(1, "init", self.store, says="is a store already", store=False)
+        self.fails(1, "init", self.scratch, says="not empty", store=False)
+        self.fails(1, "snapshots", store=self.scratch / "nowhere", says="does not exist")
+        self.fails(1, "snapshots", store=self.file("plain", b"x"), says="not a directory")
         self.fails(1, "init", self.source, store=False, says=str(self.source))
         self.fails(1, "init", self.scratch / "no" / "such", store=False, says="no/such")
         self.ok("snapshots")

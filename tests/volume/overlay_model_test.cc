@@ -74,7 +74,7 @@ void random_step(OverlayModel& model, SimulatedFileSystem& files, Prng& prng) {
 }
 
 TEST(OverlayModelTest, RandomWorkWithCrashesReadsAsTheModelSays) {
-  const bool lengthy = std::getenv("ASHLAR_LONG") != nullptr;
+  const bool lengthy = std::getenv("ASHLAR_LONG_TESTS") != nullptr;
   const std::uint64_t seeds = lengthy ? 400 : 16;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
