@@ -194,17 +194,31 @@ void print_report(const Globals& globals, const CaptureReport& report, double se
   print_note(text);
 }
 
+// A guessed parent that turns out to be damaged must not keep a capture from being made.
+Result<CaptureReport> capture_with_or_without_parent(const Globals& globals, Repo& repo, Source& source,
+                                                     CaptureOptions how, const Options& options,
+                                                     const Stop& stop) {
+  auto report = capture_with_progress(globals, repo, source, how, stop);
+  const bool guessed = how.parent && options.parent == "auto";
+  if (report.ok() || report.error().code() != ErrorCode::kCorrupt || !guessed) return report;
+  print_warning("the parent is not used, everything is read: " + report.error().text());
+  how.parent.reset();
+  how.changed.reset();
+  return capture_with_progress(globals, repo, source, how, stop);
+}
+
 Result<ExitCode> run(const Globals& globals, const Options& options) {
   Stop stop;
   const double started = monotonic_seconds();
   const std::unique_ptr<Repo> repo = TRY(open_store(globals));
   const std::unique_ptr<Source> source = TRY(open_source(options.source, SourceOptions{options.bitmap()}));
   TRY(check_mounts(*source, options));
-  const CaptureOptions how = TRY(engine_options(*repo, *source, options));
+  CaptureOptions how = TRY(engine_options(*repo, *source, options));
   // The guardian that thaws if we die is a fork: before the first thread.
   Frozen frozen = TRY(freeze(options, *repo));
   TRY(stop.watch());
-  const CaptureReport report = TRY(capture_with_progress(globals, *repo, *source, how, stop));
+  const CaptureReport report =
+      TRY(capture_with_or_without_parent(globals, *repo, *source, std::move(how), options, stop));
   Status thawed = thaw(frozen);
   if (!thawed.ok()) {
     return thawed.take_error().with_context(report.record.id.text() +

@@ -35,6 +35,16 @@ class Errors(program.ProgramTest):
         config.write_text(config.read_text().replace('"zstd_level": 1', '"zstd_level": 2'))
         self.fails(3, "snapshots", says=("ashlar.json", "checksum"), code="corrupt")
 
+    def test_a_damaged_parent_costs_time_only(self):
+        parent = self.capture(self.source)
+        for pack in (self.store / "meta").rglob("*.pack"):
+            pack.unlink()
+        self.fails(3, "capture", self.source, "--parent", parent)
+        again = self.run_ashlar("capture", self.source)
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertIn(b"the parent is not used, everything is read", again.stderr)
+        self.ok("verify", again.stdout.decode().strip())
+
     def test_init_touches_nothing_that_is_there(self):
         self.fails(1, "init", self.store, says="is a store already", store=False)
         self.fails(1, "init", self.scratch, says="not empty", store=False)
