@@ -123,8 +123,7 @@ std::vector<std::uint64_t> ChunkTable::take_changes() {
     taken.swap(changes_);
   }
   std::ranges::sort(taken);
-  const auto twice = std::ranges::unique(taken);
-  taken.erase(twice.begin(), twice.end());
+  taken.erase(std::unique(taken.begin(), taken.end()), taken.end());
   return taken;
 }
 

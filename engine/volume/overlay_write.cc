@@ -217,8 +217,7 @@ Status OverlayState::write_marks() {
     chunks.swap(marks);
   }
   std::ranges::sort(chunks);
-  const auto twice = std::ranges::unique(chunks);
-  chunks.erase(twice.begin(), twice.end());
+  chunks.erase(std::unique(chunks.begin(), chunks.end()), chunks.end());
   std::unique_lock guard(map_mutex);
   if (map.failed()) {
     guard.unlock();
