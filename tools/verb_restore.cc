@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/clock.h"
 #include "base/units.h"
@@ -63,19 +64,35 @@ Status verify_target(const Globals& globals, const RestoreParts& parts, const Sn
                              options.target, ranges_text(different, snapshot.size)));
 }
 
-// A device in use refuses to be opened; a file that is mounted through a loop device has to be asked.
-Status check_mounts(const std::string& target) {
+// A device in use refuses to be opened; a file that is used through a loop device has to be asked about.
+Status check_unused(const std::string& target) {
   auto mounts = mounts_of(target);
   if (!mounts.ok() && mounts.error().code() == ErrorCode::kNotFound) return {};
   for (const MountUse& mount : TRY(std::move(mounts))) {
     return busy(fmt::format("{} is mounted on {}: unmount it first", target, mount.mount_point));
   }
+  auto loops = held_loops_over(target);
+  if (!loops.ok() && loops.error().code() == ErrorCode::kNotFound) return {};
+  for (const std::string& loop : TRY(std::move(loops))) {
+    return busy(fmt::format("{} is used by another program through {}: end that use first", target, loop));
+  }
   return {};
+}
+
+// Even --force must not turn a pack into a disk image, or fill the store's folders with strange files.
+Status check_outside(const std::string& target, const std::string& store) {
+  std::error_code failed;
+  const auto below = std::filesystem::weakly_canonical(std::filesystem::absolute(target), failed);
+  if (failed) return Error::from_errno(failed.value(), target + ": finding its real path");
+  const auto folder = std::filesystem::canonical(store, failed);
+  if (failed) return Error::from_errno(failed.value(), store + ": finding its real path");
+  if (std::ranges::mismatch(folder, below).in1 != folder.end()) return {};
+  return invalid(fmt::format("{} lies in the store {}: name a target outside of it", target, store));
 }
 
 Result<Outcome> restore_to_target(const Globals& globals, const RestoreParts& parts,
                                   const SnapshotRecord& snapshot, const Options& options, const Stop& stop) {
-  TRY(check_mounts(options.target));
+  TRY(check_unused(options.target));
   std::unique_ptr<Target> target = TRY(Target::open(options.target, snapshot.size, options.force));
   Outcome outcome;
   outcome.resumed = target->is_resumed();
@@ -144,6 +161,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   const double started = monotonic_seconds();
   const std::unique_ptr<Repo> repo = TRY(open_store(globals));
   const SnapshotRecord snapshot = TRY(repo->snapshots().get(TRY(SnapshotId::parse(options.snapshot))));
+  if (!options.is_stream()) TRY(check_outside(options.target, repo->path()));
   const RestoreParts parts = {*TRY(repo->segments()), *TRY(repo->nodes())};
   const Outcome outcome =
       TRY(options.is_stream() ? restore_to_stream(globals, parts, snapshot, stop)

@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "io/file_use.h"
 #include "io/posix_reader.h"
 
 namespace ashlar {
@@ -50,8 +51,27 @@ Result<std::unique_ptr<BlockDevice>> BlockDevice::open(const std::string& path, 
   std::unique_ptr<BlockDevice> device(new BlockDevice);
   device->path_ = path;
   TRY(device->open_descriptors(access));
-  TRY(device->measure());
   device->reader_ = TRY(open_posix_reader(path, ReadMode::kDirect));
+  if (!device->is_device_ && access == DeviceAccess::kReadWrite) TRY(device->claim_file());
+  TRY(device->measure());
+  return device;
+}
+
+Result<std::unique_ptr<BlockDevice>> BlockDevice::open_own_file(const std::string& path) {
+  std::unique_ptr<BlockDevice> device(new BlockDevice);
+  device->path_ = path;
+  // O_NONBLOCK: a pipe under the name must not make us wait.
+  device->fd_.reset(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat info {};
+  if (device->fd_.valid() && ::fstat(device->fd_.get(), &info) != 0) return last_errno("open " + path);
+  const bool odd_name = errno == ELOOP || errno == EISDIR || errno == ENXIO;
+  if (!device->fd_.valid() && !odd_name) return last_errno("open " + path);
+  if (!S_ISREG(info.st_mode) || info.st_nlink != 1) {
+    return invalid(path + " is not a regular file of one name: remove it first");
+  }
+  device->reader_ = TRY(open_posix_reader(path, ReadMode::kDirect));
+  TRY(device->claim_file());
+  TRY(device->measure());
   return device;
 }
 
@@ -62,13 +82,14 @@ Result<std::unique_ptr<BlockDevice>> BlockDevice::create_file(const std::string&
   device->path_ = path;
   device->fd_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!device->fd_.valid()) return last_errno("create " + path);
+  TRY(device->claim_file());
   if (::ftruncate(device->fd_.get(), static_cast<off_t>(size.value)) != 0) {
     Error failure = last_errno(fmt::format("size {} to {} bytes", path, size.value));
     ::unlink(path.c_str());
     return failure;
   }
-  TRY(device->measure());
   device->reader_ = TRY(open_posix_reader(path, ReadMode::kDirect));
+  TRY(device->measure());
   return device;
 }
 
@@ -89,11 +110,28 @@ Status BlockDevice::open_descriptors(DeviceAccess access) {
   return {};
 }
 
+// The name is looked at under the lock: whoever held it before us may have renamed the file.
+Status BlockDevice::claim_file() {
+  TRY(check_unlocked(fd_.get(), path_));
+  TRY(lock_for_writing(fd_.get(), path_));
+  return check_name();
+}
+
+Status BlockDevice::check_name() const {
+  struct stat held {};
+  struct stat named {};
+  if (::fstat(fd_.get(), &held) != 0) return last_errno(path_);
+  const bool found = ::stat(path_.c_str(), &named) == 0;
+  if (found && held.st_dev == named.st_dev && held.st_ino == named.st_ino) return {};
+  return busy(path_ + " was renamed, removed or replaced by another program");
+}
+
 Status BlockDevice::measure() {
   if (!is_device_) {
     struct stat info {};
     if (::fstat(fd_.get(), &info) != 0) return last_errno("size of " + path_);
     size_ = ByteCount{static_cast<std::uint64_t>(info.st_size)};
+    holes_trusted_ = holes_can_be_trusted(fd_.get());
     return {};
   }
   std::uint64_t bytes = 0;
@@ -132,7 +170,7 @@ Result<std::size_t> BlockDevice::read(ByteOffset offset, MutableByteSpan out) co
 }
 
 Result<ByteOffset> BlockDevice::next_data(ByteOffset offset) const {
-  if (is_device_) return offset;
+  if (!holes_trusted_) return offset;
   const off_t found = ::lseek(fd_.get(), static_cast<off_t>(offset.value), SEEK_DATA);
   if (found >= 0) return ByteOffset{static_cast<std::uint64_t>(found)};
   if (errno == ENXIO) return ByteOffset{size_.value};

@@ -8,6 +8,7 @@
 #include "base/parallel.h"
 #include "codec/hash.h"
 #include "manifest/store_block_ids.h"
+#include "manifest/subtree.h"
 #include "restore/restore.h"
 
 namespace ashlar {
@@ -94,8 +95,7 @@ class Comparison {
 
     std::vector<BlockId> wanted(blocks, zero_block_mark());
     if (piece.ref.is_node()) {
-      wanted = TRY(ids_.block_ids(*TRY(parts_.nodes.leaf(piece.ref.id))));
-      if (wanted.size() != blocks) return corrupt("leaf of a wrong size");
+      wanted = TRY(ids_.block_ids(*TRY(load_leaf(parts_.nodes, piece.ref, BlockCount{blocks}))));
     }
     std::vector<Lba> different;
     for (std::uint64_t i = 0; i < blocks; ++i) {

@@ -7,7 +7,7 @@
 #include "base/parallel.h"
 #include "codec/hash.h"
 #include "manifest/store_block_ids.h"
-#include "restore/leaf_reader.h"
+#include "manifest/subtree.h"
 #include "restore/plan.h"
 
 namespace ashlar {
@@ -15,23 +15,27 @@ namespace {
 
 constexpr std::size_t kWindowLeaves = 512;              // 2 GiB of volume
 constexpr std::uint64_t kZeroStepBytes = 256ULL << 20;  // between two looks at the stop token
+constexpr std::size_t kNamedRanges = 8;                 // of lost ranges, in a message
 
 // What one leaf needs of the target.
 struct LeafWork {
   std::vector<RestorePiece> pieces;
   std::vector<BlockRange> zeros;        // to be made zero
   std::vector<BlockRange> unallocated;  // to be made zero, or discarded
+  std::vector<BlockRange> lost;         // UNREADABLE: to be left alone
   std::uint64_t same_blocks = 0;
   std::uint64_t data_blocks = 0;
 };
 
-void add_block(std::vector<BlockRange>& ranges, Lba lba) {
-  if (!ranges.empty() && ranges.back().end() == lba) {
-    ranges.back().count += BlockCount{1};
+void add_range(std::vector<BlockRange>& ranges, BlockRange range) {
+  if (!ranges.empty() && ranges.back().end() == range.first) {
+    ranges.back().count += range.count;
   } else {
-    ranges.push_back({lba, BlockCount{1}});
+    ranges.push_back(range);
   }
 }
+
+void add_block(std::vector<BlockRange>& ranges, Lba lba) { add_range(ranges, {lba, BlockCount{1}}); }
 
 void add_piece(std::vector<RestorePiece>& pieces, const SegmentId& segment, std::uint16_t first, Lba lba) {
   if (!pieces.empty()) {
@@ -75,6 +79,7 @@ class Restorer {
       if (window.size() == kWindowLeaves) TRY(restore_window(std::exchange(window, {})));
     }
     TRY(restore_window(std::move(window)));
+    if (!lost_.empty()) return end_with_losses();
     TRY(target_.finish());
     return report_;
   }
@@ -136,6 +141,10 @@ class Restorer {
 
   Status empty_ranges(const LeafWork& work) {
     for (const BlockRange& range : work.zeros) TRY(zero(range));
+    // What an earlier run left in our own file may be another snapshot's.
+    if (target_.is_resumed()) {
+      for (const BlockRange& range : work.lost) TRY(zero(range));
+    }
     for (const BlockRange& range : work.unallocated) TRY(options_.discard ? discard(range) : zero(range));
     return {};
   }
@@ -159,15 +168,34 @@ class Restorer {
     return done;
   }
 
+  // Everything else is worth having, but not under a name that promises all of the volume.
+  Error end_with_losses() {
+    if (Status synced = target_.sync(); !synced.ok()) return synced.take_error();
+    std::string named;
+    for (std::size_t i = 0; i < std::min(lost_.size(), kNamedRanges); ++i) {
+      const std::uint64_t first = byte_offset(lost_[i].first).value;
+      named += fmt::format("{}{} to {}", i == 0 ? "" : ", ", first, first + bytes_of(lost_[i]).value - 1);
+    }
+    if (lost_.size() > kNamedRanges) named += fmt::format(" and {} more ranges", lost_.size() - kNamedRanges);
+    const std::string name = target_.written_name();
+    return corrupt(fmt::format(
+        "bytes {} could not be read when the snapshot was taken: they are lost. All else is written; {}",
+        named,
+        name == target_.name() ? fmt::format("there {} keeps what it held", name)
+                               : fmt::format("the file is left as {}, with holes there", name)));
+  }
+
   Status restore_window(std::vector<LeafSpan> window) {
     std::vector<LeafWork> works(window.size());
     TRY(parallel_for(window.size(), threads_, stop_, [&](std::size_t i) -> Status {
-      const auto leaf = TRY(parts_.nodes.leaf(window[i].ref.id));
-      works[i] = TRY(options_.delta ? delta_work(*leaf, window[i].first) : full_work(*leaf, window[i].first));
+      const std::uint64_t number = window[i].first;
+      const auto leaf = TRY(load_leaf(parts_.nodes, window[i].ref, leaf_blocks(root_.blocks, number)));
+      works[i] = TRY(options_.delta ? delta_work(*leaf, number) : full_work(*leaf, number));
       return empty_ranges(works[i]);
     }));
     std::vector<RestorePiece> pieces;
     for (LeafWork& work : works) {
+      for (const BlockRange& range : work.lost) add_range(lost_, range);
       pieces.insert(pieces.end(), work.pieces.begin(), work.pieces.end());
       report_.data_bytes += byte_count(BlockCount{work.data_blocks});
       report_.same_bytes += byte_count(BlockCount{work.same_blocks});
@@ -203,7 +231,8 @@ class Restorer {
           work.unallocated.push_back(range);
           break;
         case ExtentKind::kUnreadable:
-          return unreadable_range(range);
+          work.lost.push_back(range);
+          break;
       }
       lba = range.end();
     }
@@ -219,11 +248,11 @@ class Restorer {
     LeafWork work;
     Lba lba = first;
     for (const LeafExtent& extent : leaf.extents) {
-      if (extent.kind == ExtentKind::kUnreadable)
-        return unreadable_range({lba, BlockCount{extent.block_count}});
-      if (extent.kind == ExtentKind::kUnallocated && options_.discard) {
-        work.unallocated.push_back({lba, BlockCount{extent.block_count}});
-        lba += BlockCount{extent.block_count};
+      const BlockRange range{lba, BlockCount{extent.block_count}};
+      const bool discarding = extent.kind == ExtentKind::kUnallocated && options_.discard;
+      if (extent.kind == ExtentKind::kUnreadable || discarding) {
+        (discarding ? work.unallocated : work.lost).push_back(range);
+        lba = range.end();
         continue;
       }
       for (std::uint16_t i = 0; i < extent.block_count; ++i, lba += BlockCount{1}) {
@@ -280,6 +309,7 @@ class Restorer {
   StoreBlockIds ids_;
   unsigned threads_;
   RestoreReport report_;
+  std::vector<BlockRange> lost_;
   std::atomic<std::uint64_t> zeroed_{0};
   std::atomic<std::uint64_t> discarded_{0};
 };

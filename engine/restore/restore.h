@@ -4,7 +4,9 @@
 // packs and offsets, its frames coalesced into few reads; the jobs run on several threads, each reads,
 // decodes, verifies and writes by block address, in whatever order they finish. A stream is written in order.
 //
-// UNREADABLE ranges fail a restore (kCorrupt, the range named): they are not zeros.
+// UNREADABLE ranges are lost, and not zeros: a restore writes everything else, leaves what the target holds
+// there, and then fails (kCorrupt, the ranges named). A new file keeps its partial name, with holes there. A
+// stream ends at the first of them.
 #pragma once
 
 #include <atomic>
@@ -49,7 +51,7 @@ struct RestoreReport {
   std::uint64_t segment_reads = 0;
 };
 
-// Ends with everything durable (Target::finish).
+// Ends with everything durable (Target::finish; Target::sync when something is lost).
 Result<RestoreReport> restore(const RestoreParts& parts, const SnapshotRecord& snapshot, Target& target,
                               const RestoreOptions& options, RestoreProgress& progress,
                               const std::stop_token& stop);
@@ -58,8 +60,9 @@ Result<RestoreReport> restore(const RestoreParts& parts, const SnapshotRecord& s
 Result<RestoreReport> restore_stream(const RestoreParts& parts, const SnapshotRecord& snapshot, int fd,
                                      RestoreProgress& progress, const std::stop_token& stop);
 
-// Reads all of the target that the snapshot covers and compares its block ids; the ranges that differ,
-// merged. Blocks that the snapshot lost (UNREADABLE) count as different.
+// Reads what the snapshot covers of the target and compares its block ids; the ranges that differ, merged.
+// Not read are holes of a file, where they can be trusted (BlockDevice::next_data), against whole leaves that
+// are zeros in the snapshot. Blocks that the snapshot lost (UNREADABLE) count as different.
 Result<std::vector<BlockRange>> compare(const RestoreParts& parts, const SnapshotRecord& snapshot,
                                         const Target& target, RestoreProgress& progress,
                                         const std::stop_token& stop);

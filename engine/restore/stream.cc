@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/parallel.h"
+#include "manifest/subtree.h"
 #include "restore/leaf_reader.h"
 #include "restore/restore.h"
 
@@ -64,9 +65,8 @@ class Streamer {
   Status write_batch(std::vector<LeafSpan> batch) {
     std::vector<AlignedBuffer> buffers(batch.size());
     TRY(parallel_for(batch.size(), processor_count(), stop_, [&](std::size_t i) -> Status {
-      const auto leaf = TRY(parts_.nodes.leaf(batch[i].ref.id));
-      if (leaf->block_count() != leaf_blocks(root_.blocks, batch[i].first).value)
-        return corrupt("leaf of a wrong size");
+      const BlockCount blocks = leaf_blocks(root_.blocks, batch[i].first);
+      const auto leaf = TRY(load_leaf(parts_.nodes, batch[i].ref, blocks));
       buffers[i] = AlignedBuffer(leaf->block_count() * kBlockBytes);
       return read_leaf(parts_.segments, *leaf, Lba{batch[i].first * kLeafBlocks}, buffers[i].span());
     }));

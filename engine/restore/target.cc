@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -50,6 +51,12 @@ Result<std::unique_ptr<BlockDevice>> open_existing(const std::string& path, Byte
   return device;
 }
 
+// Anything at all under this name, even a symbolic link to nothing.
+bool exists(const std::string& path) {
+  struct stat info {};
+  return ::lstat(path.c_str(), &info) == 0;
+}
+
 std::string folder_of(const std::string& path) {
   const std::string folder = std::filesystem::path(path).parent_path().string();
   return folder.empty() ? "." : folder;
@@ -71,6 +78,8 @@ Result<std::unique_ptr<Target>> Target::open(const std::string& path, ByteCount 
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) {
     if (errno != ENOENT) return last_errno(path);
+    if (path.empty()) return invalid("the target has no name");
+    if (exists(path)) return invalid(path + " is a symbolic link to nothing: remove it, or name a new file");
     return open_new(path, size);
   }
   auto device = TRY(open_existing(path, size, force));
@@ -81,8 +90,13 @@ Result<std::unique_ptr<Target>> Target::open_new(const std::string& path, ByteCo
   const std::string partial = partial_name(path);
   auto device = BlockDevice::create_file(partial, size);
   const bool resumed = !device.ok() && device.error().error_number() == EEXIST;
-  if (resumed) device = BlockDevice::open(partial, DeviceAccess::kReadWrite);
+  if (resumed) device = BlockDevice::open_own_file(partial);
   auto opened = TRY(std::move(device));
+  // Between our first look and our lock another restore may have ended.
+  if (exists(path)) {
+    if (!resumed) ::unlink(partial.c_str());
+    return busy(path + " was made by another program just now");
+  }
   std::unique_ptr<Target> target(new Target(path, std::move(opened)));
   if (target->size() != size) {
     return busy(fmt::format("{} was left by a restore of another snapshot: remove it first", partial));
@@ -102,10 +116,16 @@ Status Target::write(ByteOffset offset, ByteSpan bytes, std::shared_ptr<const vo
   return writer_->submit(offset, bytes, std::move(owner));
 }
 
-Status Target::finish() {
+Status Target::sync() {
   TRY(writer_->drain());
-  TRY(device_->sync());
+  return device_->sync();
+}
+
+Status Target::finish() {
+  TRY(sync());
   if (!is_partial_) return {};
+  // Somebody may have removed our file, and another restore may be writing one of that name.
+  TRY(device_->check_name());
   if (::renameat2(AT_FDCWD, partial_name(path_).c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) != 0) {
     return last_errno(fmt::format("rename {} to {}", partial_name(path_), path_));
   }

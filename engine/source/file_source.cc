@@ -3,18 +3,16 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 
+#include "io/file_use.h"
 #include "source/pread_reader.h"
 
 namespace ashlar {
 namespace {
-
-constexpr long kZfsMagic = 0x2fc12fc1;
 
 constexpr std::uint64_t round_down(std::uint64_t n) { return n / kBlockBytes * kBlockBytes; }
 constexpr std::uint64_t round_up(std::uint64_t n) { return round_down(n + kBlockBytes - 1); }
@@ -23,11 +21,6 @@ Result<ByteCount> file_size_now(int fd, const std::string& name) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) return last_errno(name + ": stat");
   return ByteCount{static_cast<std::uint64_t>(info.st_size)};
-}
-
-bool holes_can_be_trusted(int fd) {
-  struct statfs info {};
-  return ::fstatfs(fd, &info) == 0 && info.f_type != kZfsMagic;
 }
 
 class FileSource : public Source {

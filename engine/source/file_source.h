@@ -1,8 +1,7 @@
 // FileSource: a regular file. Its holes are UNALLOCATED.
 //
-// Holes are trusted as SEEK_DATA and SEEK_HOLE tell them, which is sound while nobody writes to the file. A
-// file system that can't tell gives one extent of data, and so does ZFS, whose hole maps were wrong on dirty
-// files (openzfs#15526).
+// Holes are trusted as SEEK_DATA and SEEK_HOLE tell them on the file systems that io/file_use.h names, which
+// is sound while nobody writes to the file. Elsewhere the file is one extent of data.
 //
 // The identity is the canonical path alone: a person who copies a fresh vm1.raw over the old one every night
 // makes a new inode each time, and still wants the increment.

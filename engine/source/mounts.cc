@@ -1,5 +1,6 @@
 #include "source/mounts.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -9,6 +10,8 @@
 #include <fstream>
 #include <set>
 
+#include "base/unique_fd.h"
+#include "io/file_use.h"
 #include "source/mount_table.h"
 
 namespace ashlar {
@@ -99,7 +102,46 @@ bool uses_any(const MountEntry& mount, const Devices& devices) {
          devices.contains(info.st_rdev);
 }
 
+fs::path sysfs_of(dev_t device) {
+  std::error_code ignored;
+  return fs::canonical(fmt::format("/sys/dev/block/{}:{}", major(device), minor(device)), ignored);
+}
+
+// O_EXCL without O_CREAT fails on a device that somebody claimed; /dev is not there to be read by everybody.
+bool is_held(const std::string& device, const fs::path& sysfs) {
+  const UniqueFd claimed(::open(device.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
+  return (!claimed.valid() && errno == EBUSY) || !entries_of(sysfs / "holders").empty();
+}
+
 }  // namespace
+
+Result<std::vector<std::string>> held_loops_over(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return last_errno(path);
+  Devices devices;
+  if (S_ISREG(info.st_mode)) add_loops_over(info, devices);
+  std::vector<std::string> held;
+  for (const dev_t device : devices) {
+    const fs::path sysfs = sysfs_of(device);
+    const std::string name = "/dev/" + sysfs.filename().string();
+    if (name.starts_with("/dev/loop") && is_held(name, sysfs)) held.push_back(name);
+  }
+  return held;
+}
+
+Status check_no_writer(const std::string& path) {
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return last_errno(path);
+  TRY(check_unlocked(file.get(), path));
+  for (const std::string& loop : TRY(held_loops_over(path))) {
+    struct stat info {};
+    if (::stat(loop.c_str(), &info) == 0 && first_line(sysfs_of(info.st_rdev) / "ro") == "1") continue;
+    // Whoever asks about writers has looked at mounts, and may have frozen them.
+    if (TRY(mounts_of(loop)).empty())
+      return busy(fmt::format("{} is used by another program through {}: end that use", path, loop));
+  }
+  return {};
+}
 
 Result<std::vector<MountUse>> mounts_of(const std::string& path) {
   struct stat info {};

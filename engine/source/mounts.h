@@ -19,6 +19,15 @@ struct MountUse {
 // /proc/self/mountinfo and sysfs.
 Result<std::vector<MountUse>> mounts_of(const std::string& path);
 
+// Loop devices over a regular file, and over those, that somebody holds: mounted, or part of a volume group,
+// an array or a swap space. As paths below /dev. A loop device that this process may not open counts when
+// sysfs shows what holds it.
+Result<std::vector<std::string>> held_loops_over(const std::string& path);
+
+// Whether somebody may be writing to a regular file by another way than a mount: a held loop device that
+// can be written to, or an fcntl() lock as QEMU takes. kBusy, with what was found.
+Status check_no_writer(const std::string& path);
+
 // A frozen file system (FIFREEZE). It is thawed when this is destroyed, and by a guardian process when this
 // process dies in whatever way.
 class FrozenFileSystem {

@@ -102,6 +102,36 @@ TEST(BlockDevice, DataIsFoundBehindTheHolesOfAFile) {
   EXPECT_EQ(device->next_data(ByteOffset{tib * 3 / 4}).take().value, tib);
 }
 
+// overlayfs stands for all file systems whose maps of holes nobody vouches for.
+TEST(BlockDevice, HolesOfAnUnknownFileSystemAreRead) {
+  const TemporaryDirectory directory;
+  for (const char* name : {"lower", "upper", "work", "mnt"}) {
+    std::filesystem::create_directory(directory / name);
+  }
+  const std::string options = "lowerdir=" + directory / "lower" + ",upperdir=" + directory / "upper" +
+                              ",workdir=" + directory / "work";
+  const std::string mount_point = directory / "mnt";
+  if (::mount("overlay", mount_point.c_str(), "overlay", 0, options.c_str()) != 0) {
+    GTEST_SKIP() << "no overlayfs here: needs root";
+  }
+  {
+    auto device = BlockDevice::create_file(mount_point + "/f", ByteCount{1 << 20});
+    ASSERT_DONE(device);
+    EXPECT_EQ(device.value()->next_data(ByteOffset{4096}).take().value, 4096U);
+  }
+  EXPECT_EQ(::umount(mount_point.c_str()), 0);
+}
+
+TEST(BlockDevice, AFileIsWrittenByOneAtATimeAndReadByAny) {
+  const TemporaryDirectory directory;
+  auto first = BlockDevice::create_file(directory / "f", ByteCount{8192});
+  ASSERT_DONE(first);
+  EXPECT_FAILS(BlockDevice::open(directory / "f", DeviceAccess::kReadWrite), ErrorCode::kBusy);
+  ASSERT_DONE(BlockDevice::open(directory / "f", DeviceAccess::kRead));
+  std::filesystem::rename(directory / "f", directory / "g");
+  EXPECT_FAILS(first.value()->check_name(), ErrorCode::kBusy);
+}
+
 TEST(BlockDevice, ANewFileTakesOnlyAFreeName) {
   const TemporaryDirectory directory;
   ASSERT_DONE(BlockDevice::create_file(directory / "f", ByteCount{10}));

@@ -187,19 +187,28 @@ class Nbdkit(Nbd):
     def lost_is_an_error(self, snapshot, bad):
         target = self.scratch / "target.raw"
         ranges = [(r["offset"], r["length"]) for r in bad]
-        named = r"bytes (28672 to 36863|4096000 to 4100095)"
-        self.assertRegex(self.fails(3, "restore", snapshot, target), named)
-        self.assertFalse(target.exists())
-        before = noise(8 * MIB, 2)
-        for words in (["--force"], ["--force", "--delta"]):
-            target.write_bytes(before)
-            self.assertRegex(self.fails(3, "restore", snapshot, target, *words), named)
-            after = target.read_bytes()
-            for offset, length in ranges:
-                self.assertEqual(after[offset:][:length], before[offset:][:length], "nothing is made up")
+        all_named = "bytes 28672 to 36863, 4096000 to 4100095 "
+        partial = target.with_name(target.name + ".ashlar-partial")
         zeroed = bytearray(self.disk.read_bytes())
         for offset, length in ranges:
             zeroed[offset : offset + length] = bytes(length)
+        for _ in range(2):  # the second takes up what the first left
+            line = self.run_ashlar("restore", snapshot, target).stderr.decode()
+            self.assertIn(all_named, line)
+            self.assertIn(str(partial), line)
+            self.assertFalse(target.exists(), "the name promises all of the disk")
+            self.assertEqual(partial.read_bytes(), zeroed)
+        partial.unlink()
+        self.fails(3, "restore", snapshot, target, says=all_named, code="corrupt")
+        partial.unlink()
+        before = noise(8 * MIB, 2)
+        for words in (["--force"], ["--force", "--delta"]):
+            target.write_bytes(before)
+            self.fails(3, "restore", snapshot, target, *words, says=all_named)
+            wanted = bytearray(self.disk.read_bytes())
+            for offset, length in ranges:
+                wanted[offset : offset + length] = before[offset : offset + length]
+            self.assertEqual(target.read_bytes(), wanted, "all that is there, and nothing made up")
         for data in (self.disk.read_bytes(), zeroed):
             target.write_bytes(data)
             against = self.run_ashlar("verify", snapshot, "--against", target, "--json")
@@ -207,7 +216,7 @@ class Nbdkit(Nbd):
             self.assertEqual(json.loads(against.stdout)["different"], bad)
         stream = self.run_ashlar("restore", snapshot, "-")
         self.assertEqual(stream.returncode, 3)
-        self.assertRegex(stream.stderr.decode(), named)
+        self.assertRegex(stream.stderr.decode(), r"bytes (28672 to 36863|4096000 to 4100095)")
         self.assertTrue(self.disk.read_bytes().startswith(stream.stdout))
         self.assertLessEqual(len(stream.stdout), 7 * 4096)
 

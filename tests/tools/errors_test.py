@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Bad input and a bad world: one line that says what to do, the right exit status, and nothing lost."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -101,6 +102,34 @@ class Errors(program.ProgramTest):
         self.assertEqual(small.read_bytes(), b"\0" * 4096)
         self.fails(1, "restore", snapshot, self.scratch / "no" / "such.raw", says="such.raw")
         self.fails(1, "restore", snapshot, self.scratch, says=str(self.scratch))
+
+    def test_targets_that_could_never_be_written(self):
+        snapshot = self.capture(self.source)
+        dangling, link = self.scratch / "dangling", self.scratch / "link"
+        dangling.symlink_to(self.scratch / "nothing")
+        link.symlink_to(self.store)
+        self.fails(1, "restore", snapshot, dangling, says="symbolic link", code="invalid")
+        self.fails(1, "restore", snapshot, "", code="invalid")
+        before = sorted(path for path in self.store.rglob("*") if "index" not in path.parts)
+        pack = next((self.store / "packs").rglob("*.pack"))
+        content = pack.read_bytes()
+        for target in (self.store / "disk.raw", link / "packs" / "disk.raw", pack, link / pack.relative_to(self.store)):
+            self.fails(1, "restore", snapshot, target, "--force", says="lies in the store", code="invalid")
+        done = self.run_ashlar("restore", snapshot, "disk.raw", cwd=self.store)
+        self.assertIn(b"lies in the store", done.stderr)
+        self.assertEqual(pack.read_bytes(), content)
+        self.assertEqual(sorted(path for path in self.store.rglob("*") if "index" not in path.parts), before)
+        self.ok("restore", snapshot, self.scratch / "store-like-name")
+
+    def test_two_restores_to_one_name(self):
+        one, two = self.capture(self.source), self.capture(self.file("two.raw", program.noise(1 << 20, 2)))
+        partial = self.scratch / "target.ashlar-partial"
+        with open(partial, "wb") as held:  # as the first restore has it
+            held.truncate(1 << 20)
+            fcntl.flock(held, fcntl.LOCK_EX)
+            self.fails(1, "restore", two, self.scratch / "target", says="written by another restore", code="busy")
+        self.ok("restore", one, self.scratch / "target", "--verify")
+        self.assertFalse(partial.exists())
 
     def test_a_target_that_holds_something(self):
         snapshot = self.capture(self.source)
