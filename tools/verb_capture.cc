@@ -104,7 +104,10 @@ Status check_mounts(const Source& source, const Options& options) {
                     "or --live to take a copy as after a crash",
                     options.source, mount.mount_point, mount.mount_point));
   }
-  return {};
+  if (source.type() != SourceType::kFile) return {};
+  Status alone = check_no_writer(options.source);
+  if (alone.ok() || alone.error().code() != ErrorCode::kBusy) return alone;
+  return busy(alone.error().text() + ", or add --live to take a copy as after a crash");
 }
 
 using Frozen = std::vector<std::unique_ptr<FrozenFileSystem>>;

@@ -2,6 +2,8 @@
 """Sources in use: refused with a reason, captured with --live or --freeze, and restored to a file system that fsck
 finds clean."""
 
+import fcntl
+import os
 import pathlib
 import subprocess
 
@@ -64,6 +66,37 @@ class Mounts(program.ProgramTest):
         report = self.ok_json("capture", self.device())
         self.assertEqual(report["snapshot"]["consistency"], "quiescent")
         self.restored_is_clean(report["snapshot"]["id"])
+
+    def test_a_loop_device_that_is_held_without_a_mount(self):
+        other = self.capture(self.file("other.raw", program.noise(1 << 20)))
+        subprocess.run(["umount", self.folder], check=True)
+        self.mounts.remove(self.folder)
+        losetup = ["losetup", "-f", "--show", self.source]
+        device = subprocess.run(losetup, capture_output=True, text=True, check=True).stdout.strip()
+        try:
+            self.capture(self.source)  # attached, but nobody uses it
+            holder = os.open(device, os.O_RDWR | os.O_EXCL)  # as device-mapper, md and swap do
+            self.fails(1, "capture", self.source, says=(device, "--live"), code="busy")
+            self.ok("capture", self.source, "--live")
+            before = self.source.read_bytes()
+            self.fails(1, "restore", other, self.source, "--force", says=device, code="busy")
+            self.assertEqual(self.source.read_bytes(), before)
+            os.close(holder)
+            self.ok("restore", other, self.source, "--force")
+        finally:
+            subprocess.run(["losetup", "-d", device], check=True)
+
+    def test_an_image_that_a_virtual_machine_has_locked(self):
+        other = self.capture(self.file("other.raw", program.noise(1 << 20)))
+        image = self.file("image.raw", program.noise(1 << 20, 2))
+        with open(image, "r+b") as held:
+            fcntl.lockf(held, fcntl.LOCK_SH, 1, 100)  # as QEMU does
+            self.fails(1, "capture", image, says=("locked", "--live"), code="busy")
+            self.ok("capture", image, "--live")
+            self.fails(1, "restore", other, image, "--force", says="locked", code="busy")
+        self.assertEqual(image.read_bytes(), program.noise(1 << 20, 2))
+        self.ok("capture", image)
+        self.ok("restore", other, image, "--force")
 
     def test_a_mounted_target_is_refused(self):
         other = self.file("other.raw", program.noise(1 << 20))
