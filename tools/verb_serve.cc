@@ -96,11 +96,7 @@ class Served {
  private:
   Result<Json> answer(const Json& request) {
     const std::string verb = request.value("verb", "");
-    if (verb == "describe") {
-      Json state = volume_state_json(*volume_);
-      state["served"] = true;
-      return state;
-    }
+    if (verb == "describe") return volume_state_json(*volume_, true);
     if (verb != "snapshot") return invalid(fmt::format("the volume's server knows no '{}'", verb));
     CaptureOptions how;
     how.name = request.value("name", "");

@@ -1,6 +1,7 @@
 // ashlar volume …: writable disks over snapshots.
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "cli.h"
 #include "control.h"
@@ -64,9 +65,8 @@ Result<Json> state_of(VolumeHost& host, VolumeId id) {
     return ask_server(host.overlay_directory(id), {{"verb", "describe"}});
   }
   if (!volume.ok()) return volume.take_error();
-  Json state = volume_state_json(*volume.value());
+  Json state = volume_state_json(*volume.value(), false);
   TRY(volume.value()->overlay().close());
-  state["served"] = false;
   return state;
 }
 
@@ -102,6 +102,7 @@ Result<ExitCode> hydrate_volume(const Globals& globals, const Options& options) 
   const VolumeId id = TRY(VolumeId::parse(options.volume));
   const auto volume = TRY(host->open_volume(id));
   TRY(stop.watch());
+  const double started = monotonic_seconds();
   HydrateProgress progress;
   Status done;
   {
@@ -116,7 +117,10 @@ Result<ExitCode> hydrate_volume(const Globals& globals, const Options& options) 
   }
   TRY(volume->overlay().close());
   TRY(std::move(done));
-  if (globals.json) print_json({{"volume", id.text()}, {"state", volume_state_json(*volume)}});
+  if (globals.json)
+    print_json({{"volume", id.text()},
+                {"state", volume_state_json(*volume, false)},
+                {"seconds", monotonic_seconds() - started}});
   return ExitCode::kDone;
 }
 
@@ -158,12 +162,14 @@ Result<ExitCode> snapshot(const Globals& globals, const Options& options) {
   auto volume = host->open_volume(id);
   if (!volume.ok() && !is_open_elsewhere(volume.error())) return volume.take_error();
   TRY(stop.watch());
-  const Json answer = volume.ok()
-                          ? TRY(snapshot_here(globals, *host, id, *volume.value(), how, stop))
-                          : TRY(ask_server(host->overlay_directory(id), {{"verb", "snapshot"},
-                                                                         {"name", how.name},
-                                                                         {"description", how.description},
-                                                                         {"tags", how.tags}}));
+  const double started = monotonic_seconds();
+  Json answer = volume.ok() ? TRY(snapshot_here(globals, *host, id, *volume.value(), how, stop))
+                            : TRY(ask_server(host->overlay_directory(id), {{"verb", "snapshot"},
+                                                                           {"name", how.name},
+                                                                           {"description", how.description},
+                                                                           {"tags", how.tags}}));
+  answer["seconds"] = monotonic_seconds() - started;
+  for (const Json& warning : answer["warnings"]) print_warning(warning.get<std::string>());
   globals.json ? print_json(answer) : print(answer["snapshot"]["id"].get<std::string>() + "\n");
   return ExitCode::kDone;
 }

@@ -16,6 +16,18 @@ Status make_durable_directory(const std::string& parent, const std::string& path
   return files().sync_directory(parent);
 }
 
+// One process at a time has a volume open; whoever comes second is told which one, and by what.
+Error named(Error error, VolumeId id) {
+  if (error.code() != ErrorCode::kBusy) return error;
+  return busy(id.text() + " is open in another process, such as 'ashlar serve': end that first");
+}
+
+Result<std::unique_ptr<Overlay>> open_overlay(const std::string& directory, VolumeId id) {
+  auto overlay = Overlay::open(files(), directory, id);
+  if (!overlay.ok()) return named(overlay.take_error(), id);
+  return overlay;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<VolumeHost>> VolumeHost::open(const Globals& globals, std::size_t cache_bytes) {
@@ -79,7 +91,7 @@ Result<VolumeRecord> VolumeHost::create(const VolumeSpec& spec) {
 
 Result<std::unique_ptr<Volume>> VolumeHost::open_volume(VolumeId id) {
   const VolumeRecord record = TRY(catalog_.get(id));
-  auto overlay = TRY(Overlay::open(files(), overlay_directory(id), id));
+  auto overlay = TRY(open_overlay(overlay_directory(id), id));
   std::shared_ptr<const BaseImage> base;
   if (!record.is_detached) base = TRY(open_snapshot(overlay->base()));
   return std::make_unique<Volume>(std::move(overlay), std::move(base));
@@ -119,7 +131,7 @@ Status VolumeHost::resize(VolumeId id, ByteCount size) {
   VolumeRecord now = record;
   now.size = size;
   TRY(check_limits(now));
-  const auto overlay = TRY(Overlay::open(files(), overlay_directory(id), id));
+  const auto overlay = TRY(open_overlay(overlay_directory(id), id));
   TRY(overlay->grow(size));
   TRY(overlay->close());
   return now == record ? Status() : catalog_.replace(record, now);
@@ -127,7 +139,7 @@ Status VolumeHost::resize(VolumeId id, ByteCount size) {
 
 Result<std::string> VolumeHost::detach(VolumeId id) {
   const VolumeRecord record = TRY(catalog_.get(id));
-  const auto overlay = TRY(Overlay::open(files(), overlay_directory(id), id));
+  const auto overlay = TRY(open_overlay(overlay_directory(id), id));
   TRY(overlay->settle_data().with_context(id.text() + ": run 'ashlar volume hydrate' first"));
   TRY(overlay->close());
   VolumeRecord now = record;
@@ -140,7 +152,7 @@ Status VolumeHost::remove(VolumeId id) {
   TRY(catalog_.get(id));
   const std::string directory = overlay_directory(id);
   Status gone = Overlay::remove(files(), directory);
-  if (!gone.ok() && gone.error().code() != ErrorCode::kNotFound) return gone;
+  if (!gone.ok() && gone.error().code() != ErrorCode::kNotFound) return named(gone.take_error(), id);
   TRY(catalog_.remove(id));
   (void)files().remove(directory).ok();  // empty, or not ours to empty
   return {};

@@ -18,18 +18,19 @@ Json volume_json(const VolumeRecord& record) {
   return {{"id", record.id.text()},
           {"name", record.name},
           {"created", record.created.iso8601()},
-          {"size", record.size.value},
+          {"size_bytes", record.size.value},
           {"snapshot", record.base.text()},
           {"detached", record.is_detached},
           {"tags", record.tags}};
 }
 
-Json volume_state_json(const Volume& volume) {
+Json volume_state_json(const Volume& volume, bool served) {
   const Overlay::Counters held = volume.overlay().counters();
   const Volume::Counters& counters = volume.counters();
   const std::uint64_t all = blocks_covering(volume.size()).value;
   const std::uint64_t present = held.clean.value + held.dirty.value + held.zero.value;
-  return {{"clean_bytes", byte_count(held.clean).value},
+  return {{"served", served},
+          {"clean_bytes", byte_count(held.clean).value},
           {"dirty_bytes", byte_count(held.dirty).value},
           {"zeroed_bytes", byte_count(held.zero).value},
           {"absent_bytes", (all - present) * kBlockBytes},

@@ -51,6 +51,18 @@ class HostTest(program.ProgramTest):
             file.truncate(size)
         return path
 
+    def sparse_folder(self):
+        """Where a file may have a size of 64 TiB: tmpfs, or XFS on a loop device (on ext4 16 TiB is the limit)."""
+        shm = pathlib.Path("/dev/shm")
+        if shm.is_dir() and os.statvfs(shm).f_bavail * os.statvfs(shm).f_frsize > 1 << 30:
+            folder = pathlib.Path(tempfile.mkdtemp(prefix="ashlar-sparse-", dir=shm))
+            self.addCleanup(self.do, "rm", "-r", folder)
+            return folder
+        self.need("mkfs.xfs")
+        backing = self.image("xfs.img", 4 << 30)
+        self.do("mkfs.xfs", "-q", backing)
+        return self.mount_on("-o", "loop", backing)
+
     def loop(self, file, *options):
         """A loop device over `file`; skips where the host has none to give."""
         self.need_root()

@@ -3,10 +3,8 @@
 
 import json
 import os
-import pathlib
 import random
 import subprocess
-import tempfile
 import time
 
 import host
@@ -39,18 +37,6 @@ class Sparse(host.HostTest):
                 file.seek(leaf * 4 * MIB)
                 file.write(noise(PIECE, number + 1))
         self.data = PIECES * PIECE
-
-    def sparse_folder(self):
-        """Where a file may have a size of 64 TiB: tmpfs, or XFS on a loop device (on ext4 16 TiB is the limit)."""
-        shm = pathlib.Path("/dev/shm")
-        if shm.is_dir() and os.statvfs(shm).f_bavail * os.statvfs(shm).f_frsize > 1024 * MIB:
-            folder = pathlib.Path(tempfile.mkdtemp(prefix="ashlar-sparse-", dir=shm))
-            self.addCleanup(self.do, "rm", "-r", folder)
-            return folder
-        self.need("mkfs.xfs")
-        backing = self.image("xfs.img", 4096 * MIB)
-        self.do("mkfs.xfs", "-q", backing)
-        return self.mount_on("-o", "loop", backing)
 
     def measured(self, *words, status=0):
         """The report of ashlar WORDS..., which must stay within time and memory."""

@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+"""Volumes as their users meet them: there at once, grown, read and written by QEMU, hydrated, cut off from their store,
+short of space, and never deleted under anybody."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import time
+
+import host
+import volumes
+from program import noise
+
+MIB, TIB = 1 << 20, 1 << 40
+BLOCK = host.BLOCK
+
+
+class Life(volumes.VolumeTest):
+    """One volume after the other, from create to delete."""
+
+    def setUp(self):
+        super().setUp()
+        self.disk = self.file("disk.raw", noise(6 * MIB, 1) + bytes(6 * MIB) + noise(4 * MIB + 512, 2))
+        self.size = self.disk.stat().st_size
+        self.snapshot = self.capture(self.disk)
+
+    def test_a_volume_is_the_disk_that_it_was_made_from(self):
+        self.need("nbdinfo")
+        volume = self.create(self.snapshot, "--name", "first")
+        other = self.create(self.snapshot, "--size", "64M")
+        self.assertRegex(volume, r"\Avol-0[0-9a-f]{16}\Z")
+        listed = self.ok_json("volume", "list")["volumes"]
+        self.assertEqual([(v["id"], v["size_bytes"], v["snapshot"]) for v in listed],
+                         [(volume, self.size, self.snapshot), (other, 64 * MIB, self.snapshot)])
+        self.fails(1, "volume", "create", "--snapshot", self.snapshot, "--size", "16M", says=str(self.size),
+                   code="invalid")
+        self.assertEqual(len(self.ok_json("volume", "list")["volumes"]), 2)
+        with self.served("--all"):
+            self.compare(self.disk, volume)
+            self.io_ok(other, f"read -P 0 {self.size} {64 * MIB - self.size}")
+            exports = json.loads(self.do("nbdinfo", "--list", "--json", f"nbd+unix:///?socket={self.socket}"))
+            self.assertEqual({(e["export-name"], e["export-size"]) for e in exports["exports"]},
+                             {(volume, self.size), (other, 64 * MIB)})
+            self.assertTrue(self.state(volume)["served"])
+            self.assertGreater(self.state(volume)["clean_bytes"], 10 * MIB, "what was read is kept")
+        self.assertFalse(self.state(volume)["served"])
+        with self.served(self.snapshot):
+            self.compare(self.disk, self.snapshot)
+            self.io_fails(self.snapshot, "write 0 4096", "ermi")
+
+    def test_a_volume_grows(self):
+        volume = self.create(self.snapshot)
+        self.fails(1, "volume", "resize", volume, "--size", "1M", says="grow", code="invalid")
+        self.ok("volume", "resize", volume, "--size", "40M")
+        with self.served("--volume", volume):
+            self.io_ok(volume, f"read -P 0 {self.size} {40 * MIB - self.size}", "write -P 9 39M 1M", "flush")
+            self.fails(1, "volume", "resize", volume, "--size", "80M", says="open", code="busy")
+        with self.served("--volume", volume):
+            self.io_ok(volume, "read -P 9 39M 1M", f"read -P 0 {self.size} {39 * MIB - self.size}")
+            with open(self.copy_of(volume), "rb") as copy:
+                self.assertEqual(copy.read(self.size), self.disk.read_bytes())
+
+    def test_a_hydrated_volume_needs_no_store(self):
+        volume = self.create(self.snapshot, "--size", "24M")
+        with self.served("--volume", volume):
+            self.io_ok(volume, "write -P 7 1M 100k", "write -z 3M 1M", "discard 4M 1M", "write -P 8 20M 64k")
+            truth = self.copy_of(volume)
+        self.fails(1, "volume", "detach-store", volume, says="hydrate", code="invalid")
+        self.ok("volume", "hydrate", volume)
+        self.assertEqual(self.state(volume)["absent_bytes"], 0)
+        data = pathlib.Path(self.ok("volume", "detach-store", volume).strip())
+        self.assertEqual(data, self.overlay(volume) / "data")
+        for folder in ("packs", "meta", "snapshots", "index"):
+            (self.store / folder).rename(self.scratch / folder)
+        self.same(truth, data)
+        with self.served("--volume", volume):
+            self.compare(truth, volume)
+            self.io_ok(volume, "write -P 5 10M 1M", "flush")
+        with open(data, "rb") as file:
+            file.seek(10 * MIB)
+            self.assertEqual(file.read(MIB), bytes([5]) * MIB)
+        self.fails(1, "volume", "snapshot", volume, says="detached", code="unsupported")
+
+    def test_a_server_hydrates_its_volumes(self):
+        volume = self.create(self.snapshot)
+        with self.served("--volume", volume, "--hydrate"):
+            self.wait_until(lambda: self.state(volume)["absent_bytes"] == 0, "it never ends")
+            self.compare(self.disk, volume)
+        self.ok("volume", "detach-store", volume)
+        self.same(self.disk, self.overlay(volume) / "data")
+
+    def test_nothing_in_use_is_deleted(self):
+        volume = self.create(self.snapshot)
+        self.fails(1, "delete", self.snapshot, says=volume, code="busy")
+        with self.served("--volume", volume):
+            self.io_ok(volume, "write -P 7 0 1M", "flush")
+            for words in (["delete"], ["hydrate"], ["detach-store"], ["resize", "--size", "1G"]):
+                self.fails(1, "volume", words[0], volume, *words[1:], says="open", code="busy")
+            second = self.server_refused("--volume", volume)
+            self.assertIn("open", second)
+            newer = self.ok("volume", "snapshot", volume).strip()
+            self.io_ok(volume, "read -P 7 0 1M")
+        # It stands on the new snapshot now, and not on the old one.
+        self.fails(1, "delete", newer, says=volume, code="busy")
+        self.ok("delete", self.snapshot)
+        with self.served("--volume", volume):
+            self.io_ok(volume, "read -P 7 0 1M")
+        self.ok("volume", "delete", volume)
+        self.assertFalse(self.overlay(volume).exists())
+        self.fails(1, "volume", "describe", volume, says=volume, code="not_found")
+        self.ok("delete", newer)
+
+    def server_refused(self, *words):
+        done = self.run_ashlar("serve", "--socket", self.scratch / "second", *words)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertFalse((self.scratch / "second").exists())
+        return done.stderr.decode()
+
+    def test_terminated_with_unflushed_data(self):
+        volume = self.create(self.snapshot)
+        with self.served("--volume", volume):
+            client = subprocess.Popen(["qemu-io", "-f", "raw", "-c", "write -P 3 0 1M", "-c", "write -P 4 12M 64k",
+                                       "-c", "sleep 60000", self.uri(volume)], stdout=subprocess.DEVNULL)
+            self.addCleanup(self.stop, client, signal.SIGKILL)
+            self.wait_until(lambda: self.state(volume)["dirty_bytes"] == MIB + 65536, "nothing is written")
+            self.assertIsNone(client.poll(), "it is still connected")
+        self.assertEqual(self.state(volume)["dirty_bytes"], MIB + 65536)
+        with self.served("--volume", volume):
+            self.io_ok(volume, "read -P 3 0 1M", "read -P 4 12M 64k", "read -P 0 8M 1M")
+
+
+class Large(volumes.VolumeTest):
+    def test_64_tib_are_there_at_once(self):
+        folder = self.sparse_folder()
+        self.store = folder / "store"
+        self.init()
+        disk = folder / "disk.raw"
+        with open(disk, "wb") as file:
+            file.truncate(64 * TIB)
+            file.seek(63 * TIB)
+            file.write(noise(MIB, 1))
+        snapshot = self.capture(disk)
+        began = time.monotonic()
+        volume = self.create(snapshot)
+        self.assertLess(time.monotonic() - began, 5, "hours would be O(n)")
+        with self.served("--volume", volume):
+            self.io_ok(volume, "read -P 0 0 1M", f"write -P 6 {40 * TIB} 64k", "flush")
+            piece = self.file("piece", noise(MIB, 1))
+            self.io_ok(volume, f"write -s {piece} {62 * TIB} 1M", "flush")
+            before = time.monotonic()
+            report = self.ok_json("volume", "snapshot", volume)
+            self.assertLess(time.monotonic() - before, 10)
+            self.assertEqual(report["new_bytes"], BLOCK, "one piece is known, the other is one block")
+        self.assertLess(sum(p.stat().st_blocks * 512 for p in self.overlay(volume).iterdir()), 16 * MIB)
+
+
+class Faults(volumes.VolumeTest):
+    def away(self):
+        for folder in ("packs", "meta"):
+            (self.store / folder).rename(self.scratch / folder)
+
+    def back(self):
+        for folder in ("packs", "meta"):
+            (self.scratch / folder).rename(self.store / folder)
+
+    def test_a_store_that_is_away_for_a_while(self):
+        disk = self.file("disk.raw", noise(16 * MIB, 1))
+        volume = self.create(self.capture(disk))
+        with self.served("--volume", volume):
+            self.io_ok(volume, "read 0 4M")
+        with self.served("--volume", volume):
+            self.away()
+            self.io_ok(volume, "read 0 4M", "read 1M 64k")
+            for command in ("read 8M 4k", "read 3M 2M", "write 9000000 100"):
+                self.io_fails(volume, command, "Input/output error")
+            # Writes of whole blocks never ask the store.
+            self.io_ok(volume, "write -P 5 12M 1M", "flush", "read -P 5 12M 1M")
+            self.back()
+            self.io_ok(volume, "read 8M 4k", "read 3M 2M", "write -P 6 9000000 100")
+            copy = self.copy_of(volume).read_bytes()
+        truth = bytearray(disk.read_bytes())
+        truth[12 * MIB : 13 * MIB] = bytes([5]) * MIB
+        truth[9000000:9000100] = bytes([6]) * 100
+        self.assertTrue(copy == truth)
+
+    def test_wrong_bytes_are_never_given_out(self):
+        disk = self.file("disk.raw", noise(16 * MIB, 1))
+        volume = self.create(self.capture(disk))
+        with self.served("--volume", volume):
+            sound = {}
+            for pack in (self.store / "packs").rglob("*.pack"):
+                sound[pack] = pack.read_bytes()
+                pack.chmod(0o600)
+                pack.write_bytes(self.spoiled(sound[pack]))
+            self.io_fails(volume, "read 8M 4k", "Input/output error")
+            self.io_fails(volume, "read 0 16M", "Input/output error")
+            for pack, data in sound.items():
+                pack.write_bytes(data)
+            self.compare(disk, volume)
+
+    def spoiled(self, data):
+        """One byte of each 4 KiB is another."""
+        data = bytearray(data)
+        data[77::BLOCK] = bytes(byte ^ 1 for byte in data[77::BLOCK])
+        return data
+
+    def test_a_full_disk_under_the_overlay(self):
+        folder = self.mount_on("-t", "tmpfs", "-o", "size=32M", "tmpfs")
+        self.store = folder / "store"
+        self.init()
+        volume = self.create(self.capture(self.file("small.raw", noise(MIB, 1))), "--size", "256M")
+        held, full = [], None
+        with self.served("--volume", volume):
+            for number in range(2, 60):
+                status, text = self.io(volume, f"write -P {number} {number}M 1M")
+                if "No space left" in text:
+                    full = number
+                    break
+                self.assertEqual(status, 0, text)
+                held.append(number)
+            self.assertTrue(full and len(held) > 10, "32 MiB hold about 30")
+            # The write that failed changed nothing; what was answered stays.
+            self.io_ok(volume, f"read -P 0 {full}M 1M")
+            for number in held:
+                self.io_ok(volume, f"read -P {number} {number}M 1M")
+            self.compare_start(volume)
+            self.do("mount", "-o", "remount,size=64M", folder)
+            self.io_ok(volume, f"write -P {full} {full}M 1M", "flush", f"read -P {full} {full}M 1M")
+        with self.served("--volume", volume):
+            for number in [*held, full]:
+                self.io_ok(volume, f"read -P {number} {number}M 1M")
+
+    def compare_start(self, volume):
+        """Reads of the store go on when there is no room to keep what they fetched."""
+        with open(self.copy_of(volume), "rb") as copy:
+            self.assertEqual(copy.read(MIB), noise(MIB, 1))
+
+
+if __name__ == "__main__":
+    host.main()
