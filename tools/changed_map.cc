@@ -83,7 +83,10 @@ Error malformed(const std::string& path, std::string_view what) {
 
 Result<ChangedMapFile> read_changed_map(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) return last_errno(path);
+  // A directory can be opened, and fails when it is read.
+  if (file) file.peek();
+  if (file.bad() || !file.is_open()) return last_errno(path);
+  file.clear();
   MapParser parser;
   const Json body = Json::parse(
       file,

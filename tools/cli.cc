@@ -26,7 +26,9 @@ CLI::Option* required_if(CLI::Option* option, Presence presence) {
   return option->required(presence == Presence::kRequired);
 }
 
-// What is wrong with the text of an id; empty when nothing is.
+// These say what is wrong with a word; nothing when nothing is.
+std::string is_empty(const std::string& text) { return text.empty() ? "must not be empty" : std::string(); }
+
 template <class Id>
 std::string not_an_id(const std::string& text) {
   const auto parsed = Id::parse(text);
@@ -52,12 +54,13 @@ void add_globals(CLI::App& app, Globals& globals) {
 
 void Verb::positional(const std::string& name, const std::string& value, std::string& out,
                       const std::string& about, Presence presence) {
-  required_if(app_.add_option(name, out, about)->type_name(value), presence);
+  CLI::Option* option = app_.add_option(name, out, about)->type_name(value);
+  required_if(option->check(CLI::Validator(is_empty, "")), presence);
 }
 
 void Verb::positionals(const std::string& name, const std::string& value, std::vector<std::string>& out,
                        const std::string& about) {
-  app_.add_option(name, out, about)->type_name(value)->required();
+  app_.add_option(name, out, about)->type_name(value)->required()->check(CLI::Validator(is_empty, ""));
 }
 
 void Verb::positional_choice(const std::string& name, const std::vector<std::string>& choices,

@@ -1,5 +1,7 @@
 // The ashlar program. One file a verb; each parses, calls one operation of the engine, and prints.
+#include <fcntl.h>
 #include <malloc.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -7,7 +9,22 @@
 
 #include "cli.h"
 
+namespace {
+
+// The next files that are opened would get the numbers of closed standard descriptors, and what is printed
+// would be written into the store. The wrong way round, so that using one stays an error.
+bool fill_standard_descriptors() {
+  for (int fd = 0; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) >= 0) continue;
+    if (::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) try {
+  if (!fill_standard_descriptors()) return static_cast<int>(ashlar::ExitCode::kFailed);
   // A reader of our output that went away is a failed write, not a reason to die without a word.
   (void)std::signal(SIGPIPE, SIG_IGN);
 

@@ -40,7 +40,11 @@ void print_json(const Json& document) {
   print(document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
-void print_note(std::string_view text) { fmt::print(stderr, "{}\n", text); }
+// fmt::print would throw where standard error can't be written; nothing fails for want of a note.
+void print_note(std::string_view text) {
+  const std::string line = std::string(text) + "\n";
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
 
 void print_warning(std::string_view text) { print_note("ashlar: warning: " + one_line(text)); }
 

@@ -1,6 +1,7 @@
 #include "progress.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -17,6 +18,15 @@ namespace {
 constexpr std::chrono::milliseconds kLinePeriod{200};
 constexpr std::chrono::milliseconds kJsonPeriod{1000};
 constexpr double kSmoothingSeconds = 3;
+constexpr int kLastLinePatience = 1000;  // milliseconds
+
+// A reader that does not read costs lines, not the operation: it may hang in the very file system that a
+// capture holds frozen. Pipes and terminals that are writable take a line (less than PIPE_BUF) without
+// waiting.
+bool takes_a_line(int patience_ms) {
+  pollfd polled{STDERR_FILENO, POLLOUT, 0};
+  return ::poll(&polled, 1, patience_ms) > 0;
+}
 
 std::optional<double> seconds_left(const ProgressSample& now, double bytes_per_second) {
   if (now.total_bytes == 0 || bytes_per_second <= 0) return std::nullopt;
@@ -50,6 +60,7 @@ ProgressDisplay::~ProgressDisplay() {
   ended_.notify_all();
   thread_.join();
   // The last JSON line holds the final figures; the redrawn line is wiped, the summary follows.
+  if (!takes_a_line(kLastLinePatience)) return;
   if (mode_ == Mode::kJson) show();
   if (mode_ == Mode::kLine) std::fputs("\r\033[K", stderr);
 }
@@ -57,7 +68,9 @@ ProgressDisplay::~ProgressDisplay() {
 void ProgressDisplay::show_until_end() {
   const auto period = mode_ == Mode::kLine ? kLinePeriod : kJsonPeriod;
   std::unique_lock lock(mutex_);
-  while (!ended_.wait_for(lock, period, [this] { return end_; })) show();
+  while (!ended_.wait_for(lock, period, [this] { return end_; })) {
+    if (takes_a_line(0)) show();
+  }
 }
 
 void ProgressDisplay::show() {

@@ -1,6 +1,8 @@
 // ashlar capture: a source becomes a snapshot.
 #include <fmt/format.h>
-#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <set>
 
 #include "base/clock.h"
 #include "base/units.h"
@@ -19,6 +21,7 @@ namespace ashlar {
 namespace {
 
 constexpr std::string_view kBitmapPrefix = "bitmap:";
+constexpr std::uint64_t kAnySize = ~std::uint64_t{0};
 
 struct Options {
   std::string source;
@@ -33,6 +36,7 @@ struct Options {
   bool live = false;
   bool skip_unreadable = false;
   unsigned threads = 0;
+  std::uint64_t expect_size = kAnySize;
 
   bool has_bitmap() const { return changed.starts_with(kBitmapPrefix); }
   std::string bitmap() const { return has_bitmap() ? changed.substr(kBitmapPrefix.size()) : ""; }
@@ -41,6 +45,9 @@ struct Options {
 Status check(const Options& options) {
   TRY(parse_tags(options.tags));
   if (options.live && !options.freeze.empty()) return invalid("--live and --freeze exclude each other");
+  if (options.expect_size != kAnySize && options.source != "-") {
+    return invalid("--expect-size is for a stream: give - as the source");
+  }
   if (options.changed == kBitmapPrefix) return invalid("--changed bitmap:NAME needs the bitmap's name");
   if (options.parent == "auto" || options.parent == "none") return {};
   const auto id = SnapshotId::parse(options.parent);
@@ -83,31 +90,46 @@ Result<std::optional<ChangedMap>> find_changed(Source& source, const Options& op
   return std::optional(ChangedMap{std::move(file.ranges), std::move(file.since)});
 }
 
-bool same_file_system(const std::string& a, const std::string& b) {
-  struct stat of_a {};
-  struct stat of_b {};
-  return ::stat(a.c_str(), &of_a) == 0 && ::stat(b.c_str(), &of_b) == 0 && of_a.st_dev == of_b.st_dev;
-}
-
-// Every file system that is being written to must be frozen, or the risk be taken with --live.
-Status check_mounts(const Source& source, const Options& options) {
-  if (options.live) return {};
-  if (source.type() != SourceType::kFile && source.type() != SourceType::kDevice) return {};
+// The file systems through which the source can be written to: those mounted from it, and the one that a
+// source file lies on. Each that is mounted read-write must be in `frozen`.
+Result<std::set<dev_t>> check_mounts(const Source& source, const Options& options,
+                                     const std::set<dev_t>& frozen) {
+  std::set<dev_t> ways;
+  if (source.type() != SourceType::kFile && source.type() != SourceType::kDevice) return ways;
   for (const MountUse& mount : TRY(mounts_of(options.source))) {
-    if (!mount.read_write) continue;
-    const bool frozen = std::ranges::any_of(options.freeze, [&](const std::string& mount_point) {
-      return same_file_system(mount.mount_point, mount_point);
-    });
-    if (frozen) continue;
+    ways.insert(mount.superblock);
+    if (!mount.read_write || frozen.contains(mount.superblock)) continue;
     return busy(
         fmt::format("{} is mounted read-write on {}: unmount it, add --freeze {} to hold its writers still, "
                     "or --live to take a copy as after a crash",
                     options.source, mount.mount_point, mount.mount_point));
   }
-  if (source.type() != SourceType::kFile) return {};
+  if (source.type() != SourceType::kFile) return ways;
   Status alone = check_no_writer(options.source);
-  if (alone.ok() || alone.error().code() != ErrorCode::kBusy) return alone;
-  return busy(alone.error().text() + ", or add --live to take a copy as after a crash");
+  if (!alone.ok() && alone.error().code() == ErrorCode::kBusy)
+    return busy(alone.error().text() + ", or add --live to take a copy as after a crash");
+  TRY(std::move(alone));
+  ways.insert(TRY(superblock_of(options.source)));
+  return ways;
+}
+
+// What the copy will be. Every file system that is being written to must be frozen, or the risk be taken with
+// --live.
+Result<Consistency> check_consistency(const Source& source, const Options& options) {
+  if (options.live) return Consistency::kLive;
+  std::set<dev_t> frozen;
+  for (const std::string& mount_point : options.freeze) frozen.insert(TRY(superblock_of(mount_point)));
+  const std::set<dev_t> ways = TRY(check_mounts(source, options, frozen));
+  Consistency consistency = Consistency::kQuiescent;
+  for (const std::string& mount_point : options.freeze) {
+    if (ways.contains(TRY(superblock_of(mount_point)))) {
+      consistency = Consistency::kFrozen;
+    } else {
+      print_warning(fmt::format("--freeze {}: {} is not mounted there, and does not lie there", mount_point,
+                                source.name()));
+    }
+  }
+  return consistency;
 }
 
 using Frozen = std::vector<std::unique_ptr<FrozenFileSystem>>;
@@ -129,9 +151,11 @@ Status thaw(Frozen& frozen) {
   return first;
 }
 
-Consistency consistency_of(const Options& options) {
-  if (options.live) return Consistency::kLive;
-  return options.freeze.empty() ? Consistency::kQuiescent : Consistency::kFrozen;
+SourceOptions source_options(const Options& options) {
+  SourceOptions out;
+  out.dirty_bitmap = options.bitmap();
+  if (options.expect_size != kAnySize) out.expected_bytes = ByteCount{options.expect_size};
+  return out;
 }
 
 Result<CaptureOptions> engine_options(Repo& repo, Source& source, const Options& options) {
@@ -141,7 +165,6 @@ Result<CaptureOptions> engine_options(Repo& repo, Source& source, const Options&
   out.changed = TRY(find_changed(source, options, out.change_token));
   out.paranoid = options.paranoid;
   out.skip_unreadable = options.skip_unreadable;
-  out.consistency = consistency_of(options);
   out.name = options.name;
   out.description = options.description;
   out.tags = TRY(parse_tags(options.tags));
@@ -178,7 +201,13 @@ std::string report_text(const CaptureReport& report, double seconds) {
   return table.text();
 }
 
-void print_report(const Globals& globals, const CaptureReport& report, double seconds) {
+// The snapshot exists, whatever becomes of the answer.
+Status check_answer(const CaptureReport& report) {
+  if (finish_output()) return {};
+  return Error(ErrorCode::kIo, report.record.id.text() + " is made, but standard output can't be written");
+}
+
+Status print_report(const Globals& globals, const CaptureReport& report, double seconds) {
   for (const std::string& warning : report.warnings) print_warning(warning);
   if (!report.unreadable.empty()) {
     print_warning(
@@ -188,13 +217,14 @@ void print_report(const Globals& globals, const CaptureReport& report, double se
     Json document = capture_json(report);
     document["seconds"] = seconds;
     print_json(document);
-    return;
+    return check_answer(report);
   }
   print(report.record.id.text() + "\n");
-  finish_output();
+  TRY(check_answer(report));
   std::string text = report_text(report, seconds);
   text.pop_back();
   print_note(text);
+  return {};
 }
 
 // A guessed parent that turns out to be damaged must not keep a capture from being made.
@@ -214,9 +244,10 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   Stop stop;
   const double started = monotonic_seconds();
   const std::unique_ptr<Repo> repo = TRY(open_store(globals));
-  const std::unique_ptr<Source> source = TRY(open_source(options.source, SourceOptions{options.bitmap()}));
-  TRY(check_mounts(*source, options));
+  const std::unique_ptr<Source> source = TRY(open_source(options.source, source_options(options)));
+  const Consistency consistency = TRY(check_consistency(*source, options));
   CaptureOptions how = TRY(engine_options(*repo, *source, options));
+  how.consistency = consistency;
   // The guardian that thaws if we die is a fork: before the first thread.
   Frozen frozen = TRY(freeze(options, *repo));
   TRY(stop.watch());
@@ -227,7 +258,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
     return thawed.take_error().with_context(report.record.id.text() +
                                             " is made, but its source is still frozen");
   }
-  print_report(globals, report, monotonic_seconds() - started);
+  TRY(print_report(globals, report, monotonic_seconds() - started));
   return ExitCode::kDone;
 }
 
@@ -252,6 +283,9 @@ void add_options(Verb& verb, Options& options) {
   verb.flag("--live", options.live, "Capture although the source is mounted and may be written to meanwhile");
   verb.flag("--skip-unreadable", options.skip_unreadable,
             "Record bad sectors as unreadable instead of failing");
+  verb.size(
+      "--expect-size", options.expect_size,
+      "Fail unless the stream has exactly this size; without it, a sender that dies leaves a short snapshot");
   verb.number("--threads", 1, 1024, options.threads, "Threads for hashing and compressing [one a processor]");
 }
 
@@ -263,7 +297,7 @@ void add_capture(Cli& cli) {
                            "  ashlar capture /dev/vg/db --name nightly --tag host=db1\n"
                            "  ashlar capture disk.raw --changed changed.json\n"
                            "  ashlar capture nbd://localhost/vda --changed bitmap:b1 --change-token b2\n"
-                           "  ssh host cat /dev/sdb | ashlar capture - --name sdb");
+                           "  ssh host cat /dev/sdb | ashlar capture - --name sdb --expect-size 40G");
   add_options(verb, *options);
   verb.check([options] { return check(*options); });
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return run(globals, *options); });

@@ -5,17 +5,19 @@
 #include "catalog/sessions.h"
 #include "cli.h"
 #include "output.h"
+#include "snapshot_list.h"
 #include "store_option.h"
 
 namespace ashlar {
 namespace {
 
 struct Stats {
-  std::uint64_t snapshots = 0;
+  std::uint64_t snapshots = 0;  // that can be read
   std::uint64_t sessions = 0;
   std::uint64_t logical_bytes = 0;  // sizes of the volumes
   std::uint64_t data_bytes = 0;     // of their blocks that hold data
   IndexStats index;
+  SnapshotList list;
 
   std::uint64_t unique_bytes() const { return index.blocks * kBlockBytes; }
   std::uint64_t stored_bytes() const { return index.data_bytes + index.node_bytes; }
@@ -23,7 +25,8 @@ struct Stats {
 
 Result<Stats> collect(Repo& repo) {
   Stats stats;
-  for (const SnapshotRecord& record : TRY(repo.snapshots().list())) {
+  stats.list = TRY(list_snapshots(repo.snapshots()));
+  for (const SnapshotRecord& record : stats.list.records) {
     ++stats.snapshots;
     stats.logical_bytes += record.size.value;
     stats.data_bytes += byte_count(record.data_blocks).value;
@@ -48,7 +51,8 @@ Json stats_json(const Stats& stats) {
           {"data_packs", stats.index.data_packs},
           {"meta_packs", stats.index.meta_packs},
           {"segments", stats.index.segments},
-          {"nodes", stats.index.nodes}};
+          {"nodes", stats.index.nodes},
+          {"damaged", damaged_json(stats.list)}};
 }
 
 std::string stats_text(const Stats& stats) {
@@ -72,7 +76,8 @@ Result<ExitCode> run(const Globals& globals) {
   const std::unique_ptr<Repo> repo = TRY(open_store(globals));
   const Stats stats = TRY(collect(*repo));
   globals.json ? print_json(stats_json(stats)) : print(stats_text(stats));
-  return ExitCode::kDone;
+  for (const auto& [id, what] : stats.list.damaged) print_warning("not counted: " + what);
+  return stats.list.damaged.empty() ? ExitCode::kDone : ExitCode::kDamaged;
 }
 
 }  // namespace

@@ -95,7 +95,8 @@ class Index {
   // Damaged packs are passed over and counted in stats(). A process that could not write tries again to
   // become the writer.
   Result<CatchUpReport> catch_up();
-  // Forgets everything and ingests every pack. kBusy while another process is the writer.
+  // Forgets everything and ingests every pack. kBusy while another process is the writer;
+  // fails, too, where its directory can't be written.
   Result<CatchUpReport> rebuild();
 
   // One answer a block: the id of a segment that may hold it. Only hooks and the first blocks of segments

@@ -27,10 +27,19 @@ bool is_index_file(std::string_view name) {
 bool IndexDirectory::try_lock() {
   if (lock_ != nullptr) return true;
   auto& files = posix_file_system();
-  if (!files.make_directory(path_).ok()) return false;
+  locking_ = files.make_directory(path_);
+  if (!locking_.ok()) return false;
   auto lock = files.lock(path_ + "/" + std::string(kLockName));
-  if (lock.ok()) lock_ = lock.take();
+  locking_ = lock.ok() ? Status() : lock.take_error();
+  if (locking_.ok()) lock_ = lock.take();
   return lock_ != nullptr;
+}
+
+Error IndexDirectory::why_not_writable() const {
+  if (locking_.ok()) return Error(ErrorCode::kIo, "index: it can't be opened to be written");
+  const Error& error = locking_.error();
+  if (error.code() == ErrorCode::kBusy) return busy("index: another process writes it");
+  return Error(error.code(), "index: it can't be written: " + error.text());
 }
 
 bool IndexDirectory::safe_to_open() const {

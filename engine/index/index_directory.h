@@ -23,6 +23,9 @@ class IndexDirectory {
   std::unique_ptr<Database> open();
   // The same for a database that turned out to be damaged. The old one has been closed.
   std::unique_ptr<Database> remake();
+  // Why open() gave nothing that can be written: kBusy when another process holds the lock, else what kept us
+  // from taking it (a read-only file system).
+  Error why_not_writable() const;
   // Of all index files.
   std::uint64_t bytes() const;
 
@@ -34,6 +37,7 @@ class IndexDirectory {
 
   std::string path_;
   std::unique_ptr<FileLock> lock_;
+  Status locking_;  // what came of the last try
 };
 
 }  // namespace ashlar

@@ -69,7 +69,7 @@ Result<CatchUpReport> IndexState::catch_up() {
 Result<CatchUpReport> IndexState::rebuild() {
   const std::unique_lock lock(mutex_);
   if (!writes_to_disk()) refresh();
-  if (database_ != nullptr && !database_->writable()) return busy("index: another process writes it");
+  if (directory_ && !writes_to_disk()) return directory_->why_not_writable();
   return heal(0);
 }
 

@@ -28,7 +28,12 @@ class Verifier {
   Verifier(const VerifyParts& parts, VerifyProgress& progress, const std::stop_token& stop)
       : parts_(parts), progress_(progress), stop_(stop), nodes_(parts.objects, parts.index) {}
 
+  // Beside captures and deletes: the snapshots are listed first, then the index catches up, then the packs
+  // are listed, so that all that a snapshot needs is known when it is walked. One that is gone by then was
+  // deleted.
   Result<VerifyReport> all() {
+    const std::vector<SnapshotId> ids = TRY(parts_.snapshots.list_ids());
+    TRY(parts_.index.catch_up());
     const auto data = TRY(list_packs(parts_.objects, PackKind::kData));
     const auto meta = TRY(list_packs(parts_.objects, PackKind::kMeta));
     for (const auto* packs : {&data, &meta}) {
@@ -36,15 +41,19 @@ class Verifier {
     }
     TRY(check_packs(PackKind::kMeta, ids_of(meta), nullptr));
     TRY(check_packs(PackKind::kData, ids_of(data), nullptr));
-    for (const SnapshotId id : TRY(parts_.snapshots.list_ids())) TRY(walk_snapshot(id, nullptr));
+    for (const SnapshotId id : ids) {
+      const auto record = parts_.snapshots.get(id);
+      if (!record.ok() && record.error().code() == ErrorCode::kNotFound) continue;
+      TRY(walk_snapshot(id, record, nullptr));
+    }
     return finish();
   }
 
   Result<VerifyReport> one(SnapshotId id) {
-    TRY(parts_.snapshots.get(id));
+    const Result<SnapshotRecord> record = TRY(parts_.snapshots.get(id));
     // First what it needs, then whether that is sound, then whom the faults hit.
     Needs needs;
-    TRY(walk_snapshot(id, &needs));
+    TRY(walk_snapshot(id, record, &needs));
     forget();
     std::set<PackId> data;
     std::set<PackId> meta;
@@ -62,7 +71,7 @@ class Verifier {
     }
     TRY(check_packs(PackKind::kMeta, {meta.begin(), meta.end()}, &needs));
     TRY(check_packs(PackKind::kData, {data.begin(), data.end()}, &needs));
-    TRY(walk_snapshot(id, nullptr));
+    TRY(walk_snapshot(id, record, nullptr));
     return finish();
   }
 
@@ -144,10 +153,9 @@ class Verifier {
     }
   }
 
-  Status walk_snapshot(SnapshotId id, Needs* needs) {
+  Status walk_snapshot(SnapshotId id, const Result<SnapshotRecord>& record, Needs* needs) {
     if (stop_.stop_requested()) return cancelled();
     ++report_.snapshots;
-    const auto record = parts_.snapshots.get(id);
     if (!record.ok()) {
       const std::size_t damage =
           add_damage("snapshots/" + id.text(), std::nullopt, std::nullopt, record.error().text());

@@ -4,6 +4,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <array>
 #include <fstream>
 
 #include "source/guardian.h"
@@ -19,10 +20,7 @@ struct Place {
   bool is_mount_point = false;
 };
 
-Result<Place> place_of(const std::string& path) {
-  struct statx info {};
-  if (::statx(AT_FDCWD, path.c_str(), 0, STATX_BASIC_STATS | STATX_MNT_ID, &info) != 0)
-    return last_errno(path);
+Result<Place> place_of(const struct statx& info) {
   Place place;
   place.device = makedev(info.stx_dev_major, info.stx_dev_minor);
   place.superblock = place.device;
@@ -33,6 +31,20 @@ Result<Place> place_of(const std::string& path) {
   return place;
 }
 
+Result<Place> place_of(const std::string& path) {
+  struct statx info {};
+  if (::statx(AT_FDCWD, path.c_str(), 0, STATX_BASIC_STATS | STATX_MNT_ID, &info) != 0)
+    return last_errno(path);
+  return place_of(info);
+}
+
+Result<Place> place_of(int fd) {
+  struct statx info {};
+  if (::statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, &info) != 0)
+    return last_errno("statx");
+  return place_of(info);
+}
+
 // The file behind a loop device, or nothing.
 std::string backing_file(dev_t device) {
   std::ifstream file(fmt::format("/sys/dev/block/{}:{}/loop/backing_file", major(device), minor(device)));
@@ -41,16 +53,31 @@ std::string backing_file(dev_t device) {
   return path;
 }
 
-// Whether writing to `path` writes to the frozen file system: it lies there, or on a loop device over a file
+// Whether writing at `place` writes to the frozen file system: it lies there, or on a loop device over a file
 // there.
-Result<bool> writes_to(std::string path, const Place& frozen) {
+Result<bool> writes_to(Place place, const Place& frozen) {
   constexpr int kMostLoops = 8;
-  for (int i = 0; i < kMostLoops && !path.empty(); ++i) {
-    const Place place = TRY(place_of(path));
+  for (int i = 0; i < kMostLoops; ++i) {
     if (place.device == frozen.device || place.superblock == frozen.superblock) return true;
-    path = backing_file(place.superblock);
+    const std::string backing = backing_file(place.superblock);
+    if (backing.empty()) break;
+    place = TRY(place_of(backing));
   }
   return false;
+}
+
+// A line of progress that waits for the thaw keeps it from ever coming.
+Status check_standard_files(const std::string& mount_point, const Place& frozen) {
+  constexpr std::array<const char*, 3> kNames = {"input", "output", "error"};
+  for (int fd = 0; fd < 3; ++fd) {
+    const auto place = place_of(fd);
+    if (!place.ok() || !TRY(writes_to(place.value(), frozen))) continue;
+    return invalid(
+        fmt::format("{}: can't be frozen, standard {} is a file on it: redirect that to another "
+                    "file system",
+                    mount_point, kNames[static_cast<std::size_t>(fd)]));
+  }
+  return {};
 }
 
 Error freeze_error(const std::string& mount_point, Error error) {
@@ -64,6 +91,8 @@ Error freeze_error(const std::string& mount_point, Error error) {
 }
 
 }  // namespace
+
+Result<dev_t> superblock_of(const std::string& path) { return TRY(place_of(path)).superblock; }
 
 struct FrozenFileSystem::State {
   std::string mount_point;
@@ -84,9 +113,10 @@ Result<std::unique_ptr<FrozenFileSystem>> FrozenFileSystem::freeze(const std::st
   if (!place.is_mount_point) {
     return invalid(mount_point + ": is no mount point; the whole file system that it lies on would freeze");
   }
-  if (!never.empty() && TRY(writes_to(never, place))) {
+  if (!never.empty() && TRY(writes_to(TRY(place_of(never)), place))) {
     return invalid(fmt::format("{}: can't be frozen, {} lies on it", mount_point, never));
   }
+  TRY(check_standard_files(mount_point, place));
   auto state = std::make_unique<State>();
   state->mount_point = mount_point;
   state->mount.reset(::open(mount_point.c_str(), O_RDONLY | O_CLOEXEC));

@@ -1,10 +1,12 @@
 // Guardian: a child process that freezes a file system and holds it frozen until it is told to thaw it, or
-// until its parent is gone in whatever way (a pidfd tells it).
+// until its parent is gone in whatever way. A pidfd tells it of that, and a look at /proc/PID/stat each
+// second: a killed process of which one thread hangs in the frozen file system has no end that a pidfd would
+// tell, but its main thread is a zombie.
 //
 // The guardian itself freezes: what it did not freeze it never thaws, and there is no moment at which the
 // file system is frozen and nobody is left to thaw it. It keeps every signal blocked, has a session of its
-// own, and touches no file. Only SIGKILL aimed at both processes leaves the file system frozen (then:
-// fsfreeze -u).
+// own, and touches no file outside /proc. Only SIGKILL aimed at both processes leaves the file system frozen
+// (then: fsfreeze -u).
 #pragma once
 
 #include <sys/types.h>

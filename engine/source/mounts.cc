@@ -155,7 +155,7 @@ Result<std::vector<MountUse>> mounts_of(const std::string& path) {
   std::vector<MountUse> uses;
   if (devices.empty()) return uses;
   for (const MountEntry& mount : TRY(mount_table())) {
-    if (uses_any(mount, devices)) uses.push_back({mount.mount_point, mount.read_write});
+    if (uses_any(mount, devices)) uses.push_back({mount.mount_point, mount.read_write, mount.device});
   }
   return uses;
 }

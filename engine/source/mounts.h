@@ -1,6 +1,8 @@
 // Whether somebody is writing to a source, and freezing the file system while it is captured.
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +14,7 @@ namespace ashlar {
 struct MountUse {
   std::string mount_point;
   bool read_write = false;
+  dev_t superblock = 0;  // as superblock_of() numbers it
 };
 
 // The mounts that use a block device or regular file: the device itself, its partitions, what is stacked on
@@ -28,12 +31,16 @@ Result<std::vector<std::string>> held_loops_over(const std::string& path);
 // can be written to, or an fcntl() lock as QEMU takes. kBusy, with what was found.
 Status check_no_writer(const std::string& path);
 
+// The file system that `path` lies on, by the device number that the mount table has for it: the same for all
+// its mounts and all its subvolumes.
+Result<dev_t> superblock_of(const std::string& path);
+
 // A frozen file system (FIFREEZE). It is thawed when this is destroyed, and by a guardian process when this
-// process dies in whatever way.
+// process dies in whatever way, also when it was killed and a thread of it hangs in the frozen file system.
 class FrozenFileSystem {
  public:
-  // Must not be the file system that `never` lies on (the store): writing there would wait for the thaw for
-  // ever.
+  // Must not be the file system that `never` lies on (the store), nor that of a file that is standard input,
+  // output or error: writing there would wait for the thaw for ever.
   static Result<std::unique_ptr<FrozenFileSystem>> freeze(const std::string& mount_point,
                                                           const std::string& never);
   ~FrozenFileSystem();

@@ -24,10 +24,10 @@ bool is_nbd_uri(std::string_view spec) {
   return false;
 }
 
-Result<std::unique_ptr<Source>> open_standard_input() {
+Result<std::unique_ptr<Source>> open_standard_input(std::optional<ByteCount> expected) {
   UniqueFd fd(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
   if (!fd.valid()) return last_errno("standard input");
-  return make_stream_source(std::move(fd), "standard input");
+  return make_stream_source(std::move(fd), "standard input", expected);
 }
 
 Result<std::unique_ptr<Source>> open_path(const std::string& path) {
@@ -47,7 +47,7 @@ Result<std::unique_ptr<Source>> open_source(const std::string& spec, const Sourc
   if (!is_nbd_uri(spec) && !options.dirty_bitmap.empty()) {
     return invalid(fmt::format("{}: only an NBD source has dirty bitmaps", spec));
   }
-  if (spec == "-") return open_standard_input();
+  if (spec == "-") return open_standard_input(options.expected_bytes);
   if (is_nbd_uri(spec)) return open_nbd_source(spec, options);
   return open_path(spec);
 }

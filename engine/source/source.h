@@ -109,6 +109,8 @@ class Source {
 
 struct SourceOptions {
   std::string dirty_bitmap;  // NBD only: name of a qemu dirty bitmap, as in qemu:dirty-bitmap:NAME
+  // Streams only: reading fails unless the stream ends after exactly so many bytes.
+  std::optional<ByteCount> expected_bytes = std::nullopt;
 };
 
 // `spec` is a path (file or block device), an NBD URI (nbd:, nbds:, nbd+unix:, nbds+unix:), or "-" for

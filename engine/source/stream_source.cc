@@ -18,6 +18,7 @@ struct Stream {
   UniqueFd fd;
   UniqueFd wake;  // an eventfd that ends a wait for the stream; without one it waits
   std::string name;
+  std::optional<ByteCount> expected;
   std::atomic<std::uint64_t> bytes{0};
   std::atomic<bool> ended{false};
 };
@@ -46,6 +47,20 @@ Result<std::size_t> read_until_end(const Stream& stream, MutableByteSpan out) {
   return done;
 }
 
+// Called after each piece, with whether it was the last.
+Status check_length(const Stream& stream, bool ended) {
+  const std::uint64_t bytes = stream.bytes.load();
+  if (bytes > kMaxVolumeBytes) return invalid(stream.name + ": larger than 64 PiB");
+  if (!stream.expected || bytes == stream.expected->value) return {};
+  if (bytes > stream.expected->value) {
+    return Error(ErrorCode::kIo, fmt::format("{}: is longer than the {} bytes that were expected",
+                                             stream.name, stream.expected->value));
+  }
+  if (!ended) return {};
+  return Error(ErrorCode::kIo, fmt::format("{}: ended after {} of the {} bytes that were expected",
+                                           stream.name, bytes, stream.expected->value));
+}
+
 class StreamReader : public RunReader {
  public:
   StreamReader(std::shared_ptr<Stream> stream, Plan plan)
@@ -61,9 +76,10 @@ class StreamReader : public RunReader {
     Result<std::size_t> got = read_until_end(*stream_, MutableByteSpan(ticket->data, wanted.bytes.value));
     if (!got.ok()) return feed_.stop(got.take_error());
     stream_->bytes += got.value();
-    if (stream_->bytes.load() > kMaxVolumeBytes)
-      return feed_.stop(invalid(stream_->name + ": larger than 64 PiB"));
-    if (got.value() < wanted.bytes.value) {
+    const bool ended = got.value() < wanted.bytes.value;
+    Status length = check_length(*stream_, ended);
+    if (!length.ok()) return feed_.stop(length.take_error());
+    if (ended) {
       stream_->ended = true;
       feed_.finish();
     }
@@ -109,11 +125,12 @@ class StreamSource : public Source {
 
 }  // namespace
 
-std::unique_ptr<Source> make_stream_source(UniqueFd fd, std::string name) {
+std::unique_ptr<Source> make_stream_source(UniqueFd fd, std::string name, std::optional<ByteCount> expected) {
   auto stream = std::make_shared<Stream>();
   stream->fd = std::move(fd);
   stream->wake.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   stream->name = std::move(name);
+  stream->expected = expected;
   return std::make_unique<StreamSource>(std::move(stream));
 }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 
+#include "base/unique_fd.h"
 #include "host_rig.h"
 #include "source/mounts.h"
 
@@ -111,6 +112,21 @@ TEST_F(FrozenFileSystemTest, SigkillOfTheHolderThaws) {
   ::waitpid(holder, nullptr, 0);
 }
 
+// Such a process has no end before the thaw: its main thread is a zombie, and no pidfd tells of it.
+TEST_F(FrozenFileSystemTest, SigkillThawsAlsoWhenAThreadOfTheHolderHangsThere) {
+  const pid_t holder = freeze_in_child([&] {
+    std::thread([&] { ::creat((mount() + "/of the holder").c_str(), 0600); }).detach();
+    ::pause();
+  });
+  Writer writer(mount() + "/file");
+  EXPECT_FALSE(writer.written_within(kLetItHang));
+  ::kill(holder, SIGKILL);
+  EXPECT_EQ(::waitpid(holder, nullptr, WNOHANG), 0) << "the thread does hang";
+  EXPECT_TRUE(writer.written_within(kPatience));
+  shell("fsfreeze -u " + mount() + " 2>/dev/null");  // or a failure would last for ever
+  ::waitpid(holder, nullptr, 0);
+}
+
 // Ctrl-C reaches the whole process group; the guardian must live on to thaw, and not thaw early.
 TEST_F(FrozenFileSystemTest, SignalsDoNotReachTheGuardian) {
   const pid_t holder = freeze_in_child([] { ::pause(); });
@@ -119,7 +135,7 @@ TEST_F(FrozenFileSystemTest, SignalsDoNotReachTheGuardian) {
   for (const char* signal : {"INT", "TERM", "HUP", "QUIT", "USR1", "PIPE", "ALRM"}) {
     EXPECT_TRUE(shell(std::string("kill -") + signal + " " + guardian));
   }
-  EXPECT_EQ(shell_output("ls /proc/" + guardian + "/fd | wc -l"), "3")
+  EXPECT_EQ(shell_output("ls /proc/" + guardian + "/fd | wc -l"), "4")
       << "it keeps nothing else of its parent's";
   Writer writer(mount() + "/file");
   EXPECT_FALSE(writer.written_within(kLetItHang));
@@ -169,6 +185,23 @@ TEST_F(FrozenFileSystemTest, AStoreOnALoopDeviceOverAFileThereIsRefused) {
   const Mount store(inner.path(), dir_ / "store");
   ASSERT_TRUE(store.mounted());
   EXPECT_EQ(FrozenFileSystem::freeze(mount(), store.path()).error().code(), ErrorCode::kInvalid);
+}
+
+TEST_F(FrozenFileSystemTest, AFileThereAsStandardInputOutputOrErrorIsRefused) {
+  constexpr std::array<const char*, 3> kNames = {"standard input", "standard output", "standard error"};
+  for (int fd = 0; fd < 3; ++fd) {
+    const UniqueFd log(::open((mount() + "/log").c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    const UniqueFd saved(::dup(fd));
+    ASSERT_EQ(::dup2(log.get(), fd), fd);
+    Result<std::unique_ptr<FrozenFileSystem>> frozen = FrozenFileSystem::freeze(mount(), dir_.path());
+    if (frozen.ok()) frozen.value()->thaw().take();
+    ::dup2(saved.get(), fd);
+    ASSERT_FALSE(frozen.ok()) << kNames[static_cast<std::size_t>(fd)];
+    EXPECT_EQ(frozen.error().code(), ErrorCode::kInvalid);
+    EXPECT_NE(frozen.error().text().find(kNames[static_cast<std::size_t>(fd)]), std::string::npos)
+        << frozen.error().text();
+  }
+  EXPECT_TRUE(Writer(mount() + "/file").written_within(kPatience)) << "nothing was frozen";
 }
 
 TEST_F(FrozenFileSystemTest, APlainDirectoryIsRefused) {

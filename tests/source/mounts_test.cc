@@ -86,6 +86,24 @@ TEST(MountsOf, ALoopDeviceOverALoopDevice) {
   EXPECT_EQ(uses_of(lower.path()).size(), 1U);
 }
 
+// What lies on top of a mount point is not what is mounted from the source.
+TEST(MountsOf, TheSuperblockTellsAMountFromWhatCoversIt) {
+  const TempDir dir;
+  make_file(dir / "disk", 16 * kMiB);
+  const LoopDevice loop(dir / "disk");
+  NEEDS_LOOP(loop);
+  ASSERT_TRUE(shell("mkfs.ext4 -q " + loop.path()));
+  const Mount mount(loop.path(), dir / "mnt");
+  ASSERT_TRUE(mount.mounted());
+  EXPECT_EQ(uses_of(loop.path()).at(0).superblock, superblock_of(mount.path()).take());
+  EXPECT_NE(uses_of(loop.path()).at(0).superblock, superblock_of(dir.path()).take());
+  const Mount cover("none", mount.path(), "size=1M -t tmpfs");
+  ASSERT_TRUE(cover.mounted());
+  ASSERT_EQ(uses_of(loop.path()).size(), 1U);
+  EXPECT_EQ(uses_of(loop.path())[0].mount_point, cover.path());
+  EXPECT_NE(uses_of(loop.path())[0].superblock, superblock_of(cover.path()).take());
+}
+
 // btrfs mounts have a device number of their own, and one name stands for all devices of the file system.
 TEST(MountsOf, EveryDeviceOfABtrfs) {
   if (!has_program("mkfs.btrfs")) GTEST_SKIP() << "needs mkfs.btrfs";
@@ -110,6 +128,7 @@ TEST(MountsOf, EveryDeviceOfABtrfs) {
 }
 
 TEST(MountsOf, NothingThere) {
+  EXPECT_EQ(superblock_of("/nonexistent/disk").error().code(), ErrorCode::kNotFound);
   EXPECT_EQ(mounts_of("/nonexistent/disk").error().code(), ErrorCode::kNotFound);
 }
 

@@ -12,7 +12,8 @@ namespace {
 RunReader::Plan endless_plan() { return whole_plan(kMaxVolumeBytes); }
 
 // A stream fed by another process in writes of odd sizes.
-std::unique_ptr<Source> stream_of(const ByteVector& bytes, std::size_t write_bytes) {
+std::unique_ptr<Source> stream_of(const ByteVector& bytes, std::size_t write_bytes,
+                                  std::optional<ByteCount> expected = std::nullopt) {
   std::array<int, 2> ends{};
   EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
   const pid_t child = ::fork();
@@ -26,7 +27,7 @@ std::unique_ptr<Source> stream_of(const ByteVector& bytes, std::size_t write_byt
     ::_exit(0);
   }
   ::close(ends[1]);
-  return make_stream_source(UniqueFd(ends[0]), "the pipe");
+  return make_stream_source(UniqueFd(ends[0]), "the pipe", expected);
 }
 
 class StreamSizes : public testing::TestWithParam<std::uint64_t> {};
@@ -50,6 +51,21 @@ TEST_P(StreamSizes, EveryByteComesInOrderAndTheSizeIsKnownAtTheEnd) {
 INSTANTIATE_TEST_SUITE_P(Sizes, StreamSizes,
                          testing::Values(0, 1, 4095, 4096, kLeafBytes - 1, kLeafBytes, kLeafBytes + 1,
                                          5 * kLeafBytes, 5 * kLeafBytes + 12345));
+
+TEST_P(StreamSizes, AnotherSizeThanTheExpectedOneIsAnError) {
+  const std::uint64_t size = GetParam();
+  const ByteVector truth = random_bytes(size, 3);
+  for (const std::uint64_t expected :
+       {size, size + 1, size + kLeafBytes, size - 1, size / 2, std::uint64_t{0}}) {
+    if (expected > size + kLeafBytes) continue;  // 0 - 1
+    const std::unique_ptr<Source> source = stream_of(truth, 70001, ByteCount{expected});
+    const Contents contents = drain(*source->read(endless_plan()).take(), 0, 1);
+    EXPECT_EQ(contents.errors.empty(), expected == size) << expected << " of " << size;
+    EXPECT_EQ(source->size().has_value(), expected == size);
+  }
+  while (::waitpid(-1, nullptr, 0) > 0) {
+  }
+}
 
 TEST(StreamSource, DashIsStandardInput) {
   const TempDir dir;

@@ -4,6 +4,7 @@
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 
 import program
@@ -90,6 +91,7 @@ class Errors(program.ProgramTest):
                 self.fails(1, "capture", self.source, "--changed", self.file("map.json", text.encode()),
                            says="map.json", code="invalid")
         self.fails(1, "capture", self.source, "--changed", self.scratch / "no.json", says="no.json")
+        self.fails(1, "capture", self.source, "--changed", self.scratch, says=(str(self.scratch), "directory"))
         self.fails(1, "capture", self.source, "--changed", "bitmap:b", says="NBD")
         map_file = self.file("map.json", json.dumps(good).encode())
         self.fails(1, "capture", self.source, "--changed", map_file, "--change-token", "c", says=("'c'", "'b'"))
@@ -182,6 +184,15 @@ class Errors(program.ProgramTest):
         body = json.loads(done.stdout)
         self.assertEqual([s["id"] for s in body["snapshots"]], [kept])
         self.assertEqual([d["id"] for d in body["damaged"]], [damaged])
+        done = self.run_ashlar("stats", "--json")
+        self.assertEqual(done.returncode, 3)
+        body = json.loads(done.stdout)
+        self.assertEqual((body["snapshots"], body["logical_bytes"]), (1, 1 << 20))
+        self.assertEqual([d["id"] for d in body["damaged"]], [damaged])
+        done = self.run_ashlar("stats")
+        self.assertEqual(done.returncode, 3)
+        self.assertRegex(done.stdout.decode(), r"snapshots +1\n")
+        self.assertIn(damaged, done.stderr.decode())
         self.fails(3, "describe", damaged, says=damaged)
         self.ok("delete", damaged)
         self.ok("snapshots")
@@ -193,9 +204,13 @@ class Errors(program.ProgramTest):
         self.fails(1, "capture", self.source, store=folder, says="Read-only file system")
         self.fails(1, "delete", snapshot, store=folder, says="Read-only file system")
         self.fails(1, "init", folder / "new", store=False, says="Read-only file system")
+        self.fails(1, "reindex", store=folder, says=("index", "Read-only file system"), code="io")
         self.ok("snapshots", store=folder)
         self.ok("restore", snapshot, self.scratch / "out.raw", store=folder)
         self.assertEqual((self.scratch / "out.raw").read_bytes(), self.source.read_bytes())
+        shutil.rmtree(self.store / "index")
+        self.fails(1, "reindex", store=folder, says=("index", "Read-only file system"))
+        self.ok("verify", "--all", store=folder)
 
     def test_a_full_disk(self):
         folder = self.mount("-t", "tmpfs", "-o", "size=12M", "tmpfs")
@@ -214,6 +229,55 @@ class Errors(program.ProgramTest):
             done = self.run_ashlar("snapshots", stdout=full)
         self.assertEqual(done.returncode, 1)
         self.assertIn("standard output", done.stderr.decode())
+
+    def test_a_capture_whose_answer_is_lost_still_names_its_snapshot(self):
+        for words in ([], ["--json"]):
+            with open("/dev/full", "wb") as full:
+                done = self.run_ashlar("capture", self.source, *words, stdout=full)
+            self.assertEqual(done.returncode, 1)
+            newest = self.ok_json("snapshots")["snapshots"][-1]["id"]
+            self.assertRegex(done.stderr.decode(), rf"\Aashlar: {newest} is made, [^\n]+\n\Z")
+
+    def test_a_full_standard_error_fails_nothing(self):
+        done = self.run_ashlar("capture", self.source, "--progress", "json",
+                               preexec_fn=lambda: os.dup2(os.open("/dev/full", os.O_WRONLY), 2))
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stdout.decode(), r"\Asnap-0[0-9a-f]{16}\n\Z")
+
+    def test_closed_standard_descriptors_become_no_files_of_the_store(self):
+        def without(*closed):
+            return lambda: [os.close(fd) for fd in closed]
+
+        done = self.run_ashlar("capture", self.source, "--progress", "json", preexec_fn=without(0, 1, 2))
+        self.assertEqual(done.returncode, 1, "the id could not be printed")
+        self.assertEqual(len(self.ok_json("snapshots")["snapshots"]), 1)
+        for closed in ((0,), (2,), (0, 2)):
+            done = self.run_ashlar("capture", self.source, "--parent", "none", "--progress", "json",
+                                   preexec_fn=without(*closed))
+            self.assertEqual(done.returncode, 0, closed)
+            self.assertRegex(done.stdout.decode(), r"\Asnap-0[0-9a-f]{16}\n\Z")
+        self.assertEqual(self.run_ashlar("capture", "-", preexec_fn=without(0)).returncode, 1)
+        self.assertEqual(self.run_ashlar("snapshots", preexec_fn=without(1)).returncode, 1)
+        self.assertEqual(len(self.ok_json("snapshots")["snapshots"]), 4)
+        self.ok("verify", "--all")
+
+    def test_the_first_file_that_is_opened_is_no_standard_descriptor(self):
+        done = self.run_ashlar("init", self.scratch / "other", store=False, preexec_fn=lambda: os.closerange(0, 3))
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(json.loads((self.scratch / "other" / "ashlar.json").read_text())["version"], 1)
+        self.assertEqual(self.ok_json("snapshots", store=self.scratch / "other")["snapshots"], [])
+
+    def test_a_stream_of_another_size_is_no_snapshot(self):
+        data = program.noise((5 << 20) + 777)
+        stream = self.file("stream", data)
+        for size in (len(data) - 1, len(data) + 1, "0", "4M", "5M", "64M", "1P"):
+            with stream.open("rb") as sent:
+                done = self.run_ashlar("capture", "-", "--expect-size", size, stdin=sent)
+            self.assertEqual((done.returncode, done.stdout), (1, b""), size)
+            self.assertRegex(done.stderr.decode(), r"\Aashlar: [^\n]*expected[^\n]*\n\Z")
+        self.assertEqual(self.ok_json("snapshots")["snapshots"], [])
+        with stream.open("rb") as sent:
+            self.capture("-", "--expect-size", len(data), stdin=sent)
 
     def test_a_reader_that_went_away(self):
         big = self.file("big.raw", program.noise(8 << 20))

@@ -6,6 +6,7 @@ import fcntl
 import os
 import pathlib
 import subprocess
+import time
 
 import program
 
@@ -49,6 +50,60 @@ class Mounts(program.ProgramTest):
         self.assertEqual(report["snapshot"]["consistency"], "frozen")
         (self.folder / "after").write_text("writing works again")
         self.restored_is_clean(report["snapshot"]["id"])
+
+    def test_freezing_something_else_is_not_recorded(self):
+        other = self.file("other.raw", program.noise(1 << 20))
+        done = self.run_ashlar("--json", "capture", other, "--freeze", self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("other.raw", done.stderr.decode())
+        self.assertIn('"consistency": "quiescent"', done.stdout.decode())
+        inside = self.folder / "inside.raw"
+        inside.write_bytes(program.noise(1 << 20))
+        report = self.ok_json("capture", inside, "--freeze", self.folder)
+        self.assertEqual(report["snapshot"]["consistency"], "frozen", "its writers were held still")
+
+    def test_freezing_what_covers_the_mount_does_not_count(self):
+        device = self.device()
+        cover = self.scratch / "cover.raw"
+        subprocess.run(["truncate", "-s", "16M", cover], check=True)
+        subprocess.run(["mkfs.ext4", "-q", "-F", cover], check=True)
+        subprocess.run(["mount", "-o", "loop", cover, self.folder], check=True)
+        self.mounts.append(self.folder)
+        self.fails(1, "capture", device, "--freeze", self.folder, says=str(self.folder), code="busy")
+
+    def test_a_log_on_the_frozen_file_system_is_refused(self):
+        log = self.folder / "log"
+        for fd, name in enumerate(("input", "output", "error")):
+            log.write_text("")
+            with log.open("r+b") as file:
+                done = self.run_ashlar("capture", self.device(), "--freeze", self.folder, "--progress", "json",
+                                       preexec_fn=lambda: os.dup2(file.fileno(), fd))
+            self.assertEqual(done.returncode, 1)
+            said = log.read_text() if fd == 2 else done.stderr.decode()
+            self.assertRegex(said, rf"\Aashlar: {self.folder}: [^\n]*standard {name}[^\n]*\n\Z")
+        self.assertEqual(self.ok_json("snapshots")["snapshots"], [])
+
+    def test_a_reader_of_the_progress_that_hangs_keeps_nothing_frozen(self):
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        try:
+            while True:
+                os.write(writer, b" " * 4096)
+        except BlockingIOError:
+            os.set_blocking(writer, True)
+        environment = {**os.environ, "ASHLAR_STORE": str(self.store)}
+        running = subprocess.Popen([program.PROGRAM, "capture", self.device(), "--freeze", self.folder, "--progress",
+                                    "json"], env=environment, stdout=subprocess.DEVNULL, stderr=writer)
+        self.addCleanup(running.wait)
+        self.addCleanup(running.kill)
+        os.close(writer)
+        while not (self.store / "snapshots").exists():
+            self.assertIsNone(running.poll())
+            time.sleep(0.01)
+        subprocess.run(["touch", self.folder / "after"], check=True, timeout=60)
+        with os.fdopen(reader, "rb") as rest:
+            rest.read()
+        self.assertEqual(running.wait(60), 0)
 
     def test_a_failed_capture_thaws_too(self):
         self.fails(1, "capture", self.device(), "--freeze", self.folder, "--parent", "snap-00000000000000000")

@@ -23,6 +23,10 @@ class Usage(program.ProgramTest):
         self.refused("snapshots", "more", says="more")
         self.refused("stats", "--nonsense", says="--nonsense")
         self.refused("completion", "fish", says="fish")
+        self.refused("capture", "", says=("SOURCE", "empty"))
+        self.refused("restore", ID, "", says=("TARGET", "empty"))
+        self.refused("analyze", "a", "", says="empty")
+        self.refused("init", "", says="empty", store=False)
 
     def test_malformed_ids(self):
         for word in ("snap", "snap-1234", "snap-0" + "g" * 16, "snap-0" + "0" * 17, "snap-1" + "0" * 16,
@@ -52,6 +56,8 @@ class Usage(program.ProgramTest):
     def test_options_that_exclude_each_other(self):
         self.refused("capture", "x", "--live", "--freeze", "/mnt", says=("--live", "--freeze"))
         self.refused("capture", "x", "--changed", "bitmap:", says="bitmap")
+        self.refused("capture", "x", "--expect-size", "1G", says="--expect-size")
+        self.refused("capture", "-", "--expect-size", "much", says="--expect-size")
         self.refused("verify", says="--all")
         self.refused("verify", ID, "--all", says="--all")
         self.refused("verify", "--all", "--against", "x", says="--against")
