@@ -49,7 +49,9 @@ class VerifyBeside : public testing::Test {
   }
 
   SnapshotId captured(World& world) {
-    image_.edit(prng_);
+    std::vector<std::byte> news(100'000);
+    prng_.fill(news);
+    image_.write(prng_.below(image_.model().size() - news.size()), news);
     const auto report = world.capture_file(image_.path());
     EXPECT_TRUE(report.ok()) << (report.ok() ? "" : report.error().text());
     return report.ok() ? report.value().record.id : SnapshotId{};

@@ -37,7 +37,13 @@ class Mount {
   Mount(const Mount&) = delete;
   Mount& operator=(const Mount&) = delete;
   ~Mount() {
-    EXPECT_TRUE(!mounted_ || shell("fsfreeze -u '" + target_ + "' 2>/dev/null; umount '" + target_ + "'"));
+    if (!mounted_) return;
+    // A guardian that has just thawed it is not gone yet.
+    shell("fsfreeze -u '" + target_ + "' 2>/dev/null");
+    EXPECT_TRUE(shell("for i in 1 2 3 4 5 6 7 8; do umount '" + target_ +
+                      "' 2>/dev/null && exit; sleep 0.2; done; "
+                      "umount '" +
+                      target_ + "'"));
   }
   bool mounted() const { return mounted_; }
   const std::string& path() const { return target_; }

@@ -111,7 +111,7 @@ class Errors(program.ProgramTest):
         dangling.symlink_to(self.scratch / "nothing")
         link.symlink_to(self.store)
         self.fails(1, "restore", snapshot, dangling, says="symbolic link", code="invalid")
-        self.fails(1, "restore", snapshot, "", code="invalid")
+        self.fails(2, "restore", snapshot, "", code="usage")
         before = sorted(path for path in self.store.rglob("*") if "index" not in path.parts)
         pack = next((self.store / "packs").rglob("*.pack"))
         content = pack.read_bytes()
