@@ -28,6 +28,24 @@ Result<std::unique_ptr<Overlay>> open_overlay(const std::string& directory, Volu
   return overlay;
 }
 
+// What a detached volume grew by has no base to ask: it is zeros.
+Status hold_growth(Overlay& overlay) {
+  const BlockRange all{Lba{}, blocks_covering(overlay.size())};
+  for (const HoldRun& run : overlay.states(all)) {
+    if (run.hold == BlockHold::kAbsent) TRY(overlay.put_clean_zeroes(run.blocks));
+  }
+  return {};
+}
+
+// The directory goes too when nothing strange is in it; a killed server leaves its control socket.
+Status remove_overlay(const std::string& directory, VolumeId id) {
+  Status gone = Overlay::remove(files(), directory);
+  if (!gone.ok() && gone.error().code() != ErrorCode::kNotFound) return named(gone.take_error(), id);
+  (void)files().remove(directory + "/control").ok();
+  (void)files().remove(directory).ok();
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<VolumeHost>> VolumeHost::open(const Globals& globals, std::size_t cache_bytes) {
@@ -77,13 +95,19 @@ Result<VolumeRecord> VolumeHost::create(const VolumeSpec& spec) {
   const std::string directory = overlay_directory(record.id);
   TRY(make_durable_directory(repo_->path(), overlays));
   TRY(make_durable_directory(overlays, directory));
-  const auto overlay = TRY(Overlay::create(files(), directory, record.id, record.size, base.id));
-  TRY(overlay->close());
+  auto overlay = Overlay::create(files(), directory, record.id, record.size, base.id);
+  if (!overlay.ok()) {
+    (void)remove_overlay(directory, record.id).ok();
+    return overlay.take_error();
+  }
+  TRY(overlay.value()->close());
+  overlay.value().reset();
   TRY(catalog_.publish(record));
   // Whoever deletes a snapshot looks for volumes on it once more afterwards: one of us sees the other.
   auto still_there = repo_->snapshots().get(base.id);
   if (!still_there.ok()) {
     TRY(catalog_.remove(record.id));
+    (void)remove_overlay(directory, record.id).ok();
     return still_there.take_error().with_context("the snapshot was deleted meanwhile");
   }
   return record;
@@ -93,7 +117,11 @@ Result<std::unique_ptr<Volume>> VolumeHost::open_volume(VolumeId id) {
   const VolumeRecord record = TRY(catalog_.get(id));
   auto overlay = TRY(open_overlay(overlay_directory(id), id));
   std::shared_ptr<const BaseImage> base;
-  if (!record.is_detached) base = TRY(open_snapshot(overlay->base()));
+  if (record.is_detached) {
+    TRY(hold_growth(*overlay));
+  } else {
+    base = TRY(open_snapshot(overlay->base()));
+  }
   return std::make_unique<Volume>(std::move(overlay), std::move(base));
 }
 
@@ -150,12 +178,8 @@ Result<std::string> VolumeHost::detach(VolumeId id) {
 
 Status VolumeHost::remove(VolumeId id) {
   TRY(catalog_.get(id));
-  const std::string directory = overlay_directory(id);
-  Status gone = Overlay::remove(files(), directory);
-  if (!gone.ok() && gone.error().code() != ErrorCode::kNotFound) return named(gone.take_error(), id);
-  TRY(catalog_.remove(id));
-  (void)files().remove(directory).ok();  // empty, or not ours to empty
-  return {};
+  TRY(remove_overlay(overlay_directory(id), id));
+  return catalog_.remove(id);
 }
 
 Result<std::optional<VolumeId>> volume_on(VolumeCatalog& catalog, SnapshotId snapshot) {

@@ -81,6 +81,9 @@ class Life(volumes.VolumeTest):
             file.seek(10 * MIB)
             self.assertEqual(file.read(MIB), bytes([5]) * MIB)
         self.fails(1, "volume", "snapshot", volume, says="detached", code="unsupported")
+        self.ok("volume", "resize", volume, "--size", "40M")
+        with self.served("--volume", volume):
+            self.io_ok(volume, "read -P 0 24M 16M", "write -P 6 39M 100", "read -P 6 39M 100", "read -P 5 10M 1M")
 
     def test_a_server_hydrates_its_volumes(self):
         volume = self.create(self.snapshot)
@@ -110,6 +113,18 @@ class Life(volumes.VolumeTest):
         self.assertFalse(self.overlay(volume).exists())
         self.fails(1, "volume", "describe", volume, says=volume, code="not_found")
         self.ok("delete", newer)
+
+    def test_what_is_deleted_leaves_nothing_behind(self):
+        volume = self.create(self.snapshot)
+        server = self.server("--volume", volume)
+        self.io_ok(volume, "write -P 7 0 1M")
+        server.kill()
+        server.communicate(timeout=20)
+        self.ok("volume", "delete", volume)
+        # A disk can't be larger than a file may be, which depends on the file system.
+        self.run_ashlar("volume", "create", "--snapshot", self.snapshot, "--size", "65536T")
+        left = [v["id"] for v in self.ok_json("volume", "list")["volumes"]]
+        self.assertEqual([path.name for path in self.overlay("").iterdir()], left)
 
     def server_refused(self, *words):
         done = self.run_ashlar("serve", "--socket", self.scratch / "second", *words)

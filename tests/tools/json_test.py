@@ -3,6 +3,7 @@
 
 import json
 import re
+import subprocess
 
 import program
 
@@ -10,7 +11,9 @@ PAGE = (program.ROOT / "docs" / "cli.md").read_text()
 DOCUMENTED = {name: json.loads(text) for name, text in re.findall(r"```json ([\w-]+)\n(.*?)```", PAGE, re.S)}
 # Shown in part on the page, whole under "describe".
 WHOLE = {"capture": {"snapshot": DOCUMENTED["describe"]["snapshot"]},
-         "snapshots": {"snapshots": [DOCUMENTED["describe"]["snapshot"]]}}
+         "snapshots": {"snapshots": [DOCUMENTED["describe"]["snapshot"]]},
+         "volume-list": {"volumes": [DOCUMENTED["volume-create"]["volume"]]},
+         "volume-describe": {"volume": DOCUMENTED["volume-create"]["volume"]}}
 MAY_BE_NULL = {"parent", "source_identity", "segment", "frame", "dedup_ratio", "compression_ratio", "read_bytes",
                "new_bytes", "stored_bytes", "written_bytes", "eta_seconds"}
 
@@ -74,6 +77,38 @@ class Json(program.ProgramTest):
         self.documented("version", "version", store=False)
         self.documented("delete", "delete", first)
         self.documented("init", "init", self.scratch / "second", "--frame", "128K", "--level", "3", store=False)
+
+    def test_every_verb_of_volumes(self):
+        snapshot = self.capture(self.source)
+        made = self.documented("volume-create", "volume", "create", "--snapshot", snapshot, "--name", "v", "--tag", "a=b")
+        volume = made["volume"]["id"]
+        self.assertEqual(self.documented("volume-list", "volume", "list")["volumes"], [made["volume"]])
+        state = self.documented("volume-describe", "volume", "describe", volume)["state"]
+        self.assertEqual((state["served"], state["absent_bytes"]), (False, 2 << 20))
+        self.served(volume)
+        grown = self.documented("volume-create", "volume", "resize", volume, "--size", "3M")
+        self.assertEqual(grown["volume"]["size_bytes"], 3 << 20)
+        self.assertEqual(self.documented("volume-hydrate", "volume", "hydrate", volume)["state"]["clean_bytes"], 3 << 20)
+        report = self.documented("capture", "volume", "snapshot", volume, "--name", "later")
+        self.assertEqual(report["snapshot"]["consistency"], "quiescent")
+        self.documented("volume-detach-store", "volume", "detach-store", volume)
+        self.documented("volume-delete", "volume", "delete", volume)
+
+    def served(self, volume):
+        socket = self.scratch / "socket"
+        words = [program.PROGRAM, "--json", "--store", self.store, "serve", "--volume", volume, "--socket", socket]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as server:
+            try:
+                line = json.loads(server.stdout.readline())
+                self.check(DOCUMENTED["serve"], line, "serve")
+                self.assertEqual(line, {"address": f"nbd+unix:///?socket={socket}", "exports": [volume]})
+                state = self.documented("volume-describe", "volume", "describe", volume)["state"]
+                self.assertTrue(state["served"])
+                report = self.documented("capture", "volume", "snapshot", volume)
+                self.assertEqual(report["snapshot"]["consistency"], "instant")
+            finally:
+                server.terminate()
+        self.assertEqual(server.returncode, 0)
 
     def test_an_empty_store(self):
         self.assertEqual(self.ok_json("snapshots"), {"snapshots": [], "damaged": []})
