@@ -193,7 +193,9 @@ void add_restore(Cli& cli) {
   verb.flag("--delta", options->delta, "Read the target and write only what differs");
   verb.flag("--discard", options->discard, "Discard what was unallocated instead of writing zeros there");
   verb.flag("--verify", options->verify, "Read the target back and compare it with the snapshot");
-  verb.flag("--force", options->force, "Write although the target holds something");
+  verb.flag("--force", options->force,
+            "Write although the target holds a known file system, RAID or partition table; what has no known "
+            "signature is overwritten without asking");
   verb.number("--threads", 1, 1024, options->threads, "Threads for reading and decoding [two a processor]");
   verb.check([options, &globals = cli.globals()] { return check(*options, globals.json); });
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return run(globals, *options); });

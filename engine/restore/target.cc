@@ -62,6 +62,12 @@ std::string folder_of(const std::string& path) {
   return folder.empty() ? "." : folder;
 }
 
+// A mistyped device must not become a file in memory. /dev/shm is made for files.
+bool lies_in_dev(const std::string& path) {
+  const std::string whole = std::filesystem::absolute(path).lexically_normal().string();
+  return whole.starts_with("/dev/") && !whole.starts_with("/dev/shm/");
+}
+
 }  // namespace
 
 std::string partial_name(const std::string& path) { return path + ".ashlar-partial"; }
@@ -80,6 +86,7 @@ Result<std::unique_ptr<Target>> Target::open(const std::string& path, ByteCount 
     if (errno != ENOENT) return last_errno(path);
     if (path.empty()) return invalid("the target has no name");
     if (exists(path)) return invalid(path + " is a symbolic link to nothing: remove it, or name a new file");
+    if (lies_in_dev(path)) return not_found(path + ": no such device, and files are not made below /dev");
     return open_new(path, size);
   }
   auto device = TRY(open_existing(path, size, force));

@@ -3,6 +3,7 @@
 
 import fcntl
 import json
+import pathlib
 import os
 import shutil
 import subprocess
@@ -46,6 +47,12 @@ class Errors(program.ProgramTest):
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assertIn(b"the parent is not used, everything is read", again.stderr)
         self.ok("verify", again.stdout.decode().strip())
+
+    def test_a_mistyped_device_does_not_become_a_file(self):
+        snapshot = self.capture(self.source)
+        self.fails(1, "restore", snapshot, "/dev/no-such-disk", says="no such device")
+        self.assertFalse(pathlib.Path("/dev/no-such-disk").exists())
+        self.assertFalse(pathlib.Path("/dev/no-such-disk.ashlar-partial").exists())
 
     def test_init_touches_nothing_that_is_there(self):
         self.fails(1, "init", self.store, says="is a store already", store=False)
