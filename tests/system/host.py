@@ -71,11 +71,14 @@ class HostTest(program.ProgramTest):
         if done.returncode != 0:
             self.skipTest(f"no loop devices here: {done.stderr.strip()}")
         device = pathlib.Path(done.stdout.strip())
-        self.addCleanup(self.detach, device)
+        self.addCleanup(self.detach, device, file)
         return device
 
-    def detach(self, device):
-        subprocess.run(["losetup", "-d", device], capture_output=True)
+    def detach(self, device, file):
+        """Unless it is detached, and perhaps somebody else's, already."""
+        backing = pathlib.Path("/sys/block", device.name, "loop/backing_file")
+        if backing.exists() and backing.read_text().strip() == os.path.realpath(file):
+            subprocess.run(["losetup", "-d", device], capture_output=True)
 
     def mount_on(self, *words):
         """mount WORDS... on a new folder; skips where the host can't."""
