@@ -4,19 +4,10 @@ import os
 import random
 import sys
 
+from macro import data_extents
+
 SIZE, DATA, BLOCK = 1 << 40, 500 << 20, 4096
 PIECE_KIB = (4, 16, 64, 256, 1024, 4096)
-
-
-def data_extents(fd):
-    end, size = 0, os.fstat(fd).st_size
-    while end < size:
-        try:
-            start = os.lseek(fd, end, os.SEEK_DATA)
-        except OSError:
-            return
-        end = os.lseek(fd, start, os.SEEK_HOLE)
-        yield start, end
 
 
 def main(image, target):

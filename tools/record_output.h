@@ -5,10 +5,13 @@
 
 #include "capture/capture.h"
 #include "output.h"
+#include "progress.h"
 
 namespace ashlar {
 
 Json record_json(const SnapshotRecord& record);
+// How far a capture is.
+ProgressSample sample_of(const CaptureProgress& progress);
 // What a capture did. Page: docs/cli.md.
 Json capture_json(const CaptureReport& report);
 std::string record_text(const SnapshotRecord& record);

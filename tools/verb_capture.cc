@@ -172,16 +172,6 @@ Result<CaptureOptions> engine_options(Repo& repo, Source& source, const Options&
   return out;
 }
 
-ProgressSample sample_of(const CaptureProgress& progress) {
-  ProgressSample sample;
-  sample.total_bytes = progress.total_bytes;
-  sample.done_bytes = progress.done_bytes;
-  sample.read_bytes = progress.read_bytes;
-  sample.new_bytes = progress.new_bytes;
-  sample.stored_bytes = progress.stored_bytes;
-  return sample;
-}
-
 Result<CaptureReport> capture_with_progress(const Globals& globals, Repo& repo, Source& source,
                                             const CaptureOptions& options, const Stop& stop) {
   const CaptureParts parts = {repo.config(),         repo.objects(),     *TRY(repo.index()),

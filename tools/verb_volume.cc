@@ -136,15 +136,7 @@ Result<Json> snapshot_here(const Globals& globals, VolumeHost& host, VolumeId id
                            const CaptureOptions& how, const Stop& stop) {
   CaptureProgress progress;
   CaptureReport report = TRY([&] {
-    const ProgressDisplay display(globals, "volume snapshot", [&progress] {
-      ProgressSample sample;
-      sample.total_bytes = progress.total_bytes;
-      sample.done_bytes = progress.done_bytes;
-      sample.read_bytes = progress.read_bytes;
-      sample.new_bytes = progress.new_bytes;
-      sample.stored_bytes = progress.stored_bytes;
-      return sample;
-    });
+    const ProgressDisplay display(globals, "volume snapshot", [&progress] { return sample_of(progress); });
     return host.snapshot(id, volume, how, progress, stop.token());
   }());
   TRY(volume.overlay().close());

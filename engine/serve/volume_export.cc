@@ -6,11 +6,6 @@
 namespace ashlar {
 namespace {
 
-BlockRange blocks_of(ByteOffset offset, ByteCount bytes) {
-  const Lba first = lba_of(offset);
-  return {first, blocks_covering(ByteCount{offset.value + bytes.value}) - BlockCount{first.value}};
-}
-
 // Extents of blocks, cut to [offset, offset + bytes) and merged.
 class ExtentList {
  public:

@@ -10,14 +10,10 @@ FrameCache::FrameCache(SegmentReader& segments, std::size_t bytes, std::uint32_t
 Result<FrameCache::Frame> FrameCache::get(const LocatedSegment& segment, std::size_t frame) {
   const Key key{segment.directory.id, frame};
   std::unique_lock lock(mutex_);
-  if (const Frame* held = frames_.get(key)) {
-    ++hits_;
-    return *held;
-  }
+  if (const Frame* held = frames_.get(key)) return *held;
   if (const auto found = fetching_.find(key); found != fetching_.end()) {
     const std::shared_ptr<Fetch> other = found->second;
     fetched_.wait(lock, [&] { return other->done; });
-    ++hits_;
     return outcome(*other);
   }
   const auto own = std::make_shared<Fetch>();
@@ -39,7 +35,6 @@ Result<FrameCache::Frame> FrameCache::get(const LocatedSegment& segment, std::si
 }
 
 Result<FrameCache::Frame> FrameCache::fetch(const LocatedSegment& segment, std::size_t frame) {
-  ++fetches_;
   const std::size_t blocks = segment.directory.frames[frame].block_count;
   auto buffer = std::make_shared<AlignedBuffer>(blocks * kBlockBytes);
   TRY(segments_.read(segment, segment.frame_first_block[frame], blocks, buffer->span()));

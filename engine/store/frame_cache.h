@@ -5,7 +5,6 @@
 // remembered: the next one tries again. Any number of threads.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -27,9 +26,6 @@ class FrameCache {
 
   // The decoded blocks of a frame: waits for the store when they are not held.
   Result<Frame> get(const LocatedSegment& segment, std::size_t frame);
-
-  std::uint64_t hits() const { return hits_; }
-  std::uint64_t fetches() const { return fetches_; }
 
  private:
   struct Key {
@@ -58,8 +54,6 @@ class FrameCache {
   std::condition_variable fetched_;
   LruCache<Key, Frame, KeyHash> frames_;
   std::unordered_map<Key, std::shared_ptr<Fetch>, KeyHash> fetching_;
-  std::atomic<std::uint64_t> hits_{0};
-  std::atomic<std::uint64_t> fetches_{0};
 };
 
 }  // namespace ashlar

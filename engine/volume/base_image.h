@@ -15,6 +15,12 @@
 
 namespace ashlar {
 
+// The blocks that hold the bytes [offset, offset + bytes), those at the edges in part.
+constexpr BlockRange blocks_of(ByteOffset offset, ByteCount bytes) {
+  const Lba first = lba_of(offset);
+  return {first, blocks_covering(ByteCount{offset.value + bytes.value}) - BlockCount{first.value}};
+}
+
 // A stretch of blocks of one kind.
 struct BaseRun {
   ExtentKind kind = ExtentKind::kUnallocated;

@@ -8,11 +8,6 @@ namespace {
 
 constexpr std::uint64_t kStepBlocks = kLeafBlocks;  // of a long fetch: bounds its buffer
 
-BlockRange blocks_of(ByteOffset offset, std::uint64_t bytes) {
-  const Lba first = lba_of(offset);
-  return {first, blocks_covering(ByteCount{offset.value + bytes}) - BlockCount{first.value}};
-}
-
 bool all_held(const Overlay& overlay, BlockRange range) {
   const auto runs = overlay.states(range);
   return std::ranges::none_of(runs, [](const HoldRun& run) { return run.hold == BlockHold::kAbsent; });
@@ -35,7 +30,7 @@ void Volume::set_base(std::shared_ptr<const BaseImage> base) {
 }
 
 bool Volume::held(ByteOffset offset, ByteCount bytes) const {
-  return bytes.value == 0 || all_held(*overlay_, blocks_of(offset, bytes.value));
+  return bytes.value == 0 || all_held(*overlay_, blocks_of(offset, bytes));
 }
 
 bool Volume::edges_held(ByteOffset offset, ByteCount bytes) const {
@@ -51,7 +46,7 @@ Status Volume::read(ByteOffset offset, MutableByteSpan out) {
   ++counters_.reads;
   bool missed = false;
   const std::uint64_t end = offset.value + out.size();
-  for (const HoldRun& run : overlay_->states(blocks_of(offset, out.size()))) {
+  for (const HoldRun& run : overlay_->states(blocks_of(offset, ByteCount{out.size()}))) {
     const std::uint64_t from = std::max(offset.value, byte_offset(run.blocks.first).value);
     const std::uint64_t to = std::min(end, byte_offset(run.blocks.end()).value);
     const MutableByteSpan part = out.subspan(from - offset.value, to - from);
