@@ -12,6 +12,7 @@ struct NbdCounters {
   Count connections_refused{0};  // over the limit
   Count connections_open{0};
   Count handshakes_timed_out{0};
+  Count tls_failures{0};  // handshakes, and connections that broke off without a goodbye
   Count reads{0};
   Count writes{0};
   Count flushes{0};

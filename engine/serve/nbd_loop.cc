@@ -50,11 +50,12 @@ void tune_tcp(int fd) {
 }  // namespace
 
 struct alignas(1U << kEventBits) NbdLoop::Connection {
-  Connection(UniqueFd socket, ExportList& exports, NbdSession::Shared& shared)
-      : fd(std::move(socket)), session(exports, shared, this) {}
+  Connection(UniqueFd socket, ExportList& exports, NbdSession::Shared& shared,
+             std::shared_ptr<const TlsCredentials> tls)
+      : fd(std::move(socket)), channel(exports, shared, std::move(tls), this) {}
 
   UniqueFd fd;
-  NbdSession session;
+  NbdChannel channel;
   std::list<std::unique_ptr<Connection>>::iterator place;
   double handshake_until = 0;
   bool handshaking = true;
@@ -66,8 +67,9 @@ struct alignas(1U << kEventBits) NbdLoop::Connection {
 };
 
 Result<std::unique_ptr<NbdLoop>> NbdLoop::make(ExportList& exports, const NbdListener& listener,
-                                               const NbdLimits& limits, NbdCounters& counters) {
-  std::unique_ptr<NbdLoop> loop(new NbdLoop(exports, listener, limits, counters));
+                                               const NbdLimits& limits, NbdCounters& counters,
+                                               std::shared_ptr<const TlsCredentials> tls) {
+  std::unique_ptr<NbdLoop> loop(new NbdLoop(exports, listener, limits, counters, std::move(tls)));
   loop->wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!loop->wake_.valid()) return last_errno("eventfd");
   const int wake = loop->wake_.get();
@@ -77,12 +79,13 @@ Result<std::unique_ptr<NbdLoop>> NbdLoop::make(ExportList& exports, const NbdLis
 }
 
 NbdLoop::NbdLoop(ExportList& exports, const NbdListener& listener, const NbdLimits& limits,
-                 NbdCounters& counters)
+                 NbdCounters& counters, std::shared_ptr<const TlsCredentials> tls)
     : exports_(exports),
       listener_(listener),
       limits_(limits),
       counters_(counters),
-      shared_{limits_, counters_, buffers_, nullptr} {}
+      tls_(std::move(tls)),
+      shared_{limits_, counters_, buffers_, nullptr, tls_ != nullptr} {}
 
 NbdLoop::~NbdLoop() {
   if (ring_ready_) io_uring_queue_exit(&ring_);
@@ -199,7 +202,7 @@ void NbdLoop::accepted(int result) {
   if (stopping_) return;
   if (connections_.size() >= limits_.connections) return NbdCounters::add(counters_.connections_refused);
   tune_tcp(fd.get());
-  connections_.push_front(std::make_unique<Connection>(std::move(fd), exports_, shared_));
+  connections_.push_front(std::make_unique<Connection>(std::move(fd), exports_, shared_, tls_));
   Connection& connection = *connections_.front();
   connection.place = connections_.begin();
   connection.handshake_until = monotonic_seconds() + limits_.handshake_seconds;
@@ -231,7 +234,7 @@ void NbdLoop::begin_stop() {
   std::vector<Connection*> all;
   for (const auto& connection : connections_) all.push_back(connection.get());
   for (Connection* connection : all) {
-    connection->session.end_input();
+    connection->channel.end_input();
     pump(*connection);
   }
   if (!connections_.empty()) arm_tick();
@@ -247,7 +250,7 @@ void NbdLoop::deliver() {
     for (NbdRequest* request : returned_) {
       auto* connection = static_cast<Connection*>(request->owner->driver());
       if (touched.empty() || touched.back() != connection) touched.push_back(connection);
-      connection->session.complete(request);
+      connection->channel.session().complete(request);
     }
     std::sort(touched.begin(), touched.end());
     touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
@@ -258,9 +261,9 @@ void NbdLoop::deliver() {
 void NbdLoop::received(Connection& connection, int result) {
   connection.receiving = false;
   if (result > 0) {
-    connection.session.received(static_cast<std::size_t>(result));
+    connection.channel.received(static_cast<std::size_t>(result));
   } else if (result == 0) {
-    connection.session.end_input();
+    connection.channel.hang_up();
   } else if (result != -EINTR && result != -EAGAIN) {
     return lose(connection);
   }
@@ -270,20 +273,21 @@ void NbdLoop::received(Connection& connection, int result) {
 void NbdLoop::was_sent(Connection& connection, int result) {
   connection.sending = false;
   if (result < 0 && result != -EINTR && result != -EAGAIN) return lose(connection);
-  if (result > 0) connection.session.sent(static_cast<std::size_t>(result));
+  if (result > 0) connection.channel.sent(static_cast<std::size_t>(result));
   pump(connection);
 }
 
 // Starts whatever can be started now, and ends the connection when nothing is left.
 void NbdLoop::pump(Connection& connection) {
-  if (connection.handshaking && !connection.session.handshaking()) {
+  connection.channel.advance();
+  if (connection.handshaking && !connection.channel.session().handshaking()) {
     connection.handshaking = false;
     --handshaking_;
   }
-  if (connection.lost && !connection.sending) connection.session.drop_output();
+  if (connection.lost && !connection.sending) connection.channel.drop_output();
   arm_send(connection);
   arm_receive(connection);
-  if (!connection.session.finished() || connection.sending) return;
+  if (!connection.channel.finished() || connection.sending) return;
   if (!connection.receiving) return destroy(connection);
   ::shutdown(connection.fd.get(), SHUT_RDWR);  // brings the receive back
 }
@@ -291,7 +295,7 @@ void NbdLoop::pump(Connection& connection) {
 void NbdLoop::arm_send(Connection& connection) {
   if (connection.sending) return;
   std::array<ByteSpan, kSpansOfSend> spans;
-  const std::size_t count = connection.session.output(spans);
+  const std::size_t count = connection.channel.output(spans);
   if (count == 0) return;
   std::size_t parts = 0;
   std::size_t bytes = 0;
@@ -308,7 +312,7 @@ void NbdLoop::arm_send(Connection& connection) {
 
 void NbdLoop::arm_receive(Connection& connection) {
   if (connection.receiving) return;
-  const MutableByteSpan space = connection.session.input_space();
+  const MutableByteSpan space = connection.channel.input_space();
   if (space.empty()) return;
   io_uring_sqe* entry = sqe(Event::kReceive, &connection);
   io_uring_prep_recv(entry, connection.fd.get(), space.data(), space.size(), 0);
@@ -319,7 +323,7 @@ void NbdLoop::arm_receive(Connection& connection) {
 void NbdLoop::lose(Connection& connection) {
   connection.lost = true;
   ::shutdown(connection.fd.get(), SHUT_RDWR);
-  connection.session.end_input();
+  connection.channel.end_input();
   pump(connection);
 }
 

@@ -11,8 +11,8 @@
 #include <memory>
 #include <vector>
 
+#include "serve/nbd_channel.h"
 #include "serve/nbd_listener.h"
-#include "serve/nbd_session.h"
 
 namespace ashlar {
 
@@ -20,7 +20,8 @@ class NbdLoop {
  public:
   // All that it is given outlives it.
   static Result<std::unique_ptr<NbdLoop>> make(ExportList& exports, const NbdListener& listener,
-                                               const NbdLimits& limits, NbdCounters& counters);
+                                               const NbdLimits& limits, NbdCounters& counters,
+                                               std::shared_ptr<const TlsCredentials> tls);
   ~NbdLoop();
   NbdLoop(const NbdLoop&) = delete;
   NbdLoop& operator=(const NbdLoop&) = delete;
@@ -34,7 +35,8 @@ class NbdLoop {
   struct Connection;
   enum class Event : std::uint64_t { kAccept, kWake, kTick, kCancel, kReceive, kSend };
 
-  NbdLoop(ExportList& exports, const NbdListener& listener, const NbdLimits& limits, NbdCounters& counters);
+  NbdLoop(ExportList& exports, const NbdListener& listener, const NbdLimits& limits, NbdCounters& counters,
+          std::shared_ptr<const TlsCredentials> tls);
   Status start_ring();
   io_uring_sqe* sqe(Event event, Connection* connection = nullptr);
   void turn();
@@ -61,6 +63,7 @@ class NbdLoop {
   const NbdListener& listener_;
   const NbdLimits& limits_;
   NbdCounters& counters_;
+  const std::shared_ptr<const TlsCredentials> tls_;
   io_uring ring_{};
   bool ring_ready_ = false;
   UniqueFd wake_;  // an eventfd

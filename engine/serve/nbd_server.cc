@@ -5,10 +5,11 @@
 namespace ashlar {
 
 Result<std::unique_ptr<NbdServer>> NbdServer::start(ExportList& exports, ListenAddress address,
-                                                    NbdLimits limits) {
+                                                    NbdServerOptions options) {
   NbdListener listener = TRY(NbdListener::open(std::move(address)));
-  std::unique_ptr<NbdServer> server(new NbdServer(std::move(listener), limits));
-  server->loop_ = TRY(NbdLoop::make(exports, server->listener_, server->limits_, server->counters_));
+  std::unique_ptr<NbdServer> server(new NbdServer(std::move(listener), options.limits));
+  server->loop_ = TRY(
+      NbdLoop::make(exports, server->listener_, server->limits_, server->counters_, std::move(options.tls)));
   server->thread_ = std::thread([loop = server->loop_.get()] {
     ::pthread_setname_np(::pthread_self(), "nbd-server");
     loop->run();

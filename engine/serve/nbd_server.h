@@ -17,11 +17,17 @@
 
 namespace ashlar {
 
+struct NbdServerOptions {
+  NbdLimits limits = {};
+  std::shared_ptr<const TlsCredentials> tls =
+      nullptr;  // with it a client has to speak TLS, without it none may
+};
+
 class NbdServer {
  public:
   // Listening when it returns.
   static Result<std::unique_ptr<NbdServer>> start(ExportList& exports, ListenAddress address,
-                                                  NbdLimits limits = {});
+                                                  NbdServerOptions options = {});
   // Stops.
   ~NbdServer();
   NbdServer(const NbdServer&) = delete;

@@ -28,6 +28,7 @@ class NbdTransmission {
     NbdCounters& counters;
     BufferPool& buffers;
     std::shared_ptr<NbdCompletions> completions;
+    bool tls_required = false;  // without it STARTTLS is refused, with it everything else
   };
 
   // `driver` belongs to whoever drives the connection: by driver() it finds it from a request.

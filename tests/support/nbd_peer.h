@@ -76,8 +76,10 @@ struct NbdReplyPart {
 
 class NbdPeer {
  public:
-  explicit NbdPeer(ExportList& exports, NbdLimits limits = {})
-      : limits_(limits), shared_{limits_, counters_, buffers_, completions_}, session_(exports, shared_) {
+  explicit NbdPeer(ExportList& exports, NbdLimits limits = {}, bool tls_required = false)
+      : limits_(limits),
+        shared_{limits_, counters_, buffers_, completions_, tls_required},
+        session_(exports, shared_) {
     completions_->adopt();
   }
   ~NbdPeer() {
@@ -155,6 +157,11 @@ class NbdPeer {
   // Greeting, client flags, structured replies, both contexts, GO; all that is received of it is dropped.
   void enter(bool structured = true, std::string_view name = "") {
     feed(nbd_client_flags());
+    if (shared_.tls_required) {
+      feed(nbd_option(nbd::Option::kStartTls));
+      CHECK(session_.wants_tls());
+      session_.secured();
+    }
     if (structured) {
       feed(nbd_option(nbd::Option::kStructuredReply));
       feed(nbd_option(nbd::Option::kSetMetaContext,
