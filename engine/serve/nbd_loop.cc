@@ -66,10 +66,9 @@ struct alignas(1U << kEventBits) NbdLoop::Connection {
   std::array<iovec, kSpansOfSend> parts{};
 };
 
-Result<std::unique_ptr<NbdLoop>> NbdLoop::make(ExportList& exports, const NbdListener& listener,
-                                               const NbdLimits& limits, NbdCounters& counters,
+Result<std::unique_ptr<NbdLoop>> NbdLoop::make(ExportList& exports, const NbdLimits& limits,
                                                std::shared_ptr<const TlsCredentials> tls) {
-  std::unique_ptr<NbdLoop> loop(new NbdLoop(exports, listener, limits, counters, std::move(tls)));
+  std::unique_ptr<NbdLoop> loop(new NbdLoop(exports, limits, std::move(tls)));
   loop->wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!loop->wake_.valid()) return last_errno("eventfd");
   const int wake = loop->wake_.get();
@@ -78,12 +77,9 @@ Result<std::unique_ptr<NbdLoop>> NbdLoop::make(ExportList& exports, const NbdLis
   return loop;
 }
 
-NbdLoop::NbdLoop(ExportList& exports, const NbdListener& listener, const NbdLimits& limits,
-                 NbdCounters& counters, std::shared_ptr<const TlsCredentials> tls)
+NbdLoop::NbdLoop(ExportList& exports, const NbdLimits& limits, std::shared_ptr<const TlsCredentials> tls)
     : exports_(exports),
-      listener_(listener),
       limits_(limits),
-      counters_(counters),
       tls_(std::move(tls)),
       shared_{limits_, counters_, buffers_, nullptr, tls_ != nullptr} {}
 
@@ -114,6 +110,27 @@ void NbdLoop::run() {
   while (!drained()) turn();
 }
 
+void NbdLoop::accept_from(const NbdListener& listener, Admit admit) {
+  listener_ = &listener;
+  admit_ = std::move(admit);
+}
+
+void NbdLoop::give(UniqueFd client) {
+  ++load_;
+  {
+    const std::lock_guard lock(given_mutex_);
+    given_.push_back(std::move(client));
+  }
+  some_given_.store(true);
+  notify(wake_.get());
+}
+
+void NbdLoop::let_given_go() {
+  const std::lock_guard lock(given_mutex_);
+  load_ -= given_.size();
+  given_.clear();
+}
+
 void NbdLoop::stop() {
   stop_wanted_.store(true);
   notify(wake_.get());
@@ -122,8 +139,9 @@ void NbdLoop::stop() {
 bool NbdLoop::drained() const { return stopping_ && connections_.empty() && !accepting_; }
 
 void NbdLoop::turn() {
-  // After arm_wake() has emptied the eventfd, so that a stop is seen here or ends the sleep.
+  // After arm_wake() has emptied the eventfd, so that these are seen here or end the sleep.
   if (stop_wanted_.load() && !stopping_) begin_stop();
+  if (some_given_.load()) take_given();
   deliver();
   const bool sleep = shared_.completions->may_sleep() && !drained();
   const int submitted = io_uring_submit_and_wait(&ring_, sleep ? 1 : 0);
@@ -172,9 +190,9 @@ io_uring_sqe* NbdLoop::sqe(Event event, Connection* connection) {
 }
 
 void NbdLoop::arm_accept() {
-  if (accepting_ || stopping_) return;
+  if (accepting_ || stopping_ || listener_ == nullptr) return;
   accepting_ = true;
-  io_uring_prep_accept(sqe(Event::kAccept), listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC);
+  io_uring_prep_accept(sqe(Event::kAccept), listener_->fd(), nullptr, nullptr, SOCK_CLOEXEC);
 }
 
 void NbdLoop::arm_wake() {
@@ -198,11 +216,29 @@ void NbdLoop::accepted(int result) {
     return result == -ECONNABORTED || result == -EINTR ? arm_accept() : arm_tick();
   }
   arm_accept();
-  UniqueFd fd(result);
-  if (stopping_) return;
-  if (connections_.size() >= limits_.connections) return NbdCounters::add(counters_.connections_refused);
-  tune_tcp(fd.get());
-  connections_.push_front(std::make_unique<Connection>(std::move(fd), exports_, shared_, tls_));
+  UniqueFd client(result);
+  if (!stopping_ && !admit_(std::move(client))) NbdCounters::add(counters_.connections_refused);
+}
+
+void NbdLoop::take_given() {
+  some_given_.store(false);
+  std::vector<UniqueFd> clients;
+  {
+    const std::lock_guard lock(given_mutex_);
+    clients.swap(given_);
+  }
+  for (UniqueFd& client : clients) {
+    if (stopping_) {
+      --load_;
+    } else {
+      adopt(std::move(client));
+    }
+  }
+}
+
+void NbdLoop::adopt(UniqueFd client) {
+  tune_tcp(client.get());
+  connections_.push_front(std::make_unique<Connection>(std::move(client), exports_, shared_, tls_));
   Connection& connection = *connections_.front();
   connection.place = connections_.begin();
   connection.handshake_until = monotonic_seconds() + limits_.handshake_seconds;
@@ -331,6 +367,7 @@ void NbdLoop::destroy(Connection& connection) {
   if (connection.handshaking) --handshaking_;
   NbdCounters::drop(counters_.connections_open);
   connections_.erase(connection.place);
+  --load_;
 }
 
 }  // namespace ashlar

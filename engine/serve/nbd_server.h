@@ -1,5 +1,5 @@
-// NbdServer: serves exports to NBD clients from one thread. What is supported, limits and errors:
-// docs/nbd.md.
+// NbdServer: serves exports to NBD clients from a few threads, each with a loop of its own; a connection
+// stays on the loop that had the fewest when it came. What is supported, limits and errors: docs/nbd.md.
 //
 // Exports are asked for by name as clients come, and a connection keeps its export until it ends. The export
 // list and its exports outlive the server. Any thread may call.
@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "serve/nbd_counters.h"
 #include "serve/nbd_limits.h"
@@ -19,6 +20,7 @@ namespace ashlar {
 
 struct NbdServerOptions {
   NbdLimits limits = {};
+  unsigned loops = 0;  // 0: one for each processor, at most 4
   std::shared_ptr<const TlsCredentials> tls =
       nullptr;  // with it a client has to speak TLS, without it none may
 };
@@ -35,7 +37,8 @@ class NbdServer {
 
   // As URI, with the port that was given for port 0.
   const std::string& address() const { return listener_.uri(); }
-  const NbdCounters& counters() const { return counters_; }
+  NbdCounts counters() const;
+  std::size_t loops() const { return loops_.size(); }
 
   // No new clients and no new requests; requests in the export are answered, and then the connections are
   // closed. Waits for that: as long as the exports take, and limits.drain_seconds for clients that do not
@@ -45,12 +48,14 @@ class NbdServer {
  private:
   NbdServer(NbdListener listener, NbdLimits limits) : limits_(limits), listener_(std::move(listener)) {}
 
+  bool admit(UniqueFd client);
+
   const NbdLimits limits_;
   NbdListener listener_;
-  NbdCounters counters_;
-  std::unique_ptr<NbdLoop> loop_;
+  std::vector<std::unique_ptr<NbdLoop>> loops_;  // the first accepts
+  std::size_t turn_ = 0;                         // who is asked first for a new connection
   std::mutex stop_mutex_;
-  std::thread thread_;
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace ashlar

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -32,9 +33,10 @@ inline ByteVector random_bytes(std::size_t size, std::uint64_t seed) {
 
 inline std::unique_ptr<NbdServer> must_start(ExportList& exports, ListenAddress address,
                                              NbdLimits limits = {},
-                                             std::shared_ptr<const TlsCredentials> tls = nullptr) {
+                                             std::shared_ptr<const TlsCredentials> tls = nullptr,
+                                             unsigned loops = 0) {
   Result<std::unique_ptr<NbdServer>> server =
-      NbdServer::start(exports, std::move(address), {limits, std::move(tls)});
+      NbdServer::start(exports, std::move(address), {limits, loops, std::move(tls)});
   EXPECT_TRUE(server.ok()) << (server.ok() ? "" : server.error().text());
   return server.ok() ? server.take() : nullptr;
 }
