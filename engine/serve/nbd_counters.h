@@ -19,6 +19,7 @@ struct NbdCountsOf {
   Count flushes{0};
   Count trims{0};  // and write_zeroes
   Count other_requests{0};
+  Count requests_delayed{0};  // for want of memory that all connections share
   Count bytes_read{0};
   Count bytes_written{0};
   Count errors{0};  // replies that carry one
@@ -51,6 +52,7 @@ struct NbdCounters : NbdCountsOf<std::atomic<std::uint64_t>> {
     one(sum.flushes, flushes);
     one(sum.trims, trims);
     one(sum.other_requests, other_requests);
+    one(sum.requests_delayed, requests_delayed);
     one(sum.bytes_read, bytes_read);
     one(sum.bytes_written, bytes_written);
     one(sum.errors, errors);

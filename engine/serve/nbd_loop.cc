@@ -67,8 +67,8 @@ struct alignas(1U << kEventBits) NbdLoop::Connection {
 };
 
 Result<std::unique_ptr<NbdLoop>> NbdLoop::make(ExportList& exports, const NbdLimits& limits,
-                                               std::shared_ptr<const TlsCredentials> tls) {
-  std::unique_ptr<NbdLoop> loop(new NbdLoop(exports, limits, std::move(tls)));
+                                               NbdBudget& budget, std::shared_ptr<const TlsCredentials> tls) {
+  std::unique_ptr<NbdLoop> loop(new NbdLoop(exports, limits, budget, std::move(tls)));
   loop->wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!loop->wake_.valid()) return last_errno("eventfd");
   const int wake = loop->wake_.get();
@@ -77,11 +77,12 @@ Result<std::unique_ptr<NbdLoop>> NbdLoop::make(ExportList& exports, const NbdLim
   return loop;
 }
 
-NbdLoop::NbdLoop(ExportList& exports, const NbdLimits& limits, std::shared_ptr<const TlsCredentials> tls)
+NbdLoop::NbdLoop(ExportList& exports, const NbdLimits& limits, NbdBudget& budget,
+                 std::shared_ptr<const TlsCredentials> tls)
     : exports_(exports),
       limits_(limits),
       tls_(std::move(tls)),
-      shared_{limits_, counters_, buffers_, nullptr, tls_ != nullptr} {}
+      shared_{limits_, counters_, buffers_, budget, nullptr, tls_ != nullptr} {}
 
 NbdLoop::~NbdLoop() {
   if (ring_ready_) io_uring_queue_exit(&ring_);

@@ -26,7 +26,7 @@ class NbdLoop {
 
   // All that it is given outlives it.
   static Result<std::unique_ptr<NbdLoop>> make(ExportList& exports, const NbdLimits& limits,
-                                               std::shared_ptr<const TlsCredentials> tls);
+                                               NbdBudget& budget, std::shared_ptr<const TlsCredentials> tls);
   ~NbdLoop();
   NbdLoop(const NbdLoop&) = delete;
   NbdLoop& operator=(const NbdLoop&) = delete;
@@ -50,7 +50,8 @@ class NbdLoop {
   struct Connection;
   enum class Event : std::uint64_t { kAccept, kWake, kTick, kCancel, kReceive, kSend };
 
-  NbdLoop(ExportList& exports, const NbdLimits& limits, std::shared_ptr<const TlsCredentials> tls);
+  NbdLoop(ExportList& exports, const NbdLimits& limits, NbdBudget& budget,
+          std::shared_ptr<const TlsCredentials> tls);
   Status start_ring();
   io_uring_sqe* sqe(Event event, Connection* connection = nullptr);
   void turn();

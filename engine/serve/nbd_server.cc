@@ -20,7 +20,7 @@ Result<std::unique_ptr<NbdServer>> NbdServer::start(ExportList& exports, ListenA
   std::unique_ptr<NbdServer> server(new NbdServer(std::move(listener), options.limits));
   const std::size_t count = options.loops == 0 ? default_loops() : options.loops;
   for (std::size_t i = 0; i < count; ++i)
-    server->loops_.push_back(TRY(NbdLoop::make(exports, server->limits_, options.tls)));
+    server->loops_.push_back(TRY(NbdLoop::make(exports, server->limits_, server->budget_, options.tls)));
   server->loops_.front()->accept_from(
       server->listener_, [self = server.get()](UniqueFd client) { return self->admit(std::move(client)); });
   for (std::size_t i = 0; i < count; ++i) {

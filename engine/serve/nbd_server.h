@@ -46,11 +46,13 @@ class NbdServer {
   void stop();
 
  private:
-  NbdServer(NbdListener listener, NbdLimits limits) : limits_(limits), listener_(std::move(listener)) {}
+  NbdServer(NbdListener listener, NbdLimits limits)
+      : limits_(limits), budget_(limits), listener_(std::move(listener)) {}
 
   bool admit(UniqueFd client);
 
   const NbdLimits limits_;
+  NbdBudget budget_;
   NbdListener listener_;
   std::vector<std::unique_ptr<NbdLoop>> loops_;  // the first accepts
   std::size_t turn_ = 0;                         // who is asked first for a new connection

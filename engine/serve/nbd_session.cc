@@ -58,7 +58,11 @@ void NbdSession::end_input() {
   if (transmission_) transmission_->end_input();
 }
 
-void NbdSession::complete(NbdRequest* request) { transmission_->complete(request); }
+void NbdSession::complete(NbdRequest* request) {
+  transmission_->complete(request);
+  // It may have been what the rest of the window waits for.
+  if (begin_ != end_) advance();
+}
 
 // Takes what the window holds, as far as the limits let it.
 void NbdSession::advance() {

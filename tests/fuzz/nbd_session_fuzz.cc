@@ -78,6 +78,10 @@ class Client {
       limits_.outstanding_bytes = 32U << 10U;
       limits_.outstanding_requests = 8;
     }
+    if ((scene & 32U) != 0) {
+      limits_.connections = 1;
+      limits_.server_bytes = 16U << 10U;
+    }
     exports_.add("", export_);
     exports_.add("second", std::make_shared<MemoryExport>(4096));
     tls_required_ = (scene & 16U) != 0;
@@ -136,6 +140,7 @@ class Client {
     peer_->session().end_input();
     peer_->settle();
     CHECK(peer_->session().finished() && peer_->session().in_flight() == 0);
+    CHECK(peer_->budget().waiting() == 0);
   }
 
   void check_limits() {
@@ -143,6 +148,7 @@ class Client {
     CHECK(!tls_required_ || secured_ || peer_->session().handshaking());
     CHECK(peer_->session().outstanding_bytes() <= limits_.outstanding_bytes + 2 * kDiskBytes);
     CHECK(peer_->session().in_flight() <= limits_.outstanding_requests);
+    CHECK(peer_->budget().common_used() <= limits_.server_bytes / 2 + kDiskBytes);
   }
 
  private:

@@ -78,7 +78,8 @@ class NbdPeer {
  public:
   explicit NbdPeer(ExportList& exports, NbdLimits limits = {}, bool tls_required = false)
       : limits_(limits),
-        shared_{limits_, counters_, buffers_, completions_, tls_required},
+        budget_(limits),
+        shared_{limits_, counters_, buffers_, budget_, completions_, tls_required},
         session_(exports, shared_) {
     completions_->adopt();
   }
@@ -118,6 +119,7 @@ class NbdPeer {
   }
 
   NbdSession& session() { return session_; }
+  NbdBudget& budget() { return budget_; }
   const NbdCounters& counters() const { return counters_; }
   ByteVector take_received() { return std::exchange(received_, {}); }
   std::size_t received_bytes() const { return received_.size(); }
@@ -228,6 +230,7 @@ class NbdPeer {
   const NbdLimits limits_;
   NbdCounters counters_;
   BufferPool buffers_;
+  NbdBudget budget_;
   std::shared_ptr<NbdCompletions> completions_ = std::make_shared<NbdCompletions>([] {});
   NbdSession::Shared shared_;
   NbdSession session_;
