@@ -39,6 +39,7 @@ class NbdServer {
   const std::string& address() const { return listener_.uri(); }
   NbdCounts counters() const;
   std::size_t loops() const { return loops_.size(); }
+  const NbdBudget& budget() const { return budget_; }
 
   // No new clients and no new requests; requests in the export are answered, and then the connections are
   // closed. Waits for that: as long as the exports take, and limits.drain_seconds for clients that do not
