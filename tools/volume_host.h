@@ -11,6 +11,7 @@
 #include "repo/repo.h"
 #include "store/frame_cache.h"
 #include "volume/volume.h"
+#include "volume/warm_up.h"
 
 namespace ashlar {
 
@@ -29,21 +30,33 @@ class VolumeHost {
   Repo& repo() { return *repo_; }
   VolumeCatalog& catalog() { return catalog_; }
   std::string overlay_directory(VolumeId id) const;
+  Result<bool> has_overlay(VolumeId id) const;
+  // Opens the index, which else happens when a call needs it. From then on any thread may open volumes.
+  Status prepare();
+  // Learns of what other processes captured meanwhile.
+  Status catch_up();
+  // The folder of all overlays of this host; made when it is missing.
+  Result<std::string> make_overlays_directory();
 
   // Visible when it returns. O(1) in the snapshot's size.
   Result<VolumeRecord> create(const VolumeSpec& spec);
   // kBusy while another process has it open.
   Result<std::unique_ptr<Volume>> open_volume(VolumeId id);
+  // The first reads of a volume of this host that is about to be served; null when it needs no store.
+  Result<std::unique_ptr<WarmUp>> warm_up(Volume& volume);
+  // Frames that came from packs since this was opened, for all volumes.
+  std::uint64_t fetched_frames() const { return frames_ ? frames_->fetched() : 0; }
   // A snapshot alone, to be read.
   Result<std::shared_ptr<const BaseImage>> open_snapshot(SnapshotId id);
   // The guest's changes become a snapshot, and the volume stands on it from then on. Not while writes are
   // held back by anybody: the guest goes on.
   Result<CaptureReport> snapshot(VolumeId id, Volume& volume, CaptureOptions options,
                                  CaptureProgress& progress, const std::stop_token& stop);
-  // Larger only.
-  Status resize(VolumeId id, ByteCount size);
+  // Larger only. `overlay` is the volume's, open.
+  Status resize(VolumeId id, Overlay& overlay, ByteCount size);
+  Result<std::unique_ptr<Overlay>> open_overlay(VolumeId id);
   // Says in the record that the store is not needed any more, once that is so. The path of the raw file.
-  Result<std::string> detach(VolumeId id);
+  Result<std::string> detach(VolumeId id, Overlay& overlay);
   Status remove(VolumeId id);
 
  private:
@@ -54,6 +67,8 @@ class VolumeHost {
   VolumeCatalog catalog_;
   std::size_t cache_bytes_ = FrameCache::kDefaultBytes;
   std::unique_ptr<FrameCache> frames_;
+  FetchGate gate_;
+  BootPackLoads boot_packs_;
 };
 
 // The volume that stands on a snapshot, if one does: it may not be deleted then.
