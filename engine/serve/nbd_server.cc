@@ -18,6 +18,9 @@ Result<std::unique_ptr<NbdServer>> NbdServer::start(ExportList& exports, ListenA
                                                     NbdServerOptions options) {
   NbdListener listener = TRY(NbdListener::open(std::move(address)));
   std::unique_ptr<NbdServer> server(new NbdServer(std::move(listener), options.limits));
+  const std::string_view uri = server->listener_.uri();
+  server->address_ =
+      fmt::format("nbd{}{}", options.tls ? "s" : "", uri.substr(std::string_view("nbd").size()));
   const std::size_t count = options.loops == 0 ? default_loops() : options.loops;
   for (std::size_t i = 0; i < count; ++i)
     server->loops_.push_back(TRY(NbdLoop::make(exports, server->limits_, server->budget_, options.tls)));

@@ -35,8 +35,8 @@ class NbdServer {
   NbdServer(const NbdServer&) = delete;
   NbdServer& operator=(const NbdServer&) = delete;
 
-  // As URI, with the port that was given for port 0.
-  const std::string& address() const { return listener_.uri(); }
+  // As URI, with the port that was given for port 0; nbds… where TLS is required.
+  const std::string& address() const { return address_; }
   NbdCounts counters() const;
   std::size_t loops() const { return loops_.size(); }
   const NbdBudget& budget() const { return budget_; }
@@ -55,6 +55,7 @@ class NbdServer {
   const NbdLimits limits_;
   NbdBudget budget_;
   NbdListener listener_;
+  std::string address_;
   std::vector<std::unique_ptr<NbdLoop>> loops_;  // the first accepts
   std::size_t turn_ = 0;                         // who is asked first for a new connection
   std::mutex stop_mutex_;
