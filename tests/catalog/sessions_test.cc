@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/random.h"
-#include "catalog/process_identity.h"
+#include "io/process_identity.h"
 #include "catalog/records.h"
 
 namespace ashlar {
