@@ -1,6 +1,10 @@
 // ashlar volume …: writable disks over snapshots.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
 #include "base/clock.h"
 #include "base/units.h"
 #include "cli.h"
@@ -29,13 +33,29 @@ struct Options {
 };
 using Shared = std::shared_ptr<Options>;
 
-Result<ExitCode> create(const Globals& globals, const Options& options) {
-  const auto host = TRY(VolumeHost::open(globals));
-  const VolumeRecord record =
-      TRY(host->create({TRY(SnapshotId::parse(options.snapshot)), ByteCount{options.size}, options.name,
-                        TRY(parse_tags(options.tags))}));
+constexpr std::chrono::milliseconds kPoll{200};
+
+std::string overlays_directory(VolumeHost& host) { return host.repo().path() + "/overlays"; }
+
+// A server of all volumes serves a new one at once. Where none runs, nothing is lost.
+void offer_to_server(VolumeHost& host, VolumeId id) {
+  const auto answer = ask_server(overlays_directory(host), {{"verb", "open"}, {"volume", id.text()}});
+  if (!answer.ok() && answer.error().code() != ErrorCode::kNotFound)
+    print_warning(fmt::format("{} is there, but not served yet: {}", id.text(), answer.error().text()));
+}
+
+Result<ExitCode> make(const Globals& globals, VolumeHost& host, const VolumeSpec& spec) {
+  const VolumeRecord record = TRY(host.create(spec));
+  offer_to_server(host, record.id);
   globals.json ? print_json({{"volume", volume_json(record)}}) : print(record.id.text() + "\n");
   return ExitCode::kDone;
+}
+
+Result<ExitCode> create(const Globals& globals, const Options& options) {
+  const auto host = TRY(VolumeHost::open(globals));
+  return make(globals, *host,
+              {TRY(SnapshotId::parse(options.snapshot)), ByteCount{options.size}, options.name,
+               TRY(parse_tags(options.tags))});
 }
 
 Result<ExitCode> list(const Globals& globals) {
@@ -58,11 +78,17 @@ Result<ExitCode> list(const Globals& globals) {
 
 bool is_open_elsewhere(const Error& error) { return error.code() == ErrorCode::kBusy; }
 
-// Asks the server when it has the volume open.
+// Asks whoever has the volume open. Another verb answers nothing: then the volume is just busy.
+Result<Json> ask_holder(VolumeHost& host, VolumeId id, Error is_busy, const Json& request) {
+  auto answer = ask_server(host.overlay_directory(id), request);
+  if (!answer.ok() && answer.error().code() == ErrorCode::kNotFound) return is_busy;
+  return answer;
+}
+
 Result<Json> state_of(VolumeHost& host, VolumeId id) {
   auto volume = host.open_volume(id);
   if (!volume.ok() && is_open_elsewhere(volume.error())) {
-    return ask_server(host.overlay_directory(id), {{"verb", "describe"}});
+    return ask_holder(host, id, volume.take_error(), {{"verb", "describe"}});
   }
   if (!volume.ok()) return volume.take_error();
   Json state = volume_state_json(*volume.value(), false);
@@ -80,54 +106,118 @@ Result<ExitCode> describe(const Globals& globals, const Options& options) {
   return ExitCode::kDone;
 }
 
+Status resize_volume(VolumeHost& host, VolumeId id, ByteCount size) {
+  auto overlay = host.open_overlay(id);
+  if (!overlay.ok() && is_open_elsewhere(overlay.error())) {
+    TRY(ask_holder(host, id, overlay.take_error(), {{"verb", "resize"}, {"size", size.value}}));
+    return {};
+  }
+  if (!overlay.ok()) return overlay.take_error();
+  TRY(host.resize(id, *overlay.value(), size));
+  return overlay.value()->close();
+}
+
 Result<ExitCode> resize(const Globals& globals, const Options& options) {
   const auto host = TRY(VolumeHost::open(globals));
   const VolumeId id = TRY(VolumeId::parse(options.volume));
-  TRY(host->resize(id, ByteCount{options.size}));
+  TRY(resize_volume(*host, id, ByteCount{options.size}));
   if (globals.json) print_json({{"volume", volume_json(TRY(host->catalog().get(id)))}});
   return ExitCode::kDone;
+}
+
+// A server of all volumes lets go of one that no client uses.
+Status remove_volume(VolumeHost& host, VolumeId id) {
+  Status removed = host.remove(id);
+  if (removed.ok() || !is_open_elsewhere(removed.error())) return removed;
+  const auto closed = ask_server(overlays_directory(host), {{"verb", "close"}, {"volume", id.text()}});
+  if (closed.ok()) return host.remove(id);
+  return closed.error().code() == ErrorCode::kNotFound
+             ? std::move(removed)
+             : Status(Error(closed.error().code(), closed.error().text()));
 }
 
 Result<ExitCode> remove(const Globals& globals, const Options& options) {
   const auto host = TRY(VolumeHost::open(globals));
   const VolumeId id = TRY(VolumeId::parse(options.volume));
-  TRY(host->remove(id));
+  TRY(remove_volume(*host, id));
   if (globals.json) print_json({{"deleted", id.text()}});
   return ExitCode::kDone;
+}
+
+ProgressSample sample_of(const HydrateProgress& progress) {
+  ProgressSample sample;
+  sample.total_bytes = progress.total_bytes;
+  sample.done_bytes = progress.done_bytes;
+  sample.read_bytes = progress.fetched_bytes;
+  return sample;
+}
+
+Result<Json> hydrate_here(const Globals& globals, Volume& volume, std::uint64_t rate, const Stop& stop) {
+  HydrateProgress progress;
+  Status done;
+  {
+    const ProgressDisplay display(globals, "hydrate", [&progress] { return sample_of(progress); });
+    done = hydrate(volume, {rate, false}, progress, stop.token());
+  }
+  TRY(volume.overlay().close());
+  TRY(std::move(done));
+  return volume_state_json(volume, false);
+}
+
+// Starts it in the server that has the volume open, and waits for its end. The server goes on when the wait
+// is cut off.
+Result<Json> hydrate_there(const Globals& globals, VolumeHost& host, VolumeId id, Error is_busy,
+                           std::uint64_t rate, const Stop& stop) {
+  HydrateProgress progress;
+  const ProgressDisplay display(globals, "hydrate", [&progress] { return sample_of(progress); });
+  Json state = TRY(ask_holder(host, id, std::move(is_busy), {{"verb", "hydrate"}, {"rate", rate}}));
+  progress.total_bytes = TRY(host.catalog().get(id)).size.value;
+  while (state.value("hydrating", false)) {
+    if (stop.token().stop_requested())
+      return Error(ErrorCode::kCancelled, "stopped waiting; the server goes on hydrating");
+    progress.done_bytes = progress.total_bytes - std::min(progress.total_bytes.load(),
+                                                          state.value("absent_bytes", std::uint64_t{0}));
+    progress.fetched_bytes = state.value("fetched_bytes", std::uint64_t{0});
+    std::this_thread::sleep_for(kPoll);
+    state = TRY(ask_server(host.overlay_directory(id), {{"verb", "describe"}}));
+  }
+  if (state.contains("hydration_error"))
+    return Error(ErrorCode::kIo, state["hydration_error"].get<std::string>());
+  return state;
 }
 
 Result<ExitCode> hydrate_volume(const Globals& globals, const Options& options) {
   Stop stop;
   const auto host = TRY(VolumeHost::open(globals));
   const VolumeId id = TRY(VolumeId::parse(options.volume));
-  const auto volume = TRY(host->open_volume(id));
+  auto volume = host->open_volume(id);
+  if (!volume.ok() && !is_open_elsewhere(volume.error())) return volume.take_error();
   TRY(stop.watch());
   const double started = monotonic_seconds();
-  HydrateProgress progress;
-  Status done;
-  {
-    const ProgressDisplay display(globals, "hydrate", [&progress] {
-      ProgressSample sample;
-      sample.total_bytes = progress.total_bytes;
-      sample.done_bytes = progress.done_bytes;
-      sample.read_bytes = progress.fetched_bytes;
-      return sample;
-    });
-    done = hydrate(*volume, {options.rate, false}, progress, stop.token());
-  }
-  TRY(volume->overlay().close());
-  TRY(std::move(done));
+  const Json state = volume.ok()
+                         ? TRY(hydrate_here(globals, *volume.value(), options.rate, stop))
+                         : TRY(hydrate_there(globals, *host, id, volume.take_error(), options.rate, stop));
   if (globals.json)
-    print_json({{"volume", id.text()},
-                {"state", volume_state_json(*volume, false)},
-                {"seconds", monotonic_seconds() - started}});
+    print_json({{"volume", id.text()}, {"state", state}, {"seconds", monotonic_seconds() - started}});
   return ExitCode::kDone;
+}
+
+Result<std::string> detach_volume(VolumeHost& host, VolumeId id) {
+  auto overlay = host.open_overlay(id);
+  if (!overlay.ok() && is_open_elsewhere(overlay.error())) {
+    const Json answer = TRY(ask_holder(host, id, overlay.take_error(), {{"verb", "detach"}}));
+    return answer.value("data", "");
+  }
+  if (!overlay.ok()) return overlay.take_error();
+  std::string path = TRY(host.detach(id, *overlay.value()));
+  TRY(overlay.value()->close());
+  return path;
 }
 
 Result<ExitCode> detach(const Globals& globals, const Options& options) {
   const auto host = TRY(VolumeHost::open(globals));
   const VolumeId id = TRY(VolumeId::parse(options.volume));
-  const std::string path = TRY(host->detach(id));
+  const std::string path = TRY(detach_volume(*host, id));
   globals.json ? print_json({{"volume", id.text()}, {"data", path}}) : print(path + "\n");
   return ExitCode::kDone;
 }
@@ -143,27 +233,45 @@ Result<Json> snapshot_here(const Globals& globals, VolumeHost& host, VolumeId id
   return capture_json(report);
 }
 
-Result<ExitCode> snapshot(const Globals& globals, const Options& options) {
+// Of a volume that this process opens, or through the server that has it open.
+Result<Json> take_snapshot(const Globals& globals, VolumeHost& host, VolumeId id, const CaptureOptions& how) {
   Stop stop;
+  auto volume = host.open_volume(id);
+  if (!volume.ok() && !is_open_elsewhere(volume.error())) return volume.take_error();
+  TRY(stop.watch());
+  const double started = monotonic_seconds();
+  Json answer = volume.ok() ? TRY(snapshot_here(globals, host, id, *volume.value(), how, stop))
+                            : TRY(ask_holder(host, id, volume.take_error(),
+                                             {{"verb", "snapshot"},
+                                              {"name", how.name},
+                                              {"description", how.description},
+                                              {"tags", how.tags}}));
+  answer["seconds"] = monotonic_seconds() - started;
+  for (const Json& warning : answer["warnings"]) print_warning(warning.get<std::string>());
+  return answer;
+}
+
+Result<ExitCode> snapshot(const Globals& globals, const Options& options) {
   const auto host = TRY(VolumeHost::open(globals));
-  const VolumeId id = TRY(VolumeId::parse(options.volume));
   CaptureOptions how;
   how.name = options.name;
   how.description = options.description;
   how.tags = TRY(parse_tags(options.tags));
-  auto volume = host->open_volume(id);
-  if (!volume.ok() && !is_open_elsewhere(volume.error())) return volume.take_error();
-  TRY(stop.watch());
-  const double started = monotonic_seconds();
-  Json answer = volume.ok() ? TRY(snapshot_here(globals, *host, id, *volume.value(), how, stop))
-                            : TRY(ask_server(host->overlay_directory(id), {{"verb", "snapshot"},
-                                                                           {"name", how.name},
-                                                                           {"description", how.description},
-                                                                           {"tags", how.tags}}));
-  answer["seconds"] = monotonic_seconds() - started;
-  for (const Json& warning : answer["warnings"]) print_warning(warning.get<std::string>());
+  const Json answer = TRY(take_snapshot(globals, *host, TRY(VolumeId::parse(options.volume)), how));
   globals.json ? print_json(answer) : print(answer["snapshot"]["id"].get<std::string>() + "\n");
   return ExitCode::kDone;
+}
+
+// A snapshot of now, and a volume of it.
+Result<ExitCode> clone(const Globals& globals, const Options& options) {
+  const auto host = TRY(VolumeHost::open(globals));
+  const VolumeId id = TRY(VolumeId::parse(options.volume));
+  CaptureOptions how;
+  how.description = "made to clone " + id.text();
+  const Json answer = TRY(take_snapshot(globals, *host, id, how));
+  return make(globals, *host,
+              {TRY(SnapshotId::parse(answer["snapshot"]["id"].get<std::string>())), ByteCount{options.size},
+               options.name, TRY(parse_tags(options.tags))});
 }
 
 void on_run(Cli& cli, const Shared& options, Result<ExitCode> (*run)(const Globals&, const Options&)) {
@@ -179,6 +287,17 @@ void add_create(Cli& cli, const Shared& options) {
   verb.text("--name", "TEXT", options->name, "A name");
   verb.texts("--tag", "KEY=VALUE", options->tags, "A tag; may be given more than once");
   on_run(cli, options, create);
+}
+
+void add_clone(Cli& cli, const Shared& options) {
+  Verb verb = cli.add_verb(
+      "volume clone", "Make a volume from what another one holds now, and print its id; the snapshot stays",
+      "  ashlar volume clone vol-01a2b3c4d5e6f7089 --name try-the-upgrade");
+  verb.volume("VOL", options->volume, "The volume to be cloned, served or not");
+  verb.size("--size", options->size, "The size of the clone, at least that of the volume [the same]");
+  verb.text("--name", "TEXT", options->name, "A name for the clone");
+  verb.texts("--tag", "KEY=VALUE", options->tags, "A tag; may be given more than once");
+  on_run(cli, options, clone);
 }
 
 void add_of_one(Cli& cli, const Shared& options, const char* name, const char* about,
@@ -228,6 +347,7 @@ void add_volume(Cli& cli) {
   add_resize(cli, options);
   add_hydrate(cli, options);
   add_snapshot(cli, options);
+  add_clone(cli, options);
   add_of_one(cli, options, "detach-store", "End a hydrated volume's need of the store; print its raw file",
              detach);
   add_of_one(cli, options, "delete", "Delete a volume and the blocks that it holds itself", remove);

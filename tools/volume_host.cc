@@ -22,12 +22,6 @@ Error named(Error error, VolumeId id) {
   return busy(id.text() + " is open in another process, such as 'ashlar serve': end that first");
 }
 
-Result<std::unique_ptr<Overlay>> open_overlay(const std::string& directory, VolumeId id) {
-  auto overlay = Overlay::open(files(), directory, id);
-  if (!overlay.ok()) return named(overlay.take_error(), id);
-  return overlay;
-}
-
 // What a detached volume grew by has no base to ask: it is zeros.
 Status hold_growth(Overlay& overlay) {
   const BlockRange all{Lba{}, blocks_covering(overlay.size())};
@@ -57,6 +51,35 @@ Result<std::unique_ptr<VolumeHost>> VolumeHost::open(const Globals& globals, std
 
 std::string VolumeHost::overlay_directory(VolumeId id) const {
   return fmt::format("{}/overlays/{}", repo_->path(), id.text());
+}
+
+Result<bool> VolumeHost::has_overlay(VolumeId id) const {
+  auto found = files().list(overlay_directory(id));
+  if (found.ok()) return true;
+  if (found.error().code() == ErrorCode::kNotFound) return false;
+  return found.take_error();
+}
+
+Status VolumeHost::prepare() {
+  TRY(frames());
+  return {};
+}
+
+Status VolumeHost::catch_up() {
+  TRY(TRY(repo_->index())->catch_up());
+  return {};
+}
+
+Result<std::string> VolumeHost::make_overlays_directory() {
+  std::string overlays = repo_->path() + "/overlays";
+  TRY(make_durable_directory(repo_->path(), overlays));
+  return overlays;
+}
+
+Result<std::unique_ptr<Overlay>> VolumeHost::open_overlay(VolumeId id) {
+  auto overlay = Overlay::open(files(), overlay_directory(id), id);
+  if (!overlay.ok()) return named(overlay.take_error(), id);
+  return overlay;
 }
 
 Result<FrameCache*> VolumeHost::frames() {
@@ -91,10 +114,8 @@ Result<VolumeRecord> VolumeHost::create(const VolumeSpec& spec) {
                     record.size.value, base.id.text(), base.size.value));
   }
   TRY(check_limits(record));
-  const std::string overlays = repo_->path() + "/overlays";
   const std::string directory = overlay_directory(record.id);
-  TRY(make_durable_directory(repo_->path(), overlays));
-  TRY(make_durable_directory(overlays, directory));
+  TRY(make_durable_directory(TRY(make_overlays_directory()), directory));
   auto overlay = Overlay::create(files(), directory, record.id, record.size, base.id);
   if (!overlay.ok()) {
     (void)remove_overlay(directory, record.id).ok();
@@ -115,7 +136,7 @@ Result<VolumeRecord> VolumeHost::create(const VolumeSpec& spec) {
 
 Result<std::unique_ptr<Volume>> VolumeHost::open_volume(VolumeId id) {
   const VolumeRecord record = TRY(catalog_.get(id));
-  auto overlay = TRY(open_overlay(overlay_directory(id), id));
+  auto overlay = TRY(open_overlay(id));
   std::shared_ptr<const BaseImage> base;
   if (record.is_detached) {
     TRY(hold_growth(*overlay));
@@ -151,7 +172,7 @@ Result<CaptureReport> VolumeHost::snapshot(VolumeId id, Volume& volume, CaptureO
   return report;
 }
 
-Status VolumeHost::resize(VolumeId id, ByteCount size) {
+Status VolumeHost::resize(VolumeId id, Overlay& overlay, ByteCount size) {
   const VolumeRecord record = TRY(catalog_.get(id));
   if (size < record.size) {
     return invalid(fmt::format("{} has {} bytes; a volume can only grow", id.text(), record.size.value));
@@ -159,17 +180,14 @@ Status VolumeHost::resize(VolumeId id, ByteCount size) {
   VolumeRecord now = record;
   now.size = size;
   TRY(check_limits(now));
-  const auto overlay = TRY(open_overlay(overlay_directory(id), id));
-  TRY(overlay->grow(size));
-  TRY(overlay->close());
+  TRY(overlay.grow(size));
+  if (record.is_detached) TRY(hold_growth(overlay));
   return now == record ? Status() : catalog_.replace(record, now);
 }
 
-Result<std::string> VolumeHost::detach(VolumeId id) {
+Result<std::string> VolumeHost::detach(VolumeId id, Overlay& overlay) {
   const VolumeRecord record = TRY(catalog_.get(id));
-  const auto overlay = TRY(open_overlay(overlay_directory(id), id));
-  TRY(overlay->settle_data().with_context(id.text() + ": run 'ashlar volume hydrate' first"));
-  TRY(overlay->close());
+  TRY(overlay.settle_data().with_context(id.text() + ": run 'ashlar volume hydrate' first"));
   VolumeRecord now = record;
   now.is_detached = true;
   if (now != record) TRY(catalog_.replace(record, now));

@@ -29,6 +29,13 @@ class VolumeHost {
   Repo& repo() { return *repo_; }
   VolumeCatalog& catalog() { return catalog_; }
   std::string overlay_directory(VolumeId id) const;
+  Result<bool> has_overlay(VolumeId id) const;
+  // Opens the index, which else happens when a call needs it. From then on any thread may open volumes.
+  Status prepare();
+  // Learns of what other processes captured meanwhile.
+  Status catch_up();
+  // The folder of all overlays of this host; made when it is missing.
+  Result<std::string> make_overlays_directory();
 
   // Visible when it returns. O(1) in the snapshot's size.
   Result<VolumeRecord> create(const VolumeSpec& spec);
@@ -40,10 +47,11 @@ class VolumeHost {
   // held back by anybody: the guest goes on.
   Result<CaptureReport> snapshot(VolumeId id, Volume& volume, CaptureOptions options,
                                  CaptureProgress& progress, const std::stop_token& stop);
-  // Larger only.
-  Status resize(VolumeId id, ByteCount size);
+  // Larger only. `overlay` is the volume's, open.
+  Status resize(VolumeId id, Overlay& overlay, ByteCount size);
+  Result<std::unique_ptr<Overlay>> open_overlay(VolumeId id);
   // Says in the record that the store is not needed any more, once that is so. The path of the raw file.
-  Result<std::string> detach(VolumeId id);
+  Result<std::string> detach(VolumeId id, Overlay& overlay);
   Status remove(VolumeId id);
 
  private:

@@ -30,6 +30,7 @@ Json volume_state_json(const Volume& volume, bool served) {
   const std::uint64_t all = blocks_covering(volume.size()).value;
   const std::uint64_t present = held.clean.value + held.dirty.value + held.zero.value;
   return {{"served", served},
+          {"hydrating", false},
           {"clean_bytes", byte_count(held.clean).value},
           {"dirty_bytes", byte_count(held.dirty).value},
           {"zeroed_bytes", byte_count(held.zero).value},

@@ -55,9 +55,11 @@ class Life(volumes.VolumeTest):
         self.ok("volume", "resize", volume, "--size", "40M")
         with self.served("--volume", volume):
             self.io_ok(volume, f"read -P 0 {self.size} {40 * MIB - self.size}", "write -P 9 39M 1M", "flush")
-            self.fails(1, "volume", "resize", volume, "--size", "80M", says="open", code="busy")
+            self.ok("volume", "resize", volume, "--size", "80M")
+            self.io_ok(volume, "read -P 9 39M 1M", "read -P 0 40M 40M", "write -P 4 79M 1M", "flush")
+            self.fails(1, "volume", "resize", volume, "--size", "79M", says="grow", code="invalid")
         with self.served("--volume", volume):
-            self.io_ok(volume, "read -P 9 39M 1M", f"read -P 0 {self.size} {39 * MIB - self.size}")
+            self.io_ok(volume, "read -P 9 39M 1M", f"read -P 0 {self.size} {39 * MIB - self.size}", "read -P 4 79M 1M")
             with open(self.copy_of(volume), "rb") as copy:
                 self.assertEqual(copy.read(self.size), self.disk.read_bytes())
 
@@ -98,8 +100,7 @@ class Life(volumes.VolumeTest):
         self.fails(1, "delete", self.snapshot, says=volume, code="busy")
         with self.served("--volume", volume):
             self.io_ok(volume, "write -P 7 0 1M", "flush")
-            for words in (["delete"], ["hydrate"], ["detach-store"], ["resize", "--size", "1G"]):
-                self.fails(1, "volume", words[0], volume, *words[1:], says="open", code="busy")
+            self.fails(1, "volume", "delete", volume, says="open", code="busy")
             second = self.server_refused("--volume", volume)
             self.assertIn("open", second)
             newer = self.ok("volume", "snapshot", volume).strip()
@@ -113,6 +114,55 @@ class Life(volumes.VolumeTest):
         self.assertFalse(self.overlay(volume).exists())
         self.fails(1, "volume", "describe", volume, says=volume, code="not_found")
         self.ok("delete", newer)
+
+    def test_a_server_of_all_volumes_takes_new_ones_and_lets_them_go(self):
+        first = self.create(self.snapshot)
+        with self.served("--all"):
+            self.io_ok(first, "write -P 7 0 1M", "flush")
+            later = self.capture(self.file("later.raw", noise(3 * MIB, 9)))  # by another process than the server
+            second = self.create(later)
+            self.compare(self.scratch / "later.raw", second)
+            clone = self.ok("volume", "clone", first, "--size", "32M").strip()
+            self.io_ok(first, "write -P 8 0 1M", "flush")
+            self.io_ok(clone, "read -P 7 0 1M", f"read -P 0 {self.size} {32 * MIB - self.size}")
+            self.assertIn("another", self.server_refused("--all"))
+            client = subprocess.Popen(["qemu-io", "-f", "raw", "-c", "read 0 4k", "-c", "sleep 60000",
+                                       self.uri(second)], stdout=subprocess.DEVNULL)
+            self.addCleanup(self.stop, client, signal.SIGKILL)
+            self.wait_until(lambda: self.state(second)["reads"] > 0, "it never connects")
+            self.fails(1, "volume", "delete", second, says="client", code="busy")
+            self.stop(client, signal.SIGKILL)
+            self.ok("volume", "delete", second)
+            self.io_fails(second, "read 0 4k", "export")
+            self.assertFalse(self.overlay(second).exists())
+            self.io_ok(first, "read -P 8 0 1M")
+
+    def test_a_clone_of_a_volume_that_nobody_serves(self):
+        volume = self.create(self.snapshot)
+        with self.served("--volume", volume):
+            self.io_ok(volume, "write -P 7 0 1M", "flush")
+        clone = self.ok("volume", "clone", volume, "--name", "again").strip()
+        with self.served("--all"):
+            self.io_ok(volume, "write -P 6 0 1M", "flush")
+            self.io_ok(clone, "read -P 7 0 1M")
+
+    def test_hydrated_and_detached_under_its_client(self):
+        volume = self.create(self.snapshot)
+        with self.served("--volume", volume):
+            self.fails(1, "volume", "detach-store", volume, says="hydrate", code="invalid")
+            self.ok("volume", "hydrate", volume)
+            self.assertEqual(self.state(volume)["absent_bytes"], 0)
+            data = pathlib.Path(self.ok("volume", "detach-store", volume).strip())
+            self.same(self.disk, data)
+            for folder in ("packs", "meta"):
+                (self.store / folder).rename(self.scratch / folder)
+            self.ok("volume", "resize", volume, "--size", "40M")
+            self.compare_with_zeros_behind(volume)
+
+    def compare_with_zeros_behind(self, volume):
+        with open(self.copy_of(volume), "rb") as copy:
+            self.assertTrue(copy.read(self.size) == self.disk.read_bytes())
+            self.assertEqual(copy.read().count(0), 40 * MIB - self.size)
 
     def test_what_is_deleted_leaves_nothing_behind(self):
         volume = self.create(self.snapshot)

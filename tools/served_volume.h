@@ -1,0 +1,53 @@
+// ServedVolume: a volume that this process serves: open, exported, hydrated, and reachable for verbs through
+// the socket `control` in its overlay directory.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "control.h"
+#include "serve/volume_export.h"
+#include "volume_host.h"
+
+namespace ashlar {
+
+class ServedVolume {
+ public:
+  // `captures`: one snapshot of any volume of the process at a time. All outlive this.
+  ServedVolume(VolumeHost& host, VolumeId id, std::shared_ptr<Volume> volume, ExportPools& pools,
+               std::mutex& captures, std::stop_token stop);
+  ~ServedVolume();
+
+  // Answers verbs from now on.
+  Status listen();
+  // Fetches what is absent, in the background. While that runs, another call changes nothing.
+  void start_hydrating(std::uint64_t bytes_per_second);
+  // No verb and no hydration any more, and everything durable.
+  Status close();
+
+  VolumeId id() const { return id_; }
+  const std::shared_ptr<Export>& exported() const { return export_; }
+
+ private:
+  Result<Json> answer(const Json& request);
+  Result<Json> snapshot(const Json& request);
+  Json state() const;
+
+  VolumeHost& host_;
+  const VolumeId id_;
+  std::shared_ptr<Volume> volume_;
+  std::shared_ptr<Export> export_;
+  std::mutex& captures_;
+  const std::stop_token stop_;
+  std::unique_ptr<ControlServer> control_;
+  std::atomic<bool> hydrating_{false};
+  mutable std::mutex hydration_mutex_;
+  std::string hydration_error_;  // of the last one, empty when it went well
+  std::jthread hydrator_;
+};
+
+}  // namespace ashlar

@@ -1,0 +1,140 @@
+#include "serving.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <thread>
+
+#include "output.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::chrono::milliseconds kPause{20};
+constexpr int kPausesForClients = 250;  // 5 s: a machine that was ended has dropped its connection by then
+
+}  // namespace
+
+Status Serving::add_snapshot(SnapshotId id) {
+  auto exported = std::make_shared<SnapshotExport>(TRY(host_.open_snapshot(id)), pools_);
+  const std::lock_guard lock(mutex_);
+  exports_.emplace(id.text(), std::move(exported));
+  return {};
+}
+
+Status Serving::open(VolumeId id) {
+  const std::lock_guard one_at_a_time(change_mutex_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (volumes_.contains(id)) return {};
+  }
+  std::shared_ptr<Volume> volume = TRY(host_.open_volume(id));
+  auto served = std::make_unique<ServedVolume>(host_, id, std::move(volume), pools_, captures_, stop_);
+  TRY(served->listen());
+  if (hydration_.wanted) served->start_hydrating(hydration_.bytes_per_second);
+  const std::lock_guard lock(mutex_);
+  exports_.emplace(id.text(), served->exported());
+  volumes_.emplace(id, std::move(served));
+  return {};
+}
+
+// Whether nobody uses the export any more; then no client finds it from now on. Two hold it when no
+// connection does: its volume, and the list.
+bool Serving::let_go(VolumeId id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = exports_.find(id.text());
+  if (found->second.use_count() > 2) return false;
+  exports_.erase(found);
+  return true;
+}
+
+Status Serving::close(VolumeId id) {
+  const std::lock_guard one_at_a_time(change_mutex_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (!volumes_.contains(id)) return not_found(id.text() + " is not served here");
+  }
+  for (int pauses = 0; !let_go(id); ++pauses) {
+    if (pauses == kPausesForClients) return busy(id.text() + " is in use: a client is connected to it");
+    std::this_thread::sleep_for(kPause);
+  }
+  std::unique_ptr<ServedVolume> served;
+  {
+    const std::lock_guard lock(mutex_);
+    served = std::move(volumes_.extract(id).mapped());
+  }
+  return served->close();
+}
+
+Status Serving::serve_all() {
+  const std::string overlays = TRY(host_.make_overlays_directory());
+  auto lock = posix_file_system().lock(overlays + "/lock");
+  if (!lock.ok() && lock.error().code() == ErrorCode::kBusy) {
+    return busy("another 'ashlar serve --all' serves the volumes of this store");
+  }
+  lock_ = TRY(std::move(lock));
+  for (const VolumeRecord& record : TRY(host_.catalog().list())) {
+    if (TRY(host_.has_overlay(record.id))) TRY(open(record.id));
+  }
+  control_ = TRY(ControlServer::start(overlays, [this](const Json& request) {
+    Result<Json> reply = answer(request);
+    if (reply.ok()) return reply.take();
+    return Json{{"error", error_json(error_code_name(reply.error().code()), reply.error().text())}};
+  }));
+  return {};
+}
+
+Result<Json> Serving::answer(const Json& request) {
+  const VolumeId id = TRY(VolumeId::parse(request.value("volume", "")));
+  const std::string verb = request.value("verb", "");
+  if (verb == "open") {
+    TRY(host_.catch_up());
+    TRY(open(id));
+    return Json{{"volume", id.text()}, {"address", uri_of(id)}};
+  }
+  if (verb == "close") {
+    TRY(close(id));
+    return Json{{"volume", id.text()}};
+  }
+  return invalid(fmt::format("the server knows no '{}'", verb));
+}
+
+// "nbd+unix:///?socket=/s" becomes "nbd+unix:///vol-…?socket=/s", "nbd://h:1" becomes "nbd://h:1/vol-…".
+std::string Serving::uri_of(VolumeId id) {
+  const std::lock_guard lock(mutex_);
+  const std::size_t query = address_.find('?');
+  if (query == std::string::npos) return address_ + "/" + id.text();
+  return address_.substr(0, query) + id.text() + address_.substr(query);
+}
+
+Status Serving::close_all() {
+  control_.reset();
+  Status first;
+  for (const auto& [id, served] : volumes_) {
+    Status closed = served->close();
+    if (first.ok() && !closed.ok()) first = std::move(closed);
+  }
+  return first;
+}
+
+void Serving::set_address(std::string address) {
+  const std::lock_guard lock(mutex_);
+  address_ = std::move(address);
+}
+
+std::vector<std::string> Serving::names() {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  for (const auto& [name, exported] : exports_) names.push_back(name);
+  return names;
+}
+
+Result<std::shared_ptr<Export>> Serving::find(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  if (name.empty() && exports_.size() == 1) return exports_.begin()->second;
+  const auto found = exports_.find(name);
+  if (found == exports_.end()) return not_found(fmt::format("no export '{}'", name));
+  return found->second;
+}
+
+}  // namespace ashlar

@@ -1,0 +1,61 @@
+// Serving: the volumes that one process serves, by name. With `--all` it can be asked for more, and to let go
+// of one, through the socket `control` in <store>/overlays.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "served_volume.h"
+
+namespace ashlar {
+
+class Serving : public ExportList {
+ public:
+  struct Hydration {
+    bool wanted = false;
+    std::uint64_t bytes_per_second = 0;  // of each volume; 0: no limit
+  };
+  Serving(VolumeHost& host, Hydration hydration, std::stop_token stop)
+      : host_(host), hydration_(hydration), stop_(std::move(stop)) {}
+
+  // A snapshot, to be read.
+  Status add_snapshot(SnapshotId id);
+  // Nothing when it is served already. Once it returns clients find it, and verbs too.
+  Status open(VolumeId id);
+  // kBusy while a client is connected; one that has just gone is waited for.
+  Status close(VolumeId id);
+  // Every volume with an overlay on this host, and from now on whatever is asked for. kBusy when another
+  // process does that already.
+  Status serve_all();
+  // After the NBD server has stopped: ends everything; the first error of those.
+  Status close_all();
+  // What open() tells who asked: the server's URI, which is known once it listens.
+  void set_address(std::string address);
+
+  std::vector<std::string> names() override;
+  // A single export is also the default one.
+  Result<std::shared_ptr<Export>> find(const std::string& name) override;
+
+ private:
+  Result<Json> answer(const Json& request);
+  bool let_go(VolumeId id);
+  std::string uri_of(VolumeId id);
+
+  VolumeHost& host_;
+  const Hydration hydration_;
+  const std::stop_token stop_;
+  ExportPools pools_;
+  std::mutex captures_;
+  std::mutex change_mutex_;  // one open() or close() at a time
+  std::mutex mutex_;         // guards what stands below
+  std::string address_;
+  std::map<VolumeId, std::unique_ptr<ServedVolume>> volumes_;
+  std::map<std::string, std::shared_ptr<Export>> exports_;
+  std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<ControlServer> control_;
+};
+
+}  // namespace ashlar
