@@ -102,6 +102,8 @@ void add_stats(Cli& cli);
 void add_analyze(Cli& cli);
 void add_volume(Cli& cli);
 void add_serve(Cli& cli);
+void add_launch(Cli& cli);
+void add_instances(Cli& cli);
 void add_reindex(Cli& cli);
 void add_completion(Cli& cli);
 void add_man(Cli& cli);

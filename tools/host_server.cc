@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "io/file_system.h"
 #include "control.h"
 #include "machine/background_process.h"
 #include "output.h"
@@ -15,7 +16,7 @@ namespace ashlar {
 namespace {
 
 constexpr double kStartSeconds = 60;
-constexpr double kCloseSeconds = 15;
+constexpr double kPauseSeconds = 0.02;
 constexpr auto kPause = std::chrono::milliseconds(20);
 constexpr std::size_t kMaxSocketPath = 107;
 
@@ -43,12 +44,20 @@ std::string HostServer::command_text() const {
 }
 
 Result<std::optional<NbdExport>> HostServer::open_if_running(VolumeId volume) {
-  auto answer = ask_server(overlays_, request("open", volume));
-  if (!answer.ok() && is_nobody(answer.error())) return std::optional<NbdExport>();
-  const Json said = TRY(std::move(answer));
-  NbdExport at = TRY(parse_nbd_export(said.value("address", "")));
-  if (!at.socket.starts_with('/')) at.socket = overlays_ + "/" + at.socket;
-  return std::optional(std::move(at));
+  const double deadline = monotonic_seconds() + kStartSeconds;
+  while (server_listens(overlays_)) {
+    const Json said = TRY(ask_server(overlays_, request("open", volume)));
+    const std::string address = said.value("address", "");
+    // A server that is just starting has opened the volume, and has no address yet.
+    if (address.starts_with('/') && monotonic_seconds() < deadline) {
+      std::this_thread::sleep_for(kPause);
+      continue;
+    }
+    NbdExport at = TRY(parse_nbd_export(address));
+    if (!at.socket.starts_with('/')) at.socket = overlays_ + "/" + at.socket;
+    return std::optional(std::move(at));
+  }
+  return std::optional<NbdExport>();
 }
 
 Result<NbdExport> HostServer::open(VolumeId volume) {
@@ -68,30 +77,23 @@ Status HostServer::start() {
   const RunningProcess process = TRY(RunningProcess::find(child.process()));
   TRY(child.let_go());
   const double deadline = monotonic_seconds() + kStartSeconds;
-  while (true) {
-    const bool ended = process.wait(0);
-    const auto answer = ask_server(overlays_, {{"verb", "list"}});
-    if (answer.ok() || !is_nobody(answer.error())) {
-      if (!ended)
-        print_note(fmt::format("started a server for the volumes of this store: process {}, log {}",
-                               child.process().pid, log));
-      return {};
+  while (!server_listens(overlays_)) {
+    if (process.wait(kPauseSeconds)) {
+      if (server_listens(overlays_)) return {};
+      return Error(ErrorCode::kIo, "the server did not start: " + last_line(log, log_bytes));
     }
-    if (ended) return Error(ErrorCode::kIo, "the server did not start: " + last_line(log, log_bytes));
     if (monotonic_seconds() > deadline) return busy("the server does not answer; see " + log);
-    std::this_thread::sleep_for(kPause);
   }
+  print_note(fmt::format("started a server for the volumes of this store: process {}, log {}",
+                         child.process().pid, log));
+  return {};
 }
 
 Status HostServer::close(VolumeId volume) {
-  const double deadline = monotonic_seconds() + kCloseSeconds;
-  while (true) {
-    const auto answer = ask_server(overlays_, request("close", volume));
-    if (answer.ok() || is_nobody(answer.error())) return {};
-    const bool may_pass = answer.error().code() == ErrorCode::kBusy && monotonic_seconds() < deadline;
-    if (!may_pass) return Error(answer.error().code(), answer.error().text());
-    std::this_thread::sleep_for(kPause);
-  }
+  if (!server_listens(overlays_)) return {};
+  auto closed = ask_server(overlays_, request("close", volume));
+  if (closed.ok() || is_nobody(closed.error())) return {};
+  return closed.take_error();
 }
 
 }  // namespace ashlar

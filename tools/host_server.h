@@ -20,8 +20,7 @@ class HostServer {
   Result<NbdExport> open(VolumeId volume);
   // The same, without starting a server. Nothing when none answers.
   Result<std::optional<NbdExport>> open_if_running(VolumeId volume);
-  // The volume is not served any more. Waits some seconds for clients that are just leaving; kBusy when one
-  // stays. Ok when nobody serves.
+  // The volume is not served any more. kBusy when a client stays connected. Ok when nobody serves it.
   Status close(VolumeId volume);
 
   // Of the server that open() would start: its socket, and how a person starts it.

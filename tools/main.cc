@@ -46,6 +46,8 @@ int main(int argc, char** argv) try {
   add_analyze(cli);
   add_volume(cli);
   add_serve(cli);
+  add_launch(cli);
+  add_instances(cli);
   add_reindex(cli);
   add_completion(cli);
   add_man(cli);

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <linux/close_range.h>
 #include <poll.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -63,6 +63,9 @@ void reset_signals() {
   give_up("the program can't be executed\n");
 }
 
+// glibc 2.36 declares these calls for C alone.
+int open_pid(std::uint32_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
+
 Result<UniqueFd> opened(const std::string& path, int flags) {
   UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC, 0600));
   if (!fd.valid()) return last_errno(path);
@@ -113,7 +116,7 @@ Status WaitingChild::let_go() {
 Result<RunningProcess> RunningProcess::find(const InstanceProcess& process) {
   const Error gone = not_found(fmt::format("process {} has ended", process.pid));
   if (process.pid == 0 || TRY(this_process()).boot != process.boot) return not_found(gone.text());
-  RunningProcess running(UniqueFd(::pidfd_open(static_cast<pid_t>(process.pid), 0)));
+  RunningProcess running(UniqueFd(open_pid(process.pid)));
   if (!running.fd_.valid()) {
     if (errno == ESRCH || errno == EINVAL) return not_found(gone.text());
     return last_errno(fmt::format("process {}", process.pid));
@@ -135,7 +138,7 @@ bool RunningProcess::wait(double seconds) const {
 }
 
 Status RunningProcess::signal(int number) const {
-  if (::pidfd_send_signal(fd_.get(), number, nullptr, 0) == 0 || errno == ESRCH) return {};
+  if (::syscall(SYS_pidfd_send_signal, fd_.get(), number, nullptr, 0) == 0 || errno == ESRCH) return {};
   return last_errno("signal a process");
 }
 

@@ -12,6 +12,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kUnixScheme = "nbd+unix:///";
+constexpr int kBootIndex = 1;  // a kernel that is given takes 0
 constexpr std::string_view kSocketParameter = "?socket=";
 
 // In QEMU's lists of options a comma is written twice.
@@ -65,7 +66,7 @@ DiskWords disk_words(const NbdExport& at, VolumeId volume, std::size_t number) {
       {"driver", "nbd"},   {"node-name", node},  {"server", {{"type", "unix"}, {"path", at.socket}}},
       {"export", at.name}, {"discard", "unmap"}, {"reconnect-delay", kReconnectSeconds}};
   Json device = {{"driver", "virtio-blk-pci"}, {"drive", node}, {"serial", serial_of(volume)}};
-  if (number == 0) device["bootindex"] = 0;
+  if (number == 0) device["bootindex"] = kBootIndex;
   return {blockdev.dump(), device.dump()};
 }
 
