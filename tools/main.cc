@@ -45,6 +45,7 @@ int main(int argc, char** argv) try {
   add_stats(cli);
   add_analyze(cli);
   add_volume(cli);
+  add_volume_attach(cli);
   add_serve(cli);
   add_launch(cli);
   add_instances(cli);
