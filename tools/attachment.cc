@@ -161,6 +161,12 @@ Status Attachments::prepare() {
   return {};
 }
 
+Result<std::optional<Attachment>> Attachments::attached() {
+  if (!exists(directory_)) return std::optional<Attachment>();
+  const auto lock = TRY(files().lock(directory_ + "/lock"));
+  return find();
+}
+
 Result<std::optional<Attachment>> Attachments::find() {
   auto text = read_file(files(), note(), kMaxNoteBytes);
   if (!text.ok() && text.error().code() == ErrorCode::kNotFound) return std::optional<Attachment>();

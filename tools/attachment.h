@@ -38,6 +38,8 @@ class Attachments {
  public:
   Attachments(std::string store, VolumeId volume);
 
+  // What is attached at this moment.
+  Result<std::optional<Attachment>> attached();
   // Attaches the volume; the same attachment when it is attached already.
   Result<Attachment> attach(AttachMethod method, NbdExport at);
   // Writes back and takes down. kBusy when the device is in use (mounted, for instance). Ok, and nothing,
@@ -46,7 +48,7 @@ class Attachments {
 
  private:
   Status prepare();
-  // What is attached at this moment; clears away what is not any more.
+  // The same with the lock held; clears away what is not there any more.
   Result<std::optional<Attachment>> find();
   Status save(const Attachment& attachment);
   Result<Attachment> attach_fuse(NbdExport at);

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "attachment.h"
 #include "base/random.h"
 #include "machine/background_process.h"
 #include "machine/machine.h"
@@ -28,7 +29,8 @@ MachineHost::MachineHost(std::unique_ptr<VolumeHost> volumes)
       server_(volumes_->repo().path()) {}
 
 Result<std::unique_ptr<MachineHost>> MachineHost::open(const Globals& globals) {
-  return std::unique_ptr<MachineHost>(new MachineHost(TRY(VolumeHost::open(globals))));
+  std::unique_ptr<VolumeHost> volumes = TRY(VolumeHost::open(globals));
+  return std::unique_ptr<MachineHost>(new MachineHost(std::move(volumes)));
 }
 
 // Until it is started its record says that it is to be terminated: a launch that is cut off leaves nothing
@@ -71,6 +73,10 @@ Status MachineHost::start_locked(InstanceRecord& record) {
   std::vector<NbdExport> exports;
   for (const InstanceDevice& device : record.devices) {
     TRY(volumes_->catalog().get(device.volume));
+    if (const auto attached = TRY(Attachments(volumes_->repo().path(), device.volume).attached())) {
+      return busy(fmt::format("{} is attached to this host as {}: 'ashlar volume release' it first",
+                              device.volume.text(), attached->device));
+    }
     exports.push_back(TRY(server_.open(device.volume)));
   }
   return start_machine(instances_, record, std::move(exports), preferred_accelerator());

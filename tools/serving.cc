@@ -85,6 +85,10 @@ Status Serving::serve_all() {
 }
 
 Result<Json> Serving::answer(const Json& request) {
+  if (request.value("verb", "") == "describe") {
+    const FrameCache::Counters frames = TRY(host_.frame_counters());
+    return Json{{"volumes", names()}, {"frame_gets", frames.gets}, {"frame_fetches", frames.fetches}};
+  }
   const VolumeId id = TRY(VolumeId::parse(request.value("volume", "")));
   const std::string verb = request.value("verb", "");
   if (verb == "open") {

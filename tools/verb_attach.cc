@@ -4,6 +4,7 @@
 #include "attachment.h"
 #include "cli.h"
 #include "host_command.h"
+#include "machine/instances.h"
 #include "output.h"
 #include "volume_host.h"
 
@@ -31,7 +32,16 @@ Result<ExitCode> show(const Globals& globals, std::string_view method,
   return ExitCode::kDone;
 }
 
+// Two that write to one volume destroy what they write.
+Status refuse_if_running(const std::string& store, VolumeId id) {
+  const Instances instances(posix_file_system(), store);
+  const auto owner = TRY(instances.owner_of(id));
+  if (!owner || TRY(instances.state_of(*owner)) == InstanceState::kStopped) return {};
+  return busy(fmt::format("{} is in use by {}: stop that machine first", id.text(), owner->id.text()));
+}
+
 Result<ExitCode> attach_now(const Globals& globals, VolumeHost& host, VolumeId id) {
+  TRY(refuse_if_running(host.repo().path(), id));
   const AttachMethod method = TRY(choose_attach_method());
   const NbdExport at = TRY(HostServer(host.repo().path()).open(id));
   const Attachment attached = TRY(Attachments(host.repo().path(), id).attach(method, at));

@@ -65,6 +65,8 @@ Status VolumeHost::prepare() {
   return {};
 }
 
+Result<FrameCache::Counters> VolumeHost::frame_counters() { return TRY(frames())->counters(); }
+
 Status VolumeHost::catch_up() {
   TRY(TRY(repo_->index())->catch_up());
   return {};

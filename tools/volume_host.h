@@ -32,6 +32,8 @@ class VolumeHost {
   Result<bool> has_overlay(VolumeId id) const;
   // Opens the index, which else happens when a call needs it. From then on any thread may open volumes.
   Status prepare();
+  // Of the cache, since prepare().
+  Result<FrameCache::Counters> frame_counters();
   // Learns of what other processes captured meanwhile.
   Status catch_up();
   // The folder of all overlays of this host; made when it is missing.

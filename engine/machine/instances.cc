@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 
 #include "machine/background_process.h"
@@ -32,7 +33,7 @@ std::string_view instance_state_name(InstanceState state) {
 
 Status Instances::make(InstanceId id) {
   TRY(files_.make_directory(folder_));
-  TRY(files_.sync_directory(folder_ + "/.."));
+  TRY(files_.sync_directory(store_));
   TRY(files_.make_directory(directory(id)));
   if (::chmod(directory(id).c_str(), 0700) != 0) return last_errno(directory(id));
   return files_.sync_directory(folder_);
@@ -90,6 +91,16 @@ Status Instances::remove(InstanceId id) {
   TRY(remove_if_there(files_, at + "/lock"));
   TRY(files_.remove(at));
   return files_.sync_directory(folder_);
+}
+
+Result<std::optional<InstanceRecord>> Instances::owner_of(VolumeId volume) const {
+  for (const InstanceId id : TRY(list())) {
+    auto record = load(id);
+    if (!record.ok()) continue;
+    const auto is_volume = [&](const InstanceDevice& device) { return device.volume == volume; };
+    if (std::ranges::any_of(record.value().devices, is_volume)) return std::optional(record.take());
+  }
+  return std::optional<InstanceRecord>();
 }
 
 Result<InstanceState> Instances::state_of(const InstanceRecord& record) const {

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,8 @@ std::string_view instance_state_name(InstanceState state);
 class Instances {
  public:
   // `store` is an existing directory; the folder `instances` in it is made when it is needed.
-  Instances(FileSystem& files, std::string store) : files_(files), folder_(std::move(store) + "/instances") {}
+  Instances(FileSystem& files, std::string store)
+      : files_(files), store_(std::move(store)), folder_(store_ + "/instances") {}
 
   std::string directory(InstanceId id) const { return folder_ + "/" + id.text(); }
 
@@ -51,6 +53,9 @@ class Instances {
   // The machine is no more. What else lies in its directory stays there with it.
   Status remove(InstanceId id);
 
+  // The machine that a volume belongs to, if there is one. Damaged records are passed over.
+  Result<std::optional<InstanceRecord>> owner_of(VolumeId volume) const;
+
   // What is wanted, and whether the process of the record lives.
   Result<InstanceState> state_of(const InstanceRecord& record) const;
 
@@ -58,6 +63,7 @@ class Instances {
   std::string record_path(InstanceId id) const { return directory(id) + "/instance.json"; }
 
   FileSystem& files_;
+  std::string store_;
   std::string folder_;
 };
 

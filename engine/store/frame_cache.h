@@ -27,6 +27,12 @@ class FrameCache {
   // The decoded blocks of a frame: waits for the store when they are not held.
   Result<Frame> get(const LocatedSegment& segment, std::size_t frame);
 
+  struct Counters {
+    std::uint64_t gets = 0;
+    std::uint64_t fetches = 0;  // those of them that went to the store
+  };
+  Counters counters();
+
  private:
   struct Key {
     SegmentId segment;
@@ -51,6 +57,7 @@ class FrameCache {
 
   SegmentReader& segments_;
   std::mutex mutex_;
+  Counters counters_;
   std::condition_variable fetched_;
   LruCache<Key, Frame, KeyHash> frames_;
   std::unordered_map<Key, std::shared_ptr<Fetch>, KeyHash> fetching_;
