@@ -58,6 +58,7 @@ class Life(machines.MachineTest):
         self.fails(1, "instances", "start", first, says=first, code="not_found")
 
     def test_what_does_not_start_leaves_nothing(self):
+        self.ok("instances", "terminate", *self.launch(self.snapshot, "--memory", "64M"))  # now there is a server
         no_kernel = self.file("no-kernel", b"this is no kernel\n" * 1000)
         self.fails(1, "launch", self.snapshot, "--accel", "tcg", "--kernel", no_kernel, says=("QEMU", "kernel"))
         self.fails(1, "launch", self.snapshot, "--kernel", self.scratch / "none", says="none", code="not_found")
