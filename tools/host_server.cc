@@ -7,8 +7,8 @@
 #include <thread>
 
 #include "base/clock.h"
-#include "io/file_system.h"
 #include "control.h"
+#include "io/file_system.h"
 #include "machine/background_process.h"
 #include "output.h"
 

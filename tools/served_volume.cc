@@ -19,7 +19,12 @@ ServedVolume::ServedVolume(VolumeHost& host, VolumeId id, std::shared_ptr<Volume
       stop_(std::move(stop)) {}
 ServedVolume::~ServedVolume() = default;
 
-Status ServedVolume::listen() {
+Status ServedVolume::start() {
+  warm_up_ = TRY(host_.warm_up(*volume_));
+  if (warm_up_) {
+    warm_up_->prepare();
+    warmer_ = std::jthread([this](const std::stop_token& stop) { warm_up_->run(stop); });
+  }
   control_ = TRY(ControlServer::start(host_.overlay_directory(id_), [this](const Json& request) {
     Result<Json> reply = answer(request);
     if (reply.ok()) return reply.take();
@@ -44,6 +49,8 @@ void ServedVolume::start_hydrating(std::uint64_t bytes_per_second) {
 Status ServedVolume::close() {
   control_.reset();
   hydrator_ = {};
+  warmer_ = {};
+  if (warm_up_) warm_up_->finish();
   return volume_->overlay().close().with_context(id_.text());
 }
 
@@ -51,6 +58,12 @@ Json ServedVolume::state() const {
   Json state = volume_state_json(*volume_, true);
   const std::lock_guard lock(hydration_mutex_);
   state["hydrating"] = hydrating_.load();
+  if (warm_up_) {
+    const WarmUp::Counters& ahead = warm_up_->counters();
+    state["expected_bytes"] = ahead.expected_regions * kTraceRegionBlocks * kBlockBytes;
+    state["expected_fetched_bytes"] = ahead.fetched_regions * kTraceRegionBlocks * kBlockBytes;
+    state["boot_pack"] = ahead.from_boot_pack.load();
+  }
   if (!hydration_error_.empty()) state["hydration_error"] = hydration_error_;
   return state;
 }

@@ -22,11 +22,11 @@ class ServedVolume {
                std::mutex& captures, std::stop_token stop);
   ~ServedVolume();
 
-  // Answers verbs from now on.
-  Status listen();
+  // Before the first client: expects what earlier servings read first. From now on it answers verbs.
+  Status start();
   // Fetches what is absent, in the background. While that runs, another call changes nothing.
   void start_hydrating(std::uint64_t bytes_per_second);
-  // No verb and no hydration any more, and everything durable.
+  // No verb and no fetching any more, and everything durable.
   Status close();
 
   VolumeId id() const { return id_; }
@@ -48,6 +48,8 @@ class ServedVolume {
   mutable std::mutex hydration_mutex_;
   std::string hydration_error_;  // of the last one, empty when it went well
   std::jthread hydrator_;
+  std::unique_ptr<WarmUp> warm_up_;
+  std::jthread warmer_;
 };
 
 }  // namespace ashlar

@@ -30,7 +30,7 @@ Status Serving::open(VolumeId id) {
   }
   std::shared_ptr<Volume> volume = TRY(host_.open_volume(id));
   auto served = std::make_unique<ServedVolume>(host_, id, std::move(volume), pools_, captures_, stop_);
-  TRY(served->listen());
+  TRY(served->start());
   if (hydration_.wanted) served->start_hydrating(hydration_.bytes_per_second);
   const std::lock_guard lock(mutex_);
   exports_.emplace(id.text(), served->exported());

@@ -1,6 +1,7 @@
 // ashlar delete: removes a snapshot's record. Its blocks stay until a collection frees them.
 #include <fmt/format.h>
 
+#include "catalog/traces.h"
 #include "cli.h"
 #include "output.h"
 #include "store_option.h"
@@ -24,6 +25,8 @@ Status remove(Repo& repo, SnapshotId id) {
   TRY(repo.snapshots().remove(id));
   Status unused = refuse_if_used(volumes, id);
   if (!unused.ok() && record.ok()) TRY(repo.snapshots().publish(record.value()));
+  // Advice, so a failure to clear it away is no failure of the deletion.
+  if (unused.ok()) (void)TraceCatalog(repo.objects()).remove(id).ok();
   return unused;
 }
 

@@ -145,7 +145,15 @@ Result<std::unique_ptr<Volume>> VolumeHost::open_volume(VolumeId id) {
   } else {
     base = TRY(open_snapshot(overlay->base()));
   }
-  return std::make_unique<Volume>(std::move(overlay), std::move(base));
+  return std::make_unique<Volume>(std::move(overlay), std::move(base), gate_);
+}
+
+Result<std::unique_ptr<WarmUp>> VolumeHost::warm_up(Volume& volume) {
+  std::shared_ptr<const BaseImage> base = volume.base();
+  if (!base) return std::unique_ptr<WarmUp>();
+  const WarmParts parts{repo_->objects(), *TRY(repo_->nodes()), *TRY(repo_->segments()), *TRY(frames())};
+  return std::make_unique<WarmUp>(parts, repo_->snapshots(), boot_packs_, gate_, volume, std::move(base),
+                                  repo_->config().id);
 }
 
 Result<CaptureReport> VolumeHost::snapshot(VolumeId id, Volume& volume, CaptureOptions options,

@@ -11,6 +11,7 @@
 #include "repo/repo.h"
 #include "store/frame_cache.h"
 #include "volume/volume.h"
+#include "volume/warm_up.h"
 
 namespace ashlar {
 
@@ -43,6 +44,10 @@ class VolumeHost {
   Result<VolumeRecord> create(const VolumeSpec& spec);
   // kBusy while another process has it open.
   Result<std::unique_ptr<Volume>> open_volume(VolumeId id);
+  // The first reads of a volume of this host that is about to be served; null when it needs no store.
+  Result<std::unique_ptr<WarmUp>> warm_up(Volume& volume);
+  // Frames that came from packs since this was opened, for all volumes.
+  std::uint64_t fetched_frames() const { return frames_ ? frames_->fetched() : 0; }
   // A snapshot alone, to be read.
   Result<std::shared_ptr<const BaseImage>> open_snapshot(SnapshotId id);
   // The guest's changes become a snapshot, and the volume stands on it from then on. Not while writes are
@@ -64,6 +69,8 @@ class VolumeHost {
   VolumeCatalog catalog_;
   std::size_t cache_bytes_ = FrameCache::kDefaultBytes;
   std::unique_ptr<FrameCache> frames_;
+  FetchGate gate_;
+  BootPackLoads boot_packs_;
 };
 
 // The volume that stands on a snapshot, if one does: it may not be deleted then.

@@ -31,6 +31,9 @@ Json volume_state_json(const Volume& volume, bool served) {
   const std::uint64_t present = held.clean.value + held.dirty.value + held.zero.value;
   return {{"served", served},
           {"hydrating", false},
+          {"expected_bytes", 0},
+          {"expected_fetched_bytes", 0},
+          {"boot_pack", false},
           {"clean_bytes", byte_count(held.clean).value},
           {"dirty_bytes", byte_count(held.dirty).value},
           {"zeroed_bytes", byte_count(held.zero).value},
@@ -57,7 +60,10 @@ std::string volume_text(const VolumeRecord& record, const Json& state) {
       {"reads", std::to_string(state.value("reads", std::uint64_t{0}))},
       {"missed reads", std::to_string(state.value("missed_reads", std::uint64_t{0}))},
       {"writes", std::to_string(state.value("writes", std::uint64_t{0}))},
-      {"fetched", size_line(state, "fetched_bytes")}};
+      {"fetched", size_line(state, "fetched_bytes")},
+      {"expected", size_line(state, "expected_bytes")},
+      {"of it here", size_line(state, "expected_fetched_bytes")},
+      {"boot pack", state.value("boot_pack", false) ? "used" : "none"}};
   for (const auto& [key, value] : record.tags) lines.emplace_back("tag " + key, value);
   return aligned(lines);
 }

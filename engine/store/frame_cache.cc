@@ -44,8 +44,22 @@ FrameCache::Counters FrameCache::counters() {
 Result<FrameCache::Frame> FrameCache::fetch(const LocatedSegment& segment, std::size_t frame) {
   const std::size_t blocks = segment.directory.frames[frame].block_count;
   auto buffer = std::make_shared<AlignedBuffer>(blocks * kBlockBytes);
+  ++fetched_frames_;
   TRY(segments_.read(segment, segment.frame_first_block[frame], blocks, buffer->span()));
   return Frame(std::move(buffer));
+}
+
+Status FrameCache::remember(const LocatedSegment& segment, std::size_t frame, ByteSpan stored) {
+  const Key key{segment.directory.id, frame};
+  {
+    const std::lock_guard lock(mutex_);
+    if (frames_.get(key) != nullptr) return {};
+  }
+  auto buffer = std::make_shared<AlignedBuffer>(segment.directory.frames[frame].block_count * kBlockBytes);
+  TRY(decode_verified(segment, frame, stored, thread_decoder(), buffer->span()));
+  const std::lock_guard lock(mutex_);
+  frames_.put(key, std::move(buffer));
+  return {};
 }
 
 Result<FrameCache::Frame> FrameCache::outcome(const Fetch& fetch) {

@@ -5,6 +5,7 @@
 // remembered: the next one tries again. Any number of threads.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -26,6 +27,11 @@ class FrameCache {
 
   // The decoded blocks of a frame: waits for the store when they are not held.
   Result<Frame> get(const LocatedSegment& segment, std::size_t frame);
+  // Takes the stored bytes of a frame that came another way, decoded and verified.
+  Status remember(const LocatedSegment& segment, std::size_t frame, ByteSpan stored);
+
+  // Frames that were fetched from packs; those that came another way do not count.
+  std::uint64_t fetched() const { return fetched_frames_.load(); }
 
   struct Counters {
     std::uint64_t gets = 0;
@@ -56,6 +62,7 @@ class FrameCache {
   static Result<Frame> outcome(const Fetch& fetch);
 
   SegmentReader& segments_;
+  std::atomic<std::uint64_t> fetched_frames_{0};
   std::mutex mutex_;
   Counters counters_;
   std::condition_variable fetched_;

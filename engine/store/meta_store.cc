@@ -58,6 +58,20 @@ struct MetaStore::State {
   }
 };
 
+namespace {
+
+template <class Node, class Decode>
+Status remember(std::mutex& mutex, LruCache<NodeId, std::shared_ptr<const Node>, IdHash>& cache,
+                ByteSpan encoding, Decode decode) {
+  const auto node = std::make_shared<const Node>(TRY(decode(encoding)));
+  const NodeId id = node_id(encoding);
+  const std::lock_guard lock(mutex);
+  cache.put(id, node);
+  return {};
+}
+
+}  // namespace
+
 MetaStore::MetaStore(ObjectStore& objects, Index& index) : state_(std::make_unique<State>(objects, index)) {}
 MetaStore::~MetaStore() = default;
 
@@ -67,6 +81,14 @@ Result<std::shared_ptr<const Leaf>> MetaStore::leaf(const NodeId& id) {
 
 Result<std::shared_ptr<const InnerNode>> MetaStore::inner(const NodeId& id) {
   return state_->get(state_->inner_nodes, id, decode_inner_node);
+}
+
+Status MetaStore::remember_leaf(ByteSpan encoding) {
+  return remember(state_->mutex, state_->leaves, encoding, decode_leaf);
+}
+
+Status MetaStore::remember_inner(ByteSpan encoding) {
+  return remember(state_->mutex, state_->inner_nodes, encoding, decode_inner_node);
 }
 
 MetaWriter::MetaWriter(ObjectStore& objects, Index& index, const StoreId& store,

@@ -20,6 +20,9 @@ class MetaStore : public NodeReader {
   ~MetaStore() override;
   Result<std::shared_ptr<const Leaf>> leaf(const NodeId& id) override;
   Result<std::shared_ptr<const InnerNode>> inner(const NodeId& id) override;
+  // Takes an encoding that came another way into the cache, under the id that its bytes have.
+  Status remember_leaf(ByteSpan encoding);
+  Status remember_inner(ByteSpan encoding);
 
  private:
   struct State;

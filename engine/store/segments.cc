@@ -14,12 +14,12 @@ namespace {
 constexpr std::size_t kDirectories = 1024;  // × 33 KB
 constexpr std::size_t kOpenPacks = 128;
 
+}  // namespace
+
 FrameDecoder& thread_decoder() {
   thread_local FrameDecoder decoder;
   return decoder;
 }
-
-}  // namespace
 
 std::shared_ptr<const LocatedSegment> locate_segment(const SegmentPlace& place, SegmentDirectory directory) {
   auto segment = std::make_shared<LocatedSegment>();
@@ -104,6 +104,20 @@ Result<std::shared_ptr<const LocatedSegment>> SegmentReader::locate(const Segmen
   const auto reader = TRY(pack(place.pack));
   auto segment = locate_segment(
       place, TRY(reader->read_directory(place.entry).with_context(pack_key(PackKind::kData, place.pack))));
+  const std::lock_guard lock(state_->mutex);
+  state_->directories.put(id, segment);
+  return segment;
+}
+
+Result<std::shared_ptr<const LocatedSegment>> SegmentReader::remember(SegmentDirectory directory) {
+  const SegmentPlace place = TRY(place_of(directory.id));
+  const SegmentEntry& entry = place.entry;
+  if (directory.encoded_bytes() != entry.directory_bytes || directory.blocks.size() != entry.block_count ||
+      directory.payload_bytes() != entry.payload_bytes) {
+    return corrupt(fmt::format("segment {} is stored in another form", directory.id.hex()));
+  }
+  const SegmentId id = directory.id;
+  auto segment = locate_segment(place, std::move(directory));
   const std::lock_guard lock(state_->mutex);
   state_->directories.put(id, segment);
   return segment;

@@ -40,6 +40,9 @@ std::string describe_frame(const LocatedSegment& segment, std::size_t frame);
 Status decode_verified(const LocatedSegment& segment, std::size_t frame, ByteSpan stored,
                        FrameDecoder& decoder, MutableByteSpan blocks);
 
+// A decoder for each thread.
+FrameDecoder& thread_decoder();
+
 class SegmentReader {
  public:
   SegmentReader(ObjectStore& objects, Index& index);
@@ -51,6 +54,9 @@ class SegmentReader {
   Result<SegmentPlace> place_of(const SegmentId& id) const;
   // The directory of a stored segment. kCorrupt when no pack holds it.
   Result<std::shared_ptr<const LocatedSegment>> locate(const SegmentId& id);
+  // Takes a decoded directory that came another way into the cache. kCorrupt when it is not the one that the
+  // index knows of.
+  Result<std::shared_ptr<const LocatedSegment>> remember(SegmentDirectory directory);
   // Blocks [first, first + count) of a segment into `out` (count × 4096 bytes): one read of the pack, frames
   // decoded and verified. Nothing is cached but the directory.
   Status read(const LocatedSegment& segment, std::size_t first, std::size_t count, MutableByteSpan out);

@@ -56,8 +56,7 @@ class Hydration {
   Status wait_for_turn() {
     while (true) {
       if (stop_.stop_requested()) return cancelled();
-      const std::uint64_t misses = volume_.counters().missed_reads;
-      const bool busy = options_.yields && std::exchange(misses_, misses) != misses;
+      const bool busy = options_.yields && !volume_.gate().is_quiet(demands_);
       const double due = options_.bytes_per_second == 0
                              ? 0
                              : static_cast<double>(fetched_) / static_cast<double>(options_.bytes_per_second);
@@ -73,7 +72,7 @@ class Hydration {
   const double started_ = monotonic_seconds();
   std::uint64_t fetched_ = 0;  // from the store
   std::uint64_t flushed_ = 0;
-  std::uint64_t misses_ = 0;
+  std::uint64_t demands_ = 0;  // of the gate, when last asked
 };
 
 }  // namespace

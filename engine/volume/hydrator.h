@@ -12,7 +12,7 @@ namespace ashlar {
 
 struct HydrateOptions {
   std::uint64_t bytes_per_second = 0;  // 0: as fast as it goes
-  bool yields = false;                 // waits while reads of others miss
+  bool yields = false;                 // waits while readers of any volume miss, and while traces are fetched
 };
 
 // Read by another thread meanwhile.

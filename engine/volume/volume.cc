@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/clock.h"
+
 namespace ashlar {
 namespace {
 
@@ -15,8 +17,8 @@ bool all_held(const Overlay& overlay, BlockRange range) {
 
 }  // namespace
 
-Volume::Volume(std::unique_ptr<Overlay> overlay, std::shared_ptr<const BaseImage> base)
-    : overlay_(std::move(overlay)), base_(std::move(base)) {}
+Volume::Volume(std::unique_ptr<Overlay> overlay, std::shared_ptr<const BaseImage> base, FetchGate& gate)
+    : overlay_(std::move(overlay)), base_(std::move(base)), gate_(gate) {}
 Volume::~Volume() = default;
 
 std::shared_ptr<const BaseImage> Volume::base() const {
@@ -50,6 +52,8 @@ Status Volume::read(ByteOffset offset, MutableByteSpan out) {
     const std::uint64_t from = std::max(offset.value, byte_offset(run.blocks.first).value);
     const std::uint64_t to = std::min(end, byte_offset(run.blocks.end()).value);
     const MutableByteSpan part = out.subspan(from - offset.value, to - from);
+    // What the guest wrote itself is no part of the snapshot.
+    if (run.hold == BlockHold::kAbsent || run.hold == BlockHold::kClean) note_first_read(run.blocks);
     if (run.hold == BlockHold::kAbsent) {
       missed = true;
       TRY(read_absent(run.blocks, ByteOffset{from}, part));
@@ -61,6 +65,10 @@ Status Volume::read(ByteOffset offset, MutableByteSpan out) {
   return {};
 }
 
+void Volume::note_first_read(BlockRange blocks) {
+  if (!first_reads_.has_ended()) first_reads_.note(blocks, monotonic_seconds());
+}
+
 BlockRange Volume::region_around(BlockRange range) const {
   const std::uint64_t first = range.first.value / kFetchBlocks * kFetchBlocks;
   const std::uint64_t end = (range.end().value + kFetchBlocks - 1) / kFetchBlocks * kFetchBlocks;
@@ -69,7 +77,9 @@ BlockRange Volume::region_around(BlockRange range) const {
 
 // The blocks beside the wanted ones are a bonus: when they can't be read, the wanted ones still may.
 Status Volume::read_absent(BlockRange absent, ByteOffset offset, MutableByteSpan out) {
+  const auto waiting = gate_.demand();
   const BlockRange region = region_around(absent);
+  expected_reads_.wait_for(region);
   Status done = read_through(region, offset, out);
   if (!done.ok() && region != absent) done = read_through(absent, offset, out);
   return done;

@@ -16,6 +16,9 @@
 #include <mutex>
 
 #include "volume/base_image.h"
+#include "volume/expected_reads.h"
+#include "volume/fetch_gate.h"
+#include "volume/first_reads.h"
 #include "volume/overlay.h"
 
 namespace ashlar {
@@ -25,7 +28,9 @@ class Volume {
   // Reads that miss fetch aligned regions of this many blocks: a frame's worth.
   static constexpr std::uint64_t kFetchBlocks = 16;
 
-  Volume(std::unique_ptr<Overlay> overlay, std::shared_ptr<const BaseImage> base);
+  // `gate` is shared by all volumes of a process, and outlives them. `base` is null when the overlay holds
+  // every block.
+  Volume(std::unique_ptr<Overlay> overlay, std::shared_ptr<const BaseImage> base, FetchGate& gate);
   ~Volume();
   Volume(const Volume&) = delete;
   Volume& operator=(const Volume&) = delete;
@@ -57,8 +62,12 @@ class Volume {
     std::atomic<std::uint64_t> fetched_bytes{0};
   };
   const Counters& counters() const { return counters_; }
+  FirstReads& first_reads() { return first_reads_; }
+  ExpectedReads& expected_reads() { return expected_reads_; }
+  FetchGate& gate() { return gate_; }
 
  private:
+  void note_first_read(BlockRange blocks);
   BlockRange region_around(BlockRange range) const;
   Status read_absent(BlockRange absent, ByteOffset offset, MutableByteSpan out);
   Status read_through(BlockRange region, ByteOffset offset, MutableByteSpan out);
@@ -69,6 +78,9 @@ class Volume {
   std::unique_ptr<Overlay> overlay_;
   mutable std::mutex base_mutex_;
   std::shared_ptr<const BaseImage> base_;
+  FetchGate& gate_;
+  FirstReads first_reads_;
+  ExpectedReads expected_reads_;
   Counters counters_;
 };
 

@@ -29,6 +29,8 @@ std::vector<NamedFormat> binary_formats() {
       {"inner node", encode(golden::root()), decode_and_encode<decode_inner_node>, false, 1, false},
       {"snapshot record", encode(golden::snapshot()), decode_and_encode<decode_snapshot_record>},
       {"volume record", encode(golden::volume()), decode_and_encode<decode_volume_record>},
+      {"trace", encode(golden::trace()), decode_and_encode<decode_trace_record>},
+      {"boot pack header", encode(golden::boot_pack_header()), decode_and_encode<decode_boot_pack_header>},
       {"session record", encode(golden::session()), decode_and_encode<decode_session_record>},
   };
 }

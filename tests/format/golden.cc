@@ -223,6 +223,23 @@ VolumeRecord volume() {
   return record;
 }
 
+TraceRecord trace() {
+  TraceRecord record;
+  record.snapshot = golden::snapshot().id;
+  record.store = store_config().id;
+  record.servings = 3;
+  record.boot_pack = boot_pack_header().id;
+  record.pack_bytes = 4096;
+  record.regions = {{2048, 0, 3}, {0, 1, 3}, {5, 1, 2}};
+  record.segments = {first_leaf().segments[1], first_leaf().segments[0]};
+  record.content = {{0, 0, 2}, {1, 4, 16}, {0, 2, 1}};
+  return record;
+}
+
+BootPackHeader boot_pack_header() {
+  return {numbered<BootPackId>(0xb0), golden::snapshot().id, store_config().id};
+}
+
 namespace {
 
 // The frames of segments A and B as they lie in a data pack: behind the directories whose lengths are known.
@@ -279,6 +296,8 @@ std::vector<File> files(ByteSpan data_pack) {
       {"store/snapshots/" + snapshot().id.text(), encode(snapshot())},
       {"session.bin", encode(session())},
       {"volume.bin", encode(volume())},
+      {"trace.bin", encode(trace())},
+      {"boot-pack-header.bin", encode(boot_pack_header())},
       {"leaf.bin", encode(leaf_of_all_kinds())},
       {"inner-node.bin", encode(root())},
   };

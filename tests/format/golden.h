@@ -7,11 +7,13 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "format/boot_pack_format.h"
 #include "format/node_format.h"
 #include "format/pack_format.h"
 #include "format/session_record.h"
 #include "format/snapshot_record.h"
 #include "format/store_config.h"
+#include "format/trace_record.h"
 #include "format/volume_record.h"
 #include "pack/pack_store.h"
 
@@ -36,6 +38,8 @@ InnerNode root();   // first_leaf, a ZERO constant, last_leaf
 SnapshotRecord snapshot();
 SessionRecord session();
 VolumeRecord volume();
+TraceRecord trace();
+BootPackHeader boot_pack_header();
 // Not part of the volume: every kind of extent, a full region mask's worth of variety.
 Leaf leaf_of_all_kinds();
 

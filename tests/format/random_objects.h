@@ -11,6 +11,7 @@
 #include "format/session_record.h"
 #include "format/snapshot_record.h"
 #include "format/store_config.h"
+#include "format/trace_record.h"
 #include "format/volume_record.h"
 
 namespace ashlar::random_objects {
@@ -156,6 +157,32 @@ inline VolumeRecord volume(Prng& prng) {
   out.is_detached = prng.below(2) == 1;
   out.name = text(prng, kMaxTextBytes);
   out.tags = tags(prng);
+  return out;
+}
+
+inline TraceRecord trace(Prng& prng) {
+  TraceRecord out;
+  out.snapshot.value = 1 + prng.below(~std::uint64_t{0});
+  out.store = id<StoreId>(prng);
+  out.owner = prng.below(1'000'000'000'000);
+  out.servings = static_cast<std::uint32_t>(1 + prng.below(1000));
+  if (prng.below(2) == 1) {
+    out.boot_pack = id<BootPackId>(prng);
+    out.pack_bytes = 1 + prng.below(std::uint64_t{1} << 30);
+  }
+  std::uint32_t position = 0;
+  for (std::uint64_t region = prng.below(100); region < 4000; region += 1 + prng.below(200)) {
+    position += static_cast<std::uint32_t>(prng.below(3));
+    out.regions.push_back({region, position, static_cast<std::uint32_t>(1 + prng.below(out.servings))});
+  }
+  for (std::uint32_t i = 0; i < prng.below(60); ++i) {
+    const auto known = static_cast<std::uint32_t>(out.segments.size());
+    const auto segment = static_cast<std::uint32_t>(prng.below(known + 1));
+    if (segment == known) out.segments.push_back(id<SegmentId>(prng));
+    const auto first = static_cast<std::uint16_t>(prng.below(kSegmentBlocks));
+    out.content.push_back(
+        {segment, first, static_cast<std::uint16_t>(1 + prng.below(kSegmentBlocks - first))});
+  }
   return out;
 }
 

@@ -106,6 +106,58 @@ TEST(TrailerRefusals, AFooterThatDoesNotFitItsPack) {
   }
 }
 
+void expect_refused(const TraceRecord& record, const char* why) {
+  const auto got = decode_trace_record(encode(record));
+  ASSERT_FALSE(got.ok()) << why;
+  EXPECT_EQ(got.error().code(), ErrorCode::kCorrupt) << why;
+}
+
+TEST(TraceRefusals, RecordsThatContradictThemselves) {
+  ASSERT_TRUE(decode_trace_record(encode(golden::trace())).ok());
+  TraceRecord bad = golden::trace();
+  std::swap(bad.regions[0], bad.regions[1]);
+  expect_refused(bad, "regions out of order");
+  bad = golden::trace();
+  bad.regions[2].region = bad.regions[0].region;
+  expect_refused(bad, "a region twice");
+  bad = golden::trace();
+  bad.regions[0].last_seen = 4;
+  expect_refused(bad, "a serving that was not");
+  bad = golden::trace();
+  bad.regions[0].region = ~std::uint64_t{0};
+  expect_refused(bad, "a region past every volume");
+  bad = golden::trace();
+  bad.content[1].block_count = 1021;
+  expect_refused(bad, "a span past its segment");
+  bad = golden::trace();
+  bad.content.pop_back();
+  bad.content.pop_back();
+  expect_refused(bad, "a segment without a span");
+  bad = golden::trace();
+  bad.segments[1] = bad.segments[0];
+  expect_refused(bad, "a segment twice");
+  bad = golden::trace();
+  bad.pack_bytes = 0;
+  expect_refused(bad, "a boot pack of no bytes");
+  bad = golden::trace();
+  bad.owner = 1'000'000'000'000;
+  expect_refused(bad, "an account of 13 digits");
+}
+
+TEST(BootItemRefusals, HeadersThatPromiseTooMuch) {
+  const BootItemHeader good{BootItemKind::kFrame, 63, 7, kMaxFrameBlocks * kBlockBytes};
+  EXPECT_EQ(decode_boot_item_header(encode(good)).take(), good);
+  for (const BootItemHeader& bad :
+       {BootItemHeader{BootItemKind::kFrame, 0, 0, 0},
+        BootItemHeader{BootItemKind::kFrame, 0, 0, kMaxFrameBlocks * kBlockBytes + 1},
+        BootItemHeader{BootItemKind::kLeaf, 0, 0, 0xffffffff}, BootItemHeader{BootItemKind::kLeaf, 1, 0, 9},
+        BootItemHeader{BootItemKind::kDirectory, 0, 1, 99}, BootItemHeader{BootItemKind{5}, 0, 0, 9},
+        BootItemHeader{BootItemKind{0}, 0, 0, 9}}) {
+    EXPECT_FALSE(decode_boot_item_header(encode(bad)).ok());
+  }
+  EXPECT_FALSE(decode_boot_item_header(ByteSpan(encode(good)).first(11)).ok());
+}
+
 ErrorCode code_of(const SnapshotRecord& record) {
   const auto got = decode_snapshot_record(encode(record));
   return got.ok() ? ErrorCode::kInvalid : got.error().code();

@@ -45,6 +45,10 @@ TEST(RoundTrip, VolumeRecord) {
   round_trips<VolumeRecord>(random_objects::volume, decode_volume_record, kMaxVolumeRecordBytes);
 }
 
+TEST(RoundTrip, TraceRecord) {
+  round_trips<TraceRecord>(random_objects::trace, decode_trace_record, kMaxTraceBytes);
+}
+
 TEST(RoundTrip, SessionRecord) {
   round_trips<SessionRecord>(random_objects::session, decode_session_record, kMaxSessionRecordBytes);
 }

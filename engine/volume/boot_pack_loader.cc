@@ -1,0 +1,82 @@
+// How a boot pack is loaded. The first read is short, so that what a machine wants first is there while the
+// rest is on its way.
+#include "catalog/traces.h"
+#include "format/boot_pack_format.h"
+#include "volume/boot_pack.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::uint64_t kFirstReadBytes = std::uint64_t{2} << 20U;
+
+class Loader {
+ public:
+  explicit Loader(const WarmParts& parts) : parts_(parts) {}
+
+  // Takes the whole items at the start of `bytes`; how many bytes that were.
+  Result<std::size_t> take(ByteSpan bytes, const std::stop_token& stop) {
+    std::size_t at = 0;
+    while (bytes.size() - at >= kBootItemHeaderBytes) {
+      if (stop.stop_requested()) return cancelled();
+      const BootItemHeader header = TRY(decode_boot_item_header(bytes.subspan(at, kBootItemHeaderBytes)));
+      if (bytes.size() - at - kBootItemHeaderBytes < header.bytes) break;
+      TRY(take_item(header, bytes.subspan(at + kBootItemHeaderBytes, header.bytes)));
+      at += kBootItemHeaderBytes + header.bytes;
+    }
+    return at;
+  }
+
+ private:
+  Status take_item(const BootItemHeader& header, ByteSpan bytes) {
+    switch (header.kind) {
+      case BootItemKind::kLeaf:
+        return parts_.nodes.remember_leaf(bytes);
+      case BootItemKind::kInnerNode:
+        return parts_.nodes.remember_inner(bytes);
+      case BootItemKind::kDirectory:
+        segments_.push_back(TRY(parts_.segments.remember(TRY(decode_segment_directory(bytes)))));
+        return {};
+      case BootItemKind::kFrame:
+        return take_frame(header, bytes);
+    }
+    return {};
+  }
+
+  Status take_frame(const BootItemHeader& header, ByteSpan bytes) {
+    if (header.segment >= segments_.size()) return corrupt("boot pack: a frame before its directory");
+    const LocatedSegment& segment = *segments_[header.segment];
+    if (header.frame >= segment.directory.frames.size() ||
+        segment.directory.frames[header.frame].stored_bytes != bytes.size()) {
+      return corrupt("boot pack: a frame that its segment does not have");
+    }
+    return parts_.frames.remember(segment, header.frame, bytes);
+  }
+
+  const WarmParts& parts_;
+  std::vector<std::shared_ptr<const LocatedSegment>> segments_;
+};
+
+}  // namespace
+
+Status load_boot_pack(const WarmParts& parts, const TraceRecord& trace, const std::stop_token& stop) {
+  const std::string key = boot_pack_key(trace.snapshot, trace.boot_pack);
+  const auto object = TRY(parts.objects.open(key, ReadMode::kCached));
+  const std::uint64_t size = object->size();
+  if (size != trace.pack_bytes || size > kMaxBootPackBytes || size < kBootPackHeaderBytes)
+    return corrupt(key + ": is not as long as it should be");
+  ByteVector bytes(size);
+  const std::uint64_t first = std::min(size, kFirstReadBytes);
+  TRY(object->read_at(0, MutableByteSpan(bytes).first(first)));
+  const auto header =
+      TRY(decode_boot_pack_header(ByteSpan(bytes).first(kBootPackHeaderBytes)).with_context(key));
+  if (header.id != trace.boot_pack || header.snapshot != trace.snapshot)
+    return corrupt(key + ": is another boot pack");
+  Loader loader(parts);
+  std::size_t taken = kBootPackHeaderBytes;
+  taken += TRY(loader.take(ByteSpan(bytes).subspan(taken, first - taken), stop).with_context(key));
+  if (first < size) TRY(object->read_at(first, MutableByteSpan(bytes).subspan(first)));
+  taken += TRY(loader.take(ByteSpan(bytes).subspan(taken), stop).with_context(key));
+  return taken == size ? Status() : corrupt(key + ": ends within an item");
+}
+
+}  // namespace ashlar

@@ -1,0 +1,200 @@
+#include "volume/warm_up.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <thread>
+#include <unordered_set>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace ashlar {
+namespace {
+
+constexpr int kThreads = 16;         // of a trace without a boot pack: hides a store's latency
+constexpr int kAncestors = 8;        // how far back a snapshot without a trace looks for one
+constexpr std::size_t kOthers = 16;  // traces of other snapshots that it is compared with
+constexpr std::size_t kFewestReads = 16;
+constexpr double kMuchNews = 0.05;  // of a trace, that make a new boot pack worth while
+constexpr int kAttempts = 5;        // of a merge, when other servings end at the same time
+constexpr std::chrono::milliseconds kWatchPause{500};
+// A read waits for a fetch under way as long as this many requests to the store take, and a second at most.
+constexpr double kWaitRequests = 20;
+constexpr double kMostWaitSeconds = 1;
+
+// False once stop is asked for.
+bool pause(const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any changed;
+  std::unique_lock lock(mutex);
+  changed.wait_for(lock, stop, kWatchPause, [] { return false; });
+  return !stop.stop_requested();
+}
+
+// `more` behind what is there, each region once.
+void append_new(RegionOrder& order, const RegionOrder& more) {
+  std::unordered_set<std::uint64_t> seen(order.begin(), order.end());
+  for (const std::uint64_t region : more) {
+    if (order.size() >= kMaxTraceRegions) return;
+    if (seen.insert(region).second) order.push_back(region);
+  }
+}
+
+}  // namespace
+
+Status BootPackLoads::load(const WarmParts& parts, const TraceRecord& trace, const std::stop_token& stop) {
+  std::shared_ptr<std::mutex> mine;
+  {
+    const std::lock_guard lock(mutex_);
+    auto& entry = loading_[trace.boot_pack];
+    if (!entry) entry = std::make_shared<std::mutex>();
+    mine = entry;
+  }
+  const std::lock_guard one_at_a_time(*mine);
+  {
+    const std::lock_guard lock(mutex_);
+    if (loaded_.contains(trace.boot_pack)) return {};
+  }
+  TRY(load_boot_pack(parts, trace, stop));
+  const std::lock_guard lock(mutex_);
+  loaded_.emplace(trace.boot_pack, true);
+  return {};
+}
+
+WarmUp::WarmUp(WarmParts parts, const SnapshotCatalog& snapshots, BootPackLoads& loads, FetchGate& gate,
+               Volume& volume, std::shared_ptr<const BaseImage> base, StoreId store)
+    : parts_(parts),
+      snapshots_(snapshots),
+      traces_(parts.objects),
+      loads_(loads),
+      gate_(gate),
+      volume_(volume),
+      base_(std::move(base)),
+      store_(store) {}
+
+void WarmUp::prepare() {
+  const double began = monotonic_seconds();
+  auto trace = traces_.get(base_->id());
+  if (!trace.ok() || !trace.value() || trace.value()->boot_pack.is_zero()) {
+    if (trace.ok()) trace_ = trace.take();
+    return;
+  }
+  trace_ = trace.take();
+  const double limit = std::min(kMostWaitSeconds, kWaitRequests * (monotonic_seconds() - began));
+  volume_.expected_reads().begin(order_of(*trace_), std::chrono::duration<double>(limit));
+}
+
+void WarmUp::run(const std::stop_token& stop) {
+  {
+    const auto ahead = gate_.expected();
+    if (trace_ && !trace_->boot_pack.is_zero()) {
+      const Status loaded = loads_.load(parts_, *trace_, stop);
+      counters_.from_boot_pack = loaded.ok();
+      boot_pack_is_bad_ = !loaded.ok() && loaded.error().code() != ErrorCode::kCancelled;
+      volume_.expected_reads().end();
+    }
+    fetch_ahead(expected(), stop);
+  }
+  while (!volume_.first_reads().has_settled(monotonic_seconds())) {
+    if (!pause(stop)) return;
+  }
+  finish();
+}
+
+// From the trace of the snapshot itself; else from that of an ancestor, by place, and from those of other
+// snapshots, by content.
+RegionOrder WarmUp::expected() {
+  if (trace_) return order_of(*trace_);
+  RegionOrder order;
+  std::unordered_set<SnapshotId, IdHash> used;
+  auto record = snapshots_.get(base_->id());
+  for (int i = 0; i < kAncestors && record.ok() && record.value().parent.value != 0; ++i) {
+    const SnapshotId parent = record.value().parent;
+    auto trace = traces_.get(parent);
+    if (trace.ok() && trace.value()) {
+      used.insert(parent);
+      append_new(order, order_of(*trace.value()));
+      break;
+    }
+    record = snapshots_.get(parent);
+  }
+  auto others = traces_.list();
+  if (!others.ok()) return order;
+  if (others.value().size() > kOthers) others.value().resize(kOthers);
+  for (const SnapshotId other : others.value()) {
+    if (used.contains(other)) continue;
+    auto trace = traces_.get(other);
+    if (!trace.ok() || !trace.value() || trace.value()->owner != 0) continue;
+    auto more = expected_by_content(parts_.nodes, base_->root(), *trace.value());
+    if (more.ok()) append_new(order, more.value());
+  }
+  return order;
+}
+
+void WarmUp::fetch_ahead(const RegionOrder& order, const std::stop_token& stop) {
+  counters_.expected_regions = order.size();
+  const std::uint64_t blocks = blocks_covering(volume_.size()).value;
+  std::atomic<std::size_t> next{0};
+  const auto fetch = [&] {
+    for (std::size_t at = next++; at < order.size() && !stop.stop_requested(); at = next++) {
+      const std::uint64_t first = order[at] * kTraceRegionBlocks;
+      if (first >= blocks) continue;
+      const BlockCount count{std::min(kTraceRegionBlocks, blocks - first)};
+      // What fails here fails no reader: whoever wants it asks again.
+      (void)volume_.fetch({Lba{first}, count}).ok();
+      ++counters_.fetched_regions;
+    }
+  };
+  // What a boot pack brought is in memory, and one thread moves it without taking a machine's processors.
+  const int threads = counters_.from_boot_pack ? 1 : kThreads;
+  std::vector<std::jthread> fetchers;
+  for (int i = 0; i < threads; ++i) fetchers.emplace_back(fetch);
+}
+
+void WarmUp::finish() {
+  const RegionOrder reads = volume_.first_reads().take();
+  if (reads.size() < kFewestReads) return;
+  (void)publish(reads).ok();
+}
+
+Status WarmUp::publish(const RegionOrder& reads) {
+  Status last;
+  for (int i = 0; i < kAttempts; ++i) {
+    last = publish_once(reads);
+    if (last.ok() || last.error().code() != ErrorCode::kBusy) return last;
+  }
+  return last;
+}
+
+Status WarmUp::publish_once(const RegionOrder& reads) {
+  auto found = traces_.get(base_->id());
+  if (!found.ok() && found.error().code() == ErrorCode::kCorrupt) {
+    TRY(traces_.remove(base_->id()));
+    found = std::optional<TraceRecord>();
+  }
+  const std::optional<TraceRecord> before = TRY(std::move(found));
+  TraceRecord start;
+  if (before) start = *before;
+  start.snapshot = base_->id();
+  start.store = store_;
+  TraceRecord now = merged(start, reads);
+  TRY(note_content(parts_.nodes, base_->root(), now));
+  const bool makes_pack = now.boot_pack.is_zero() || boot_pack_is_bad_ || news(start, now) > kMuchNews;
+  if (makes_pack) {
+    const MadeBootPack made = TRY(make_boot_pack(parts_, *base_, store_, order_of(now)));
+    now.boot_pack = made.bytes == 0 ? BootPackId{} : made.id;
+    now.pack_bytes = made.bytes;
+  }
+  Status replaced = traces_.replace(before, now);
+  const BootPackId& loser = replaced.ok() ? start.boot_pack : now.boot_pack;
+  if (makes_pack && !loser.is_zero()) (void)traces_.remove_boot_pack(base_->id(), loser).ok();
+  // The snapshot may have been deleted meanwhile; then nobody else clears this away.
+  if (replaced.ok()) {
+    const auto still_there = snapshots_.get(base_->id());
+    if (!still_there.ok() && still_there.error().code() == ErrorCode::kNotFound)
+      return traces_.remove(base_->id());
+  }
+  return replaced;
+}
+
+}  // namespace ashlar

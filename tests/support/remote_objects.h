@@ -1,0 +1,77 @@
+// A store that is far away: another object store behind a delay, with its reads counted, and faults on
+// demand.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "io/object_store.h"
+
+namespace ashlar {
+
+enum class Fault { kNone, kError, kShort, kWrongBytes };
+
+class RemoteObjects : public ObjectStore {
+ public:
+  explicit RemoteObjects(ObjectStore& inner) : inner_(inner) {}
+
+  std::chrono::milliseconds delay{0};  // of each read
+  std::atomic<Fault> fault{Fault::kNone};
+  std::atomic<std::uint64_t> reads{0};
+  std::atomic<std::uint64_t> read_bytes{0};
+
+  Result<std::unique_ptr<ObjectWriter>> create(std::string_view key) override { return inner_.create(key); }
+  Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
+    return std::shared_ptr<ObjectReader>(std::make_shared<Reader>(*this, TRY(inner_.open(key, mode))));
+  }
+  Result<ObjectInfo> stat(std::string_view key) override { return inner_.stat(key); }
+  Status ensure_durable(std::span<const std::string> keys) override { return inner_.ensure_durable(keys); }
+  Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) override {
+    return inner_.list(prefix, visit);
+  }
+  Status remove(std::string_view key) override { return inner_.remove(key); }
+  Status put_if_absent(std::string_view key, ByteSpan bytes) override {
+    return inner_.put_if_absent(key, bytes);
+  }
+  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) override {
+    return inner_.replace(key, expected, bytes);
+  }
+
+ private:
+  class Reader : public ObjectReader {
+   public:
+    Reader(RemoteObjects& remote, std::shared_ptr<ObjectReader> inner)
+        : remote_(remote), inner_(std::move(inner)) {}
+    std::uint64_t size() const override { return inner_->size(); }
+    Status read_at(std::uint64_t offset, MutableByteSpan out) const override {
+      ++remote_.reads;
+      remote_.read_bytes += out.size();
+      std::this_thread::sleep_for(remote_.delay);
+      switch (remote_.fault.load()) {
+        case Fault::kNone:
+          break;
+        case Fault::kError:
+          return Error(ErrorCode::kIo, "the store is away");
+        case Fault::kShort:
+          return corrupt("the object ends before");
+        case Fault::kWrongBytes:
+          TRY(inner_->read_at(offset, out));
+          out[out.size() / 2] ^= std::byte{1};
+          return {};
+      }
+      return inner_->read_at(offset, out);
+    }
+
+   private:
+    RemoteObjects& remote_;
+    std::shared_ptr<ObjectReader> inner_;
+  };
+
+  ObjectStore& inner_;
+};
+
+}  // namespace ashlar
