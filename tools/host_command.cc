@@ -30,6 +30,7 @@ std::string read_all(int fd) {
 // Both outputs go into the pipe: what is said on failure is an answer too.
 Result<pid_t> spawn(const std::vector<std::string>& words, int out) {
   std::vector<char*> raw;
+  raw.reserve(words.size() + 1);
   for (const std::string& word : words) raw.push_back(const_cast<char*>(word.c_str()));
   raw.push_back(nullptr);
   posix_spawn_file_actions_t actions;

@@ -40,7 +40,7 @@ void reset_signals() {
   }
   sigset_t none;
   ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
 }
 
 [[noreturn]] void give_up(const char* what) {
@@ -92,6 +92,7 @@ Result<WaitingChild> WaitingChild::fork(const BackgroundCommand& command) {
   const UniqueFd nothing = TRY(opened("/dev/null", O_RDONLY));
   Pipe pipe = TRY(make_pipe());
   std::vector<char*> words;
+  words.reserve(command.words.size() + 1);
   for (const std::string& word : command.words) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
   const pid_t pid = ::fork();
