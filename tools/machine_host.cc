@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "machine/background_process.h"
 #include "machine/machine.h"
+#include "store_option.h"
 
 namespace ashlar {
 namespace {
@@ -29,7 +30,7 @@ MachineHost::MachineHost(std::unique_ptr<VolumeHost> volumes)
       server_(volumes_->repo().path()) {}
 
 Result<std::unique_ptr<MachineHost>> MachineHost::open(const Globals& globals) {
-  std::unique_ptr<VolumeHost> volumes = TRY(VolumeHost::open(globals));
+  std::unique_ptr<VolumeHost> volumes = TRY(open_volume_host(globals));
   return std::unique_ptr<MachineHost>(new MachineHost(std::move(volumes)));
 }
 

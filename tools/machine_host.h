@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "cli.h"
+#include "host/volume_host.h"
 #include "host_server.h"
 #include "machine/instances.h"
-#include "volume_host.h"
 
 namespace ashlar {
 

@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "control.h"
+#include "host/volume_host.h"
 #include "serve/volume_export.h"
-#include "volume_host.h"
 
 namespace ashlar {
 

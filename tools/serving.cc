@@ -86,8 +86,7 @@ Status Serving::serve_all() {
 
 Result<Json> Serving::answer(const Json& request) {
   if (request.value("verb", "") == "describe") {
-    const FrameCache::Counters frames = TRY(host_.frame_counters());
-    return Json{{"volumes", names()}, {"frame_gets", frames.gets}, {"frame_fetches", frames.fetches}};
+    return Json{{"volumes", names()}, {"fetched_frames", host_.fetched_frames()}};
   }
   const VolumeId id = TRY(VolumeId::parse(request.value("volume", "")));
   const std::string verb = request.value("verb", "");

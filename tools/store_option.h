@@ -4,10 +4,14 @@
 #include <memory>
 
 #include "cli.h"
+#include "host/volume_host.h"
 #include "repo/repo.h"
 
 namespace ashlar {
 
 Result<std::unique_ptr<Repo>> open_store(const Globals& globals);
+// The same, and the volumes that this host has of it.
+Result<std::unique_ptr<VolumeHost>> open_volume_host(const Globals& globals,
+                                                     std::size_t cache_bytes = FrameCache::kDefaultBytes);
 
 }  // namespace ashlar

@@ -6,7 +6,7 @@
 #include "host_command.h"
 #include "machine/instances.h"
 #include "output.h"
-#include "volume_host.h"
+#include "store_option.h"
 
 namespace ashlar {
 namespace {
@@ -54,7 +54,7 @@ Result<ExitCode> attach_now(const Globals& globals, VolumeHost& host, VolumeId i
 
 // Nothing is changed. Without a server the commands begin with one.
 Result<ExitCode> attach(const Globals& globals, const Options& options) {
-  const auto host = TRY(VolumeHost::open(globals));
+  const auto host = TRY(open_volume_host(globals));
   const VolumeId id = TRY(VolumeId::parse(options.volume));
   TRY(host->catalog().get(id));
   if (options.run) return attach_now(globals, *host, id);
@@ -77,7 +77,7 @@ Result<ExitCode> attach(const Globals& globals, const Options& options) {
 }
 
 Result<ExitCode> release(const Globals& globals, const Options& options) {
-  const auto host = TRY(VolumeHost::open(globals));
+  const auto host = TRY(open_volume_host(globals));
   const VolumeId id = TRY(VolumeId::parse(options.volume));
   const auto released = TRY(Attachments(host->repo().path(), id).release());
   if (globals.json)

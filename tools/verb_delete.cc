@@ -3,9 +3,9 @@
 
 #include "catalog/traces.h"
 #include "cli.h"
+#include "host/volume_host.h"
 #include "output.h"
 #include "store_option.h"
-#include "volume_host.h"
 
 namespace ashlar {
 namespace {

@@ -9,6 +9,7 @@
 #include "serve/nbd_server.h"
 #include "serving.h"
 #include "stop.h"
+#include "store_option.h"
 
 namespace ashlar {
 namespace {
@@ -72,7 +73,7 @@ Status open_exports(const Options& options, Serving& serving) {
 
 Result<ExitCode> run(const Globals& globals, const Options& options) {
   Stop stop;
-  const auto host = TRY(VolumeHost::open(globals, options.cache));
+  const auto host = TRY(open_volume_host(globals, options.cache));
   TRY(host->prepare());
   ListenAddress address = TRY(listen_address(options));
   TRY(stop.watch());

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "cli.h"
 #include "control.h"
+#include "host/volume_host.h"
 #include "machine/instances.h"
 #include "output.h"
 #include "progress.h"
@@ -17,7 +18,6 @@
 #include "store_option.h"
 #include "tag_words.h"
 #include "volume/hydrator.h"
-#include "volume_host.h"
 #include "volume_output.h"
 
 namespace ashlar {
@@ -53,7 +53,7 @@ Result<ExitCode> make(const Globals& globals, VolumeHost& host, const VolumeSpec
 }
 
 Result<ExitCode> create(const Globals& globals, const Options& options) {
-  const auto host = TRY(VolumeHost::open(globals));
+  const auto host = TRY(open_volume_host(globals));
   return make(globals, *host,
               {TRY(SnapshotId::parse(options.snapshot)), ByteCount{options.size}, options.name,
                TRY(parse_tags(options.tags))});
@@ -98,7 +98,7 @@ Result<Json> state_of(VolumeHost& host, VolumeId id) {
 }
 
 Result<ExitCode> describe(const Globals& globals, const Options& options) {
-  const auto host = TRY(VolumeHost::open(globals));
+  const auto host = TRY(open_volume_host(globals));
   const VolumeId id = TRY(VolumeId::parse(options.volume));
   const VolumeRecord record = TRY(host->catalog().get(id));
   const Json state = TRY(state_of(*host, id));
@@ -119,7 +119,7 @@ Status resize_volume(VolumeHost& host, VolumeId id, ByteCount size) {
 }
 
 Result<ExitCode> resize(const Globals& globals, const Options& options) {
-  const auto host = TRY(VolumeHost::open(globals));
+  const auto host = TRY(open_volume_host(globals));
   const VolumeId id = TRY(VolumeId::parse(options.volume));
   TRY(resize_volume(*host, id, ByteCount{options.size}));
   if (globals.json) print_json({{"volume", volume_json(TRY(host->catalog().get(id)))}});
@@ -140,7 +140,7 @@ Status remove_volume(VolumeHost& host, VolumeId id) {
 }
 
 Result<ExitCode> remove(const Globals& globals, const Options& options) {
-  const auto host = TRY(VolumeHost::open(globals));
+  const auto host = TRY(open_volume_host(globals));
   const VolumeId id = TRY(VolumeId::parse(options.volume));
   TRY(remove_volume(*host, id));
   if (globals.json) print_json({{"deleted", id.text()}});
@@ -191,7 +191,7 @@ Result<Json> hydrate_there(const Globals& globals, VolumeHost& host, VolumeId id
 
 Result<ExitCode> hydrate_volume(const Globals& globals, const Options& options) {
   Stop stop;
-  const auto host = TRY(VolumeHost::open(globals));
+  const auto host = TRY(open_volume_host(globals));
   const VolumeId id = TRY(VolumeId::parse(options.volume));
   auto volume = host->open_volume(id);
   if (!volume.ok() && !is_open_elsewhere(volume.error())) return volume.take_error();
@@ -218,7 +218,7 @@ Result<std::string> detach_volume(VolumeHost& host, VolumeId id) {
 }
 
 Result<ExitCode> detach(const Globals& globals, const Options& options) {
-  const auto host = TRY(VolumeHost::open(globals));
+  const auto host = TRY(open_volume_host(globals));
   const VolumeId id = TRY(VolumeId::parse(options.volume));
   const std::string path = TRY(detach_volume(*host, id));
   globals.json ? print_json({{"volume", id.text()}, {"data", path}}) : print(path + "\n");
@@ -255,7 +255,7 @@ Result<Json> take_snapshot(const Globals& globals, VolumeHost& host, VolumeId id
 }
 
 Result<ExitCode> snapshot(const Globals& globals, const Options& options) {
-  const auto host = TRY(VolumeHost::open(globals));
+  const auto host = TRY(open_volume_host(globals));
   CaptureOptions how;
   how.name = options.name;
   how.description = options.description;
@@ -267,7 +267,7 @@ Result<ExitCode> snapshot(const Globals& globals, const Options& options) {
 
 // A snapshot of now, and a volume of it.
 Result<ExitCode> clone(const Globals& globals, const Options& options) {
-  const auto host = TRY(VolumeHost::open(globals));
+  const auto host = TRY(open_volume_host(globals));
   const VolumeId id = TRY(VolumeId::parse(options.volume));
   CaptureOptions how;
   how.description = "made to clone " + id.text();

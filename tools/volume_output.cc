@@ -41,7 +41,8 @@ Json volume_state_json(const Volume& volume, bool served) {
           {"reads", counters.reads.load()},
           {"missed_reads", counters.missed_reads.load()},
           {"writes", counters.writes.load()},
-          {"fetched_bytes", counters.fetched_bytes.load()}};
+          {"fetched_bytes", counters.fetched_bytes.load()},
+          {"stalled_seconds", static_cast<double>(counters.stalled_ns.load()) / 1e9}};
 }
 
 std::string volume_text(const VolumeRecord& record, const Json& state) {
@@ -61,6 +62,7 @@ std::string volume_text(const VolumeRecord& record, const Json& state) {
       {"missed reads", std::to_string(state.value("missed_reads", std::uint64_t{0}))},
       {"writes", std::to_string(state.value("writes", std::uint64_t{0}))},
       {"fetched", size_line(state, "fetched_bytes")},
+      {"stalled", fmt::format("{:.3f} s", state.value("stalled_seconds", 0.0))},
       {"expected", size_line(state, "expected_bytes")},
       {"of it here", size_line(state, "expected_fetched_bytes")},
       {"boot pack", state.value("boot_pack", false) ? "used" : "none"}};

@@ -10,7 +10,6 @@ FrameCache::FrameCache(SegmentReader& segments, std::size_t bytes, std::uint32_t
 Result<FrameCache::Frame> FrameCache::get(const LocatedSegment& segment, std::size_t frame) {
   const Key key{segment.directory.id, frame};
   std::unique_lock lock(mutex_);
-  ++counters_.gets;
   if (const Frame* held = frames_.get(key)) return *held;
   if (const auto found = fetching_.find(key); found != fetching_.end()) {
     const std::shared_ptr<Fetch> other = found->second;
@@ -19,7 +18,6 @@ Result<FrameCache::Frame> FrameCache::get(const LocatedSegment& segment, std::si
   }
   const auto own = std::make_shared<Fetch>();
   fetching_.emplace(key, own);
-  ++counters_.fetches;
   lock.unlock();
   Result<Frame> got = fetch(segment, frame);
   lock.lock();
@@ -34,11 +32,6 @@ Result<FrameCache::Frame> FrameCache::get(const LocatedSegment& segment, std::si
   fetching_.erase(key);
   fetched_.notify_all();
   return got;
-}
-
-FrameCache::Counters FrameCache::counters() {
-  const std::lock_guard lock(mutex_);
-  return counters_;
 }
 
 Result<FrameCache::Frame> FrameCache::fetch(const LocatedSegment& segment, std::size_t frame) {

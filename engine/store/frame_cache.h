@@ -33,12 +33,6 @@ class FrameCache {
   // Frames that were fetched from packs; those that came another way do not count.
   std::uint64_t fetched() const { return fetched_frames_.load(); }
 
-  struct Counters {
-    std::uint64_t gets = 0;
-    std::uint64_t fetches = 0;  // those of them that went to the store
-  };
-  Counters counters();
-
  private:
   struct Key {
     SegmentId segment;
@@ -64,7 +58,6 @@ class FrameCache {
   SegmentReader& segments_;
   std::atomic<std::uint64_t> fetched_frames_{0};
   std::mutex mutex_;
-  Counters counters_;
   std::condition_variable fetched_;
   LruCache<Key, Frame, KeyHash> frames_;
   std::unordered_map<Key, std::shared_ptr<Fetch>, KeyHash> fetching_;

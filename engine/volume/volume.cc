@@ -78,10 +78,12 @@ BlockRange Volume::region_around(BlockRange range) const {
 // The blocks beside the wanted ones are a bonus: when they can't be read, the wanted ones still may.
 Status Volume::read_absent(BlockRange absent, ByteOffset offset, MutableByteSpan out) {
   const auto waiting = gate_.demand();
+  const double began = monotonic_seconds();
   const BlockRange region = region_around(absent);
   expected_reads_.wait_for(region);
   Status done = read_through(region, offset, out);
   if (!done.ok() && region != absent) done = read_through(absent, offset, out);
+  counters_.stalled_ns += static_cast<std::uint64_t>((monotonic_seconds() - began) * 1e9);
   return done;
 }
 

@@ -60,6 +60,7 @@ class Volume {
     std::atomic<std::uint64_t> missed_reads{0};
     std::atomic<std::uint64_t> writes{0};
     std::atomic<std::uint64_t> fetched_bytes{0};
+    std::atomic<std::uint64_t> stalled_ns{0};  // that reads waited for absent blocks, summed over them
   };
   const Counters& counters() const { return counters_; }
   FirstReads& first_reads() { return first_reads_; }

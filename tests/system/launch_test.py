@@ -227,7 +227,7 @@ class Debian(machines.MachineTest):
     def frames_were_fetched_once(self, instances):
         """All volumes together brought in what each of them read; the store was asked for about one volume's share."""
         read = [self.ok_json("volume", "describe", self.volume_of(i))["state"]["fetched_bytes"] for i in instances]
-        frames = self.ask_server(verb="describe")["frame_fetches"]
+        frames = self.ask_server(verb="describe")["fetched_frames"]
         print(f"{len(read)} machines read {sum(read) / MIB:.1f} MiB, {frames} frames of 64 KiB came from the store")
         self.assertGreater(min(read), 8 * MIB)
         self.assertLess(frames * 65536, 1.4 * max(read))

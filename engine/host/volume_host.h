@@ -7,7 +7,6 @@
 
 #include "capture/capture.h"
 #include "catalog/volumes.h"
-#include "cli.h"
 #include "repo/repo.h"
 #include "store/frame_cache.h"
 #include "volume/volume.h"
@@ -24,8 +23,9 @@ struct VolumeSpec {
 
 class VolumeHost {
  public:
-  static Result<std::unique_ptr<VolumeHost>> open(const Globals& globals,
-                                                  std::size_t cache_bytes = FrameCache::kDefaultBytes);
+  // Volumes of an open store in its directory. `files` outlives them.
+  VolumeHost(FileSystem& files, std::unique_ptr<Repo> repo,
+             std::size_t cache_bytes = FrameCache::kDefaultBytes);
 
   Repo& repo() { return *repo_; }
   VolumeCatalog& catalog() { return catalog_; }
@@ -33,8 +33,6 @@ class VolumeHost {
   Result<bool> has_overlay(VolumeId id) const;
   // Opens the index, which else happens when a call needs it. From then on any thread may open volumes.
   Status prepare();
-  // Of the cache, since prepare().
-  Result<FrameCache::Counters> frame_counters();
   // Learns of what other processes captured meanwhile.
   Status catch_up();
   // The folder of all overlays of this host; made when it is missing.
@@ -62,12 +60,15 @@ class VolumeHost {
   Status remove(VolumeId id);
 
  private:
-  explicit VolumeHost(std::unique_ptr<Repo> repo) : repo_(std::move(repo)), catalog_(repo_->objects()) {}
   Result<FrameCache*> frames();
 
+  Status make_durable_directory(const std::string& parent, const std::string& path);
+  Status remove_overlay(VolumeId id);
+
+  FileSystem& files_;
   std::unique_ptr<Repo> repo_;
   VolumeCatalog catalog_;
-  std::size_t cache_bytes_ = FrameCache::kDefaultBytes;
+  const std::size_t cache_bytes_;
   std::unique_ptr<FrameCache> frames_;
   FetchGate gate_;
   BootPackLoads boot_packs_;

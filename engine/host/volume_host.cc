@@ -1,20 +1,12 @@
-#include "volume_host.h"
+#include "host/volume_host.h"
 
 #include <fmt/format.h>
 
 #include "base/random.h"
-#include "store_option.h"
 #include "volume/volume_source.h"
 
 namespace ashlar {
 namespace {
-
-FileSystem& files() { return posix_file_system(); }
-
-Status make_durable_directory(const std::string& parent, const std::string& path) {
-  TRY(files().make_directory(path));
-  return files().sync_directory(parent);
-}
 
 // One process at a time has a volume open; whoever comes second is told which one, and by what.
 Error named(Error error, VolumeId id) {
@@ -31,22 +23,24 @@ Status hold_growth(Overlay& overlay) {
   return {};
 }
 
-// The directory goes too when nothing strange is in it; a killed server leaves its control socket.
-Status remove_overlay(const std::string& directory, VolumeId id) {
-  Status gone = Overlay::remove(files(), directory);
-  if (!gone.ok() && gone.error().code() != ErrorCode::kNotFound) return named(gone.take_error(), id);
-  (void)files().remove(directory + "/control").ok();
-  (void)files().remove(directory).ok();
-  return {};
-}
-
 }  // namespace
 
-Result<std::unique_ptr<VolumeHost>> VolumeHost::open(const Globals& globals, std::size_t cache_bytes) {
-  std::unique_ptr<Repo> repo = TRY(open_store(globals));
-  std::unique_ptr<VolumeHost> host(new VolumeHost(std::move(repo)));
-  host->cache_bytes_ = cache_bytes;
-  return host;
+VolumeHost::VolumeHost(FileSystem& files, std::unique_ptr<Repo> repo, std::size_t cache_bytes)
+    : files_(files), repo_(std::move(repo)), catalog_(repo_->objects()), cache_bytes_(cache_bytes) {}
+
+Status VolumeHost::make_durable_directory(const std::string& parent, const std::string& path) {
+  TRY(files_.make_directory(path));
+  return files_.sync_directory(parent);
+}
+
+// The directory goes too when nothing strange is in it; a killed server leaves its control socket.
+Status VolumeHost::remove_overlay(VolumeId id) {
+  const std::string directory = overlay_directory(id);
+  Status gone = Overlay::remove(files_, directory);
+  if (!gone.ok() && gone.error().code() != ErrorCode::kNotFound) return named(gone.take_error(), id);
+  (void)files_.remove(directory + "/control").ok();
+  (void)files_.remove(directory).ok();
+  return {};
 }
 
 std::string VolumeHost::overlay_directory(VolumeId id) const {
@@ -54,7 +48,7 @@ std::string VolumeHost::overlay_directory(VolumeId id) const {
 }
 
 Result<bool> VolumeHost::has_overlay(VolumeId id) const {
-  auto found = files().list(overlay_directory(id));
+  auto found = files_.list(overlay_directory(id));
   if (found.ok()) return true;
   if (found.error().code() == ErrorCode::kNotFound) return false;
   return found.take_error();
@@ -64,8 +58,6 @@ Status VolumeHost::prepare() {
   TRY(frames());
   return {};
 }
-
-Result<FrameCache::Counters> VolumeHost::frame_counters() { return TRY(frames())->counters(); }
 
 Status VolumeHost::catch_up() {
   TRY(TRY(repo_->index())->catch_up());
@@ -79,7 +71,7 @@ Result<std::string> VolumeHost::make_overlays_directory() {
 }
 
 Result<std::unique_ptr<Overlay>> VolumeHost::open_overlay(VolumeId id) {
-  auto overlay = Overlay::open(files(), overlay_directory(id), id);
+  auto overlay = Overlay::open(files_, overlay_directory(id), id);
   if (!overlay.ok()) return named(overlay.take_error(), id);
   return overlay;
 }
@@ -118,9 +110,9 @@ Result<VolumeRecord> VolumeHost::create(const VolumeSpec& spec) {
   TRY(check_limits(record));
   const std::string directory = overlay_directory(record.id);
   TRY(make_durable_directory(TRY(make_overlays_directory()), directory));
-  auto overlay = Overlay::create(files(), directory, record.id, record.size, base.id);
+  auto overlay = Overlay::create(files_, directory, record.id, record.size, base.id);
   if (!overlay.ok()) {
-    (void)remove_overlay(directory, record.id).ok();
+    (void)remove_overlay(record.id).ok();
     return overlay.take_error();
   }
   TRY(overlay.value()->close());
@@ -130,7 +122,7 @@ Result<VolumeRecord> VolumeHost::create(const VolumeSpec& spec) {
   auto still_there = repo_->snapshots().get(base.id);
   if (!still_there.ok()) {
     TRY(catalog_.remove(record.id));
-    (void)remove_overlay(directory, record.id).ok();
+    (void)remove_overlay(record.id).ok();
     return still_there.take_error().with_context("the snapshot was deleted meanwhile");
   }
   return record;
@@ -206,7 +198,7 @@ Result<std::string> VolumeHost::detach(VolumeId id, Overlay& overlay) {
 
 Status VolumeHost::remove(VolumeId id) {
   TRY(catalog_.get(id));
-  TRY(remove_overlay(overlay_directory(id), id));
+  TRY(remove_overlay(id));
   return catalog_.remove(id);
 }
 
