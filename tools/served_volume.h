@@ -31,6 +31,7 @@ class ServedVolume {
 
   VolumeId id() const { return id_; }
   const std::shared_ptr<Export>& exported() const { return export_; }
+  const Volume& volume() const { return *volume_; }
 
  private:
   Result<Json> answer(const Json& request);

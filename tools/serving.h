@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "serve/metrics_text.h"
 #include "served_volume.h"
 
 namespace ashlar {
@@ -34,6 +35,9 @@ class Serving : public ExportList {
   Status close_all();
   // What open() tells who asked: the server's URI, which is known once it listens.
   void set_address(std::string address);
+
+  // Counters of the volumes, and of the frames that they share.
+  void add_metrics(MetricsText& text);
 
   std::vector<std::string> names() override;
   // A single export is also the default one.

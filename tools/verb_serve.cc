@@ -5,7 +5,10 @@
 #include <mutex>
 
 #include "cli.h"
+#include "listen_address.h"
 #include "output.h"
+#include "serve/metrics_listener.h"
+#include "serve/nbd_metrics.h"
 #include "serve/nbd_server.h"
 #include "serving.h"
 #include "stop.h"
@@ -25,13 +28,22 @@ struct Options {
   std::uint64_t cache = FrameCache::kDefaultBytes;
   std::string socket;
   std::string listen;
+  std::string tls_certificates;
+  std::string tls_psk;
+  std::string metrics;
 };
 
 Status check(const Options& options) {
   const int what =
       (options.snapshot.empty() ? 0 : 1) + (options.volumes.empty() ? 0 : 1) + (options.all ? 1 : 0);
   if (what != 1) return invalid("give one of SNAP, --volume VOL… and --all");
-  if (options.socket.empty() == options.listen.empty()) return invalid("give one of --socket and --listen");
+  if (!options.socket.empty() && !options.listen.empty()) return invalid("give one of --socket and --listen");
+  if (options.socket.empty() && options.listen.empty() && !has_inherited_socket()) {
+    return invalid("give one of --socket and --listen");
+  }
+  if (!options.tls_certificates.empty() && !options.tls_psk.empty()) {
+    return invalid("give one of --tls-certificates and --tls-psk");
+  }
   if (options.hydrate && !options.snapshot.empty()) return invalid("--hydrate is for volumes");
   if (options.rate != 0 && !options.hydrate) return invalid("--rate goes with --hydrate");
   if (options.cache < kMinCacheBytes) return invalid("--cache: at least 1M");
@@ -42,19 +54,30 @@ Status check(const Options& options) {
   return {};
 }
 
-// "ADDRESS:PORT"; an IPv6 address stands in brackets.
 Result<ListenAddress> listen_address(const Options& options) {
   if (!options.socket.empty()) return ListenAddress(UnixAddress{options.socket});
-  const std::size_t colon = options.listen.rfind(':');
-  const std::string port = colon == std::string::npos ? "" : options.listen.substr(colon + 1);
-  std::string host = options.listen.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  const bool digits =
-      !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == std::string::npos;
-  if (host.empty() || !digits || std::stoul(port) > 65535) {
-    return invalid(fmt::format("--listen: '{}' is not of the form ADDRESS:PORT", options.listen));
-  }
-  return ListenAddress(TcpAddress{host, static_cast<std::uint16_t>(std::stoul(port))});
+  if (options.listen.empty()) return ListenAddress(TRY(take_inherited_socket()));
+  return ListenAddress(TRY(parse_tcp_address("--listen", options.listen)));
+}
+
+Result<std::shared_ptr<const TlsCredentials>> credentials(const Options& options) {
+  if (!options.tls_certificates.empty()) return TlsCredentials::from_certificates(options.tls_certificates);
+  if (!options.tls_psk.empty()) return TlsCredentials::from_psk_file(options.tls_psk);
+  return std::shared_ptr<const TlsCredentials>();
+}
+
+Result<std::unique_ptr<MetricsListener>> metrics(const Options& options, const NbdServer& server,
+                                                 Serving& serving) {
+  if (options.metrics.empty()) return std::unique_ptr<MetricsListener>();
+  ListenAddress address = TRY(parse_address("--metrics", options.metrics));
+  return MetricsListener::start(std::move(address),
+                                [&server, &serving] {
+                                  MetricsText text;
+                                  add_nbd_metrics(text, server);
+                                  serving.add_metrics(text);
+                                  return text.take();
+                                })
+      .with_context("--metrics");
 }
 
 void wait_for(const std::stop_token& token) {
@@ -76,10 +99,18 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   const auto host = TRY(open_volume_host(globals, options.cache));
   TRY(host->prepare());
   ListenAddress address = TRY(listen_address(options));
+  NbdServerOptions how;
+  how.tls = TRY(credentials(options));
+  const bool plain = how.tls == nullptr;
   TRY(stop.watch());
   Serving serving(*host, {options.hydrate, options.rate}, stop.token());
   TRY(open_exports(options, serving));
-  const auto server = TRY(NbdServer::start(serving, std::move(address)));
+  const auto server = TRY(NbdServer::start(serving, std::move(address), std::move(how)));
+  if (plain && leaves_the_host(server->address())) {
+    print_warning(server->address() +
+                  " is open to the network without TLS: anybody who reaches it may read and write");
+  }
+  const auto metrics_listener = TRY(metrics(options, *server, serving));
   serving.set_address(server->address());
   print(globals.json ? Json{{"address", server->address()}, {"exports", serving.names()}}.dump() + "\n"
                      : server->address() + "\n");
@@ -102,6 +133,11 @@ void add_serve(Cli& cli) {
   verb.flag("--all", options->all, "All volumes of this host, and those made meanwhile");
   verb.text("--socket", "FILE", options->socket, "Listen on this unix socket, for its owner alone");
   verb.text("--listen", "ADDRESS:PORT", options->listen, "Listen on this address; port 0: any that is free");
+  verb.text("--tls-certificates", "DIR", options->tls_certificates,
+            "Require TLS: server-cert.pem and server-key.pem; with ca-cert.pem also of clients");
+  verb.text("--tls-psk", "FILE", options->tls_psk, "Require TLS: keys of clients, as psktool writes them");
+  verb.text("--metrics", "ADDRESS:PORT|FILE", options->metrics,
+            "Give metrics for Prometheus on this loopback address or unix socket");
   verb.flag("--hydrate", options->hydrate,
             "Fetch what the volumes do not hold yet, while nobody reads from the store");
   verb.size("--rate", options->rate, "Bytes a second that hydration of a volume takes at most [no limit]");

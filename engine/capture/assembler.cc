@@ -100,7 +100,8 @@ Status Assembler::take_audit(const PlannedLeaf& planned) {
 
 Status Assembler::note_run(const HashedRun& run) {
   outcome_.read_bytes += ByteCount{run.run.bytes.size()};
-  for (const BlockRange& kept : run.run.unchanged) outcome_.read_bytes -= byte_count(kept.count);
+  for (const BlockRange& kept : run.run.unchanged)
+    outcome_.read_bytes = outcome_.read_bytes - byte_count(kept.count);
   input_.progress.read_bytes = outcome_.read_bytes.value;
   const auto& lost = run.run.unreadable;
   if (lost.empty()) return {};

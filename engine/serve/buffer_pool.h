@@ -15,10 +15,16 @@ namespace ashlar {
 
 class BufferPool {
  public:
+  // The size of the buffer that take() gives.
+  static std::size_t size_of(std::size_t bytes) {
+    const std::size_t size = std::bit_ceil(std::max(bytes, kSmallest));
+    return size > kLargest ? bytes : size;
+  }
+
   // At least `bytes` long; contents undefined.
   AlignedBuffer take(std::size_t bytes) {
-    const std::size_t size = std::bit_ceil(std::max(bytes, kSmallest));
-    if (size > kLargest) return AlignedBuffer(bytes);
+    const std::size_t size = size_of(bytes);
+    if (size > kLargest) return AlignedBuffer(size);
     std::vector<AlignedBuffer>& free = of_size(size);
     if (free.empty()) return AlignedBuffer(size);
     AlignedBuffer buffer = std::move(free.back());

@@ -1,5 +1,7 @@
 // Export: what the NBD server serves. A volume, or a snapshot read-only.
 //
+// Any thread may call, and several at once: the connections of one export may lie on several loops.
+//
 // A call that can be answered without waiting for the store completes before it returns, on the caller's
 // thread; any other completes later, from a thread of the export's own. So a server's loop never blocks, and
 // a hit never waits behind a miss. `done` is called exactly once; buffers live until then.

@@ -1,4 +1,5 @@
-// NbdCounters: what a server has done. Written by its loop, read by any thread.
+// What a server has done. Each loop writes counters of its own and any thread reads them; the server's are
+// their sums.
 #pragma once
 
 #include <atomic>
@@ -6,20 +7,28 @@
 
 namespace ashlar {
 
-struct NbdCounters {
-  using Count = std::atomic<std::uint64_t>;
+template <class Count>
+struct NbdCountsOf {
   Count connections_accepted{0};
   Count connections_refused{0};  // over the limit
   Count connections_open{0};
   Count handshakes_timed_out{0};
+  Count tls_failures{0};  // handshakes, and connections that broke off without a goodbye
   Count reads{0};
   Count writes{0};
   Count flushes{0};
   Count trims{0};  // and write_zeroes
   Count other_requests{0};
+  Count requests_delayed{0};  // for want of memory that all connections share
   Count bytes_read{0};
   Count bytes_written{0};
   Count errors{0};  // replies that carry one
+};
+
+using NbdCounts = NbdCountsOf<std::uint64_t>;
+
+struct NbdCounters : NbdCountsOf<std::atomic<std::uint64_t>> {
+  using Count = std::atomic<std::uint64_t>;
 
   // Cheaper than an atomic addition: there is one writer.
   static void add(Count& count, std::uint64_t more = 1) {
@@ -27,6 +36,26 @@ struct NbdCounters {
   }
   static void drop(Count& count) {
     count.store(count.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+  }
+
+  void add_to(NbdCounts& sum) const {
+    const auto one = [](std::uint64_t& into, const Count& count) {
+      into += count.load(std::memory_order_relaxed);
+    };
+    one(sum.connections_accepted, connections_accepted);
+    one(sum.connections_refused, connections_refused);
+    one(sum.connections_open, connections_open);
+    one(sum.handshakes_timed_out, handshakes_timed_out);
+    one(sum.tls_failures, tls_failures);
+    one(sum.reads, reads);
+    one(sum.writes, writes);
+    one(sum.flushes, flushes);
+    one(sum.trims, trims);
+    one(sum.other_requests, other_requests);
+    one(sum.requests_delayed, requests_delayed);
+    one(sum.bytes_read, bytes_read);
+    one(sum.bytes_written, bytes_written);
+    one(sum.errors, errors);
   }
 };
 

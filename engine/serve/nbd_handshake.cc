@@ -33,8 +33,8 @@ MetaMatch match(std::string_view query, bool listing) {
 
 }  // namespace
 
-NbdHandshake::NbdHandshake(ExportList& exports, const NbdLimits& limits)
-    : exports_(exports), limits_(limits) {
+NbdHandshake::NbdHandshake(ExportList& exports, const NbdLimits& limits, Tls tls)
+    : exports_(exports), limits_(limits), tls_(tls) {
   BigEndianAppender(out_)
       .u64(nbd::kInitMagic)
       .u64(nbd::kOptionMagic)
@@ -72,6 +72,8 @@ std::size_t NbdHandshake::take_option(ByteSpan in) {
 }
 
 void NbdHandshake::answer(Option option, ByteSpan data) {
+  const bool open_to_all = option == Option::kStartTls || option == Option::kAbort;
+  if (tls_ == Tls::kRequired && !open_to_all) return refuse_without_tls(option);
   switch (option) {
     case Option::kExportName:
       return export_name(data);
@@ -81,6 +83,8 @@ void NbdHandshake::answer(Option option, ByteSpan data) {
       return;
     case Option::kList:
       return list(data);
+    case Option::kStartTls:
+      return start_tls(data);
     case Option::kInfo:
     case Option::kGo:
       return info(option, data);
@@ -91,6 +95,28 @@ void NbdHandshake::answer(Option option, ByteSpan data) {
       return meta_context(option, data);
   }
   reply(option, OptionReply::kUnsupported);
+}
+
+void NbdHandshake::refuse_without_tls(Option option) {
+  // EXPORT_NAME has no reply for an error.
+  if (option == Option::kExportName) {
+    close();
+  } else {
+    reply(option, OptionReply::kTlsRequired);
+  }
+}
+
+void NbdHandshake::start_tls(ByteSpan data) {
+  if (tls_ == Tls::kOff) return reply(Option::kStartTls, OptionReply::kUnsupported);
+  if (tls_ == Tls::kOn || !data.empty()) return reply(Option::kStartTls, OptionReply::kInvalid);
+  reply(Option::kStartTls, OptionReply::kAck);
+  outcome_ = Outcome::kStartTls;
+}
+
+void NbdHandshake::secured() {
+  CHECK(outcome_ == Outcome::kStartTls);
+  tls_ = Tls::kOn;
+  outcome_ = Outcome::kMore;
 }
 
 // The old way to choose an export: it has no reply for an error.

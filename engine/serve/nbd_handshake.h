@@ -2,6 +2,9 @@
 //
 // greeting ─▶ client flags ─▶ options… ─▶ transmission (GO, EXPORT_NAME) or close (ABORT, a breach)
 //
+// Where TLS is required every option but STARTTLS and ABORT is refused; after STARTTLS and its answer the
+// rest goes through TLS, from secured() on.
+//
 // An option of a kind that is not known here is skipped and refused; one longer than 64 KiB, a wrong magic
 // or more than the limits ends the connection. One thread.
 #pragma once
@@ -28,15 +31,18 @@ struct NbdNegotiated {
 
 class NbdHandshake {
  public:
-  enum class Outcome { kMore, kTransmission, kClose };
+  enum class Outcome { kMore, kStartTls, kTransmission, kClose };
+  enum class Tls { kOff, kRequired, kOn };
 
-  NbdHandshake(ExportList& exports, const NbdLimits& limits);
+  NbdHandshake(ExportList& exports, const NbdLimits& limits, Tls tls = Tls::kOff);
 
   // Takes at most one message off the front of `in` and returns its size; 0: it is not complete yet. Once the
   // outcome is decided nothing more is taken. `in` has to be able to grow to kOptionHeadBytes +
   // kMaxOptionBytes.
   std::size_t consume(ByteSpan in);
   Outcome outcome() const { return outcome_; }
+  // After kStartTls: the connection is secure, and the negotiation goes on.
+  void secured();
 
   // Bytes for the client, since the last call.
   ByteVector take_output() { return std::exchange(out_, {}); }
@@ -49,6 +55,8 @@ class NbdHandshake {
   void answer(nbd::Option option, ByteSpan data);
   void export_name(ByteSpan data);
   void list(ByteSpan data);
+  void start_tls(ByteSpan data);
+  void refuse_without_tls(nbd::Option option);
   void structured_reply(ByteSpan data);
   void info(nbd::Option option, ByteSpan data);
   void meta_context(nbd::Option option, ByteSpan data);
@@ -62,6 +70,7 @@ class NbdHandshake {
 
   ExportList& exports_;
   const NbdLimits& limits_;
+  Tls tls_;
   Outcome outcome_ = Outcome::kMore;
   ByteVector out_;
   NbdNegotiated negotiated_;

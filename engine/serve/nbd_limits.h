@@ -15,6 +15,8 @@ struct NbdLimits {
   // nothing is read from the client; one request of 32 MiB may go over it.
   std::size_t outstanding_bytes = std::size_t{64} << 20U;
   std::size_t outstanding_requests = 1024;
+  // The same of all connections together; how they share it: nbd_budget.h.
+  std::size_t server_bytes = std::size_t{512} << 20U;
   // How long a stopping server waits for clients to take their replies.
   double drain_seconds = 10;
 };

@@ -50,11 +50,12 @@ void tune_tcp(int fd) {
 }  // namespace
 
 struct alignas(1U << kEventBits) NbdLoop::Connection {
-  Connection(UniqueFd socket, ExportList& exports, NbdSession::Shared& shared)
-      : fd(std::move(socket)), session(exports, shared, this) {}
+  Connection(UniqueFd socket, ExportList& exports, NbdSession::Shared& shared,
+             std::shared_ptr<const TlsCredentials> tls)
+      : fd(std::move(socket)), channel(exports, shared, std::move(tls), this) {}
 
   UniqueFd fd;
-  NbdSession session;
+  NbdChannel channel;
   std::list<std::unique_ptr<Connection>>::iterator place;
   double handshake_until = 0;
   bool handshaking = true;
@@ -65,9 +66,9 @@ struct alignas(1U << kEventBits) NbdLoop::Connection {
   std::array<iovec, kSpansOfSend> parts{};
 };
 
-Result<std::unique_ptr<NbdLoop>> NbdLoop::make(ExportList& exports, const NbdListener& listener,
-                                               const NbdLimits& limits, NbdCounters& counters) {
-  std::unique_ptr<NbdLoop> loop(new NbdLoop(exports, listener, limits, counters));
+Result<std::unique_ptr<NbdLoop>> NbdLoop::make(ExportList& exports, const NbdLimits& limits,
+                                               NbdBudget& budget, std::shared_ptr<const TlsCredentials> tls) {
+  std::unique_ptr<NbdLoop> loop(new NbdLoop(exports, limits, budget, std::move(tls)));
   loop->wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!loop->wake_.valid()) return last_errno("eventfd");
   const int wake = loop->wake_.get();
@@ -76,13 +77,12 @@ Result<std::unique_ptr<NbdLoop>> NbdLoop::make(ExportList& exports, const NbdLis
   return loop;
 }
 
-NbdLoop::NbdLoop(ExportList& exports, const NbdListener& listener, const NbdLimits& limits,
-                 NbdCounters& counters)
+NbdLoop::NbdLoop(ExportList& exports, const NbdLimits& limits, NbdBudget& budget,
+                 std::shared_ptr<const TlsCredentials> tls)
     : exports_(exports),
-      listener_(listener),
       limits_(limits),
-      counters_(counters),
-      shared_{limits_, counters_, buffers_, nullptr} {}
+      tls_(std::move(tls)),
+      shared_{limits_, counters_, buffers_, budget, nullptr, tls_ != nullptr} {}
 
 NbdLoop::~NbdLoop() {
   if (ring_ready_) io_uring_queue_exit(&ring_);
@@ -111,6 +111,27 @@ void NbdLoop::run() {
   while (!drained()) turn();
 }
 
+void NbdLoop::accept_from(const NbdListener& listener, Admit admit) {
+  listener_ = &listener;
+  admit_ = std::move(admit);
+}
+
+void NbdLoop::give(UniqueFd client) {
+  ++load_;
+  {
+    const std::lock_guard lock(given_mutex_);
+    given_.push_back(std::move(client));
+  }
+  some_given_.store(true);
+  notify(wake_.get());
+}
+
+void NbdLoop::let_given_go() {
+  const std::lock_guard lock(given_mutex_);
+  load_ -= given_.size();
+  given_.clear();
+}
+
 void NbdLoop::stop() {
   stop_wanted_.store(true);
   notify(wake_.get());
@@ -119,8 +140,9 @@ void NbdLoop::stop() {
 bool NbdLoop::drained() const { return stopping_ && connections_.empty() && !accepting_; }
 
 void NbdLoop::turn() {
-  // After arm_wake() has emptied the eventfd, so that a stop is seen here or ends the sleep.
+  // After arm_wake() has emptied the eventfd, so that these are seen here or end the sleep.
   if (stop_wanted_.load() && !stopping_) begin_stop();
+  if (some_given_.load()) take_given();
   deliver();
   const bool sleep = shared_.completions->may_sleep() && !drained();
   const int submitted = io_uring_submit_and_wait(&ring_, sleep ? 1 : 0);
@@ -169,9 +191,9 @@ io_uring_sqe* NbdLoop::sqe(Event event, Connection* connection) {
 }
 
 void NbdLoop::arm_accept() {
-  if (accepting_ || stopping_) return;
+  if (accepting_ || stopping_ || listener_ == nullptr) return;
   accepting_ = true;
-  io_uring_prep_accept(sqe(Event::kAccept), listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC);
+  io_uring_prep_accept(sqe(Event::kAccept), listener_->fd(), nullptr, nullptr, SOCK_CLOEXEC);
 }
 
 void NbdLoop::arm_wake() {
@@ -195,11 +217,29 @@ void NbdLoop::accepted(int result) {
     return result == -ECONNABORTED || result == -EINTR ? arm_accept() : arm_tick();
   }
   arm_accept();
-  UniqueFd fd(result);
-  if (stopping_) return;
-  if (connections_.size() >= limits_.connections) return NbdCounters::add(counters_.connections_refused);
-  tune_tcp(fd.get());
-  connections_.push_front(std::make_unique<Connection>(std::move(fd), exports_, shared_));
+  UniqueFd client(result);
+  if (!stopping_ && !admit_(std::move(client))) NbdCounters::add(counters_.connections_refused);
+}
+
+void NbdLoop::take_given() {
+  some_given_.store(false);
+  std::vector<UniqueFd> clients;
+  {
+    const std::lock_guard lock(given_mutex_);
+    clients.swap(given_);
+  }
+  for (UniqueFd& client : clients) {
+    if (stopping_) {
+      --load_;
+    } else {
+      adopt(std::move(client));
+    }
+  }
+}
+
+void NbdLoop::adopt(UniqueFd client) {
+  tune_tcp(client.get());
+  connections_.push_front(std::make_unique<Connection>(std::move(client), exports_, shared_, tls_));
   Connection& connection = *connections_.front();
   connection.place = connections_.begin();
   connection.handshake_until = monotonic_seconds() + limits_.handshake_seconds;
@@ -231,7 +271,7 @@ void NbdLoop::begin_stop() {
   std::vector<Connection*> all;
   for (const auto& connection : connections_) all.push_back(connection.get());
   for (Connection* connection : all) {
-    connection->session.end_input();
+    connection->channel.end_input();
     pump(*connection);
   }
   if (!connections_.empty()) arm_tick();
@@ -247,7 +287,7 @@ void NbdLoop::deliver() {
     for (NbdRequest* request : returned_) {
       auto* connection = static_cast<Connection*>(request->owner->driver());
       if (touched.empty() || touched.back() != connection) touched.push_back(connection);
-      connection->session.complete(request);
+      connection->channel.session().complete(request);
     }
     std::sort(touched.begin(), touched.end());
     touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
@@ -258,9 +298,9 @@ void NbdLoop::deliver() {
 void NbdLoop::received(Connection& connection, int result) {
   connection.receiving = false;
   if (result > 0) {
-    connection.session.received(static_cast<std::size_t>(result));
+    connection.channel.received(static_cast<std::size_t>(result));
   } else if (result == 0) {
-    connection.session.end_input();
+    connection.channel.hang_up();
   } else if (result != -EINTR && result != -EAGAIN) {
     return lose(connection);
   }
@@ -270,20 +310,21 @@ void NbdLoop::received(Connection& connection, int result) {
 void NbdLoop::was_sent(Connection& connection, int result) {
   connection.sending = false;
   if (result < 0 && result != -EINTR && result != -EAGAIN) return lose(connection);
-  if (result > 0) connection.session.sent(static_cast<std::size_t>(result));
+  if (result > 0) connection.channel.sent(static_cast<std::size_t>(result));
   pump(connection);
 }
 
 // Starts whatever can be started now, and ends the connection when nothing is left.
 void NbdLoop::pump(Connection& connection) {
-  if (connection.handshaking && !connection.session.handshaking()) {
+  connection.channel.advance();
+  if (connection.handshaking && !connection.channel.session().handshaking()) {
     connection.handshaking = false;
     --handshaking_;
   }
-  if (connection.lost && !connection.sending) connection.session.drop_output();
+  if (connection.lost && !connection.sending) connection.channel.drop_output();
   arm_send(connection);
   arm_receive(connection);
-  if (!connection.session.finished() || connection.sending) return;
+  if (!connection.channel.finished() || connection.sending) return;
   if (!connection.receiving) return destroy(connection);
   ::shutdown(connection.fd.get(), SHUT_RDWR);  // brings the receive back
 }
@@ -291,7 +332,7 @@ void NbdLoop::pump(Connection& connection) {
 void NbdLoop::arm_send(Connection& connection) {
   if (connection.sending) return;
   std::array<ByteSpan, kSpansOfSend> spans;
-  const std::size_t count = connection.session.output(spans);
+  const std::size_t count = connection.channel.output(spans);
   if (count == 0) return;
   std::size_t parts = 0;
   std::size_t bytes = 0;
@@ -308,7 +349,7 @@ void NbdLoop::arm_send(Connection& connection) {
 
 void NbdLoop::arm_receive(Connection& connection) {
   if (connection.receiving) return;
-  const MutableByteSpan space = connection.session.input_space();
+  const MutableByteSpan space = connection.channel.input_space();
   if (space.empty()) return;
   io_uring_sqe* entry = sqe(Event::kReceive, &connection);
   io_uring_prep_recv(entry, connection.fd.get(), space.data(), space.size(), 0);
@@ -319,7 +360,7 @@ void NbdLoop::arm_receive(Connection& connection) {
 void NbdLoop::lose(Connection& connection) {
   connection.lost = true;
   ::shutdown(connection.fd.get(), SHUT_RDWR);
-  connection.session.end_input();
+  connection.channel.end_input();
   pump(connection);
 }
 
@@ -327,6 +368,7 @@ void NbdLoop::destroy(Connection& connection) {
   if (connection.handshaking) --handshaking_;
   NbdCounters::drop(counters_.connections_open);
   connections_.erase(connection.place);
+  --load_;
 }
 
 }  // namespace ashlar

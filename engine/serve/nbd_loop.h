@@ -1,4 +1,5 @@
-// NbdLoop: accepts clients and drives their sessions on one io_uring, on the thread that calls run().
+// NbdLoop: drives connections on one io_uring, on the thread that calls run(). One of a server's loops also
+// accepts them, for all.
 //
 // A connection has at most one receive and one send in the kernel. It is destroyed when both are back, its
 // session has nothing in the export, and it is finished or lost. Nothing in the loop waits but for the ring.
@@ -7,23 +8,38 @@
 #include <liburing.h>
 
 #include <atomic>
+#include <functional>
 #include <list>
 #include <memory>
+#include <mutex>
 #include <vector>
 
+#include "serve/nbd_channel.h"
 #include "serve/nbd_listener.h"
-#include "serve/nbd_session.h"
 
 namespace ashlar {
 
 class NbdLoop {
  public:
+  // What becomes of a client that was accepted; false: one too many.
+  using Admit = std::function<bool(UniqueFd)>;
+
   // All that it is given outlives it.
-  static Result<std::unique_ptr<NbdLoop>> make(ExportList& exports, const NbdListener& listener,
-                                               const NbdLimits& limits, NbdCounters& counters);
+  static Result<std::unique_ptr<NbdLoop>> make(ExportList& exports, const NbdLimits& limits,
+                                               NbdBudget& budget, std::shared_ptr<const TlsCredentials> tls);
   ~NbdLoop();
   NbdLoop(const NbdLoop&) = delete;
   NbdLoop& operator=(const NbdLoop&) = delete;
+
+  // Before run(): this loop accepts, and calls `admit` on its thread.
+  void accept_from(const NbdListener& listener, Admit admit);
+  // Any thread: a client for this loop. One that comes after stop() is let go.
+  void give(UniqueFd client);
+  // After run(): lets clients go that were given too late.
+  void let_given_go();
+  // Any thread: clients given and not gone yet.
+  std::size_t load() const { return load_.load(); }
+  const NbdCounters& counters() const { return counters_; }
 
   // Until stop() and until every request is answered and every client is gone or was let go.
   void run();
@@ -34,7 +50,8 @@ class NbdLoop {
   struct Connection;
   enum class Event : std::uint64_t { kAccept, kWake, kTick, kCancel, kReceive, kSend };
 
-  NbdLoop(ExportList& exports, const NbdListener& listener, const NbdLimits& limits, NbdCounters& counters);
+  NbdLoop(ExportList& exports, const NbdLimits& limits, NbdBudget& budget,
+          std::shared_ptr<const TlsCredentials> tls);
   Status start_ring();
   io_uring_sqe* sqe(Event event, Connection* connection = nullptr);
   void turn();
@@ -45,6 +62,8 @@ class NbdLoop {
   void arm_wake();
   void arm_tick();
   void accepted(int result);
+  void take_given();
+  void adopt(UniqueFd client);
   void tick();
   void begin_stop();
 
@@ -58,14 +77,21 @@ class NbdLoop {
   void destroy(Connection& connection);
 
   ExportList& exports_;
-  const NbdListener& listener_;
   const NbdLimits& limits_;
-  NbdCounters& counters_;
+  NbdCounters counters_;
+  const std::shared_ptr<const TlsCredentials> tls_;
   io_uring ring_{};
   bool ring_ready_ = false;
   UniqueFd wake_;  // an eventfd
   std::atomic<bool> stop_wanted_ = false;
 
+  std::mutex given_mutex_;
+  std::vector<UniqueFd> given_;
+  std::atomic<bool> some_given_ = false;
+  std::atomic<std::size_t> load_ = 0;
+
+  const NbdListener* listener_ = nullptr;
+  Admit admit_;
   bool stopping_ = false;
   double drain_until_ = 0;
   bool accepting_ = false;  // an accept is in the kernel

@@ -47,6 +47,7 @@ enum class Option : std::uint32_t {
   kExportName = 1,
   kAbort = 2,
   kList = 3,
+  kStartTls = 5,
   kInfo = 6,
   kGo = 7,
   kStructuredReply = 8,
@@ -61,6 +62,7 @@ enum class OptionReply : std::uint32_t {
   kMetaContext = 4,
   kUnsupported = 0x80000001,
   kInvalid = 0x80000003,
+  kTlsRequired = 0x80000005,
   kUnknown = 0x80000006,
 };
 

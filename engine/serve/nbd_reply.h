@@ -27,6 +27,7 @@ struct NbdRequest {
   std::size_t head_bytes = 0;
   ByteSpan body;           // of the reply, after the head
   std::size_t charge = 0;  // bytes that it keeps
+  bool of_common = false;  // these are of the common half of NbdBudget
 };
 
 // Fills head and body for what the request came to.

@@ -1,5 +1,5 @@
-// NbdServer: serves exports to NBD clients from one thread. What is supported, limits and errors:
-// docs/nbd.md.
+// NbdServer: serves exports to NBD clients from a few threads, each with a loop of its own; a connection
+// stays on the loop that had the fewest when it came. What is supported, limits and errors: docs/nbd.md.
 //
 // Exports are asked for by name as clients come, and a connection keeps its export until it ends. The export
 // list and its exports outlive the server. Any thread may call.
@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "serve/nbd_counters.h"
 #include "serve/nbd_limits.h"
@@ -17,19 +18,28 @@
 
 namespace ashlar {
 
+struct NbdServerOptions {
+  NbdLimits limits = {};
+  unsigned loops = 0;  // 0: one for each processor, at most 4
+  std::shared_ptr<const TlsCredentials> tls =
+      nullptr;  // with it a client has to speak TLS, without it none may
+};
+
 class NbdServer {
  public:
   // Listening when it returns.
   static Result<std::unique_ptr<NbdServer>> start(ExportList& exports, ListenAddress address,
-                                                  NbdLimits limits = {});
+                                                  NbdServerOptions options = {});
   // Stops.
   ~NbdServer();
   NbdServer(const NbdServer&) = delete;
   NbdServer& operator=(const NbdServer&) = delete;
 
-  // As URI, with the port that was given for port 0.
-  const std::string& address() const { return listener_.uri(); }
-  const NbdCounters& counters() const { return counters_; }
+  // As URI, with the port that was given for port 0; nbds… where TLS is required.
+  const std::string& address() const { return address_; }
+  NbdCounts counters() const;
+  std::size_t loops() const { return loops_.size(); }
+  const NbdBudget& budget() const { return budget_; }
 
   // No new clients and no new requests; requests in the export are answered, and then the connections are
   // closed. Waits for that: as long as the exports take, and limits.drain_seconds for clients that do not
@@ -37,14 +47,19 @@ class NbdServer {
   void stop();
 
  private:
-  NbdServer(NbdListener listener, NbdLimits limits) : limits_(limits), listener_(std::move(listener)) {}
+  NbdServer(NbdListener listener, NbdLimits limits)
+      : limits_(limits), budget_(limits), listener_(std::move(listener)) {}
+
+  bool admit(UniqueFd client);
 
   const NbdLimits limits_;
+  NbdBudget budget_;
   NbdListener listener_;
-  NbdCounters counters_;
-  std::unique_ptr<NbdLoop> loop_;
+  std::string address_;
+  std::vector<std::unique_ptr<NbdLoop>> loops_;  // the first accepts
+  std::size_t turn_ = 0;                         // who is asked first for a new connection
   std::mutex stop_mutex_;
-  std::thread thread_;
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace ashlar

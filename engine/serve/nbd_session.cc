@@ -12,11 +12,16 @@ constexpr std::size_t kInputBytes = nbd::kOptionHeadBytes + nbd::kMaxOptionBytes
 NbdSession::NbdSession(ExportList& exports, Shared& shared, void* driver)
     : shared_(shared),
       driver_(driver),
-      handshake_(exports, shared.limits),
+      handshake_(exports, shared.limits,
+                 shared.tls_required ? NbdHandshake::Tls::kRequired : NbdHandshake::Tls::kOff),
       input_(std::make_unique_for_overwrite<std::byte[]>(kInputBytes)),
       handshake_out_(handshake_.take_output()) {}
 
 NbdSession::~NbdSession() = default;
+
+bool NbdSession::wants_tls() const {
+  return !ended_ && handshake_answered() && handshake_.outcome() == NbdHandshake::Outcome::kStartTls;
+}
 
 bool NbdSession::input_ended() const { return ended_ || (transmission_ && transmission_->input_ended()); }
 
@@ -28,6 +33,8 @@ MutableByteSpan NbdSession::input_space() {
     in_place_ = !payload.empty();
     if (in_place_) return payload;
     if (!transmission_->wants_input()) return {};
+  } else if (!handshake_answered() || handshake_.outcome() == NbdHandshake::Outcome::kStartTls) {
+    return {};
   }
   // What is left of the window is short: a part of a header or of an option.
   if (begin_ > 0) std::memmove(input_.get(), input_.get() + begin_, end_ - begin_);
@@ -51,7 +58,11 @@ void NbdSession::end_input() {
   if (transmission_) transmission_->end_input();
 }
 
-void NbdSession::complete(NbdRequest* request) { transmission_->complete(request); }
+void NbdSession::complete(NbdRequest* request) {
+  transmission_->complete(request);
+  // It may have been what the rest of the window waits for.
+  if (begin_ != end_) advance();
+}
 
 // Takes what the window holds, as far as the limits let it.
 void NbdSession::advance() {
@@ -63,11 +74,14 @@ void NbdSession::advance() {
 // One message, and none while the client has not taken the answers to those before: a list of many exports,
 // asked for again and again, is not piled up.
 bool NbdSession::advance_handshake() {
-  if (handshake_out_.size() > handshake_sent_) return false;
+  if (!handshake_answered()) return false;
   const std::size_t taken = handshake_.consume(window());
   begin_ += taken;
   handshake_out_ = handshake_.take_output();
   handshake_sent_ = 0;
+  // Bytes that came with STARTTLS are not the client's word for sure: somebody between may have put them
+  // there to be taken for what it says under TLS.
+  if (handshake_.outcome() == NbdHandshake::Outcome::kStartTls && begin_ != end_) drop_output();
   if (handshake_.outcome() == NbdHandshake::Outcome::kClose) ended_ = true;
   if (handshake_.outcome() == NbdHandshake::Outcome::kTransmission)
     transmission_.emplace(handshake_.take_negotiated(), shared_, driver_);
@@ -100,8 +114,7 @@ void NbdSession::drop_output() {
 }
 
 bool NbdSession::finished() const {
-  const bool all_sent =
-      handshake_sent_ == handshake_out_.size() && (!transmission_ || !transmission_->has_output());
+  const bool all_sent = handshake_answered() && (!transmission_ || !transmission_->has_output());
   return input_ended() && in_flight() == 0 && all_sent;
 }
 

@@ -3,6 +3,7 @@
 //
 // The driver does three things, in any order: receives bytes into input_space() and says received();
 // sends what output() names and says sent(); hands requests that NbdCompletions returned to complete().
+// Once wants_tls() bytes go through TLS on their way from and to the client; see nbd_channel.h.
 // It may close the connection when finished(), and destroy the session when in_flight() is 0 as well.
 // One thread.
 #pragma once
@@ -25,11 +26,17 @@ class NbdSession {
   ~NbdSession();
 
   // Where the next bytes of the client go; empty while nothing is wanted of it. The space stays in place
-  // until the next received() or input_space().
+  // until the next received() or input_space(). In the handshake nothing is wanted before the client has
+  // taken its answers.
   MutableByteSpan input_space();
   void received(std::size_t bytes);
   // The client sends no more, or is not listened to any more. What was taken is answered.
   void end_input();
+
+  // The client asked for TLS and has its answer: it speaks TLS from its next byte on. Nothing is wanted of it
+  // until secured().
+  bool wants_tls() const;
+  void secured() { handshake_.secured(); }
 
   void complete(NbdRequest* request);
 
@@ -41,13 +48,14 @@ class NbdSession {
   bool handshaking() const { return !transmission_; }
   std::size_t in_flight() const { return transmission_ ? transmission_->in_flight() : 0; }
   std::size_t outstanding_bytes() const { return transmission_ ? transmission_->outstanding_bytes() : 0; }
+  bool input_ended() const;
   // No input is taken any more, nothing is in the export, and all output is sent.
   bool finished() const;
 
  private:
   void advance();
   bool advance_handshake();
-  bool input_ended() const;
+  bool handshake_answered() const { return handshake_sent_ == handshake_out_.size(); }
   ByteSpan window() const { return ByteSpan(input_.get() + begin_, end_ - begin_); }
 
   Shared& shared_;

@@ -15,6 +15,8 @@ constexpr std::size_t kInPlaceBytes = std::size_t{16} << 10U;
 constexpr std::size_t kMostExtents = 2048;
 constexpr std::size_t kMostExtentsOfOne = 16;
 constexpr std::size_t kSmallestCharge = 512;
+// Two contexts, each with a head and 8 bytes an extent.
+constexpr std::size_t kStatusCharge = 2 * (nbd::kChunkHeadBytes + 4 + 8 * kMostExtents);
 
 Errno errno_of(const Error& error) {
   switch (error.code()) {
@@ -42,9 +44,14 @@ bool has_range(Command command) { return command != Command::kFlush && command <
 NbdTransmission::NbdTransmission(NbdNegotiated negotiated, Shared& shared, void* driver)
     : negotiated_(std::move(negotiated)), shared_(shared), driver_(driver), export_(*negotiated_.exported) {}
 
-NbdTransmission::~NbdTransmission() { CHECK(in_flight_ == 0); }
+NbdTransmission::~NbdTransmission() {
+  CHECK(in_flight_ == 0);
+  drop_output();
+  if (payload_) release(std::move(payload_));
+}
 
 bool NbdTransmission::wants_input() const {
+  if (held_back_ != nullptr) return false;
   if (ended_ || payload_ || skip_bytes_ > 0) return !ended_;
   return outstanding_bytes_ < shared_.limits.outstanding_bytes &&
          requests_ < shared_.limits.outstanding_requests;
@@ -100,30 +107,57 @@ void NbdTransmission::start(const nbd::Request& wire) {
     return;
   }
   count(wire);
-  const Errno refused = check(wire);
-  if (wire.command == Command::kWrite) return start_write(wire, refused);
-  Owned request = make_request(
-      wire, wire.command == Command::kRead && refused == Errno::kNone ? wire.length : std::size_t{0});
-  request->error = refused;
-  if (refused != Errno::kNone) return reply(std::move(request));
-  if (wire.command == Command::kBlockStatus) return block_status(std::move(request));
-  submit(std::move(request));
-}
-
-void NbdTransmission::start_write(const nbd::Request& wire, Errno refused) {
   // Taking in that much only to refuse it is more than a client may ask.
-  if (wire.length > nbd::kMaxPayloadBytes) {
+  if (wire.command == Command::kWrite && wire.length > nbd::kMaxPayloadBytes) {
     ended_ = true;
     return;
   }
-  if (refused != Errno::kNone) {
-    skip_bytes_ = wire.length;
-    Owned request = make_request(wire, 0);
-    request->error = refused;
+  auto request = std::make_unique<NbdRequest>();
+  request->owner = this;
+  request->wire = wire;
+  request->error = check(wire);
+  if (admit(*request)) return go_on(std::move(request));
+  NbdCounters::add(shared_.counters.requests_delayed);
+  ++in_flight_;
+  held_back_ = request.release();
+}
+
+std::size_t NbdTransmission::buffer_bytes(const NbdRequest& request) {
+  const bool carries = request.wire.command == Command::kRead || request.wire.command == Command::kWrite;
+  return carries && request.error == Errno::kNone ? request.wire.length : 0;
+}
+
+std::size_t NbdTransmission::cost(const NbdRequest& request) {
+  const std::size_t bytes = buffer_bytes(request);
+  if (bytes > 0) return BufferPool::size_of(bytes);
+  return request.wire.command == Command::kBlockStatus ? kStatusCharge : kSmallestCharge;
+}
+
+// Whether memory is there for it now.
+bool NbdTransmission::admit(NbdRequest& request) {
+  request.charge = cost(request);
+  request.of_common = share_used_ + request.charge > shared_.budget.share();
+  if (!request.of_common) share_used_ += request.charge;
+  return !request.of_common || shared_.budget.take(&request, request.charge, shared_.completions);
+}
+
+void NbdTransmission::go_on(Owned request) {
+  ++requests_;
+  outstanding_bytes_ += request->charge;
+  const std::size_t bytes = buffer_bytes(*request);
+  if (bytes > 0) request->buffer = shared_.buffers.take(bytes);
+  if (request->wire.command == Command::kWrite) return start_write(std::move(request));
+  if (request->error != Errno::kNone) return reply(std::move(request));
+  if (request->wire.command == Command::kBlockStatus) return block_status(std::move(request));
+  submit(std::move(request));
+}
+
+void NbdTransmission::start_write(Owned request) {
+  if (request->error != Errno::kNone) {
+    skip_bytes_ = request->wire.length;
     return reply(std::move(request));
   }
-  Owned request = make_request(wire, wire.length);
-  if (wire.length == 0) return submit(std::move(request));
+  if (request->wire.length == 0) return submit(std::move(request));
   payload_ = std::move(request);
   payload_bytes_ = 0;
 }
@@ -165,16 +199,6 @@ Errno NbdTransmission::check_range(const nbd::Request& wire) const {
 bool NbdTransmission::fast_zero(const nbd::Request& wire) const {
   const bool to_the_end = wire.offset + wire.length == export_.size().value;
   return wire.offset % kBlockBytes == 0 && (wire.length % kBlockBytes == 0 || to_the_end);
-}
-
-NbdTransmission::Owned NbdTransmission::make_request(const nbd::Request& wire, std::size_t buffer_bytes) {
-  auto request = std::make_unique<NbdRequest>();
-  request->owner = this;
-  request->wire = wire;
-  if (buffer_bytes > 0) request->buffer = shared_.buffers.take(buffer_bytes);
-  ++requests_;
-  charge(*request, std::max(request->buffer.size(), kSmallestCharge));
-  return request;
 }
 
 void NbdTransmission::submit(Owned owned) {
@@ -221,6 +245,13 @@ void NbdTransmission::finish(NbdRequest* request, Status status) {
 }
 
 void NbdTransmission::complete(NbdRequest* request) {
+  if (request == held_back_) {
+    held_back_ = nullptr;
+    --in_flight_;
+    Owned admitted(request);
+    if (!client_gone_) return go_on(std::move(admitted));
+    return shared_.budget.give_back(admitted->charge);
+  }
   if (request->flush_next && request->error == Errno::kNone) {
     request->flush_next = false;
     export_.flush([request](Status status) { request->owner->finish(request, std::move(status)); });
@@ -237,7 +268,6 @@ void NbdTransmission::block_status(Owned request) {
                       one ? kMostExtentsOfOne : kMostExtents);
   if (extents.ok()) {
     write_status(*request, extents.value(), negotiated_.allocation, negotiated_.dirty);
-    charge(*request, request->extra.size());
   } else {
     request->error = errno_of(extents.error());
   }
@@ -291,6 +321,9 @@ void NbdTransmission::drop_output() {
   front_sent_ = 0;
   for (Owned& request : replies_) release(std::move(request));
   replies_.clear();
+  if (held_back_ == nullptr || !shared_.budget.cancel(held_back_)) return;
+  --in_flight_;
+  const Owned forgotten(std::exchange(held_back_, nullptr));
 }
 
 void NbdTransmission::count(const nbd::Request& wire) {
@@ -310,15 +343,12 @@ void NbdTransmission::count(const nbd::Request& wire) {
   }
 }
 
-void NbdTransmission::charge(NbdRequest& request, std::size_t bytes) {
-  request.charge += bytes;
-  outstanding_bytes_ += bytes;
-}
-
 void NbdTransmission::release(Owned request) {
   --requests_;
   outstanding_bytes_ -= request->charge;
+  if (!request->of_common) share_used_ -= request->charge;
   if (!request->buffer.empty()) shared_.buffers.give_back(std::move(request->buffer));
+  if (request->of_common) shared_.budget.give_back(request->charge);
 }
 
 }  // namespace ashlar

@@ -1,8 +1,9 @@
 // NbdTransmission: the phase of requests and replies of one connection, without I/O.
 //
-// A request goes: taken off the input, its payload taken in, in the export, (flushed, when it asked for FUA),
-// its reply queued, its reply sent. Requests are in the export all at once and are answered in the order in
-// which they come back. They come back through NbdCompletions; whoever owns that calls complete().
+// A request goes: taken off the input, (held back while memory is short,) its payload taken in, in the
+// export, (flushed, when it asked for FUA), its reply queued, its reply sent. Requests are in the export all
+// at once and are answered in the order in which they come back. They come back through NbdCompletions;
+// whoever owns that calls complete().
 //
 // Input that breaks the protocol ends the input: what was taken before is still answered. One thread, except
 // that an export completes requests from threads of its own. Before it is destroyed in_flight() is 0.
@@ -13,6 +14,7 @@
 #include <span>
 
 #include "serve/buffer_pool.h"
+#include "serve/nbd_budget.h"
 #include "serve/nbd_completions.h"
 #include "serve/nbd_counters.h"
 #include "serve/nbd_handshake.h"
@@ -27,7 +29,9 @@ class NbdTransmission {
     const NbdLimits& limits;
     NbdCounters& counters;
     BufferPool& buffers;
+    NbdBudget& budget;
     std::shared_ptr<NbdCompletions> completions;
+    bool tls_required = false;  // without it STARTTLS is refused, with it everything else
   };
 
   // `driver` belongs to whoever drives the connection: by driver() it finds it from a request.
@@ -67,12 +71,15 @@ class NbdTransmission {
 
   std::size_t take_payload(ByteSpan in);
   void start(const nbd::Request& wire);
-  void start_write(const nbd::Request& wire, nbd::Errno refused);
+  void start_write(Owned request);
   nbd::Errno check(const nbd::Request& wire) const;
   nbd::Errno check_range(const nbd::Request& wire) const;
   bool fast_zero(const nbd::Request& wire) const;
 
-  Owned make_request(const nbd::Request& wire, std::size_t buffer_bytes);
+  static std::size_t buffer_bytes(const NbdRequest& request);
+  static std::size_t cost(const NbdRequest& request);
+  bool admit(NbdRequest& request);
+  void go_on(Owned request);
   void submit(Owned request);
   void submit_range(NbdRequest* request);
   void finish(NbdRequest* request, Status status);
@@ -80,7 +87,6 @@ class NbdTransmission {
 
   void reply(Owned request);
   void count(const nbd::Request& wire);
-  void charge(NbdRequest& request, std::size_t bytes);
   void release(Owned request);
 
   const NbdNegotiated negotiated_;
@@ -88,7 +94,8 @@ class NbdTransmission {
   void* const driver_;
   Export& export_;
 
-  Owned payload_;  // a WRITE whose payload is coming in
+  NbdRequest* held_back_ = nullptr;  // waits in the budget; the input waits, too
+  Owned payload_;                    // a WRITE whose payload is coming in
   std::size_t payload_bytes_ = 0;
   std::size_t skip_bytes_ = 0;  // the payload of a WRITE that was refused
   bool ended_ = false;
@@ -99,6 +106,7 @@ class NbdTransmission {
   std::size_t in_flight_ = 0;
   std::size_t requests_ = 0;  // taken, and not answered to the last byte
   std::size_t outstanding_bytes_ = 0;
+  std::size_t share_used_ = 0;  // of the connection's share of the budget
 };
 
 }  // namespace ashlar

@@ -142,9 +142,10 @@ TEST_F(WarmUps, ADamagedBootPackHarmsNothing) {
     warm_up->prepare();
     {
       const Running running(*warm_up);
-      read_all(*volume, boot(), truth());
+      running.wait_until_fetched();
     }
     EXPECT_FALSE(warm_up->counters().from_boot_pack);
+    read_all(*volume, boot(), truth());
     std::ofstream(path, std::ios::binary)
         .write(reinterpret_cast<const char*>(sound.data()), static_cast<std::streamsize>(sound.size()));
   }

@@ -78,12 +78,17 @@ class Client {
       limits_.outstanding_bytes = 32U << 10U;
       limits_.outstanding_requests = 8;
     }
+    if ((scene & 32U) != 0) {
+      limits_.connections = 1;
+      limits_.server_bytes = 16U << 10U;
+    }
     exports_.add("", export_);
     exports_.add("second", std::make_shared<MemoryExport>(4096));
-    peer_.emplace(exports_, limits_);
+    tls_required_ = (scene & 16U) != 0;
+    peer_.emplace(exports_, limits_, tls_required_);
     if ((scene & 1U) != 0) {
       peer_->enter(structured_);
-      readable_ = true;
+      readable_ = secured_ = true;
     }
   }
 
@@ -115,6 +120,11 @@ class Client {
         if (kind == 7) peer_->session().end_input();
         if (kind == 255) peer_->session().drop_output();
         if (kind == 7 || kind == 255) counted_ = false;
+        // What is fed from here on stands for what comes out of records.
+        if (kind == 15 && peer_->session().wants_tls()) {
+          peer_->session().secured();
+          secured_ = true;
+        }
         return;
     }
   }
@@ -130,11 +140,15 @@ class Client {
     peer_->session().end_input();
     peer_->settle();
     CHECK(peer_->session().finished() && peer_->session().in_flight() == 0);
+    CHECK(peer_->budget().waiting() == 0);
   }
 
   void check_limits() {
+    // No export is given to whoever does not speak TLS where it is required.
+    CHECK(!tls_required_ || secured_ || peer_->session().handshaking());
     CHECK(peer_->session().outstanding_bytes() <= limits_.outstanding_bytes + 2 * kDiskBytes);
     CHECK(peer_->session().in_flight() <= limits_.outstanding_requests);
+    CHECK(peer_->budget().common_used() <= limits_.server_bytes / 2 + kDiskBytes);
   }
 
  private:
@@ -170,6 +184,8 @@ class Client {
   }
 
   const bool structured_;
+  bool tls_required_ = false;
+  bool secured_ = false;
   bool readable_ = false;  // what is received can be taken apart
   bool counted_ = true;    // every request arrived as it was sent, and has to be answered
   std::shared_ptr<LaterExport> export_;

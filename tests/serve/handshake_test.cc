@@ -293,5 +293,67 @@ TEST_F(HandshakeTest, AWrongMagicEndsIt) {
   EXPECT_TRUE(p->session().finished());
 }
 
+class TlsHandshakeTest : public HandshakeTest {
+ protected:
+  std::unique_ptr<NbdPeer> peer_with_tls() {
+    auto p = std::make_unique<NbdPeer>(exports_, NbdLimits{}, true);
+    p->settle();
+    p->take_received();
+    p->feed(nbd_client_flags());
+    return p;
+  }
+  static std::uint32_t only_reply(NbdPeer& p) {
+    const auto replies = p.option_replies();
+    return replies.size() == 1 ? replies[0].type : 0;
+  }
+  static constexpr auto kTlsRequired = static_cast<std::uint32_t>(nbd::OptionReply::kTlsRequired);
+  static constexpr auto kInvalid = static_cast<std::uint32_t>(nbd::OptionReply::kInvalid);
+};
+
+TEST_F(TlsHandshakeTest, WithoutTlsNothingIsAnsweredButThatItIsRequired) {
+  auto p = peer_with_tls();
+  for (std::uint32_t option = 2; option < 20; ++option) {
+    if (option == 2 || option == 5) continue;  // ABORT and STARTTLS
+    p->feed(nbd_option(option, nbd_info_data("")));
+    EXPECT_EQ(only_reply(*p), kTlsRequired) << option;
+  }
+  p->feed(nbd_option(Option::kAbort));
+  EXPECT_EQ(only_reply(*p), static_cast<std::uint32_t>(nbd::OptionReply::kAck));
+  EXPECT_TRUE(p->session().finished());
+  auto old = peer_with_tls();
+  old->feed(nbd_option(Option::kExportName));
+  EXPECT_TRUE(old->session().finished());
+  EXPECT_EQ(old->received_bytes(), 0U);
+}
+
+TEST_F(TlsHandshakeTest, AfterStarttlsNothingIsTakenUntilTheConnectionIsSecure) {
+  auto p = peer_with_tls();
+  p->feed(nbd_option(Option::kStartTls, ByteVector(1)));
+  EXPECT_EQ(only_reply(*p), kInvalid);
+  p->stop_taking_output();
+  p->feed(nbd_option(Option::kStartTls));
+  EXPECT_FALSE(p->session().wants_tls()) << "its answer goes first";
+  p->take_output_again();
+  EXPECT_EQ(only_reply(*p), static_cast<std::uint32_t>(nbd::OptionReply::kAck));
+  EXPECT_TRUE(p->session().wants_tls());
+  EXPECT_FALSE(p->feed(nbd_option(Option::kList)));
+  EXPECT_EQ(p->received_bytes(), 0U);
+  p->session().secured();
+  p->feed(nbd_option(Option::kStartTls));
+  EXPECT_EQ(only_reply(*p), kInvalid);
+  p->feed(nbd_option(Option::kGo, nbd_info_data("")));
+  EXPECT_FALSE(p->session().handshaking());
+}
+
+TEST_F(TlsHandshakeTest, BytesInTheSameBreathAsStarttlsEndIt) {
+  auto p = peer_with_tls();
+  ByteVector both = nbd_option(Option::kStartTls);
+  both.push_back(std::byte{0});
+  p->feed(both);
+  EXPECT_TRUE(p->session().finished());
+  EXPECT_FALSE(p->session().wants_tls());
+  EXPECT_EQ(p->received_bytes(), 0U);
+}
+
 }  // namespace
 }  // namespace ashlar

@@ -1,6 +1,5 @@
 // Clients that are slow, many, silent or gone, and a server that is stopped under them.
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
 #include "server_rig.h"
 #include "support/nbd_peer.h"
@@ -9,29 +8,6 @@ namespace ashlar {
 namespace {
 
 using namespace std::chrono_literals;
-
-// Waits for what happens on another thread; gives up, and so fails the test, after ten seconds.
-template <class Predicate>
-bool eventually(Predicate predicate) {
-  for (int i = 0; i < 1000 && !predicate(); ++i) std::this_thread::sleep_for(10ms);
-  return predicate();
-}
-
-std::size_t resident_bytes() {
-  std::ifstream in("/proc/self/statm");
-  std::size_t pages = 0;
-  in >> pages >> pages;
-  return pages * 4096;
-}
-
-// Everything until the server closes.
-ByteVector read_to_end(int fd) {
-  ByteVector all;
-  std::array<std::byte, 4096> part{};
-  for (ssize_t got; (got = ::recv(fd, part.data(), part.size(), 0)) > 0;)
-    all.insert(all.end(), part.begin(), part.begin() + got);
-  return all;
-}
 
 class HostileTest : public testing::Test {
  protected:
@@ -65,25 +41,21 @@ class HostileTest : public testing::Test {
 };
 
 TEST_F(HostileTest, AThousandIdleConnections) {
-  rlimit files{};
-  ::getrlimit(RLIMIT_NOFILE, &files);
-  files.rlim_cur = files.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &files);
-  if (files.rlim_cur < 1500) GTEST_SKIP() << "needs 1500 open files";
+  if (!allow_open_files(1500)) GTEST_SKIP() << "needs 1500 open files";
   start();
   NbdClient before(uri());
   const std::size_t memory = resident_bytes();
   std::vector<UniqueFd> idle;
   for (int i = 0; i < 1000; ++i) idle.push_back(connected_unix_socket(socket()));
-  const NbdCounters& counters = server_->counters();
-  EXPECT_TRUE(
-      eventually([&] { return counters.connections_refused + counters.connections_accepted == 1001; }));
-  EXPECT_EQ(counters.connections_open, 128U);
+  EXPECT_TRUE(eventually([&] {
+    return server_->counters().connections_refused + server_->counters().connections_accepted == 1001;
+  }));
+  EXPECT_EQ(server_->counters().connections_open, 128U);
   EXPECT_LT(resident_bytes(), memory + 32 * kMiB);
   EXPECT_EQ(before.read(0, 4096), ByteVector(4096)) << "who is in stays in";
   EXPECT_TRUE(read_to_end(idle.back().get()).empty()) << "who is too many is let go at once";
   idle.clear();
-  EXPECT_TRUE(eventually([&] { return counters.connections_open == 1; }));
+  EXPECT_TRUE(eventually([&] { return server_->counters().connections_open == 1; }));
   EXPECT_EQ(NbdClient(uri()).read(0, 10), ByteVector(10)) << "there is room again";
 }
 

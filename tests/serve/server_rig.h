@@ -1,15 +1,20 @@
-// What the tests of the server share: a libnbd client, raw sockets, random bytes.
+// What the tests of the server share: a libnbd client, raw sockets, random bytes, programs.
 #pragma once
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <libnbd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <array>
+#include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "base/random.h"
 #include "serve/nbd_server.h"
@@ -27,8 +32,11 @@ inline ByteVector random_bytes(std::size_t size, std::uint64_t seed) {
 }
 
 inline std::unique_ptr<NbdServer> must_start(ExportList& exports, ListenAddress address,
-                                             NbdLimits limits = {}) {
-  Result<std::unique_ptr<NbdServer>> server = NbdServer::start(exports, std::move(address), limits);
+                                             NbdLimits limits = {},
+                                             std::shared_ptr<const TlsCredentials> tls = nullptr,
+                                             unsigned loops = 0) {
+  Result<std::unique_ptr<NbdServer>> server =
+      NbdServer::start(exports, std::move(address), {limits, loops, std::move(tls)});
   EXPECT_TRUE(server.ok()) << (server.ok() ? "" : server.error().text());
   return server.ok() ? server.take() : nullptr;
 }
@@ -52,6 +60,51 @@ inline UniqueFd connected_unix_socket(const std::string& path) {
   const sockaddr_un address = unix_socket_address(path);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) fd.reset();
   return fd;
+}
+
+// Waits for what happens on another thread; gives up, and so fails the test, after ten seconds.
+template <class Predicate>
+bool eventually(Predicate predicate) {
+  for (int i = 0; i < 1000 && !predicate(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  return predicate();
+}
+
+inline std::size_t resident_bytes() {
+  std::ifstream in("/proc/self/statm");
+  std::size_t pages = 0;
+  in >> pages >> pages;
+  return pages * 4096;
+}
+
+// Everything until the server closes.
+inline ByteVector read_to_end(int fd) {
+  ByteVector all;
+  std::array<std::byte, 4096> part{};
+  for (ssize_t got; (got = ::recv(fd, part.data(), part.size(), 0)) > 0;)
+    all.insert(all.end(), part.begin(), part.begin() + got);
+  return all;
+}
+
+// False when this host does not allow that many.
+inline bool allow_open_files(rlim_t count) {
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+  return files.rlim_cur >= count;
+}
+
+struct Outcome {
+  int status;
+  std::string text;  // of both outputs
+};
+inline Outcome run_command(const std::string& command) {
+  std::string text;
+  FILE* pipe = ::popen(("(" + command + ") 2>&1").c_str(), "r");
+  std::array<char, 4096> part{};
+  for (std::size_t got; (got = std::fread(part.data(), 1, part.size(), pipe)) > 0;)
+    text.append(part.data(), got);
+  return {::pclose(pipe), text};
 }
 
 class NbdClient {

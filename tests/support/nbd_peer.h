@@ -76,8 +76,11 @@ struct NbdReplyPart {
 
 class NbdPeer {
  public:
-  explicit NbdPeer(ExportList& exports, NbdLimits limits = {})
-      : limits_(limits), shared_{limits_, counters_, buffers_, completions_}, session_(exports, shared_) {
+  explicit NbdPeer(ExportList& exports, NbdLimits limits = {}, bool tls_required = false)
+      : limits_(limits),
+        budget_(limits),
+        shared_{limits_, counters_, buffers_, budget_, completions_, tls_required},
+        session_(exports, shared_) {
     completions_->adopt();
   }
   ~NbdPeer() {
@@ -116,6 +119,7 @@ class NbdPeer {
   }
 
   NbdSession& session() { return session_; }
+  NbdBudget& budget() { return budget_; }
   const NbdCounters& counters() const { return counters_; }
   ByteVector take_received() { return std::exchange(received_, {}); }
   std::size_t received_bytes() const { return received_.size(); }
@@ -155,6 +159,11 @@ class NbdPeer {
   // Greeting, client flags, structured replies, both contexts, GO; all that is received of it is dropped.
   void enter(bool structured = true, std::string_view name = "") {
     feed(nbd_client_flags());
+    if (shared_.tls_required) {
+      feed(nbd_option(nbd::Option::kStartTls));
+      CHECK(session_.wants_tls());
+      session_.secured();
+    }
     if (structured) {
       feed(nbd_option(nbd::Option::kStructuredReply));
       feed(nbd_option(nbd::Option::kSetMetaContext,
@@ -221,6 +230,7 @@ class NbdPeer {
   const NbdLimits limits_;
   NbdCounters counters_;
   BufferPool buffers_;
+  NbdBudget budget_;
   std::shared_ptr<NbdCompletions> completions_ = std::make_shared<NbdCompletions>([] {});
   NbdSession::Shared shared_;
   NbdSession session_;

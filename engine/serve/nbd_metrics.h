@@ -1,0 +1,11 @@
+// The counters of an NBD server as metrics. Families: docs/nbd.md.
+#pragma once
+
+#include "serve/metrics_text.h"
+#include "serve/nbd_server.h"
+
+namespace ashlar {
+
+void add_nbd_metrics(MetricsText& text, const NbdServer& server);
+
+}  // namespace ashlar

@@ -1,0 +1,152 @@
+// The memory that all connections share.
+#include <gtest/gtest.h>
+
+#include "server_rig.h"
+#include "support/nbd_peer.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::uint32_t kHuge = 32U << 20U;
+
+class BudgetTest : public testing::Test {
+ protected:
+  BudgetTest() { exports_.add("", disk_); }
+  void start(NbdLimits limits) { server_ = must_start(exports_, UnixAddress{socket()}, limits, nullptr, 3); }
+  std::string socket() const { return directory_ / "sock"; }
+  std::string uri() const { return "nbd+unix:///?socket=" + socket(); }
+
+  // A client that asks for 64 MiB and takes nothing.
+  UniqueFd greedy() const {
+    UniqueFd fd = connected_unix_socket(socket());
+    ByteVector all = nbd_client_flags();
+    const auto add = [&all](const ByteVector& more) { all.insert(all.end(), more.begin(), more.end()); };
+    add(nbd_option(nbd::Option::kGo, nbd_info_data("")));
+    add(nbd_request(nbd::Command::kRead, 1, 0, kHuge));
+    add(nbd_request(nbd::Command::kRead, 2, 0, kHuge));
+    EXPECT_EQ(::send(fd.get(), all.data(), all.size(), MSG_NOSIGNAL), static_cast<ssize_t>(all.size()));
+    return fd;
+  }
+
+  const TemporaryDirectory directory_;
+  std::shared_ptr<MemoryExport> disk_ = std::make_shared<MemoryExport>(64 * kMiB);
+  MemoryExports exports_;
+  std::unique_ptr<NbdServer> server_;
+};
+
+TEST_F(BudgetTest, ManyClientsThatTakeNothingStayWithinIt) {
+  NbdLimits limits;
+  limits.server_bytes = 128 * kMiB;
+  limits.connections = 64;  // a share is 1 MiB
+  start(limits);
+  const std::size_t memory = resident_bytes();
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < 40; ++i) clients.push_back(greedy());
+  EXPECT_TRUE(eventually([&] { return server_->counters().requests_delayed >= 36; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  // 64 MiB of the common half and one request more, and 73 KiB of input for each connection.
+  EXPECT_LT(resident_bytes(), memory + 128 * kMiB);
+
+  NbdClient good(uri());
+  const ByteVector bytes = random_bytes(kMiB / 2, 1);
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(good.write(0, bytes)) << "what fits into a share is not held up";
+    ASSERT_TRUE(good.read(0, bytes.size()) == bytes);
+  }
+  ByteVector large(kHuge);
+  good.start_read(0, large);
+  good.send_all();
+  clients.clear();
+  good.finish_reads();
+  EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), large.begin())) << "and the rest when its turn comes";
+  EXPECT_TRUE(eventually([&] { return server_->counters().connections_open == 1; }));
+}
+
+TEST_F(BudgetTest, ClientsOnAllLoopsThatTakeTheirRepliesAllGetThem) {
+  NbdLimits limits;
+  limits.server_bytes = 8 * kMiB;
+  start(limits);
+  const ByteVector image = random_bytes(64 * kMiB, 1);
+  {
+    NbdClient writer(uri());
+    for (std::uint64_t at = 0; at < image.size(); at += 8 * kMiB)
+      ASSERT_TRUE(writer.write(at, ByteVector(image.begin() + static_cast<std::ptrdiff_t>(at),
+                                              image.begin() + static_cast<std::ptrdiff_t>(at + 8 * kMiB))));
+  }
+  std::vector<std::thread> threads;
+  for (unsigned c = 0; c < 8; ++c) {
+    threads.emplace_back([&, c] {
+      NbdClient client(uri());
+      Prng random(c);
+      for (int round = 0; round < 5; ++round) {
+        std::vector<std::pair<std::uint64_t, ByteVector>> reads;
+        for (int i = 0; i < 16; ++i)
+          reads.emplace_back(random.below(60 * kMiB), ByteVector(1 + random.below(2 * kMiB)));
+        for (auto& [offset, out] : reads) client.start_read(offset, out);
+        client.finish_reads();
+        for (const auto& [offset, out] : reads)
+          EXPECT_TRUE(
+              std::equal(out.begin(), out.end(), image.begin() + static_cast<std::ptrdiff_t>(offset)));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(server_->counters().requests_delayed, 0U);
+}
+
+TEST_F(BudgetTest, StoppingWithClientsThatWaitEnds) {
+  NbdLimits limits;
+  limits.server_bytes = 8 * kMiB;
+  limits.drain_seconds = 0.3;
+  start(limits);
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < 10; ++i) clients.push_back(greedy());
+  EXPECT_TRUE(eventually([&] { return server_->counters().requests_delayed >= 9; }));
+  server_->stop();
+  EXPECT_EQ(server_->counters().connections_open, 0U);
+}
+
+// Without threads: who waits is served in turn, and whoever goes does not stand in the way.
+TEST_F(BudgetTest, TurnsComeInTheOrderOfAsking) {
+  NbdLimits limits;
+  limits.server_bytes = 2000;
+  NbdBudget budget(limits);
+  const auto completions = std::make_shared<NbdCompletions>([] {});
+  completions->adopt();
+  std::array<NbdRequest, 4> requests;
+  ASSERT_TRUE(budget.take(&requests[0], 5000, completions)) << "one may go over";
+  for (std::size_t i = 1; i < 4; ++i) EXPECT_FALSE(budget.take(&requests[i], 600, completions));
+  EXPECT_TRUE(budget.cancel(&requests[1]));
+  EXPECT_FALSE(budget.cancel(&requests[0]));
+  std::vector<NbdRequest*> served;
+  budget.give_back(5000);
+  completions->take(served);
+  EXPECT_EQ(served, (std::vector<NbdRequest*>{&requests[2], &requests[3]})) << "600 of 1000, and one over";
+  EXPECT_EQ(budget.common_used(), 1200U);
+  budget.give_back(1200);
+  EXPECT_EQ(budget.common_used(), 0U);
+}
+
+TEST_F(BudgetTest, AWriteThatWaitsTakesItsPayloadAfterwards) {
+  NbdLimits limits;
+  limits.server_bytes = 16384;
+  limits.connections = 1;  // 8 KiB of its own, 8 in common
+  NbdPeer peer(exports_, limits);
+  peer.enter(false);
+  ASSERT_TRUE(peer.budget().take(nullptr, 8192, nullptr));
+  ByteVector bytes = nbd_request(nbd::Command::kWrite, 1, 0, 20'000);
+  bytes.resize(bytes.size() + 20'000, std::byte{7});
+  const ByteVector next = nbd_request(nbd::Command::kRead, 2, 0, 4096);
+  bytes.insert(bytes.end(), next.begin(), next.end());
+  peer.feed(bytes);
+  EXPECT_EQ(peer.budget().waiting(), 1U);
+  EXPECT_EQ(peer.received_bytes(), 0U) << "what comes behind it waits, too";
+  peer.budget().give_back(8192);
+  peer.finish();
+  EXPECT_EQ(peer.received_bytes(), 16U + 16 + 4096);
+  EXPECT_EQ(peer.take_received().back(), std::byte{7});
+  EXPECT_EQ(peer.budget().common_used(), 0U);
+}
+
+}  // namespace
+}  // namespace ashlar
