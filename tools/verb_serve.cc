@@ -111,7 +111,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
                   " is open to the network without TLS: anybody who reaches it may read and write");
   }
   const auto metrics_listener = TRY(metrics(options, *server, serving));
-  serving.set_address(server->address());
+  TRY(serving.listening_on(server->address()));
   print(globals.json ? Json{{"address", server->address()}, {"exports", serving.names()}}.dump() + "\n"
                      : server->address() + "\n");
   finish_output();
