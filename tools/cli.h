@@ -101,7 +101,10 @@ void add_verify(Cli& cli);
 void add_stats(Cli& cli);
 void add_analyze(Cli& cli);
 void add_volume(Cli& cli);
+void add_volume_attach(Cli& cli);  // into the group of add_volume()
 void add_serve(Cli& cli);
+void add_launch(Cli& cli);
+void add_instances(Cli& cli);
 void add_reindex(Cli& cli);
 void add_completion(Cli& cli);
 void add_man(Cli& cli);

@@ -64,6 +64,16 @@ bool send_line(int fd, const Json& message) {
   return true;
 }
 
+Result<UniqueFd> connect_in(const std::string& directory) {
+  const SocketAddress socket = TRY(address_in(directory));
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return last_errno("control socket");
+  if (::connect(fd.get(), raw(socket), sizeof(socket.address)) != 0) {
+    return not_found("no server answers for the volume");
+  }
+  return fd;
+}
+
 ErrorCode code_named(std::string_view name) {
   for (const ErrorCode code :
        {ErrorCode::kIo, ErrorCode::kCorrupt, ErrorCode::kNotFound, ErrorCode::kExhausted, ErrorCode::kInvalid,
@@ -119,13 +129,10 @@ void ControlServer::answer(int client) const {
   (void)send_line(client, reply);  // a client that has gone is its own loss
 }
 
+bool server_listens(const std::string& directory) { return connect_in(directory).ok(); }
+
 Result<Json> ask_server(const std::string& directory, const Json& request) {
-  const SocketAddress socket = TRY(address_in(directory));
-  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd.valid()) return last_errno("control socket");
-  if (::connect(fd.get(), raw(socket), sizeof(socket.address)) != 0) {
-    return not_found("no server answers for the volume");
-  }
+  const UniqueFd fd = TRY(connect_in(directory));
   if (!send_line(fd.get(), request)) return last_errno("ask the volume's server");
   Json reply = Json::parse(read_line(fd.get(), -1), nullptr, false);
   if (!reply.is_object()) return Error(ErrorCode::kIo, "the volume's server gave no answer");

@@ -34,6 +34,9 @@ class ControlServer {
   std::jthread thread_;
 };
 
+// Whether anybody listens there.
+bool server_listens(const std::string& directory);
+
 // Asks the server of a volume. kNotFound when none listens; an "error" in its answer comes back as that
 // error.
 Result<Json> ask_server(const std::string& directory, const Json& request);

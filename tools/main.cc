@@ -45,7 +45,10 @@ int main(int argc, char** argv) try {
   add_stats(cli);
   add_analyze(cli);
   add_volume(cli);
+  add_volume_attach(cli);
   add_serve(cli);
+  add_launch(cli);
+  add_instances(cli);
   add_reindex(cli);
   add_completion(cli);
   add_man(cli);

@@ -85,6 +85,9 @@ Status Serving::serve_all() {
 }
 
 Result<Json> Serving::answer(const Json& request) {
+  if (request.value("verb", "") == "describe") {
+    return Json{{"volumes", names()}, {"fetched_frames", host_.fetched_frames()}};
+  }
   const VolumeId id = TRY(VolumeId::parse(request.value("volume", "")));
   const std::string verb = request.value("verb", "");
   if (verb == "open") {

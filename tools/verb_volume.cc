@@ -10,6 +10,7 @@
 #include "cli.h"
 #include "control.h"
 #include "host/volume_host.h"
+#include "machine/instances.h"
 #include "output.h"
 #include "progress.h"
 #include "record_output.h"
@@ -127,6 +128,8 @@ Result<ExitCode> resize(const Globals& globals, const Options& options) {
 
 // A server of all volumes lets go of one that no client uses.
 Status remove_volume(VolumeHost& host, VolumeId id) {
+  if (const auto owner = TRY(Instances(posix_file_system(), host.repo().path()).owner_of(id)))
+    return busy(fmt::format("{} is in use by {}: terminate that machine", id.text(), owner->id.text()));
   Status removed = host.remove(id);
   if (removed.ok() || !is_open_elsewhere(removed.error())) return removed;
   const auto closed = ask_server(overlays_directory(host), {{"verb", "close"}, {"volume", id.text()}});

@@ -77,8 +77,13 @@ struct VolumeIdTag {
   static constexpr std::string_view kPrefix = "vol-0";
   static constexpr std::string_view kNoun = "volume";
 };
+struct InstanceIdTag {
+  static constexpr std::string_view kPrefix = "i-0";
+  static constexpr std::string_view kNoun = "instance";
+};
 using SnapshotId = RecordId<SnapshotIdTag>;
 using VolumeId = RecordId<VolumeIdTag>;
+using InstanceId = RecordId<InstanceIdTag>;
 
 struct IdHash {
   template <class Tag, std::size_t kSize>

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/random.h"
-#include "catalog/process_identity.h"
+#include "io/process_identity.h"
 
 namespace ashlar {
 namespace {

@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "base/random.h"
-#include "catalog/process_identity.h"
 #include "catalog/records.h"
+#include "io/process_identity.h"
 
 namespace ashlar {
 namespace {

@@ -3,6 +3,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 
 import program
@@ -13,9 +14,10 @@ DOCUMENTED = {name: json.loads(text) for name, text in re.findall(r"```json ([\w
 WHOLE = {"capture": {"snapshot": DOCUMENTED["describe"]["snapshot"]},
          "snapshots": {"snapshots": [DOCUMENTED["describe"]["snapshot"]]},
          "volume-list": {"volumes": [DOCUMENTED["volume-create"]["volume"]]},
-         "volume-describe": {"volume": DOCUMENTED["volume-create"]["volume"]}}
+         "volume-describe": {"volume": DOCUMENTED["volume-create"]["volume"]},
+         "instances-list": {"instances": DOCUMENTED["launch"]["instances"], "damaged": []}}
 MAY_BE_NULL = {"parent", "source_identity", "segment", "frame", "dedup_ratio", "compression_ratio", "read_bytes",
-               "new_bytes", "stored_bytes", "written_bytes", "eta_seconds"}
+               "new_bytes", "stored_bytes", "written_bytes", "eta_seconds", "pid", "released"}
 
 
 class Json(program.ProgramTest):
@@ -93,6 +95,31 @@ class Json(program.ProgramTest):
         self.assertEqual(report["snapshot"]["consistency"], "quiescent")
         self.documented("volume-detach-store", "volume", "detach-store", volume)
         self.documented("volume-delete", "volume", "delete", volume)
+
+    def test_every_verb_of_attachments(self):
+        volume = self.ok("volume", "create", "--snapshot", self.capture(self.source)).strip()
+        self.documented("volume-attach", "volume", "attach", volume, "--qemu")
+        self.documented("volume-release", "volume", "release", volume)
+
+    def test_every_verb_of_machines(self):
+        if not shutil.which("qemu-system-x86_64"):
+            self.skipTest("this host has no qemu-system-x86_64")
+        self.assertEqual(self.ok_json("instances", "list"), {"instances": [], "damaged": []})
+        snapshot = self.capture(self.source)
+        words = [program.PROGRAM, "--store", self.store, "serve", "--all", "--socket", self.scratch / "socket"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as server:
+            try:
+                server.stdout.readline()
+                made = self.documented("launch", "launch", snapshot, "--accel", "tcg", "--memory", "64M", "--name", "m")
+                instance = made["instances"][0]["id"]
+                self.documented("launch", "instances", "describe", instance)
+                self.documented("instances-list", "instances", "list")
+                self.documented("instances-change", "instances", "stop", instance, "--force")
+                self.documented("instances-change", "instances", "start", instance)
+                change = self.documented("instances-change", "instances", "terminate", instance)["instances"][0]
+                self.assertEqual(change, {"id": instance, "previous_state": "running", "state": "terminated"})
+            finally:
+                server.terminate()
 
     def served(self, volume):
         socket = self.scratch / "socket"

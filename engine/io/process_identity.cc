@@ -1,4 +1,4 @@
-#include "catalog/process_identity.h"
+#include "io/process_identity.h"
 
 #include <fmt/format.h>
 #include <unistd.h>

@@ -1,0 +1,97 @@
+#include "machine/command_line.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/check.h"
+
+namespace ashlar {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kUnixScheme = "nbd+unix:///";
+constexpr int kBootIndex = 1;  // a kernel that is given takes 0
+constexpr std::string_view kSocketParameter = "?socket=";
+
+// In QEMU's lists of options a comma is written twice.
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) out.append(c == ',' ? 2 : 1, c);
+  return out;
+}
+
+// What EC2 shows as the serial number of a volume: its id without the hyphen, 20 characters, which is all
+// that virtio has room for.
+std::string serial_of(VolumeId volume) {
+  std::string id = volume.text();
+  std::erase(id, '-');
+  return id;
+}
+
+void add_processor(std::vector<std::string>& words, const InstanceRecord& record, Accelerator accelerator) {
+  const bool kvm = accelerator == Accelerator::kKvm;
+  words.insert(words.end(),
+               {"-machine", record.machine, "-accel", kvm ? "kvm" : "tcg", "-cpu", kvm ? "host" : "max",
+                "-smp", std::to_string(record.cpus), "-m", fmt::format("{}M", record.memory.value >> 20U)});
+}
+
+void add_kernel(std::vector<std::string>& words, const InstanceRecord& record) {
+  if (record.kernel.empty()) return;
+  words.insert(words.end(), {"-kernel", record.kernel});
+  if (!record.initrd.empty()) words.insert(words.end(), {"-initrd", record.initrd});
+  if (!record.append.empty()) words.insert(words.end(), {"-append", record.append});
+}
+
+}  // namespace
+
+Result<NbdExport> parse_nbd_export(std::string_view address) {
+  const std::size_t parameter = address.find(kSocketParameter);
+  if (!address.starts_with(kUnixScheme) || parameter == std::string_view::npos) {
+    return unsupported(fmt::format(
+        "{}: the server listens elsewhere than on a unix socket: start it with --socket", address));
+  }
+  NbdExport found;
+  found.name = address.substr(kUnixScheme.size(), parameter - kUnixScheme.size());
+  found.socket = address.substr(parameter + kSocketParameter.size());
+  if (found.name.empty() || found.socket.empty())
+    return invalid(fmt::format("'{}' names no export or no socket", address));
+  return found;
+}
+
+DiskWords disk_words(const NbdExport& at, VolumeId volume, std::size_t number) {
+  const std::string node = fmt::format("disk{}", number);
+  const Json blockdev = {
+      {"driver", "nbd"},   {"node-name", node},  {"server", {{"type", "unix"}, {"path", at.socket}}},
+      {"export", at.name}, {"discard", "unmap"}, {"reconnect-delay", kReconnectSeconds}};
+  Json device = {{"driver", "virtio-blk-pci"}, {"drive", node}, {"serial", serial_of(volume)}};
+  if (number == 0) device["bootindex"] = kBootIndex;
+  return {blockdev.dump(), device.dump()};
+}
+
+std::vector<std::string> qemu_command(const std::string& program, const InstanceRecord& record,
+                                      Accelerator accelerator, const std::vector<NbdExport>& exports) {
+  CHECK(exports.size() == record.devices.size());
+  const std::string name = record.name.empty() ? record.id.text() : record.name;
+  std::vector<std::string> words = {
+      program,       "-name",           "guest=" + escaped(name),
+      "-nodefaults", "-no-user-config", "-display",
+      "none",        "-sandbox",        "on,obsolete=deny,elevateprivileges=deny,spawn=deny"};
+  add_processor(words, record, accelerator);
+  add_kernel(words, record);
+  for (std::size_t i = 0; i < exports.size(); ++i) {
+    const DiskWords disk = disk_words(exports[i], record.devices[i].volume, i);
+    words.insert(words.end(), {"-blockdev", disk.blockdev, "-device", disk.device});
+  }
+  words.insert(words.end(), {"-device", "virtio-rng-pci"});
+  if (record.network == "user")
+    words.insert(words.end(), {"-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0"});
+  words.insert(words.end(), {"-chardev", fmt::format("file,id=console,path={},append=on", kConsoleName),
+                             "-serial", "chardev:console", "-chardev",
+                             fmt::format("socket,id=qmp,path={},server=on,wait=off", kQmpSocketName), "-mon",
+                             "chardev=qmp,mode=control"});
+  return words;
+}
+
+}  // namespace ashlar

@@ -1,0 +1,43 @@
+// The QEMU command line of a machine, and the blocks of it that attach one volume to any QEMU.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/instance_record.h"
+#include "machine/accelerator.h"
+
+namespace ashlar {
+
+// Where a volume is served.
+struct NbdExport {
+  std::string socket;  // path of a unix socket
+  std::string name;
+  friend bool operator==(const NbdExport&, const NbdExport&) = default;
+};
+
+// "nbd+unix:///NAME?socket=PATH", as a server of this program writes it. kUnsupported for TCP.
+Result<NbdExport> parse_nbd_export(std::string_view address);
+
+// Names in the machine's directory, which is QEMU's working directory: a unix socket's address has room for
+// 107 characters, whatever the directory's own name is.
+inline constexpr const char* kQmpSocketName = "qmp.sock";
+inline constexpr const char* kConsoleName = "console.log";
+inline constexpr const char* kQemuLogName = "qemu.log";
+
+// How long a guest's requests wait for a server that is being restarted.
+inline constexpr unsigned kReconnectSeconds = 300;
+
+// The values of -blockdev and -device; both are JSON. `number` is the disk's place.
+struct DiskWords {
+  std::string blockdev;
+  std::string device;
+};
+DiskWords disk_words(const NbdExport& at, VolumeId volume, std::size_t number);
+
+// What QEMU is started with. `exports` are those of the record's devices, in their order.
+std::vector<std::string> qemu_command(const std::string& program, const InstanceRecord& record,
+                                      Accelerator accelerator, const std::vector<NbdExport>& exports);
+
+}  // namespace ashlar

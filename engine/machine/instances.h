@@ -1,0 +1,70 @@
+// Instances: the machines of this host, a directory each.
+//
+//   <store>/instances/<instance id>/instance.json   what it is and what is wanted of it
+//   (format/instance_record.h)
+//                                   console.log     what the guest wrote to its serial port
+//                                   qemu.log        what QEMU wrote to its standard error
+//                                   qmp.sock        QEMU's monitor
+//                                   lock            held by whoever changes the machine
+//
+// Directories are their owner's alone (mode 0700). Records are replaced as a whole and are durable when
+// save() returns. Any process may list and read; changes are made with the lock.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "format/instance_record.h"
+#include "io/file_system.h"
+
+namespace ashlar {
+
+// EC2's names.
+enum class InstanceState : unsigned char {
+  kPending,  // its process is there, QEMU not yet
+  kRunning,
+  kStopping,      // to be stopped, and still there
+  kStopped,       // also when QEMU ended by itself, or the host did
+  kShuttingDown,  // to be terminated, and its parts still there
+  kTerminated,
+};
+std::string_view instance_state_name(InstanceState state);
+
+class Instances {
+ public:
+  // `store` is an existing directory; the folder `instances` in it is made when it is needed.
+  Instances(FileSystem& files, std::string store)
+      : files_(files), store_(std::move(store)), folder_(store_ + "/instances") {}
+
+  std::string directory(InstanceId id) const { return folder_ + "/" + id.text(); }
+
+  // The directory of a new machine.
+  Status make(InstanceId id);
+  // kBusy while another process changes the machine; kNotFound when there is none.
+  Result<std::unique_ptr<FileLock>> lock(InstanceId id);
+  Status save(const InstanceRecord& record);
+  // kNotFound: "no instance i-… on this host"; a damaged record is kCorrupt and its file is named.
+  Result<InstanceRecord> load(InstanceId id) const;
+  // Of every directory that holds a machine; sorted by id. One without a record was never finished: its start
+  // was cut off, and load() says kNotFound.
+  Result<std::vector<InstanceId>> list() const;
+  // The machine is no more. What else lies in its directory stays there with it.
+  Status remove(InstanceId id);
+
+  // The machine that a volume belongs to, if there is one. Damaged records are passed over.
+  Result<std::optional<InstanceRecord>> owner_of(VolumeId volume) const;
+
+  // What is wanted, and whether the process of the record lives.
+  Result<InstanceState> state_of(const InstanceRecord& record) const;
+
+ private:
+  std::string record_path(InstanceId id) const { return directory(id) + "/instance.json"; }
+
+  FileSystem& files_;
+  std::string store_;
+  std::string folder_;
+};
+
+}  // namespace ashlar

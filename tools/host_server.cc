@@ -1,0 +1,99 @@
+#include "host_server.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "base/clock.h"
+#include "control.h"
+#include "io/file_system.h"
+#include "machine/background_process.h"
+#include "output.h"
+
+namespace ashlar {
+namespace {
+
+constexpr double kStartSeconds = 60;
+constexpr double kPauseSeconds = 0.02;
+constexpr auto kPause = std::chrono::milliseconds(20);
+constexpr std::size_t kMaxSocketPath = 107;
+
+Json request(const char* verb, VolumeId volume) { return {{"verb", verb}, {"volume", volume.text()}}; }
+
+bool is_nobody(const Error& error) { return error.code() == ErrorCode::kNotFound; }
+
+Result<std::uint64_t> size_or_zero(const std::string& path) {
+  auto size = posix_file_system().file_size(path);
+  if (!size.ok() && is_nobody(size.error())) return std::uint64_t{0};
+  return size;
+}
+
+}  // namespace
+
+HostServer::HostServer(const std::string& store)
+    : store_(std::filesystem::absolute(store).lexically_normal()),
+      overlays_(store_ + "/overlays"),
+      // Relative to the server's working directory where the whole path has no room in an address.
+      socket_(overlays_.size() + sizeof("/nbd.sock") <= kMaxSocketPath ? overlays_ + "/nbd.sock"
+                                                                       : "nbd.sock") {}
+
+std::string HostServer::command_text() const {
+  return fmt::format("ashlar serve --store '{}' --all --socket '{}'", store_, socket_);
+}
+
+Result<std::optional<NbdExport>> HostServer::open_if_running(VolumeId volume) {
+  const double deadline = monotonic_seconds() + kStartSeconds;
+  while (server_listens(overlays_)) {
+    const Json said = TRY(ask_server(overlays_, request("open", volume)));
+    const std::string address = said.value("address", "");
+    // A server that is just starting has opened the volume, and has no address yet.
+    if (address.starts_with('/') && monotonic_seconds() < deadline) {
+      std::this_thread::sleep_for(kPause);
+      continue;
+    }
+    NbdExport at = TRY(parse_nbd_export(address));
+    if (!at.socket.starts_with('/')) at.socket = overlays_ + "/" + at.socket;
+    return std::optional(std::move(at));
+  }
+  return std::optional<NbdExport>();
+}
+
+Result<NbdExport> HostServer::open(VolumeId volume) {
+  if (auto at = TRY(open_if_running(volume))) return *std::move(at);
+  TRY(start());
+  if (auto at = TRY(open_if_running(volume))) return *std::move(at);
+  return Error(ErrorCode::kIo, fmt::format("the server has ended; see {}/serve.log", overlays_));
+}
+
+// Of two that are started at the same moment, one ends again: the other answers.
+Status HostServer::start() {
+  const std::string log = overlays_ + "/serve.log";
+  const std::uint64_t log_bytes = TRY(size_or_zero(log));
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe");
+  WaitingChild child = TRY(
+      WaitingChild::fork({{self, "serve", "--store", store_, "--all", "--socket", socket_}, overlays_, log}));
+  const RunningProcess process = TRY(RunningProcess::find(child.process()));
+  TRY(child.let_go());
+  const double deadline = monotonic_seconds() + kStartSeconds;
+  while (!server_listens(overlays_)) {
+    if (process.wait(kPauseSeconds)) {
+      if (server_listens(overlays_)) return {};
+      return Error(ErrorCode::kIo, "the server did not start: " + last_line(log, log_bytes));
+    }
+    if (monotonic_seconds() > deadline) return busy("the server does not answer; see " + log);
+  }
+  print_note(fmt::format("started a server for the volumes of this store: process {}, log {}",
+                         child.process().pid, log));
+  return {};
+}
+
+Status HostServer::close(VolumeId volume) {
+  if (!server_listens(overlays_)) return {};
+  auto closed = ask_server(overlays_, request("close", volume));
+  if (closed.ok() || is_nobody(closed.error())) return {};
+  return closed.take_error();
+}
+
+}  // namespace ashlar

@@ -1,0 +1,74 @@
+#include "instance_output.h"
+
+#include <fmt/format.h>
+
+#include "base/units.h"
+#include "machine/command_line.h"
+
+namespace ashlar {
+namespace {
+
+bool has_process(InstanceState state) {
+  return state == InstanceState::kPending || state == InstanceState::kRunning ||
+         state == InstanceState::kStopping;
+}
+
+Json devices_json(const InstanceRecord& record) {
+  Json devices = Json::array();
+  for (const InstanceDevice& device : record.devices) {
+    devices.push_back({{"device", device.name},
+                       {"volume", device.volume.text()},
+                       {"delete_on_termination", device.delete_on_termination}});
+  }
+  return devices;
+}
+
+}  // namespace
+
+Json instance_json(const Instances& instances, const InstanceRecord& record, InstanceState state) {
+  return {{"id", record.id.text()},
+          {"name", record.name},
+          {"state", instance_state_name(state)},
+          {"created", record.created.iso8601()},
+          {"snapshot", record.snapshot.text()},
+          {"machine", record.machine},
+          {"memory_bytes", record.memory.value},
+          {"cpus", record.cpus},
+          {"accelerator", record.accelerator},
+          {"network", record.network},
+          {"kernel", record.kernel},
+          {"initrd", record.initrd},
+          {"append", record.append},
+          {"devices", devices_json(record)},
+          {"pid", has_process(state) && record.process ? Json(record.process->pid) : Json()},
+          {"console", instances.directory(record.id) + "/" + kConsoleName}};
+}
+
+std::string instance_text(const Instances& instances, const InstanceRecord& record, InstanceState state) {
+  std::vector<std::pair<std::string, std::string>> lines = {
+      {"id", record.id.text()},
+      {"name", record.name},
+      {"state", std::string(instance_state_name(state))},
+      {"created", record.created.iso8601()},
+      {"snapshot", record.snapshot.text()},
+      {"machine",
+       fmt::format("{}, {} processors, {}", record.machine, record.cpus, format_size(record.memory.value))},
+      {"accelerator", record.accelerator},
+      {"network", record.network}};
+  if (!record.kernel.empty()) {
+    lines.emplace_back("kernel", record.kernel);
+    lines.emplace_back("initrd", record.initrd);
+    lines.emplace_back("append", record.append);
+  }
+  for (const InstanceDevice& device : record.devices) {
+    lines.emplace_back(device.name,
+                       device.volume.text() + (device.delete_on_termination ? ", deleted on termination"
+                                                                            : ", kept on termination"));
+  }
+  if (has_process(state) && record.process)
+    lines.emplace_back("process", std::to_string(record.process->pid));
+  lines.emplace_back("console", instances.directory(record.id) + "/" + kConsoleName);
+  return aligned(lines);
+}
+
+}  // namespace ashlar

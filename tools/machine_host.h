@@ -1,0 +1,59 @@
+// MachineHost: launching machines on fresh volumes, and what happens to them afterwards. Puts together the
+// volumes of the store, the server that has them open, and QEMU.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli.h"
+#include "host/volume_host.h"
+#include "host_server.h"
+#include "machine/instances.h"
+
+namespace ashlar {
+
+struct MachineSpec {
+  SnapshotId snapshot;
+  ByteCount size;             // of the volume; 0: the snapshot's
+  InstanceRecord shape;       // all but id, created, devices and process
+  bool keep_volumes = false;  // also when it is terminated
+};
+
+class MachineHost {
+ public:
+  static Result<std::unique_ptr<MachineHost>> open(const Globals& globals);
+
+  Instances& instances() { return instances_; }
+  const Instances& instances() const { return instances_; }
+
+  // One machine that runs. On failure neither it nor its volume stays.
+  Result<InstanceRecord> launch(const MachineSpec& spec);
+  // Again on the same volumes. Nothing when it runs. The state it was in.
+  Result<InstanceState> start(InstanceId id);
+  // From now on it is wanted stopped, and unless `force` its power button is pressed. The state it was in.
+  Result<InstanceState> begin_stop(InstanceId id, bool force);
+  // Waits for at most `seconds` until the guest has switched itself off, then ends it.
+  Status finish_stop(InstanceId id, double seconds);
+  // Ends it and removes it, with those of its volumes that go with it. Goes on with one that was cut off. The
+  // state it was in, and the volumes that stay.
+  struct Ended {
+    InstanceState before = InstanceState::kStopped;
+    std::vector<VolumeId> kept;
+  };
+  Result<Ended> terminate(InstanceId id);
+
+ private:
+  explicit MachineHost(std::unique_ptr<VolumeHost> volumes);
+  Status start_locked(InstanceRecord& record);
+  Result<std::vector<VolumeId>> remove_locked(const InstanceRecord& record);
+  Status remove_unrecorded(InstanceId id);
+  Status remove_volume(VolumeId id);
+  Result<InstanceRecord> make(const MachineSpec& spec, InstanceId id, VolumeId volume);
+
+  std::unique_ptr<VolumeHost> volumes_;
+  Instances instances_;
+  HostServer server_;
+};
+
+}  // namespace ashlar
