@@ -44,6 +44,8 @@ Status check(const Options& options) {
   if (!options.tls_certificates.empty() && !options.tls_psk.empty()) {
     return invalid("give one of --tls-certificates and --tls-psk");
   }
+  if (!options.listen.empty()) TRY(parse_tcp_address("--listen", options.listen));
+  if (!options.metrics.empty()) TRY(parse_address("--metrics", options.metrics));
   if (options.hydrate && !options.snapshot.empty()) return invalid("--hydrate is for volumes");
   if (options.rate != 0 && !options.hydrate) return invalid("--rate goes with --hydrate");
   if (options.cache < kMinCacheBytes) return invalid("--cache: at least 1M");
@@ -96,9 +98,10 @@ Status open_exports(const Options& options, Serving& serving) {
 
 Result<ExitCode> run(const Globals& globals, const Options& options) {
   Stop stop;
+  // Before any file is opened: none must get the number of a socket that was announced and is not there.
+  ListenAddress address = TRY(listen_address(options));
   const auto host = TRY(open_volume_host(globals, options.cache));
   TRY(host->prepare());
-  ListenAddress address = TRY(listen_address(options));
   NbdServerOptions how;
   how.tls = TRY(credentials(options));
   const bool plain = how.tls == nullptr;
@@ -112,8 +115,9 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   }
   const auto metrics_listener = TRY(metrics(options, *server, serving));
   TRY(serving.listening_on(server->address()));
-  print(globals.json ? Json{{"address", server->address()}, {"exports", serving.names()}}.dump() + "\n"
-                     : server->address() + "\n");
+  Json ready{{"address", server->address()}, {"exports", serving.names()}, {"metrics", nullptr}};
+  if (metrics_listener) ready["metrics"] = metrics_listener->address();
+  print(globals.json ? ready.dump() + "\n" : server->address() + "\n");
   finish_output();
   wait_for(stop.token());
   server->stop();

@@ -169,12 +169,13 @@ Status WarmUp::publish(const RegionOrder& reads) {
 }
 
 Status WarmUp::publish_once(const RegionOrder& reads) {
+  std::optional<TraceRecord> before;
   auto found = traces_.get(base_->id());
   if (!found.ok() && found.error().code() == ErrorCode::kCorrupt) {
     TRY(traces_.remove(base_->id()));
-    found = std::optional<TraceRecord>();
+  } else {
+    before = TRY(std::move(found));
   }
-  const std::optional<TraceRecord> before = TRY(std::move(found));
   TraceRecord start;
   if (before) start = *before;
   start.snapshot = base_->id();

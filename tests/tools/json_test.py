@@ -123,11 +123,13 @@ class Json(program.ProgramTest):
 
     def served(self, volume):
         socket = self.scratch / "socket"
-        words = [program.PROGRAM, "--json", "--store", self.store, "serve", "--volume", volume, "--socket", socket]
+        words = [program.PROGRAM, "--json", "--store", self.store, "serve", "--volume", volume, "--socket", socket,
+                 "--metrics", "127.0.0.1:0"]
         with subprocess.Popen(words, stdout=subprocess.PIPE) as server:
             try:
                 line = json.loads(server.stdout.readline())
                 self.check(DOCUMENTED["serve"], line, "serve")
+                self.assertRegex(line.pop("metrics"), r"\Ahttp://127\.0\.0\.1:[1-9]\d*/metrics\Z")
                 self.assertEqual(line, {"address": f"nbd+unix:///?socket={socket}", "exports": [volume]})
                 state = self.documented("volume-describe", "volume", "describe", volume)["state"]
                 self.assertTrue(state["served"])
