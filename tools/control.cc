@@ -55,7 +55,7 @@ std::string read_line(int fd, int milliseconds) {
 }
 
 bool send_line(int fd, const Json& message) {
-  const std::string text = message.dump() + "\n";
+  const std::string text = message.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   for (std::size_t sent = 0; sent < text.size();) {
     const ssize_t done = ::send(fd, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
     if (done <= 0) return false;
@@ -122,11 +122,19 @@ void ControlServer::serve() {
   }
 }
 
+// Members of a type that nobody expects are the client's mistake; no request ends the server.
+Json ControlServer::reply_to(const Json& request) const {
+  if (!request.is_object()) return {{"error", error_json("invalid", "the request is not a JSON object")}};
+  try {
+    return handler_(request);
+  } catch (const std::exception& failure) {
+    return {{"error", error_json("invalid", failure.what())}};
+  }
+}
+
 void ControlServer::answer(int client) const {
   const Json request = Json::parse(read_line(client, kRequestMilliseconds), nullptr, false);
-  const Json reply =
-      request.is_object() ? handler_(request) : error_json("invalid", "the request is not a JSON object");
-  (void)send_line(client, reply);  // a client that has gone is its own loss
+  (void)send_line(client, reply_to(request));  // a client that has gone is its own loss
 }
 
 bool server_listens(const std::string& directory) { return connect_in(directory).ok(); }

@@ -26,6 +26,7 @@ class ControlServer {
   ControlServer() = default;
   void serve();
   void answer(int client) const;
+  Json reply_to(const Json& request) const;
 
   std::string path_;
   Handler handler_;

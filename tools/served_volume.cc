@@ -20,6 +20,7 @@ ServedVolume::ServedVolume(VolumeHost& host, VolumeId id, std::shared_ptr<Volume
 ServedVolume::~ServedVolume() = default;
 
 Status ServedVolume::start() {
+  incarnation_ = TRY(host_.begin_serving(id_));
   warm_up_ = TRY(host_.warm_up(*volume_));
   if (warm_up_) {
     warm_up_->prepare();
@@ -50,8 +51,11 @@ Status ServedVolume::close() {
   control_.reset();
   hydrator_ = {};
   warmer_ = {};
+  // The guest's data first; what its reads were good for can wait, and be lost.
+  TRY(volume_->overlay().close().with_context(id_.text()));
+  TRY(host_.end_serving(id_, incarnation_).with_context(id_.text()));
   if (warm_up_) warm_up_->finish();
-  return volume_->overlay().close().with_context(id_.text());
+  return {};
 }
 
 Json ServedVolume::state() const {

@@ -30,6 +30,8 @@ class ServedVolume {
   Status close();
 
   VolumeId id() const { return id_; }
+  // Of VolumeHost::begin_serving().
+  std::uint64_t incarnation() const { return incarnation_; }
   const std::shared_ptr<Export>& exported() const { return export_; }
   const Volume& volume() const { return *volume_; }
 
@@ -40,6 +42,7 @@ class ServedVolume {
 
   VolumeHost& host_;
   const VolumeId id_;
+  std::uint64_t incarnation_ = 0;
   std::shared_ptr<Volume> volume_;
   std::shared_ptr<Export> export_;
   std::mutex& captures_;

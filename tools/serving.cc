@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <system_error>
 #include <thread>
 
 #include "output.h"
@@ -30,7 +31,11 @@ Status Serving::open(VolumeId id) {
   }
   std::shared_ptr<Volume> volume = TRY(host_.open_volume(id));
   auto served = std::make_unique<ServedVolume>(host_, id, std::move(volume), pools_, captures_, stop_);
-  TRY(served->start());
+  try {
+    TRY(served->start());
+  } catch (const std::system_error& failure) {  // no more threads
+    return Error(ErrorCode::kExhausted, fmt::format("{}: {}", id.text(), failure.what()));
+  }
   if (hydration_.wanted) served->start_hydrating(hydration_.bytes_per_second);
   const std::lock_guard lock(mutex_);
   exports_.emplace(id.text(), served->exported());
@@ -74,7 +79,10 @@ Status Serving::serve_all() {
   }
   lock_ = TRY(std::move(lock));
   for (const VolumeRecord& record : TRY(host_.catalog().list())) {
-    if (TRY(host_.has_overlay(record.id))) TRY(open(record.id));
+    if (!TRY(host_.has_overlay(record.id))) continue;
+    const Status opened = open(record.id);
+    if (!opened.ok())
+      print_warning(fmt::format("{} is not served: {}", record.id.text(), opened.error().text()));
   }
   return {};
 }
@@ -97,12 +105,13 @@ Result<Json> Serving::answer(const Json& request) {
   return invalid(fmt::format("the server knows no '{}'", verb));
 }
 
-// "nbd+unix:///?socket=/s" becomes "nbd+unix:///vol-…?socket=/s", "nbd://h:1" becomes "nbd://h:1/vol-…".
+// "nbd+unix:///?socket=/s" becomes "nbd+unix:///vol-…@1?socket=/s", "nbd://h:1" becomes "nbd://h:1/vol-…@1".
 std::string Serving::uri_of(VolumeId id) {
   const std::lock_guard lock(mutex_);
+  const std::string name = fmt::format("{}@{}", id.text(), volumes_.at(id)->incarnation());
   const std::size_t query = address_.find('?');
-  if (query == std::string::npos) return address_ + "/" + id.text();
-  return address_.substr(0, query) + id.text() + address_.substr(query);
+  if (query == std::string::npos) return address_ + "/" + name;
+  return address_.substr(0, query) + name + address_.substr(query);
 }
 
 Status Serving::close_all() {
@@ -164,6 +173,14 @@ void Serving::add_metrics(MetricsText& text) {
   }
 }
 
+// Under the mutex: whether "vol-…@N" is the volume's life of now.
+bool Serving::is_incarnation(const std::string& name, const std::string& number) {
+  const auto id = VolumeId::parse(name);
+  if (!id.ok()) return false;
+  const auto served = volumes_.find(id.value());
+  return served != volumes_.end() && std::to_string(served->second->incarnation()) == number;
+}
+
 std::vector<std::string> Serving::names() {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> names;
@@ -174,8 +191,11 @@ std::vector<std::string> Serving::names() {
 Result<std::shared_ptr<Export>> Serving::find(const std::string& name) {
   const std::lock_guard lock(mutex_);
   if (name.empty() && exports_.size() == 1) return exports_.begin()->second;
-  const auto found = exports_.find(name);
+  const std::size_t at = name.find('@');
+  const auto found = exports_.find(name.substr(0, at));
   if (found == exports_.end()) return not_found(fmt::format("no export '{}'", name));
+  if (at != std::string::npos && !is_incarnation(name.substr(0, at), name.substr(at + 1)))
+    return not_found(fmt::format("'{}' lost writes when its server died: start its client anew", name));
   return found->second;
 }
 

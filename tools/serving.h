@@ -28,7 +28,8 @@ class Serving : public ExportList {
   Status open(VolumeId id);
   // kBusy while a client is connected; one that has just gone is waited for.
   Status close(VolumeId id);
-  // Every volume with an overlay on this host. kBusy when another process does that already.
+  // Every volume with an overlay on this host; one that can't be opened is warned of, and left out. kBusy
+  // when another process serves them already.
   Status serve_all();
   // After the NBD server has stopped: ends everything; the first error of those.
   Status close_all();
@@ -39,12 +40,14 @@ class Serving : public ExportList {
   void add_metrics(MetricsText& text);
 
   std::vector<std::string> names() override;
-  // A single export is also the default one.
+  // By id, or by id and incarnation ("vol-…@3"): the latter is refused once writes that its client was told
+  // of may be gone. A single export is also the default one.
   Result<std::shared_ptr<Export>> find(const std::string& name) override;
 
  private:
   Result<Json> answer(const Json& request);
   bool let_go(VolumeId id);
+  bool is_incarnation(const std::string& name, const std::string& number);
   std::string uri_of(VolumeId id);
 
   VolumeHost& host_;

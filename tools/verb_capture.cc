@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 #include <sys/types.h>
 
+#include <filesystem>
 #include <set>
 
 #include "base/clock.h"
 #include "base/units.h"
 #include "capture/capture.h"
+#include "catalog/volumes.h"
 #include "changed_map.h"
 #include "cli.h"
 #include "output.h"
@@ -230,10 +232,32 @@ Result<CaptureReport> capture_with_or_without_parent(const Globals& globals, Rep
   return capture_with_progress(globals, repo, source, how, stop);
 }
 
+// The raw file of a volume is the volume only once it is detached, and only while nobody serves it: until
+// then its absent blocks would be captured as zeros. The lock is held while it is captured.
+Result<std::unique_ptr<FileLock>> hold_raw_file(Repo& repo, const std::string& source) {
+  std::error_code failed;
+  const std::filesystem::path file = std::filesystem::canonical(source, failed);
+  if (failed || file.filename() != "data") return std::unique_ptr<FileLock>();
+  const std::filesystem::path folder = file.parent_path();
+  const auto id = VolumeId::parse(folder.filename().string());
+  const bool is_ours =
+      id.ok() && folder.parent_path() == std::filesystem::canonical(repo.path(), failed) / "overlays";
+  if (!is_ours) return std::unique_ptr<FileLock>();
+  if (!TRY(VolumeCatalog(repo.objects()).get(id.value())).is_detached) {
+    return invalid(fmt::format("{} holds only a part of {}: 'ashlar volume snapshot {}' takes all of it",
+                               source, id.value().text(), id.value().text()));
+  }
+  auto lock = posix_file_system().lock(folder.string() + "/lock");
+  if (!lock.ok() && lock.error().code() == ErrorCode::kBusy)
+    return busy(id.value().text() + " is being served: end that first, or its file would be captured torn");
+  return lock;
+}
+
 Result<ExitCode> run(const Globals& globals, const Options& options) {
   Stop stop;
   const double started = monotonic_seconds();
   const std::unique_ptr<Repo> repo = TRY(open_store(globals));
+  const std::unique_ptr<FileLock> raw_file = TRY(hold_raw_file(*repo, options.source));
   const std::unique_ptr<Source> source = TRY(open_source(options.source, source_options(options)));
   const Consistency consistency = TRY(check_consistency(*source, options));
   CaptureOptions how = TRY(engine_options(*repo, *source, options));

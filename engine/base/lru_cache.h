@@ -34,6 +34,13 @@ class LruCache {
     places_.emplace(key, order_.begin());
   }
 
+  void remove(const Key& key) {
+    const auto found = places_.find(key);
+    if (found == places_.end()) return;
+    order_.erase(found->second);
+    places_.erase(found);
+  }
+
   std::size_t size() const { return places_.size(); }
 
  private:

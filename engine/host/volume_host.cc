@@ -2,11 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/random.h"
 #include "volume/volume_source.h"
 
 namespace ashlar {
 namespace {
+
+constexpr std::size_t kMaxIncarnationBytes = 64;
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // One process at a time has a volume open; whoever comes second is told which one, and by what.
 Error named(Error error, VolumeId id) {
@@ -38,7 +44,8 @@ Status VolumeHost::remove_overlay(VolumeId id) {
   const std::string directory = overlay_directory(id);
   Status gone = Overlay::remove(files_, directory);
   if (!gone.ok() && gone.error().code() != ErrorCode::kNotFound) return named(gone.take_error(), id);
-  (void)files_.remove(directory + "/control").ok();
+  for (const char* name : {"/control", "/incarnation", "/incarnation.new"})
+    (void)files_.remove(directory + name).ok();
   (void)files_.remove(directory).ok();
   return {};
 }
@@ -131,6 +138,12 @@ Result<VolumeRecord> VolumeHost::create(const VolumeSpec& spec) {
 Result<std::unique_ptr<Volume>> VolumeHost::open_volume(VolumeId id) {
   const VolumeRecord record = TRY(catalog_.get(id));
   auto overlay = TRY(open_overlay(id));
+  // A resize that was cut off has made the overlay larger: it was not answered, and it is done.
+  if (overlay->size() > record.size) {
+    VolumeRecord grown = record;
+    grown.size = overlay->size();
+    TRY(catalog_.replace(record, grown));
+  }
   std::shared_ptr<const BaseImage> base;
   if (record.is_detached) {
     TRY(hold_growth(*overlay));
@@ -146,6 +159,40 @@ Result<std::unique_ptr<WarmUp>> VolumeHost::warm_up(Volume& volume) {
   const WarmParts parts{repo_->objects(), *TRY(repo_->nodes()), *TRY(repo_->segments()), *TRY(frames())};
   return std::make_unique<WarmUp>(parts, repo_->snapshots(), boot_packs_, gate_, volume, std::move(base),
                                   repo_->config().id);
+}
+
+Status VolumeHost::write_incarnation(VolumeId id, const std::string& text) {
+  const std::string directory = overlay_directory(id);
+  const std::string written = directory + "/incarnation.new";
+  (void)files_.remove(written).ok();  // of one that was cut off
+  auto file = TRY(files_.create(written));
+  TRY(file->append(as_byte_span(text)));
+  TRY(file->sync());
+  TRY(files_.rename(written, directory + "/incarnation"));
+  return files_.sync_directory(directory);
+}
+
+// "3 serving\n" while it is served, "3\n" after a clean end.
+Result<std::uint64_t> VolumeHost::begin_serving(VolumeId id) {
+  const std::string path = overlay_directory(id) + "/incarnation";
+  std::uint64_t incarnation = 1;
+  const auto bytes = read_file(files_, path, kMaxIncarnationBytes);
+  if (!bytes.ok() && bytes.error().code() != ErrorCode::kNotFound)
+    return Error(bytes.error().code(), bytes.error().text());
+  if (bytes.ok()) {
+    const std::string text(as_text(bytes.value()));
+    const auto digits = static_cast<std::size_t>(std::ranges::find_if_not(text, is_digit) - text.begin());
+    if (digits == 0 || digits > 18)
+      return corrupt(path + ": holds no number: write a larger one than any before");
+    incarnation = std::stoull(text.substr(0, digits));
+    if (text.substr(digits) != "\n") ++incarnation;
+  }
+  TRY(write_incarnation(id, fmt::format("{} serving\n", incarnation)));
+  return incarnation;
+}
+
+Status VolumeHost::end_serving(VolumeId id, std::uint64_t incarnation) {
+  return write_incarnation(id, fmt::format("{}\n", incarnation));
 }
 
 Result<CaptureReport> VolumeHost::snapshot(VolumeId id, Volume& volume, CaptureOptions options,

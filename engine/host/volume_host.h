@@ -46,6 +46,11 @@ class VolumeHost {
   Result<std::unique_ptr<WarmUp>> warm_up(Volume& volume);
   // Frames that came from packs since this was opened, for all volumes.
   std::uint64_t fetched_frames() const { return frames_ ? frames_->fetched() : 0; }
+  // Before a volume is served, and after its overlay was closed. The number tells one life of the volume from
+  // the next: it grows when a server died meanwhile, because writes that it had answered and that were not
+  // flushed are gone then. A client that goes on with the old number must not go on at all.
+  Result<std::uint64_t> begin_serving(VolumeId id);
+  Status end_serving(VolumeId id, std::uint64_t incarnation);
   // A snapshot alone, to be read.
   Result<std::shared_ptr<const BaseImage>> open_snapshot(SnapshotId id);
   // The guest's changes become a snapshot, and the volume stands on it from then on. Not while writes are
@@ -64,6 +69,7 @@ class VolumeHost {
 
   Status make_durable_directory(const std::string& parent, const std::string& path);
   Status remove_overlay(VolumeId id);
+  Status write_incarnation(VolumeId id, const std::string& text);
 
   FileSystem& files_;
   std::unique_ptr<Repo> repo_;

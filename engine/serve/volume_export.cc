@@ -6,6 +6,8 @@
 namespace ashlar {
 namespace {
 
+constexpr std::uint64_t kStepBlocks = kLeafBlocks;  // 4 MiB
+
 // Extents of blocks, cut to [offset, offset + bytes) and merged.
 class ExtentList {
  public:
@@ -47,6 +49,24 @@ Status add_base(const BaseImage& base, BlockRange range, std::size_t most, Exten
     at += run.count;
     const bool data = run.kind == ExtentKind::kData || run.kind == ExtentKind::kUnreadable;
     list.add(byte_offset(at).value, {{}, run.kind == ExtentKind::kUnallocated, !data, false});
+  }
+  return {};
+}
+
+// Any offset and length, by steps: the buffer beside the caller's is bounded.
+Status read_image(const BaseImage& image, ByteOffset offset, MutableByteSpan out) {
+  const BlockRange blocks = blocks_of(offset, ByteCount{out.size()});
+  AlignedBuffer buffer(std::min(blocks.count.value, kStepBlocks) * kBlockBytes);
+  const std::uint64_t end = offset.value + out.size();
+  for (Lba at = blocks.first; at < blocks.end();) {
+    const BlockRange step{at, BlockCount{std::min(kStepBlocks, (blocks.end() - at).value)}};
+    const MutableByteSpan bytes = buffer.span().first(byte_count(step.count).value);
+    TRY(image.read(step, bytes));
+    const std::uint64_t from = std::max(offset.value, byte_offset(step.first).value);
+    const std::uint64_t to = std::min(end, byte_offset(step.end()).value);
+    std::memcpy(out.data() + (from - offset.value), bytes.data() + (from - byte_offset(step.first).value),
+                to - from);
+    at = step.end();
   }
   return {};
 }
@@ -95,7 +115,11 @@ Result<std::vector<ExportExtent>> VolumeExport::extents(ByteOffset offset, ByteC
     const std::uint64_t end = byte_offset(run.blocks.end()).value;
     switch (run.hold) {
       case BlockHold::kAbsent:
-        TRY(add_base(*base, run.blocks, most, list));
+        if (base) {
+          TRY(add_base(*base, run.blocks, most, list));
+        } else {
+          list.add(end, {{}, true, true, false});
+        }
         break;
       case BlockHold::kClean:
         list.add(end, {});
@@ -112,13 +136,7 @@ Result<std::vector<ExportExtent>> VolumeExport::extents(ByteOffset offset, ByteC
 }
 
 void SnapshotExport::read(ByteOffset offset, MutableByteSpan out, Done done) {
-  pools_.store.run([this, offset, out, done = std::move(done)] {
-    const BlockRange blocks = blocks_of(offset, ByteCount{out.size()});
-    AlignedBuffer buffer(byte_count(blocks.count).value);
-    Status status = image_->read(blocks, buffer.span());
-    if (status.ok()) std::memcpy(out.data(), buffer.data() + offset.value % kBlockBytes, out.size());
-    done(std::move(status));
-  });
+  pools_.store.run([this, offset, out, done = std::move(done)] { done(read_image(*image_, offset, out)); });
 }
 
 void SnapshotExport::write(ByteOffset /*offset*/, ByteSpan /*bytes*/, Done done) { refuse(done); }
@@ -131,8 +149,14 @@ void SnapshotExport::flush(Done done) { done({}); }
 void SnapshotExport::prefetch(ByteOffset offset, ByteCount bytes, Done done) {
   pools_.store.run([this, offset, bytes, done = std::move(done)] {
     const BlockRange blocks = blocks_of(offset, bytes);
-    AlignedBuffer buffer(byte_count(blocks.count).value);
-    done(image_->read(blocks, buffer.span()));
+    AlignedBuffer buffer(std::min(blocks.count.value, kStepBlocks) * kBlockBytes);
+    Status read;
+    for (Lba at = blocks.first; at < blocks.end() && read.ok();) {
+      const BlockRange step{at, BlockCount{std::min(kStepBlocks, (blocks.end() - at).value)}};
+      read = image_->read(step, buffer.span().first(byte_count(step.count).value));
+      at = step.end();
+    }
+    done(std::move(read));
   });
 }
 

@@ -8,7 +8,7 @@ FrameCache::FrameCache(SegmentReader& segments, std::size_t bytes, std::uint32_t
     : segments_(segments), frames_(std::max<std::size_t>(1, bytes / (frame_blocks * kBlockBytes))) {}
 
 Result<FrameCache::Frame> FrameCache::get(const LocatedSegment& segment, std::size_t frame) {
-  const Key key{segment.directory.id, frame};
+  const Key key = key_of(segment, frame);
   std::unique_lock lock(mutex_);
   if (const Frame* held = frames_.get(key)) return *held;
   if (const auto found = fetching_.find(key); found != fetching_.end()) {
@@ -43,7 +43,7 @@ Result<FrameCache::Frame> FrameCache::fetch(const LocatedSegment& segment, std::
 }
 
 Status FrameCache::remember(const LocatedSegment& segment, std::size_t frame, ByteSpan stored) {
-  const Key key{segment.directory.id, frame};
+  const Key key = key_of(segment, frame);
   {
     const std::lock_guard lock(mutex_);
     if (frames_.get(key) != nullptr) return {};

@@ -34,14 +34,16 @@ class FrameCache {
   std::uint64_t fetched() const { return fetched_frames_.load(); }
 
  private:
+  // By blocks: a segment's id says what its blocks are, not how they are divided into frames.
   struct Key {
     SegmentId segment;
-    std::size_t frame = 0;
+    std::size_t first_block = 0;
+    std::size_t block_count = 0;
     friend bool operator==(const Key&, const Key&) = default;
   };
   struct KeyHash {
     std::size_t operator()(const Key& key) const {
-      return IdHash()(key.segment) ^ (key.frame * 0x9e3779b97f4a7c15ULL);
+      return IdHash()(key.segment) ^ ((key.first_block << 16U | key.block_count) * 0x9e3779b97f4a7c15ULL);
     }
   };
   // A fetch on its way: the first asker fetches, the others wait.
@@ -52,6 +54,10 @@ class FrameCache {
     std::string text;
   };
 
+  static Key key_of(const LocatedSegment& segment, std::size_t frame) {
+    return {segment.directory.id, segment.frame_first_block[frame],
+            segment.directory.frames[frame].block_count};
+  }
   Result<Frame> fetch(const LocatedSegment& segment, std::size_t frame);
   static Result<Frame> outcome(const Fetch& fetch);
 

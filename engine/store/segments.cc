@@ -117,10 +117,21 @@ Result<std::shared_ptr<const LocatedSegment>> SegmentReader::remember(SegmentDir
     return corrupt(fmt::format("segment {} is stored in another form", directory.id.hex()));
   }
   const SegmentId id = directory.id;
-  auto segment = locate_segment(place, std::move(directory));
+  auto segment = std::make_shared<LocatedSegment>(*locate_segment(place, std::move(directory)));
+  segment->is_hearsay = true;
   const std::lock_guard lock(state_->mutex);
+  if (auto* held = state_->directories.get(id)) {
+    if ((*held)->directory.frames == segment->directory.frames) return *held;
+    return corrupt(fmt::format("segment {} has other frames in its pack", id.hex()));
+  }
   state_->directories.put(id, segment);
-  return segment;
+  return std::shared_ptr<const LocatedSegment>(segment);
+}
+
+void SegmentReader::forget(const SegmentId& id) {
+  const std::lock_guard lock(state_->mutex);
+  const auto* held = state_->directories.get(id);
+  if (held != nullptr && (*held)->is_hearsay) state_->directories.remove(id);
 }
 
 namespace {

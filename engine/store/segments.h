@@ -26,6 +26,8 @@ struct LocatedSegment {
   SegmentDirectory directory;
   std::vector<std::uint64_t> frame_offsets;      // in the pack, one a frame
   std::vector<std::uint16_t> frame_first_block;  // in the segment, one a frame
+  bool is_hearsay =
+      false;  // not read from its pack: its block ids are right, its frames may be another pack's
 
   std::size_t frame_of(std::size_t block) const;
 };
@@ -54,9 +56,11 @@ class SegmentReader {
   Result<SegmentPlace> place_of(const SegmentId& id) const;
   // The directory of a stored segment. kCorrupt when no pack holds it.
   Result<std::shared_ptr<const LocatedSegment>> locate(const SegmentId& id);
-  // Takes a decoded directory that came another way into the cache. kCorrupt when it is not the one that the
-  // index knows of.
+  // Takes a decoded directory that came another way into the cache, marked as hearsay; one that is there
+  // stays. kCorrupt when it can't be the one that the index knows of.
   Result<std::shared_ptr<const LocatedSegment>> remember(SegmentDirectory directory);
+  // Drops hearsay, so that locate() reads the pack.
+  void forget(const SegmentId& id);
   // Blocks [first, first + count) of a segment into `out` (count × 4096 bytes): one read of the pack, frames
   // decoded and verified. Nothing is cached but the directory.
   Status read(const LocatedSegment& segment, std::size_t first, std::size_t count, MutableByteSpan out);

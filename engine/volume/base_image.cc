@@ -96,16 +96,27 @@ Status BaseImage::read_leaf(LeafCursor& cursor, const LeafSpan& span, BlockRange
   });
 }
 
+// A directory by hearsay whose frames turn out to be wrong is read from its pack.
 Status BaseImage::read_data(const SegmentId& id, std::size_t first, std::size_t count,
                             MutableByteSpan out) const {
-  const auto segment = TRY(segments_.locate(id));
+  auto segment = TRY(segments_.locate(id));
+  Status read = read_frames(*segment, first, count, out);
+  if (read.ok() || !segment->is_hearsay) return read;
+  segments_.forget(id);
+  segment = TRY(segments_.locate(id));
+  return read_frames(*segment, first, count, out);
+}
+
+Status BaseImage::read_frames(const LocatedSegment& segment, std::size_t first, std::size_t count,
+                              MutableByteSpan out) const {
   const std::size_t end = first + count;
-  if (end > segment->directory.blocks.size()) return corrupt("an extent runs past its segment");
+  if (end > segment.directory.blocks.size()) return corrupt("an extent runs past its segment");
   for (std::size_t block = first; block < end;) {
-    const std::size_t number = segment->frame_of(block);
-    const auto frame = TRY(frames_.get(*segment, number));
-    const std::size_t frame_first = segment->frame_first_block[number];
-    const std::size_t frame_end = frame_first + segment->directory.frames[number].block_count;
+    const std::size_t number = segment.frame_of(block);
+    const auto frame = TRY(frames_.get(segment, number));
+    const std::size_t frame_first = segment.frame_first_block[number];
+    const std::size_t frame_end = frame_first + segment.directory.frames[number].block_count;
+    CHECK(frame->size() == (frame_end - frame_first) * kBlockBytes);
     const std::size_t taken = std::min(end, frame_end) - block;
     std::memcpy(out.data() + (block - first) * kBlockBytes,
                 frame->data() + (block - frame_first) * kBlockBytes, taken * kBlockBytes);

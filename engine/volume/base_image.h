@@ -44,6 +44,8 @@ class BaseImage {
 
  private:
   Status read_leaf(LeafCursor& cursor, const LeafSpan& span, BlockRange range, MutableByteSpan out) const;
+  Status read_frames(const LocatedSegment& segment, std::size_t first, std::size_t count,
+                     MutableByteSpan out) const;
   Status read_data(const SegmentId& id, std::size_t first, std::size_t count, MutableByteSpan out) const;
 
   NodeReader& nodes_;

@@ -87,13 +87,20 @@ Status Volume::read_absent(BlockRange absent, ByteOffset offset, MutableByteSpan
   return done;
 }
 
+// Without a base, what is absent is what the volume has just grown by.
+Status Volume::read_base(BlockRange range, MutableByteSpan out) const {
+  if (const auto base = this->base()) return base->read(range, out);
+  std::memset(out.data(), 0, out.size());
+  return {};
+}
+
 Status Volume::read_through(BlockRange region, ByteOffset offset, MutableByteSpan out) {
   const std::uint64_t end = offset.value + out.size();
   AlignedBuffer buffer(std::min(region.count.value, kStepBlocks) * kBlockBytes);
   for (Lba at = region.first; at < region.end();) {
     const BlockRange step{at, BlockCount{std::min(kStepBlocks, (region.end() - at).value)}};
     const MutableByteSpan bytes = buffer.span().first(byte_count(step.count).value);
-    TRY(base()->read(step, bytes));
+    TRY(read_base(step, bytes));
     counters_.fetched_bytes += bytes.size();
     const std::uint64_t from = std::max(offset.value, byte_offset(step.first).value);
     const std::uint64_t to = std::min(end, byte_offset(step.end()).value);
@@ -123,6 +130,7 @@ Status Volume::fetch(BlockRange range) {
 
 Status Volume::fetch_absent(BlockRange range) {
   const auto base = this->base();
+  if (!base) return overlay_->put_clean_zeroes(range);
   Lba at = range.first;
   while (at < range.end()) {
     const auto runs = TRY(base->runs({at, range.end() - at}, 1));

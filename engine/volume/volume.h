@@ -50,7 +50,7 @@ class Volume {
 
   Overlay& overlay() { return *overlay_; }
   const Overlay& overlay() const { return *overlay_; }
-  std::shared_ptr<const BaseImage> base() const;
+  std::shared_ptr<const BaseImage> base() const;  // null when the store is not needed any more
   // After a snapshot of this volume was published: later misses read from it. Before Overlay::end_view(), so
   // that no block is looked for in a base that is older than the state of the block.
   void set_base(std::shared_ptr<const BaseImage> base);
@@ -71,6 +71,7 @@ class Volume {
   void note_first_read(BlockRange blocks);
   BlockRange region_around(BlockRange range) const;
   Status read_absent(BlockRange absent, ByteOffset offset, MutableByteSpan out);
+  Status read_base(BlockRange range, MutableByteSpan out) const;
   Status read_through(BlockRange region, ByteOffset offset, MutableByteSpan out);
   Status keep(BlockRange blocks, ByteSpan bytes);
   Status fetch_absent(BlockRange range);

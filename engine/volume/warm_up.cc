@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <system_error>
 #include <thread>
 #include <unordered_set>
 #include <vector>
@@ -150,7 +151,11 @@ void WarmUp::fetch_ahead(const RegionOrder& order, const std::stop_token& stop) 
   // What a boot pack brought is in memory, and one thread moves it without taking a machine's processors.
   const int threads = counters_.from_boot_pack ? 1 : kThreads;
   std::vector<std::jthread> fetchers;
-  for (int i = 0; i < threads; ++i) fetchers.emplace_back(fetch);
+  try {
+    for (int i = 0; i < threads; ++i) fetchers.emplace_back(fetch);
+  } catch (const std::system_error&) {
+    fetch();  // with those that there are
+  }
 }
 
 void WarmUp::finish() {

@@ -3,8 +3,10 @@
 short of space, and never deleted under anybody."""
 
 import json
+import os
 import pathlib
 import signal
+import socket
 import subprocess
 import time
 
@@ -94,6 +96,62 @@ class Life(volumes.VolumeTest):
             self.compare(self.disk, volume)
         self.ok("volume", "detach-store", volume)
         self.same(self.disk, self.overlay(volume) / "data")
+
+    def test_a_client_of_a_server_that_died_does_not_go_on(self):
+        volume = self.create(self.snapshot)
+        server = self.server("--all")
+        self.assertIn(f"{volume}@1", self.ask_server(verb="open", volume=volume)["address"])
+        self.io_ok(f"{volume}@1", "write -P 7 0 1M")
+        server.kill()
+        server.communicate(timeout=20)
+        with self.served("--all"):
+            # What was answered and not flushed may be gone; whoever was told of it must not be served as if not.
+            self.io_fails(f"{volume}@1", "read 0 4k", "export")
+            self.io_ok(f"{volume}@2", "write -P 8 0 1M")
+        with self.served("--all"):
+            self.io_ok(f"{volume}@2", "read -P 8 0 1M")  # a clean end loses nothing
+            self.io_ok(volume, "read -P 8 0 1M")
+            for name in (f"{volume}@", f"{volume}@02", f"{volume}@2@2", "@2"):
+                self.io_fails(name, "read 0 4k", "export")
+
+    def test_nonsense_on_the_control_sockets_ends_nothing(self):
+        volume = self.create(self.snapshot)
+        with self.served("--all"):
+            for request in ({"verb": "open", "volume": 7}, {"verb": []}, {"verb": "close", "volume": None}, {}):
+                self.assertIn("error", self.ask_server(**request))
+            for request in ({"verb": "hydrate", "rate": "x"}, {"verb": "snapshot", "tags": 5}, {"verb": 1}):
+                self.assertIn("error", self.ask_server(folder=self.overlay(volume), **request))
+            self.io_ok(volume, "read 0 4k")
+
+    def ask_server(self, folder=None, **request):
+        with socket.socket(socket.AF_UNIX) as control:
+            held = os.open(folder or self.overlay(""), os.O_PATH)
+            try:
+                control.connect(f"/proc/self/fd/{held}/control")
+            finally:
+                os.close(held)
+            control.sendall(json.dumps(request).encode() + b"\n")
+            return json.loads(control.makefile().readline())
+
+    def test_one_bad_volume_keeps_no_other_from_being_served(self):
+        bad, good = self.create(self.snapshot), self.create(self.snapshot)
+        (self.overlay(bad) / "map").unlink()
+        server = self.server("--all")
+        self.io_ok(good, "read 0 4k")
+        server.terminate()
+        self.assertIn(bad, server.communicate(timeout=20)[1].decode())
+        self.assertEqual(server.returncode, 0)
+
+    def test_the_raw_file_is_captured_only_when_it_is_the_volume(self):
+        volume = self.create(self.snapshot)
+        data = self.overlay(volume) / "data"
+        self.fails(1, "capture", data, says="volume snapshot", code="invalid")
+        self.ok("volume", "hydrate", volume)
+        self.ok("volume", "detach-store", volume)
+        with self.served("--volume", volume):
+            self.fails(1, "capture", data, says="served", code="busy")
+        again = self.ok_json("capture", data)["snapshot"]
+        self.assertEqual(again["content"], self.ok_json("describe", self.snapshot)["snapshot"]["content"])
 
     def test_nothing_in_use_is_deleted(self):
         volume = self.create(self.snapshot)
