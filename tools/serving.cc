@@ -76,11 +76,6 @@ Status Serving::serve_all() {
   for (const VolumeRecord& record : TRY(host_.catalog().list())) {
     if (TRY(host_.has_overlay(record.id))) TRY(open(record.id));
   }
-  control_ = TRY(ControlServer::start(overlays, [this](const Json& request) {
-    Result<Json> reply = answer(request);
-    if (reply.ok()) return reply.take();
-    return Json{{"error", error_json(error_code_name(reply.error().code()), reply.error().text())}};
-  }));
   return {};
 }
 
@@ -120,9 +115,18 @@ Status Serving::close_all() {
   return first;
 }
 
-void Serving::set_address(std::string address) {
-  const std::lock_guard lock(mutex_);
-  address_ = std::move(address);
+Status Serving::listening_on(std::string address) {
+  {
+    const std::lock_guard lock(mutex_);
+    address_ = std::move(address);
+  }
+  if (!lock_) return {};
+  control_ = TRY(ControlServer::start(TRY(host_.make_overlays_directory()), [this](const Json& request) {
+    Result<Json> reply = answer(request);
+    if (reply.ok()) return reply.take();
+    return Json{{"error", error_json(error_code_name(reply.error().code()), reply.error().text())}};
+  }));
+  return {};
 }
 
 void Serving::add_metrics(MetricsText& text) {

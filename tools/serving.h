@@ -28,13 +28,12 @@ class Serving : public ExportList {
   Status open(VolumeId id);
   // kBusy while a client is connected; one that has just gone is waited for.
   Status close(VolumeId id);
-  // Every volume with an overlay on this host, and from now on whatever is asked for. kBusy when another
-  // process does that already.
+  // Every volume with an overlay on this host. kBusy when another process does that already.
   Status serve_all();
   // After the NBD server has stopped: ends everything; the first error of those.
   Status close_all();
-  // What open() tells who asked: the server's URI, which is known once it listens.
-  void set_address(std::string address);
+  // Once the NBD server listens, on this URI: after serve_all(), whatever is asked for is served too.
+  Status listening_on(std::string address);
 
   // Counters of the volumes, and of the frames that they share.
   void add_metrics(MetricsText& text);

@@ -114,7 +114,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
                   " is open to the network without TLS: anybody who reaches it may read and write");
   }
   const auto metrics_listener = TRY(metrics(options, *server, serving));
-  serving.set_address(server->address());
+  TRY(serving.listening_on(server->address()));
   Json ready{{"address", server->address()}, {"exports", serving.names()}, {"metrics", nullptr}};
   if (metrics_listener) ready["metrics"] = metrics_listener->address();
   print(globals.json ? ready.dump() + "\n" : server->address() + "\n");

@@ -23,6 +23,8 @@ std::size_t most_bytes(BootItemKind kind) {
       return kMaxDirectoryBytes;
     case BootItemKind::kFrame:
       return kMaxFrameBlocks * kBlockBytes;
+    case BootItemKind::kRegion:
+      return sizeof(std::uint64_t);
   }
   return 0;
 }
@@ -72,13 +74,15 @@ Result<BootItemHeader> decode_boot_item_header(ByteSpan bytes) {
   ByteReader in(bytes);
   BootItemHeader header;
   const auto kind = in.u8();
-  if (kind < 1 || kind > 4 || !in.reserved(1)) return damaged("an item of no known kind");
+  if (kind < 1 || kind > 5 || !in.reserved(1)) return damaged("an item of no known kind");
   header.kind = BootItemKind{kind};
   header.frame = in.u16();
   header.segment = in.u32();
   header.bytes = in.u32();
   if (!in.done()) return damaged("an item is cut off");
   if (header.bytes == 0 || header.bytes > most_bytes(header.kind))
+    return damaged("an item of impossible size");
+  if (header.kind == BootItemKind::kRegion && header.bytes != sizeof(std::uint64_t))
     return damaged("an item of impossible size");
   if (header.kind != BootItemKind::kFrame && (header.frame != 0 || header.segment != 0))
     return damaged("a frame number where none belongs");

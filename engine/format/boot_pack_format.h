@@ -34,6 +34,7 @@ enum class BootItemKind : std::uint8_t {
   kInnerNode = 2,  // an encoded inner node of it
   kDirectory = 3,  // of a segment; the n-th of the pack is segment n for frames
   kFrame = 4,      // the stored bytes of a frame of a segment whose directory came before
+  kRegion = 5,     // a u64, the number of a region: all that it needs came before
 };
 
 struct BootItemHeader {

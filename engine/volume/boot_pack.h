@@ -4,6 +4,7 @@
 // put them, and reads find them there.
 #pragma once
 
+#include <functional>
 #include <stop_token>
 
 #include "io/object_store.h"
@@ -31,8 +32,9 @@ struct MadeBootPack {
 Result<MadeBootPack> make_boot_pack(const WarmParts& parts, const BaseImage& image, const StoreId& store,
                                     const RegionOrder& order);
 
-// Reads it with two reads, and fills the caches. What is damaged, and what lies behind that, is left out: an
-// error says so, and harms nothing.
-Status load_boot_pack(const WarmParts& parts, const TraceRecord& trace, const std::stop_token& stop);
+// Reads it with two reads, and fills the caches; `arrived` is told of each region for which all is there.
+// What is damaged, and what lies behind that, is left out: an error says so, and harms nothing.
+Status load_boot_pack(const WarmParts& parts, const TraceRecord& trace,
+                      const std::function<void(std::uint64_t region)>& arrived, const std::stop_token& stop);
 
 }  // namespace ashlar

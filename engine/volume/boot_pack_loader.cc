@@ -2,6 +2,7 @@
 // rest is on its way.
 #include "catalog/traces.h"
 #include "format/boot_pack_format.h"
+#include "format/cursor.h"
 #include "volume/boot_pack.h"
 
 namespace ashlar {
@@ -11,7 +12,8 @@ constexpr std::uint64_t kFirstReadBytes = std::uint64_t{2} << 20U;
 
 class Loader {
  public:
-  explicit Loader(const WarmParts& parts) : parts_(parts) {}
+  Loader(const WarmParts& parts, const std::function<void(std::uint64_t)>& arrived)
+      : parts_(parts), arrived_(arrived) {}
 
   // Takes the whole items at the start of `bytes`; how many bytes that were.
   Result<std::size_t> take(ByteSpan bytes, const std::stop_token& stop) {
@@ -38,6 +40,9 @@ class Loader {
         return {};
       case BootItemKind::kFrame:
         return take_frame(header, bytes);
+      case BootItemKind::kRegion:
+        arrived_(ByteReader(bytes).u64());
+        return {};
     }
     return {};
   }
@@ -53,12 +58,14 @@ class Loader {
   }
 
   const WarmParts& parts_;
+  const std::function<void(std::uint64_t)>& arrived_;
   std::vector<std::shared_ptr<const LocatedSegment>> segments_;
 };
 
 }  // namespace
 
-Status load_boot_pack(const WarmParts& parts, const TraceRecord& trace, const std::stop_token& stop) {
+Status load_boot_pack(const WarmParts& parts, const TraceRecord& trace,
+                      const std::function<void(std::uint64_t)>& arrived, const std::stop_token& stop) {
   const std::string key = boot_pack_key(trace.snapshot, trace.boot_pack);
   const auto object = TRY(parts.objects.open(key, ReadMode::kCached));
   const std::uint64_t size = object->size();
@@ -71,7 +78,7 @@ Status load_boot_pack(const WarmParts& parts, const TraceRecord& trace, const st
       TRY(decode_boot_pack_header(ByteSpan(bytes).first(kBootPackHeaderBytes)).with_context(key));
   if (header.id != trace.boot_pack || header.snapshot != trace.snapshot)
     return corrupt(key + ": is another boot pack");
-  Loader loader(parts);
+  Loader loader(parts, arrived);
   std::size_t taken = kBootPackHeaderBytes;
   taken += TRY(loader.take(ByteSpan(bytes).subspan(taken, first - taken), stop).with_context(key));
   if (first < size) TRY(object->read_at(first, MutableByteSpan(bytes).subspan(first)));

@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "catalog/traces.h"
 #include "format/boot_pack_format.h"
+#include "format/cursor.h"
 #include "manifest/tree.h"
 #include "volume/boot_pack.h"
 
@@ -23,6 +24,21 @@ class Maker {
   }
 
   Status add_region(std::uint64_t region) {
+    TRY(add_needs_of(region));
+    ByteWriter number;
+    number.u64(region);
+    return append({BootItemKind::kRegion, 0, 0, 0}, number.span());
+  }
+
+  bool is_full() const { return bytes_ + kSegmentBytes > kMaxBootPackBytes; }
+  bool is_empty() const { return frames_.empty(); }
+  Result<std::uint64_t> finish() {
+    TRY(object_->finish());
+    return bytes_;
+  }
+
+ private:
+  Status add_needs_of(std::uint64_t region) {
     const std::uint64_t index = region / kTraceRegionsOfLeaf;
     if (index >= leaf_count(root_.blocks)) return {};
     const auto leaf = TRY(add_way_to(index));
@@ -41,14 +57,6 @@ class Maker {
     return {};
   }
 
-  bool is_full() const { return bytes_ + kSegmentBytes > kMaxBootPackBytes; }
-  bool is_empty() const { return frames_.empty(); }
-  Result<std::uint64_t> finish() {
-    TRY(object_->finish());
-    return bytes_;
-  }
-
- private:
   // The inner nodes and the leaf that lead to leaf `index`; nothing when it lies in a constant.
   Result<std::shared_ptr<const Leaf>> add_way_to(std::uint64_t index) {
     LeafCursor cursor(parts_.nodes, root_);

@@ -32,11 +32,20 @@ class ExpectedReads {
     ended_.notify_all();
   }
 
+  // What this region needs is here.
+  void arrived(std::uint64_t region) {
+    {
+      const std::lock_guard lock(mutex_);
+      regions_.erase(region);
+    }
+    ended_.notify_all();
+  }
+
   void wait_for(BlockRange range) {
     if (!active_.load(std::memory_order_acquire)) return;
     std::unique_lock lock(mutex_);
-    if (!regions_.contains(range.first.value / kTraceRegionBlocks)) return;
-    ended_.wait_until(lock, until_, [this] { return !active_.load(std::memory_order_acquire); });
+    const std::uint64_t region = range.first.value / kTraceRegionBlocks;
+    ended_.wait_until(lock, until_, [&] { return !regions_.contains(region); });
   }
 
  private:

@@ -42,7 +42,8 @@ void append_new(RegionOrder& order, const RegionOrder& more) {
 
 }  // namespace
 
-Status BootPackLoads::load(const WarmParts& parts, const TraceRecord& trace, const std::stop_token& stop) {
+Status BootPackLoads::load(const WarmParts& parts, const TraceRecord& trace,
+                           const std::function<void(std::uint64_t)>& arrived, const std::stop_token& stop) {
   std::shared_ptr<std::mutex> mine;
   {
     const std::lock_guard lock(mutex_);
@@ -55,7 +56,7 @@ Status BootPackLoads::load(const WarmParts& parts, const TraceRecord& trace, con
     const std::lock_guard lock(mutex_);
     if (loaded_.contains(trace.boot_pack)) return {};
   }
-  TRY(load_boot_pack(parts, trace, stop));
+  TRY(load_boot_pack(parts, trace, arrived, stop));
   const std::lock_guard lock(mutex_);
   loaded_.emplace(trace.boot_pack, true);
   return {};
@@ -88,7 +89,8 @@ void WarmUp::run(const std::stop_token& stop) {
   {
     const auto ahead = gate_.expected();
     if (trace_ && !trace_->boot_pack.is_zero()) {
-      const Status loaded = loads_.load(parts_, *trace_, stop);
+      const Status loaded = loads_.load(
+          parts_, *trace_, [this](std::uint64_t region) { volume_.expected_reads().arrived(region); }, stop);
       counters_.from_boot_pack = loaded.ok();
       boot_pack_is_bad_ = !loaded.ok() && loaded.error().code() != ErrorCode::kCancelled;
       volume_.expected_reads().end();

@@ -25,8 +25,9 @@ namespace ashlar {
 // threads.
 class BootPackLoads {
  public:
-  // Waits when another thread is loading it.
-  Status load(const WarmParts& parts, const TraceRecord& trace, const std::stop_token& stop);
+  // Waits when another thread is loading it, and hears of regions only when it loads by itself.
+  Status load(const WarmParts& parts, const TraceRecord& trace,
+              const std::function<void(std::uint64_t region)>& arrived, const std::stop_token& stop);
 
  private:
   std::mutex mutex_;

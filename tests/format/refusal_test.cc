@@ -151,8 +151,8 @@ TEST(BootItemRefusals, HeadersThatPromiseTooMuch) {
        {BootItemHeader{BootItemKind::kFrame, 0, 0, 0},
         BootItemHeader{BootItemKind::kFrame, 0, 0, kMaxFrameBlocks * kBlockBytes + 1},
         BootItemHeader{BootItemKind::kLeaf, 0, 0, 0xffffffff}, BootItemHeader{BootItemKind::kLeaf, 1, 0, 9},
-        BootItemHeader{BootItemKind::kDirectory, 0, 1, 99}, BootItemHeader{BootItemKind{5}, 0, 0, 9},
-        BootItemHeader{BootItemKind{0}, 0, 0, 9}}) {
+        BootItemHeader{BootItemKind::kDirectory, 0, 1, 99}, BootItemHeader{BootItemKind::kRegion, 0, 0, 9},
+        BootItemHeader{BootItemKind{6}, 0, 0, 9}, BootItemHeader{BootItemKind{0}, 0, 0, 9}}) {
     EXPECT_FALSE(decode_boot_item_header(encode(bad)).ok());
   }
   EXPECT_FALSE(decode_boot_item_header(ByteSpan(encode(good)).first(11)).ok());
