@@ -10,11 +10,13 @@
 #include <csignal>
 #include <filesystem>
 #include <thread>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/unique_fd.h"
 #include "host_command.h"
 #include "machine/background_process.h"
+#include "nbd_device.h"
 #include "output.h"
 
 namespace ashlar {
@@ -24,7 +26,6 @@ constexpr double kMountSeconds = 30;
 constexpr double kEndSeconds = 30;
 constexpr double kPauseSeconds = 0.02;
 constexpr std::size_t kMaxNoteBytes = 4096;
-constexpr unsigned kMaxNbdDevices = 256;
 
 FileSystem& files() { return posix_file_system(); }
 
@@ -34,13 +35,6 @@ bool exists(const std::string& path) {
 }
 
 bool is_installed(const char* program, const char* package) { return find_program(program, package).ok(); }
-
-// Whether the kernel has, or can load, its NBD client.
-bool has_kernel_nbd() {
-  if (exists("/sys/module/nbd")) return true;
-  const auto modprobe = find_program("modprobe", "kmod");
-  return modprobe.ok() && run_command({modprobe.value(), "-q", "nbd"}).ok() && exists("/sys/module/nbd");
-}
 
 std::string name_of(const std::string& device) { return device.substr(device.rfind('/') + 1); }
 
@@ -77,15 +71,6 @@ std::vector<std::string> loops_over(const std::string& file) {
   return devices;
 }
 
-Result<std::string> free_nbd_device() {
-  for (unsigned number = 0; number < kMaxNbdDevices; ++number) {
-    const std::string name = fmt::format("nbd{}", number);
-    if (!exists("/sys/block/" + name)) break;
-    if (!exists(fmt::format("/sys/block/{}/pid", name))) return "/dev/" + name;
-  }
-  return busy("all devices /dev/nbdN are in use");
-}
-
 Json to_json(VolumeId volume, const Attachment& attachment) {
   return {{"volume", volume.text()},       {"method", attach_method_name(attachment.method)},
           {"device", attachment.device},   {"boot", to_hex(attachment.process.boot)},
@@ -100,7 +85,8 @@ Result<Attachment> from_text(std::string_view text, VolumeId volume) {
     return body.contains(key) && body[key].is_number_unsigned();
   };
   if (!body.is_object() || !is_text("volume") || !is_text("method") || !is_text("device") ||
-      !is_text("boot") || !is_number("pid") || !is_number("pid_started") || body["volume"] != volume.text()) {
+      !is_text("boot") || !is_number("pid") || !is_number("pid_started") || body["volume"] != volume.text() ||
+      !std::in_range<std::uint32_t>(body["pid"].get<std::uint64_t>())) {
     return corrupt(damaged.text());
   }
   Attachment attachment;
@@ -155,15 +141,24 @@ Attachments::Attachments(std::string store, VolumeId volume)
       volume_(volume),
       directory_(fmt::format("{}/attachments/{}", store_, volume.text())) {}
 
-Status Attachments::prepare() {
+// Whoever waits for the file that is removed here notices, and makes another.
+Attachments::~Attachments() {
+  if (lock_) (void)files().remove(directory_ + ".lock").ok();
+}
+
+Status Attachments::hold() {
+  if (lock_) return {};
   TRY(files().make_directory(store_ + "/attachments"));
-  TRY(files().make_directory(directory_));
+  auto lock = files().lock(directory_ + ".lock");
+  if (!lock.ok() && lock.error().code() == ErrorCode::kBusy) {
+    return busy(volume_.text() + " is being attached, released or started on by another process");
+  }
+  lock_ = TRY(std::move(lock));
   return {};
 }
 
 Result<std::optional<Attachment>> Attachments::attached() {
-  if (!exists(directory_)) return std::optional<Attachment>();
-  const auto lock = TRY(files().lock(directory_ + "/lock"));
+  TRY(hold());
   return find();
 }
 
@@ -178,10 +173,7 @@ Result<std::optional<Attachment>> Attachments::find() {
 
 Result<bool> Attachments::is_live(const Attachment& attachment) const {
   if (attachment.method == AttachMethod::kKernelNbd) {
-    // Devices get their names anew after a reboot.
-    const bool same_boot =
-        TRY(process_of(static_cast<std::uint32_t>(::getpid()))).boot == attachment.process.boot;
-    return same_boot && exists(fmt::format("/sys/block/{}/pid", name_of(attachment.device)));
+    return is_nbd_client_of(attachment.process, attachment.device).with_context(note());
   }
   return TRY(is_running(attachment.process)) && backing_file(attachment.device) == disk();
 }
@@ -198,21 +190,32 @@ Status Attachments::save(const Attachment& attachment) {
 }
 
 Result<Attachment> Attachments::attach(AttachMethod method, NbdExport at) {
-  TRY(prepare());
-  const auto lock = TRY(files().lock(directory_ + "/lock"));
+  TRY(hold());
+  TRY(files().make_directory(directory_));
   if (auto attached = TRY(find())) return *std::move(attached);
   return method == AttachMethod::kKernelNbd ? attach_kernel(at) : attach_fuse(std::move(at));
 }
 
+// Noted before it is connected, without a client; one that is cut off in between is not taken for anything.
 Result<Attachment> Attachments::attach_kernel(const NbdExport& at) {
+  const std::string program = TRY(find_program("nbd-client", "nbd-client"));
+  const auto lock = TRY(lock_nbd_devices());
   Attachment attachment;
   attachment.method = AttachMethod::kKernelNbd;
   attachment.process.boot = TRY(process_of(static_cast<std::uint32_t>(::getpid()))).boot;
   attachment.device = TRY(free_nbd_device());
   TRY(save(attachment));
-  TRY(run_command(
-      {TRY(find_program("nbd-client", "nbd-client")), "-unix", at.socket, "-N", at.name, attachment.device}));
-  return attachment;
+  auto ran = run_command({program, "-unix", at.socket, "-N", at.name, attachment.device});
+  auto client = ran.ok() ? wait_for_nbd_client(attachment.device) : Result<InstanceProcess>(ran.take_error());
+  if (client.ok()) {
+    attachment.process = client.take();
+    Status saved = save(attachment);
+    if (saved.ok()) return attachment;
+    client = saved.take_error();
+  }
+  if (ran.ok()) TRY(run_command({program, "-d", attachment.device}));
+  TRY(files().remove(note()));
+  return client.take_error();
 }
 
 // nbdfuse is noted before it shows anything, and the loop device is found by its file: whatever is cut off in
@@ -245,8 +248,8 @@ Result<Attachment> Attachments::attach_fuse(NbdExport at) {
 }
 
 Result<std::optional<Attachment>> Attachments::release() {
+  TRY(hold());
   if (!exists(directory_)) return std::optional<Attachment>();
-  const auto lock = TRY(files().lock(directory_ + "/lock"));
   auto attached = TRY(find());
   Status down = attached ? take_down(*attached) : Status();
   if (is_busy(down)) return down.take_error();
@@ -292,7 +295,7 @@ void Attachments::unmount_fuse() {
 }
 
 Status Attachments::clear() {
-  for (const char* part : {"/disk", "/nbdfuse.log", "/attachment.json.new", "/lock"}) {
+  for (const char* part : {"/disk", "/nbdfuse.log", "/attachment.json.new"}) {
     Status removed = files().remove(directory_ + part);
     if (!removed.ok() && removed.error().code() != ErrorCode::kNotFound) return removed;
   }

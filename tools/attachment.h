@@ -24,7 +24,7 @@ std::string_view attach_method_name(AttachMethod method);
 struct Attachment {
   AttachMethod method = AttachMethod::kFuseLoop;
   std::string device;       // "/dev/nbd0", "/dev/loop3"
-  InstanceProcess process;  // nbdfuse; none of kernel NBD
+  InstanceProcess process;  // nbdfuse, or nbd-client
 };
 
 // The best of those that work here. kUnsupported when none does, and what to install.
@@ -37,7 +37,16 @@ std::string nbd_uri(const NbdExport& at);
 class Attachments {
  public:
   Attachments(std::string store, VolumeId volume);
+  Attachments(Attachments&&) = default;
+  Attachments& operator=(Attachments&&) = delete;
+  Attachments(const Attachments&) = delete;
+  Attachments& operator=(const Attachments&) = delete;
+  ~Attachments();
 
+  // Until this object goes nobody else attaches or releases the volume, or starts a machine on it: whoever
+  // gives it a user holds it from the first question to the last note. The other calls hold it too. kBusy
+  // when somebody else does.
+  Status hold();
   // What is attached at this moment.
   Result<std::optional<Attachment>> attached();
   // Attaches the volume; the same attachment when it is attached already.
@@ -47,8 +56,7 @@ class Attachments {
   Result<std::optional<Attachment>> release();
 
  private:
-  Status prepare();
-  // The same with the lock held; clears away what is not there any more.
+  // What is attached; clears away what is not there any more.
   Result<std::optional<Attachment>> find();
   Status save(const Attachment& attachment);
   Result<Attachment> attach_fuse(NbdExport at);
@@ -64,6 +72,7 @@ class Attachments {
   std::string store_;
   VolumeId volume_;
   std::string directory_;
+  std::unique_ptr<FileLock> lock_;
 };
 
 }  // namespace ashlar

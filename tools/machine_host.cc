@@ -51,6 +51,7 @@ Result<InstanceRecord> MachineHost::launch(const MachineSpec& spec) {
   const InstanceId id{random_u64()};
   TRY(instances_.make(id));
   const auto lock = TRY(instances_.lock(id));
+  TRY(instances_.begin_launch(id));
   auto volume = volumes_->create({spec.snapshot, spec.size, spec.shape.name, {{kInstanceTag, id.text()}}});
   if (!volume.ok()) {
     TRY(instances_.remove(id));
@@ -58,6 +59,7 @@ Result<InstanceRecord> MachineHost::launch(const MachineSpec& spec) {
   }
   auto record = make(spec, id, volume.value().id);
   Status started = record.ok() ? start_locked(record.value()) : Status(record.take_error());
+  if (started.ok()) started = instances_.end_launch(id);
   if (started.ok()) return record;
   InstanceRecord failed;
   failed.id = id;
@@ -72,9 +74,11 @@ Result<InstanceRecord> MachineHost::launch(const MachineSpec& spec) {
 
 Status MachineHost::start_locked(InstanceRecord& record) {
   std::vector<NbdExport> exports;
+  std::vector<Attachments> held;  // until the record says who uses the volumes
   for (const InstanceDevice& device : record.devices) {
     TRY(volumes_->catalog().get(device.volume));
-    if (const auto attached = TRY(Attachments(volumes_->repo().path(), device.volume).attached())) {
+    held.emplace_back(volumes_->repo().path(), device.volume);
+    if (const auto attached = TRY(held.back().attached())) {
       return busy(fmt::format("{} is attached to this host as {}: 'ashlar volume release' it first",
                               device.volume.text(), attached->device));
     }
@@ -89,6 +93,7 @@ Result<InstanceState> MachineHost::start(InstanceId id) {
   const InstanceState state = TRY(instances_.state_of(record));
   if (state == InstanceState::kShuttingDown) return invalid(id.text() + " is being terminated");
   if (state == InstanceState::kStopping) return busy(id.text() + " is still stopping: try again then");
+  TRY(instances_.end_launch(id));
   if (state == InstanceState::kStopped) TRY(start_locked(record));
   return state;
 }
@@ -148,8 +153,10 @@ Result<std::vector<VolumeId>> MachineHost::remove_locked(const InstanceRecord& r
   return kept;
 }
 
-// Its launch was cut off before it had a record; a volume that was made for it bears its id.
+// A launch that was cut off before there was a record has its mark; a volume that was made for it bears its
+// id, and nobody has used it. Without the mark the id says only for whom a volume was made: it may be kept.
 Status MachineHost::remove_unrecorded(InstanceId id) {
+  if (!TRY(instances_.is_launch_unfinished(id))) return instances_.remove(id);
   for (const VolumeRecord& record : TRY(volumes_->catalog().list())) {
     const auto tag = record.tags.find(kInstanceTag);
     if (tag != record.tags.end() && tag->second == id.text()) TRY(remove_volume(record.id));

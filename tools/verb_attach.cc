@@ -41,10 +41,12 @@ Status refuse_if_running(const std::string& store, VolumeId id) {
 }
 
 Result<ExitCode> attach_now(const Globals& globals, VolumeHost& host, VolumeId id) {
+  Attachments attachments(host.repo().path(), id);
+  TRY(attachments.hold());  // nobody starts a machine on it between the question and the answer's use
   TRY(refuse_if_running(host.repo().path(), id));
   const AttachMethod method = TRY(choose_attach_method());
   const NbdExport at = TRY(HostServer(host.repo().path()).open(id));
-  const Attachment attached = TRY(Attachments(host.repo().path(), id).attach(method, at));
+  const Attachment attached = TRY(attachments.attach(method, at));
   globals.json ? print_json({{"volume", id.text()},
                              {"method", attach_method_name(attached.method)},
                              {"device", attached.device}})

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <sstream>
 
 #include "machine/background_process.h"
 #include "machine/command_line.h"
@@ -13,7 +15,11 @@ namespace ashlar {
 namespace {
 
 constexpr std::array kStates = {"pending", "running", "stopping", "stopped", "shutting-down", "terminated"};
-constexpr std::array kParts = {"instance.json.new", kQmpSocketName, kConsoleName, kQemuLogName};
+constexpr const char* kRecordName = "instance.json";
+constexpr const char* kLockName = "lock";
+constexpr const char* kLaunchName = "launching";
+constexpr std::array kParts = {"instance.json.new", kQmpSocketName, kConsoleName, kQemuLogName, kLaunchName};
+constexpr std::size_t kMaxLaunchBytes = 128;
 
 Error unknown(InstanceId id) {
   return not_found(fmt::format("no instance {} on this host: 'ashlar instances list' lists them", id.text()));
@@ -26,6 +32,9 @@ Status remove_if_there(FileSystem& files, const std::string& path) {
 }
 
 }  // namespace
+
+std::string Instances::record_path(InstanceId id) const { return directory(id) + "/" + kRecordName; }
+std::string Instances::launch_path(InstanceId id) const { return directory(id) + "/" + kLaunchName; }
 
 std::string_view instance_state_name(InstanceState state) {
   return kStates.at(static_cast<std::size_t>(state));
@@ -40,7 +49,7 @@ Status Instances::make(InstanceId id) {
 }
 
 Result<std::unique_ptr<FileLock>> Instances::lock(InstanceId id) {
-  auto held = files_.lock(directory(id) + "/lock");
+  auto held = files_.lock(directory(id) + "/" + kLockName);
   if (held.ok()) return held;
   if (held.error().code() == ErrorCode::kNotFound) return unknown(id);
   if (held.error().code() != ErrorCode::kBusy) return held;
@@ -82,29 +91,83 @@ Result<std::vector<InstanceId>> Instances::list() const {
   return ids;
 }
 
+Status Instances::begin_launch(InstanceId id) {
+  const InstanceProcess us = TRY(process_of(static_cast<std::uint32_t>(::getpid())));
+  const std::string text = fmt::format("{} {} {}\n", to_hex(us.boot), us.pid, us.pid_started);
+  const auto file = TRY(files_.create(launch_path(id)));
+  TRY(file->append(as_byte_span(text)));
+  TRY(file->sync());
+  return files_.sync_directory(directory(id));
+}
+
+Status Instances::end_launch(InstanceId id) {
+  TRY(remove_if_there(files_, launch_path(id)));
+  return files_.sync_directory(directory(id));
+}
+
+Result<bool> Instances::is_launch_unfinished(InstanceId id) const {
+  const auto mark = read_file(files_, launch_path(id), kMaxLaunchBytes);
+  if (mark.ok()) return true;
+  if (mark.error().code() == ErrorCode::kNotFound) return false;
+  return Error(mark.error().code(), mark.error().text());
+}
+
+// One whose process is gone was cut off.
+Result<bool> Instances::is_being_launched(InstanceId id) const {
+  const auto mark = read_file(files_, launch_path(id), kMaxLaunchBytes);
+  if (!mark.ok()) return false;
+  std::istringstream words{std::string(as_text(mark.value()))};
+  std::string boot;
+  InstanceProcess process;
+  words >> boot >> process.pid >> process.pid_started;
+  if (!words || !from_hex(boot, process.boot).ok()) return false;
+  return is_running(process);
+}
+
+Status Instances::refuse_strange_files(InstanceId id) const {
+  const std::string at = directory(id);
+  for (const DirectoryEntry& entry : TRY(files_.list(at))) {
+    const bool known = entry.name == kRecordName || entry.name == kLockName ||
+                       std::ranges::find(kParts, entry.name) != kParts.end();
+    if (known) continue;
+    return busy(fmt::format("{}/{} is no part of {}: move it away, then terminate once more", at, entry.name,
+                            id.text()));
+  }
+  return {};
+}
+
 Status Instances::remove(InstanceId id) {
   const std::string at = directory(id);
-  // The record goes first: a directory without one is no machine any more.
+  TRY(refuse_strange_files(id));
+  for (const char* part : kParts) TRY(remove_if_there(files_, at + "/" + part));
+  // The record goes last: it says which volumes are kept.
+  TRY(files_.sync_directory(at));
   TRY(remove_if_there(files_, record_path(id)));
   TRY(files_.sync_directory(at));
-  for (const char* part : kParts) TRY(remove_if_there(files_, at + "/" + part));
-  TRY(remove_if_there(files_, at + "/lock"));
+  TRY(remove_if_there(files_, at + "/" + kLockName));
   TRY(files_.remove(at));
   return files_.sync_directory(folder_);
 }
 
 Result<std::optional<InstanceRecord>> Instances::owner_of(VolumeId volume) const {
+  Status unread;
   for (const InstanceId id : TRY(list())) {
     auto record = load(id);
-    if (!record.ok()) continue;
+    if (!record.ok() && record.error().code() == ErrorCode::kNotFound) continue;
+    if (!record.ok()) {
+      unread = record.take_error().with_context("it can't be told whose " + volume.text() + " is");
+      continue;
+    }
     const auto is_volume = [&](const InstanceDevice& device) { return device.volume == volume; };
     if (std::ranges::any_of(record.value().devices, is_volume)) return std::optional(record.take());
   }
+  TRY(std::move(unread));
   return std::optional<InstanceRecord>();
 }
 
 Result<InstanceState> Instances::state_of(const InstanceRecord& record) const {
-  if (record.wish == InstanceWish::kTerminated) return InstanceState::kShuttingDown;
+  if (record.wish == InstanceWish::kTerminated)
+    return TRY(is_being_launched(record.id)) ? InstanceState::kPending : InstanceState::kShuttingDown;
   const bool lives = record.process && TRY(is_running(*record.process));
   if (!lives) return InstanceState::kStopped;
   if (record.wish == InstanceWish::kStopped) return InstanceState::kStopping;

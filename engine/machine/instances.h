@@ -6,6 +6,7 @@
 //                                   qemu.log        what QEMU wrote to its standard error
 //                                   qmp.sock        QEMU's monitor
 //                                   lock            held by whoever changes the machine
+//                                   launching       the process that launches it; gone afterwards
 //
 // Directories are their owner's alone (mode 0700). Records are replaced as a whole and are durable when
 // save() returns. Any process may list and read; changes are made with the lock.
@@ -23,7 +24,7 @@ namespace ashlar {
 
 // EC2's names.
 enum class InstanceState : unsigned char {
-  kPending,  // its process is there, QEMU not yet
+  kPending,  // being launched, or its process is there and QEMU not yet
   kRunning,
   kStopping,      // to be stopped, and still there
   kStopped,       // also when QEMU ended by itself, or the host did
@@ -50,17 +51,27 @@ class Instances {
   // Of every directory that holds a machine; sorted by id. One without a record was never finished: its start
   // was cut off, and load() says kNotFound.
   Result<std::vector<InstanceId>> list() const;
-  // The machine is no more. What else lies in its directory stays there with it.
+  // The machine is no more. kBusy, with its record still there, when something strange lies in its directory.
   Status remove(InstanceId id);
 
-  // The machine that a volume belongs to, if there is one. Damaged records are passed over.
+  // A mark that this process launches a machine, durable before a volume is made for it. While there is no
+  // record, only the mark tells a volume that nobody has used from one that is kept.
+  Status begin_launch(InstanceId id);
+  Status end_launch(InstanceId id);
+  Result<bool> is_launch_unfinished(InstanceId id) const;
+
+  // The machine that a volume belongs to, if there is one. A record that can't be read is an error that names
+  // its file, unless another one answers: the volume may be that machine's.
   Result<std::optional<InstanceRecord>> owner_of(VolumeId volume) const;
 
   // What is wanted, and whether the process of the record lives.
   Result<InstanceState> state_of(const InstanceRecord& record) const;
 
  private:
-  std::string record_path(InstanceId id) const { return directory(id) + "/instance.json"; }
+  std::string record_path(InstanceId id) const;
+  std::string launch_path(InstanceId id) const;
+  Result<bool> is_being_launched(InstanceId id) const;
+  Status refuse_strange_files(InstanceId id) const;
 
   FileSystem& files_;
   std::string store_;

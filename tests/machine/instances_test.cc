@@ -64,6 +64,60 @@ TEST(Instances, ADamagedRecordIsNamed) {
   EXPECT_NE(host.instances.load(InstanceId{3}).error().text().find(InstanceId{4}.text()), std::string::npos);
 }
 
+TEST(Instances, ADamagedRecordMayNameAnyVolume) {
+  Host host;
+  for (const std::uint64_t id : {3, 5}) {
+    host.instances.make(InstanceId{id}).take();
+    host.instances.save(record_of(id)).take();
+  }
+  host.instances.make(InstanceId{7}).take();
+  EXPECT_FALSE(host.instances.owner_of(VolumeId{9}).take()) << "a machine without a record owns nothing";
+  const std::string path = host.instances.directory(InstanceId{3}) + "/instance.json";
+  std::ofstream(path, std::ios::app) << "x";
+  const auto unknown = host.instances.owner_of(VolumeId{9});
+  ASSERT_FALSE(unknown.ok());
+  EXPECT_EQ(unknown.error().code(), ErrorCode::kCorrupt);
+  EXPECT_NE(unknown.error().text().find(path), std::string::npos) << unknown.error().text();
+  EXPECT_EQ(host.instances.owner_of(VolumeId{6}).take()->id, InstanceId{5}) << "another record answers";
+}
+
+TEST(Instances, TheRecordStaysUntilAllElseIsGone) {
+  Host host;
+  const InstanceId id{3};
+  host.instances.make(id).take();
+  host.instances.save(record_of(3)).take();
+  const std::string core = host.instances.directory(id) + "/core";
+  std::ofstream(core) << "dumped";
+  for (int tries = 0; tries < 2; ++tries) {
+    const Status refused = host.instances.remove(id);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_NE(refused.error().text().find(core), std::string::npos) << refused.error().text();
+    EXPECT_EQ(host.instances.load(id).take(), record_of(3));
+  }
+  ASSERT_EQ(::unlink(core.c_str()), 0);
+  host.instances.remove(id).take();
+  EXPECT_TRUE(host.instances.list().take().empty());
+}
+
+TEST(Instances, AMachineIsPendingWhileTheProcessThatLaunchesItLives) {
+  Host host;
+  InstanceRecord record = record_of(3);
+  record.wish = InstanceWish::kTerminated;
+  host.instances.make(record.id).take();
+  EXPECT_FALSE(host.instances.is_launch_unfinished(record.id).take());
+  host.instances.begin_launch(record.id).take();
+  EXPECT_TRUE(host.instances.is_launch_unfinished(record.id).take());
+  EXPECT_EQ(host.instances.state_of(record).take(), InstanceState::kPending);
+
+  const std::string boot(32, '0');
+  std::ofstream(host.instances.directory(record.id) + "/launching") << boot << " 1 1\n";
+  EXPECT_EQ(host.instances.state_of(record).take(), InstanceState::kShuttingDown) << "it was cut off";
+  EXPECT_TRUE(host.instances.is_launch_unfinished(record.id).take());
+  host.instances.end_launch(record.id).take();
+  host.instances.end_launch(record.id).take();
+  EXPECT_FALSE(host.instances.is_launch_unfinished(record.id).take());
+}
+
 TEST(Instances, OneChangesAMachineAtATime) {
   Host host;
   host.instances.make(InstanceId{3}).take();

@@ -2,6 +2,9 @@
 """Machines as their users meet them: launched on fresh volumes in a moment, stopped, started, snapshotted, killed,
 terminated; and a Debian that boots from a lazy volume and finds in the next machine what it wrote in the first."""
 
+import concurrent.futures
+import fcntl
+import json
 import os
 import pathlib
 import signal
@@ -9,6 +12,7 @@ import subprocess
 
 import host
 import machines
+import program
 from program import noise
 
 MIB = 1 << 20
@@ -77,6 +81,21 @@ class Life(machines.MachineTest):
         self.assertEqual((self.volumes(), self.folders()), ([volume], []))
         self.ok("volume", "delete", volume)
 
+    def test_a_termination_that_fails_keeps_what_is_to_be_kept(self):
+        instance = self.launch(self.snapshot, "--keep-volumes", "--memory", "64M")[0]
+        volume = self.volume_of(instance)
+        folder = self.store / "instances" / instance
+        self.assertFalse((folder / "launching").exists())
+        (folder / "core").write_bytes(b"dumped")
+        for _ in range(2):
+            self.fails(1, "instances", "terminate", instance, says=str(folder / "core"), code="busy")
+            self.assertEqual((self.volumes(), self.state(instance)), ([volume], "shutting-down"))
+        (folder / "instance.json").unlink()
+        self.fails(1, "instances", "terminate", instance, says=str(folder / "core"), code="busy")
+        (folder / "core").unlink()
+        self.ok("instances", "terminate", instance)
+        self.assertEqual((self.volumes(), self.folders()), ([volume], []), "not even without a record")
+
     def test_a_machine_outlives_its_server_and_starts_without_one(self):
         instance = self.launch(self.snapshot, "--memory", "64M")[0]
         self.end(self.server_pid())
@@ -109,15 +128,136 @@ class Life(machines.MachineTest):
         self.assertIn(good, done.stdout.decode())
         self.assertIn(str(record), done.stderr.decode())
         self.fails(3, "instances", "start", bad, says=str(record), code="corrupt")
+        free = self.ok("volume", "create", "--snapshot", self.snapshot).strip()
+        self.fails(3, "volume", "attach", free, "--run", says=str(record), code="corrupt")
+        self.fails(3, "volume", "delete", free, says=str(record), code="corrupt")
         record.write_text(text)
+        self.ok("volume", "delete", free)
         self.ok("instances", "terminate", good, bad)
 
     def test_a_launch_that_was_cut_off_is_cleared_away(self):
         instance = "i-01234567890abcdef"
         (self.store / "instances" / instance).mkdir(parents=True)
+        (self.store / "instances" / instance / "launching").write_text("0" * 32 + " 1 1\n")
         self.ok("volume", "create", "--snapshot", self.snapshot, "--tag", f"instance={instance}")
         self.ok("instances", "terminate", instance)
         self.assertEqual((self.volumes(), self.folders()), ([], []))
+
+
+    def test_whoever_gives_a_volume_a_user_holds_it(self):
+        instance = self.launch(self.snapshot, "--memory", "64M")[0]
+        volume = self.volume_of(instance)
+        self.ok("instances", "stop", "--force", instance)
+        lock = self.store / "attachments" / f"{volume}.lock"
+        self.assertFalse(lock.exists(), "a start lets go of it")
+        with open(lock, "w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            self.fails(1, "instances", "start", instance, says=volume, code="busy")
+            self.fails(1, "volume", "attach", volume, "--run", says=volume, code="busy")
+            self.fails(1, "volume", "release", volume, says=volume, code="busy")
+        self.ok("instances", "start", instance)
+
+    def test_a_start_and_an_attach_at_once(self):
+        """Of the two at most one gets the volume, whoever comes first."""
+        instance = self.launch(self.snapshot, "--memory", "64M")[0]
+        volume = self.volume_of(instance)
+        self.addCleanup(self.run_ashlar, "volume", "release", volume)
+        for _ in range(20 if host.LONG else 4):
+            self.ok("instances", "stop", "--force", instance)
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                both = [pool.submit(self.run_ashlar, *words) for words in
+                        (("instances", "start", instance), ("volume", "attach", volume, "--run"))]
+                won = [done.result().returncode == 0 for done in both]
+            self.assertFalse(all(won))
+            self.assertEqual(self.state(instance), "running" if won[0] else "stopped")
+            self.ok("volume", "release", volume)
+
+
+class KernelNbd(machines.MachineTest):
+    """nbd-client and the kernel's devices played by files, in a mount namespace: the program's side of it."""
+
+    CLIENT = """#!/bin/sh
+case $1 in
+  -d) rm /sys/block/${2#/dev/}/pid; echo "$2" >>DIR/ended ;;
+  *) [ -e DIR/refuse ] && { echo refused; exit 1; }
+     for last; do :; done; echo $$ >/sys/block/${last#/dev/}/pid ;;
+esac
+"""
+    HOST = """set -eu
+mount --make-rprivate /
+mount --bind DIR/sys /sys
+mount -t tmpfs none /dev
+mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/urandom c 1 9; mknod -m 666 /dev/random c 1 8
+touch /dev/nbd0 /dev/nbd1
+export PATH=DIR/bin:$PATH
+exec "$@"
+"""
+
+    def setUp(self):
+        super().setUp()
+        self.need_root()
+        self.need("unshare")
+        self.device = self.scratch / "sys/block"
+        for folder in ("sys/module/nbd", "sys/block/nbd0", "sys/block/nbd1", "bin"):
+            (self.scratch / folder).mkdir(parents=True)
+        client = self.file("bin/nbd-client", self.CLIENT.replace("DIR", str(self.scratch)).encode())
+        client.chmod(0o755)
+        self.host = self.file("host.sh", self.HOST.replace("DIR", str(self.scratch)).encode())
+        snapshot = self.capture(self.file("disk.raw", noise(MIB, 1)))
+        self.first, self.second = (self.ok("volume", "create", "--snapshot", snapshot).strip() for _ in "12")
+        if self.there("volume", "list").returncode != 0:
+            self.skipTest("this host gives no mount namespaces")
+
+    def there(self, *words):
+        return subprocess.run(["unshare", "-m", "sh", self.host, program.PROGRAM, "--store", self.store, *words],
+                              capture_output=True, text=True, timeout=120)
+
+    def note(self, volume):
+        return self.store / "attachments" / volume / "attachment.json"
+
+    def ended(self):
+        told = self.scratch / "ended"
+        return told.read_text().split() if told.exists() else []
+
+    def attach(self, volume):
+        done = self.there("volume", "attach", volume, "--run")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.strip()
+
+    def release(self, volume):
+        done = self.there("volume", "release", volume)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_a_device_that_is_anothers_by_now_is_left_alone(self):
+        self.assertEqual((self.attach(self.first), self.attach(self.second)), ("/dev/nbd0", "/dev/nbd1"))
+        self.assertEqual(self.attach(self.first), "/dev/nbd0", "the same again")
+        (self.device / "nbd0/pid").write_text("1\n")  # ours ended, and somebody else's took the device
+        self.release(self.first)
+        self.assertEqual(self.ended(), [])
+        self.release(self.second)
+        self.assertEqual(self.ended(), ["/dev/nbd1"])
+
+    def test_a_client_that_fails_leaves_no_note(self):
+        (self.scratch / "refuse").touch()
+        done = self.there("volume", "attach", self.first, "--run")
+        self.assertIn("refused", done.stderr)
+        self.assertFalse(self.note(self.first).exists())
+        (self.scratch / "refuse").unlink()
+        self.assertEqual(self.attach(self.first), "/dev/nbd0")
+        self.release(self.first)
+
+    def test_notes_that_can_not_be_trusted(self):
+        self.attach(self.first)
+        note = json.loads(self.note(self.first).read_text())
+        for pid, says in ((0, str(self.note(self.first))), (note["pid"] + (1 << 32), "not the note")):
+            self.note(self.first).write_text(json.dumps(note | {"pid": pid}))
+            done = self.there("volume", "release", self.first)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(says, done.stderr)
+            self.assertEqual(self.ended(), [])
+        self.note(self.first).write_text(json.dumps(note))
+        self.release(self.first)
+        self.assertEqual(self.ended(), ["/dev/nbd0"])
 
 
 class Attached(machines.MachineTest):
