@@ -40,12 +40,12 @@ NbdServer::~NbdServer() { stop(); }
 // On the thread of the loop that accepts, the only one that gives loops more to do.
 bool NbdServer::admit(UniqueFd client) {
   std::size_t all = 0;
-  NbdLoop* least = nullptr;
   ++turn_;
+  NbdLoop* least = loops_[turn_ % loops_.size()].get();
   for (std::size_t i = 0; i < loops_.size(); ++i) {
     NbdLoop* loop = loops_[(turn_ + i) % loops_.size()].get();
     all += loop->load();
-    if (least == nullptr || loop->load() < least->load()) least = loop;
+    if (loop->load() < least->load()) least = loop;
   }
   if (all >= limits_.connections) return false;
   least->give(std::move(client));
