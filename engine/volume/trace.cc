@@ -126,6 +126,7 @@ TraceRecord merged(const TraceRecord& before, std::span<const std::uint64_t> rea
 
 RegionOrder order_of(const TraceRecord& trace) {
   RegionOrder order;
+  order.reserve(trace.regions.size());
   for (const TracedRegion& region : trace.regions) order.push_back(region.region);
   return order;
 }
@@ -161,9 +162,11 @@ Result<RegionOrder> expected_by_content(NodeReader& nodes, const TreeRoot& root,
     index = span.first + span.count;
   }
   std::vector<std::pair<std::uint32_t, std::uint64_t>> sorted;
+  sorted.reserve(regions.size());
   for (const auto& [region, position] : regions) sorted.emplace_back(position, region);
   std::ranges::sort(sorted);
   RegionOrder order;
+  order.reserve(sorted.size());
   for (const auto& [position, region] : sorted) order.push_back(region);
   return order;
 }
