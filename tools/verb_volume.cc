@@ -108,6 +108,7 @@ Result<ExitCode> describe(const Globals& globals, const Options& options) {
 }
 
 Status resize_volume(VolumeHost& host, VolumeId id, ByteCount size) {
+  TRY(host.catalog().get(id));  // an id that nobody knows is told apart from an overlay that is gone
   auto overlay = host.open_overlay(id);
   if (!overlay.ok() && is_open_elsewhere(overlay.error())) {
     TRY(ask_holder(host, id, overlay.take_error(), {{"verb", "resize"}, {"size", size.value}}));
@@ -316,6 +317,7 @@ void add_resize(Cli& cli, const Shared& options) {
                            "  ashlar volume resize vol-01a2b3c4d5e6f7089 --size 200G");
   verb.volume("VOL", options->volume, "The volume");
   verb.size("--size", options->size, "Its new size");
+  verb.check([options] { return options->size == 0 ? Status(invalid("--size is required")) : Status(); });
   on_run(cli, options, resize);
 }
 

@@ -54,6 +54,8 @@ class Life(volumes.VolumeTest):
     def test_a_volume_grows(self):
         volume = self.create(self.snapshot)
         self.fails(1, "volume", "resize", volume, "--size", "1M", says="grow", code="invalid")
+        self.fails(2, "volume", "resize", volume, says="--size", code="usage")
+        self.fails(1, "volume", "resize", "vol-00000000000000abc", "--size", "1G", says="no volume", code="not_found")
         self.ok("volume", "resize", volume, "--size", "40M")
         with self.served("--volume", volume):
             self.io_ok(volume, f"read -P 0 {self.size} {40 * MIB - self.size}", "write -P 9 39M 1M", "flush")
