@@ -71,6 +71,16 @@ Status Serving::close(VolumeId id) {
   return served->close();
 }
 
+Status Serving::open_all() {
+  for (const VolumeRecord& record : TRY(host_.catalog().list())) {
+    if (left_out_.contains(record.id) || !TRY(host_.has_overlay(record.id))) continue;
+    const Status opened = open(record.id);
+    if (!opened.ok() && left_out_.insert(record.id).second)
+      print_warning(fmt::format("{} is not served: {}", record.id.text(), opened.error().text()));
+  }
+  return {};
+}
+
 Status Serving::serve_all() {
   const std::string overlays = TRY(host_.make_overlays_directory());
   auto lock = posix_file_system().lock(overlays + "/lock");
@@ -78,13 +88,7 @@ Status Serving::serve_all() {
     return busy("another 'ashlar serve --all' serves the volumes of this store");
   }
   lock_ = TRY(std::move(lock));
-  for (const VolumeRecord& record : TRY(host_.catalog().list())) {
-    if (!TRY(host_.has_overlay(record.id))) continue;
-    const Status opened = open(record.id);
-    if (!opened.ok())
-      print_warning(fmt::format("{} is not served: {}", record.id.text(), opened.error().text()));
-  }
-  return {};
+  return open_all();
 }
 
 Result<Json> Serving::answer(const Json& request) {
@@ -135,7 +139,7 @@ Status Serving::listening_on(std::string address) {
     if (reply.ok()) return reply.take();
     return Json{{"error", error_json(error_code_name(reply.error().code()), reply.error().text())}};
   }));
-  return {};
+  return open_all();  // those made since serve_all() looked
 }
 
 void Serving::add_metrics(MetricsText& text) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,7 @@ class Serving : public ExportList {
 
  private:
   Result<Json> answer(const Json& request);
+  Status open_all();
   bool let_go(VolumeId id);
   bool is_incarnation(const std::string& name, const std::string& number);
   std::string uri_of(VolumeId id);
@@ -60,6 +62,7 @@ class Serving : public ExportList {
   std::string address_;
   std::map<VolumeId, std::unique_ptr<ServedVolume>> volumes_;
   std::map<std::string, std::shared_ptr<Export>> exports_;
+  std::set<VolumeId> left_out_;  // by open_all(), while one thread starts the server
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<ControlServer> control_;
 };
