@@ -126,7 +126,9 @@ void ControlServer::serve() {
 Json ControlServer::reply_to(const Json& request) const {
   if (!request.is_object()) return {{"error", error_json("invalid", "the request is not a JSON object")}};
   try {
-    return handler_(request);
+    Result<Json> reply = handler_(request);
+    if (reply.ok()) return reply.take();
+    return {{"error", error_json(error_code_name(reply.error().code()), reply.error().text())}};
   } catch (const std::exception& failure) {
     return {{"error", error_json("invalid", failure.what())}};
   }

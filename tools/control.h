@@ -16,7 +16,7 @@ namespace ashlar {
 class ControlServer {
  public:
   // Answers one request at a time, on a thread of its own, until destroyed.
-  using Handler = std::function<Json(const Json&)>;
+  using Handler = std::function<Result<Json>(const Json&)>;
   static Result<std::unique_ptr<ControlServer>> start(const std::string& directory, Handler handler);
   ~ControlServer();
   ControlServer(const ControlServer&) = delete;

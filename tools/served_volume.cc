@@ -26,11 +26,8 @@ Status ServedVolume::start() {
     warm_up_->prepare();
     warmer_ = std::jthread([this](const std::stop_token& stop) { warm_up_->run(stop); });
   }
-  control_ = TRY(ControlServer::start(host_.overlay_directory(id_), [this](const Json& request) {
-    Result<Json> reply = answer(request);
-    if (reply.ok()) return reply.take();
-    return Json{{"error", error_json(error_code_name(reply.error().code()), reply.error().text())}};
-  }));
+  control_ = TRY(ControlServer::start(host_.overlay_directory(id_),
+                                      [this](const Json& request) { return answer(request); }));
   return {};
 }
 

@@ -134,11 +134,8 @@ Status Serving::listening_on(std::string address) {
     address_ = std::move(address);
   }
   if (!lock_) return {};
-  control_ = TRY(ControlServer::start(TRY(host_.make_overlays_directory()), [this](const Json& request) {
-    Result<Json> reply = answer(request);
-    if (reply.ok()) return reply.take();
-    return Json{{"error", error_json(error_code_name(reply.error().code()), reply.error().text())}};
-  }));
+  control_ = TRY(ControlServer::start(TRY(host_.make_overlays_directory()),
+                                      [this](const Json& request) { return answer(request); }));
   return open_all();  // those made since serve_all() looked
 }
 

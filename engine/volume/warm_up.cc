@@ -45,21 +45,17 @@ void append_new(RegionOrder& order, const RegionOrder& more) {
 
 Status BootPackLoads::load(const WarmParts& parts, const TraceRecord& trace,
                            const std::function<void(std::uint64_t)>& arrived, const std::stop_token& stop) {
-  std::shared_ptr<std::mutex> mine;
+  std::shared_ptr<Load> load;
   {
     const std::lock_guard lock(mutex_);
-    auto& entry = loading_[trace.boot_pack];
-    if (!entry) entry = std::make_shared<std::mutex>();
-    mine = entry;
+    auto& entry = loads_[trace.boot_pack];
+    if (!entry) entry = std::make_shared<Load>();
+    load = entry;
   }
-  const std::lock_guard one_at_a_time(*mine);
-  {
-    const std::lock_guard lock(mutex_);
-    if (loaded_.contains(trace.boot_pack)) return {};
-  }
+  const std::lock_guard one_at_a_time(load->mutex);
+  if (load->is_done) return {};
   TRY(load_boot_pack(parts, trace, arrived, stop));
-  const std::lock_guard lock(mutex_);
-  loaded_.emplace(trace.boot_pack, true);
+  load->is_done = true;
   return {};
 }
 

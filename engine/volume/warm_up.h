@@ -31,8 +31,12 @@ class BootPackLoads {
 
  private:
   std::mutex mutex_;
-  std::unordered_map<BootPackId, std::shared_ptr<std::mutex>, IdHash> loading_;
-  std::unordered_map<BootPackId, bool, IdHash> loaded_;
+  // Whoever loads a pack holds its mutex.
+  struct Load {
+    std::mutex mutex;
+    bool is_done = false;
+  };
+  std::unordered_map<BootPackId, std::shared_ptr<Load>, IdHash> loads_;
 };
 
 class WarmUp {
