@@ -126,11 +126,12 @@ Status MachineHost::finish_stop(InstanceId id, double seconds) {
 Result<MachineHost::Ended> MachineHost::terminate(InstanceId id) {
   const auto lock = TRY(instances_.lock(id));
   auto loaded = instances_.load(id);
-  if (!loaded.ok() && loaded.error().code() == ErrorCode::kNotFound) {
+  if (!loaded.ok()) {
+    if (loaded.error().code() != ErrorCode::kNotFound) return loaded.take_error();
     TRY(remove_unrecorded(id));
     return Ended{InstanceState::kShuttingDown, {}};
   }
-  InstanceRecord record = TRY(std::move(loaded));
+  InstanceRecord record = loaded.take();
   Ended ended;
   ended.before = TRY(instances_.state_of(record));
   record.wish = InstanceWish::kTerminated;
