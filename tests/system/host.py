@@ -40,6 +40,9 @@ class HostTest(program.ProgramTest):
         self.assertEqual(done.returncode, 0, f"{words}: {done.stdout}{done.stderr}")
         return done.stdout
 
+    def tried(self, *words):
+        return subprocess.run([*map(str, words)], capture_output=True, timeout=120).returncode == 0
+
     def need(self, *programs):
         missing = [name for name in programs if not shutil.which(name)]
         if missing:

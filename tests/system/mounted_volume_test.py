@@ -96,7 +96,8 @@ class Mounted:
         self.do("umount", *how, folder)
         self.do("losetup", "-d", self.device)
         self.wait_until(lambda: not self.do("losetup", "-j", self.file_of_fuse).strip(), "the loop device stays")
-        self.do("umount", *how, self.file_of_fuse)
+        # The kernel lets go of the file after it has shown the device as free.
+        self.wait_until(lambda: self.tried("umount", *how, self.file_of_fuse), "the FUSE file stays in use")
         self.stop(self.fuse)
 
     def checked(self, device, durable, newest):
@@ -126,7 +127,7 @@ class Mounted:
             self.addCleanup(writer.end)
             for number in range(3):
                 before = writer.last
-                self.wait_until(lambda: writer.last > before + 20, "nothing is written")
+                self.wait_until(lambda: writer.last > before + 20, "nothing is written", seconds=90)
                 durable = dict(writer.durable)
                 report = self.ok_json("volume", "snapshot", self.volume, "--name", f"live {number}")
                 taken.append((report["snapshot"], durable, writer.last))
@@ -184,9 +185,10 @@ class Mounted:
                 self.addCleanup(writer.end)
                 if cycle % 3 == 1:
                     self.ok("volume", "snapshot", self.volume)
-                time.sleep(chance.uniform(0.1, 1))
+                self.wait_until(lambda: writer.last > newest + 2, "nothing is written", seconds=90)
+                time.sleep(chance.uniform(0, 1))
                 server.kill()
-                server.communicate(timeout=20)
+                server.communicate(timeout=60)
                 self.assertTrue(writer.end())
                 durable, newest = writer.durable, writer.last
                 self.take_apart(folder, "-l")

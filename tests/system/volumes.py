@@ -30,7 +30,7 @@ class VolumeTest(host.HostTest):
         running = self.server(*words)
         yield running
         running.send_signal(signal.SIGTERM)
-        _, err = running.communicate(timeout=30)
+        _, err = running.communicate(timeout=60)
         self.assertEqual((running.returncode, err.decode()), (0, ""))
 
     def uri(self, export):
