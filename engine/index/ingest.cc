@@ -5,7 +5,7 @@
 namespace ashlar {
 namespace {
 
-Result<IngestedPack> ingest_segments(const PackReader& reader) {
+Result<IngestedPack> ingest_segments(const WholePackReader& reader) {
   IngestedPack ingested;
   std::vector<PackedSegment> segments;
   for (const SegmentEntry& entry : TRY(reader.segments())) {
@@ -21,7 +21,7 @@ Result<IngestedPack> ingest_segments(const PackReader& reader) {
 }  // namespace
 
 Result<IngestedPack> ingest_pack(ObjectStore& objects, PackKind kind, const PackId& pack) {
-  const auto reader = TRY(PackReader::open(objects, kind, pack));
+  const auto reader = TRY(WholePackReader::open(objects, kind, pack));
   if (kind == PackKind::kData) return ingest_segments(*reader);
   return IngestedPack{rows_of(pack, TRY(reader->nodes())), 0};
 }

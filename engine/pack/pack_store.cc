@@ -46,7 +46,14 @@ Result<std::shared_ptr<PackReader>> PackReader::open(ObjectStore& objects, PackK
                                                      ReadMode mode) {
   const std::string key = pack_key(kind, pack);
   std::shared_ptr<ObjectReader> object = TRY(objects.open(key, mode).with_context(key));
-  const auto read_ends = [&]() -> Result<std::shared_ptr<PackReader>> {
+  return std::shared_ptr<PackReader>(new PackReader(std::move(object)));
+}
+
+Result<std::shared_ptr<WholePackReader>> WholePackReader::open(ObjectStore& objects, PackKind kind,
+                                                               const PackId& pack, ReadMode mode) {
+  const std::string key = pack_key(kind, pack);
+  std::shared_ptr<ObjectReader> object = TRY(objects.open(key, mode).with_context(key));
+  const auto read_ends = [&]() -> Result<std::shared_ptr<WholePackReader>> {
     if (object->size() < kPackHeaderBytes + kPackTrailerBytes)
       return corrupt("pack: too short: it is truncated");
     std::array<std::byte, kPackHeaderBytes> raw_header;
@@ -57,22 +64,22 @@ Result<std::shared_ptr<PackReader>> PackReader::open(ObjectStore& objects, PackK
     TRY(object->read_at(object->size() - kPackTrailerBytes, raw_trailer));
     const PackTrailer trailer = TRY(decode_pack_trailer(raw_trailer, object->size()));
     if (trailer.kind != kind) return corrupt("pack: header and trailer disagree on its kind");
-    return std::shared_ptr<PackReader>(new PackReader(object, header, trailer));
+    return std::shared_ptr<WholePackReader>(new WholePackReader(object, header, trailer));
   };
   return read_ends().with_context(key);
 }
 
-Result<ByteVector> PackReader::read_footer() const {
+Result<ByteVector> WholePackReader::read_footer() const {
   ByteVector footer(trailer_.footer_bytes());
   TRY(object_->read_at(trailer_.footer_offset, footer));
   return footer;
 }
 
-Result<std::vector<SegmentEntry>> PackReader::segments() const {
+Result<std::vector<SegmentEntry>> WholePackReader::segments() const {
   return decode_segment_entries(trailer_, TRY(read_footer()));
 }
 
-Result<std::vector<NodeEntry>> PackReader::nodes() const {
+Result<std::vector<NodeEntry>> WholePackReader::nodes() const {
   return decode_node_entries(trailer_, TRY(read_footer()));
 }
 

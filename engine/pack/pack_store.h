@@ -25,20 +25,15 @@ struct ListedPack {
 // All published packs of a kind. Objects in the folder that are no packs are passed over.
 Result<std::vector<ListedPack>> list_packs(ObjectStore& objects, PackKind kind);
 
-// One published pack, opened for reading. Header and trailer are checked at open; every other read checks
-// what it returns. Any number of threads.
+// The content of one published pack, at places that its footer or the index gave. Every read checks what it
+// returns, but for read_raw(). Any number of threads.
 class PackReader {
  public:
+  // Reads nothing: for packs that the index knows, whose ends were checked when it took them in.
   static Result<std::shared_ptr<PackReader>> open(ObjectStore& objects, PackKind kind, const PackId& pack,
                                                   ReadMode mode = ReadMode::kCached);
 
-  const PackId& id() const { return header_.pack; }
-  const PackHeader& header() const { return header_; }
   std::uint64_t bytes() const { return object_->size(); }
-  std::uint64_t footer_offset() const { return trailer_.footer_offset; }
-
-  Result<std::vector<SegmentEntry>> segments() const;  // the footer of a data pack
-  Result<std::vector<NodeEntry>> nodes() const;        // the footer of a meta pack
 
   Result<SegmentDirectory> read_directory(const SegmentEntry& entry) const;
   // The stored bytes of frames; `offset` and length come from a directory.
@@ -46,12 +41,30 @@ class PackReader {
   // A node's encoding; its id is checked.
   Result<ByteVector> read_node(const NodeEntry& entry) const;
 
- private:
-  PackReader(std::shared_ptr<ObjectReader> object, PackHeader header, PackTrailer trailer)
-      : object_(std::move(object)), header_(header), trailer_(trailer) {}
-  Result<ByteVector> read_footer() const;
+ protected:
+  explicit PackReader(std::shared_ptr<ObjectReader> object) : object_(std::move(object)) {}
 
   std::shared_ptr<ObjectReader> object_;
+};
+
+// One published pack of which nothing is known yet: its header and trailer are read and checked at open.
+class WholePackReader : public PackReader {
+ public:
+  static Result<std::shared_ptr<WholePackReader>> open(ObjectStore& objects, PackKind kind,
+                                                       const PackId& pack, ReadMode mode = ReadMode::kCached);
+
+  const PackId& id() const { return header_.pack; }
+  const PackHeader& header() const { return header_; }
+  std::uint64_t footer_offset() const { return trailer_.footer_offset; }
+
+  Result<std::vector<SegmentEntry>> segments() const;  // the footer of a data pack
+  Result<std::vector<NodeEntry>> nodes() const;        // the footer of a meta pack
+
+ private:
+  WholePackReader(std::shared_ptr<ObjectReader> object, PackHeader header, PackTrailer trailer)
+      : PackReader(std::move(object)), header_(header), trailer_(trailer) {}
+  Result<ByteVector> read_footer() const;
+
   PackHeader header_;
   PackTrailer trailer_;
 };

@@ -22,7 +22,7 @@ PackFault segment_fault(const std::string& object, const SegmentEntry& entry, st
   return fault;
 }
 
-void check_frames(const PackReader& reader, const LocatedSegment& segment, const std::string& object,
+void check_frames(const WholePackReader& reader, const LocatedSegment& segment, const std::string& object,
                   std::vector<PackFault>& faults) {
   ByteVector payload(segment.place.entry.payload_bytes);
   const std::uint64_t begin = segment.place.entry.offset + segment.place.entry.directory_bytes;
@@ -68,7 +68,7 @@ std::optional<std::string> gap_between(const std::vector<Entry>& entries, std::u
 
 std::vector<PackFault> check_data_pack(const DataPackCheck& check, PackTally& tally) {
   const std::string object = pack_key(PackKind::kData, check.pack);
-  const auto reader = PackReader::open(check.objects, PackKind::kData, check.pack, ReadMode::kDirect);
+  const auto reader = WholePackReader::open(check.objects, PackKind::kData, check.pack, ReadMode::kDirect);
   if (!reader.ok()) return {whole_pack(object, reader.error())};
   const auto entries = reader.value()->segments();
   if (!entries.ok()) return {whole_pack(object, entries.error())};
@@ -96,7 +96,7 @@ std::vector<PackFault> check_data_pack(const DataPackCheck& check, PackTally& ta
 
 std::vector<PackFault> check_meta_pack(const MetaPackCheck& check, PackTally& tally) {
   const std::string object = pack_key(PackKind::kMeta, check.pack);
-  const auto reader = PackReader::open(check.objects, PackKind::kMeta, check.pack, ReadMode::kDirect);
+  const auto reader = WholePackReader::open(check.objects, PackKind::kMeta, check.pack, ReadMode::kDirect);
   if (!reader.ok()) return {whole_pack(object, reader.error())};
   const auto entries = reader.value()->nodes();
   if (!entries.ok()) return {whole_pack(object, entries.error())};

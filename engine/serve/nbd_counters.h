@@ -13,7 +13,8 @@ struct NbdCountsOf {
   Count connections_refused{0};  // over the limit
   Count connections_open{0};
   Count handshakes_timed_out{0};
-  Count tls_failures{0};  // handshakes, and connections that broke off without a goodbye
+  Count stalled_connections_closed{0};  // they held memory that others waited for
+  Count tls_failures{0};                // handshakes, and connections that broke off without a goodbye
   Count reads{0};
   Count writes{0};
   Count flushes{0};
@@ -46,6 +47,7 @@ struct NbdCounters : NbdCountsOf<std::atomic<std::uint64_t>> {
     one(sum.connections_refused, connections_refused);
     one(sum.connections_open, connections_open);
     one(sum.handshakes_timed_out, handshakes_timed_out);
+    one(sum.stalled_connections_closed, stalled_connections_closed);
     one(sum.tls_failures, tls_failures);
     one(sum.reads, reads);
     one(sum.writes, writes);

@@ -21,7 +21,8 @@ namespace {
 constexpr std::size_t kSpansOfSend = 64;
 constexpr std::size_t kBytesOfSend = std::size_t{1} << 20U;  // about; what is sent gives its buffers back
 constexpr long kTickNs = 100'000'000;
-constexpr unsigned kEventBits = 3;  // of a completion's tag; the rest is the connection's address
+constexpr long kQuietTickNs = 500'000'000;  // while nothing but stalled clients is looked for
+constexpr unsigned kEventBits = 3;          // of a completion's tag; the rest is the connection's address
 
 void notify(int event_fd) {
   const std::uint64_t one = 1;
@@ -58,6 +59,7 @@ struct alignas(1U << kEventBits) NbdLoop::Connection {
   NbdChannel channel;
   std::list<std::unique_ptr<Connection>>::iterator place;
   double handshake_until = 0;
+  double moved_at = 0;  // when a byte came or went, or was first offered
   bool handshaking = true;
   bool receiving = false;
   bool sending = false;
@@ -206,7 +208,7 @@ void NbdLoop::arm_wake() {
 void NbdLoop::arm_tick() {
   if (ticking_) return;
   ticking_ = true;
-  tick_time_ = {0, kTickNs};
+  tick_time_ = {0, handshaking_ > 0 || stopping_ ? kTickNs : kQuietTickNs};
   io_uring_prep_timeout(sqe(Event::kTick), &tick_time_, 0, 0);
 }
 
@@ -242,7 +244,8 @@ void NbdLoop::adopt(UniqueFd client) {
   connections_.push_front(std::make_unique<Connection>(std::move(client), exports_, shared_, tls_));
   Connection& connection = *connections_.front();
   connection.place = connections_.begin();
-  connection.handshake_until = monotonic_seconds() + limits_.handshake_seconds;
+  connection.moved_at = monotonic_seconds();
+  connection.handshake_until = connection.moved_at + limits_.handshake_seconds;
   ++handshaking_;
   NbdCounters::add(counters_.connections_accepted);
   NbdCounters::add(counters_.connections_open);
@@ -252,15 +255,20 @@ void NbdLoop::adopt(UniqueFd client) {
 
 void NbdLoop::tick() {
   const double now = monotonic_seconds();
+  const bool memory_is_short = shared_.budget.waiting() > 0;
   std::vector<Connection*> late;
   for (const auto& connection : connections_) {
-    const bool slow = connection->handshaking && now > connection->handshake_until && !connection->lost;
+    if (connection->lost) continue;
+    const bool slow = connection->handshaking && now > connection->handshake_until;
     if (slow) NbdCounters::add(counters_.handshakes_timed_out);
-    if (slow || (stopping_ && now > drain_until_)) late.push_back(connection.get());
+    const bool stalled = memory_is_short && now > connection->moved_at + limits_.stall_seconds &&
+                         connection->channel.session().holds_common();
+    if (stalled) NbdCounters::add(counters_.stalled_connections_closed);
+    if (slow || stalled || (stopping_ && now > drain_until_)) late.push_back(connection.get());
   }
   for (Connection* connection : late) lose(*connection);
   arm_accept();
-  if (handshaking_ > 0 || (stopping_ && !connections_.empty())) arm_tick();
+  if (!connections_.empty()) arm_tick();
 }
 
 void NbdLoop::begin_stop() {
@@ -298,6 +306,7 @@ void NbdLoop::deliver() {
 void NbdLoop::received(Connection& connection, int result) {
   connection.receiving = false;
   if (result > 0) {
+    connection.moved_at = monotonic_seconds();
     connection.channel.received(static_cast<std::size_t>(result));
   } else if (result == 0) {
     connection.channel.hang_up();
@@ -345,6 +354,7 @@ void NbdLoop::arm_send(Connection& connection) {
   io_uring_sqe* entry = sqe(Event::kSend, &connection);
   io_uring_prep_sendmsg(entry, connection.fd.get(), &connection.message, MSG_NOSIGNAL);
   connection.sending = true;
+  connection.moved_at = monotonic_seconds();
 }
 
 void NbdLoop::arm_receive(Connection& connection) {

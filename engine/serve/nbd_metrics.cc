@@ -15,6 +15,8 @@ void add_nbd_metrics(MetricsText& text, const NbdServer& server) {
           counts.connections_refused);
   counter("ashlar_nbd_handshakes_timed_out_total", "Handshakes that took too long.",
           counts.handshakes_timed_out);
+  counter("ashlar_nbd_stalled_connections_closed_total", "Clients that kept memory others waited for.",
+          counts.stalled_connections_closed);
   counter("ashlar_nbd_tls_failures_total", "TLS connections that failed or broke off.", counts.tls_failures);
   text.family("ashlar_nbd_requests_total", Type::kCounter, "Requests taken, by kind.");
   text.sample(counts.reads, {{"kind", "read"}});

@@ -48,6 +48,7 @@ class NbdSession {
   bool handshaking() const { return !transmission_; }
   std::size_t in_flight() const { return transmission_ ? transmission_->in_flight() : 0; }
   std::size_t outstanding_bytes() const { return transmission_ ? transmission_->outstanding_bytes() : 0; }
+  bool holds_common() const { return transmission_ && transmission_->holds_common(); }
   bool input_ended() const;
   // No input is taken any more, nothing is in the export, and all output is sent.
   bool finished() const;

@@ -326,6 +326,11 @@ void NbdTransmission::drop_output() {
   const Owned forgotten(std::exchange(held_back_, nullptr));
 }
 
+bool NbdTransmission::holds_common() const {
+  const auto of_common = [](const Owned& request) { return request->of_common; };
+  return (payload_ && payload_->of_common) || std::any_of(replies_.begin(), replies_.end(), of_common);
+}
+
 void NbdTransmission::count(const nbd::Request& wire) {
   NbdCounters& counters = shared_.counters;
   switch (wire.command) {

@@ -65,6 +65,8 @@ class NbdTransmission {
   std::size_t in_flight() const { return in_flight_; }
   std::size_t outstanding_bytes() const { return outstanding_bytes_; }
   bool has_output() const { return !replies_.empty(); }
+  // Bytes of the common half of the budget are kept for what the client has yet to send or to take.
+  bool holds_common() const;
 
  private:
   using Owned = std::unique_ptr<NbdRequest>;

@@ -178,7 +178,7 @@ class World {
 
  private:
   void learn(PackKind kind, const PackId& id) {
-    const auto reader = must(PackReader::open(*objects_, kind, id));
+    const auto reader = must(WholePackReader::open(*objects_, kind, id));
     WorldPack pack{kind, {}, {}};
     if (kind == PackKind::kMeta) pack.nodes = must(reader->nodes());
     for (const NodeEntry& node : pack.nodes) nodes_.push_back(node.id);

@@ -52,7 +52,7 @@ class Packs : public testing::Test {
 
 // Everything a pack says, read through its own checks: ok, or the first refusal.
 Status read_all(ObjectStore& objects, PackKind kind, const PackId& id) {
-  const auto pack = TRY(PackReader::open(objects, kind, id));
+  const auto pack = TRY(WholePackReader::open(objects, kind, id));
   if (kind == PackKind::kMeta) {
     for (const NodeEntry& entry : TRY(pack->nodes())) TRY(pack->read_node(entry));
     return {};
@@ -84,7 +84,7 @@ TEST_F(Packs, WhatWasWrittenIsListedAndRead) {
     const Status status = read_all(*objects_, kind, id);
     EXPECT_TRUE(status.ok()) << status.error().text();
   }
-  const auto pack = PackReader::open(*objects_, PackKind::kData, data).take();
+  const auto pack = WholePackReader::open(*objects_, PackKind::kData, data).take();
   EXPECT_EQ(pack->header(), (PackHeader{PackKind::kData, golden::store_config().id, data}));
   const auto segments = pack->segments().take();
   ASSERT_EQ(segments.size(), 2U);
@@ -135,13 +135,13 @@ TEST_F(Packs, AMissingPackAndAnotherKindAreToldApart) {
   const PackId data = write_data_pack();
   PackId other = data;
   other.bytes[5] ^= std::byte{1};
-  EXPECT_EQ(PackReader::open(*objects_, PackKind::kData, other).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(WholePackReader::open(*objects_, PackKind::kData, other).error().code(), ErrorCode::kNotFound);
 
   // A data pack under the name of a meta pack, and under the name of another pack.
   for (const auto& [kind, id] : {std::pair{PackKind::kMeta, data}, std::pair{PackKind::kData, other}}) {
     fs::create_directories(fs::path(path_of(kind, id)).parent_path());
     fs::copy_file(path_of(PackKind::kData, data), path_of(kind, id));
-    const auto opened = PackReader::open(*objects_, kind, id);
+    const auto opened = WholePackReader::open(*objects_, kind, id);
     ASSERT_FALSE(opened.ok());
     EXPECT_EQ(opened.error().code(), ErrorCode::kCorrupt);
     EXPECT_NE(opened.error().text().find(id.hex()), std::string::npos) << opened.error().text();
@@ -180,7 +180,7 @@ TEST_F(Packs, EveryTruncationIsFound) {
     const std::uintmax_t step = kind == PackKind::kMeta ? 1 : 61;
     for (std::uintmax_t size = whole - 1; size > step; size -= step) {
       fs::resize_file(path, size);
-      const auto opened = PackReader::open(*objects_, kind, id);
+      const auto opened = WholePackReader::open(*objects_, kind, id);
       ASSERT_FALSE(opened.ok()) << size;
       ASSERT_EQ(opened.error().code(), ErrorCode::kCorrupt) << opened.error().text();
     }

@@ -16,17 +16,22 @@ class BudgetTest : public testing::Test {
   std::string socket() const { return directory_ / "sock"; }
   std::string uri() const { return "nbd+unix:///?socket=" + socket(); }
 
-  // A client that asks for 64 MiB and takes nothing.
-  UniqueFd greedy() const {
+  // A client that sends these requests, and no more.
+  UniqueFd mute(std::initializer_list<ByteVector> requests) const {
     UniqueFd fd = connected_unix_socket(socket());
     ByteVector all = nbd_client_flags();
     const auto add = [&all](const ByteVector& more) { all.insert(all.end(), more.begin(), more.end()); };
     add(nbd_option(nbd::Option::kGo, nbd_info_data("")));
-    add(nbd_request(nbd::Command::kRead, 1, 0, kHuge));
-    add(nbd_request(nbd::Command::kRead, 2, 0, kHuge));
+    for (const ByteVector& request : requests) add(request);
     EXPECT_EQ(::send(fd.get(), all.data(), all.size(), MSG_NOSIGNAL), static_cast<ssize_t>(all.size()));
     return fd;
   }
+  // Asks for 64 MiB and takes nothing.
+  UniqueFd greedy() const {
+    return mute(
+        {nbd_request(nbd::Command::kRead, 1, 0, kHuge), nbd_request(nbd::Command::kRead, 2, 0, kHuge)});
+  }
+  UniqueFd announcing_a_write() const { return mute({nbd_request(nbd::Command::kWrite, 1, 0, kHuge)}); }
 
   const TemporaryDirectory directory_;
   std::shared_ptr<MemoryExport> disk_ = std::make_shared<MemoryExport>(64 * kMiB);
@@ -60,6 +65,32 @@ TEST_F(BudgetTest, ManyClientsThatTakeNothingStayWithinIt) {
   good.finish_reads();
   EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), large.begin())) << "and the rest when its turn comes";
   EXPECT_TRUE(eventually([&] { return server_->counters().connections_open == 1; }));
+}
+
+TEST_F(BudgetTest, WhoHoldsMemoryAndDoesNothingGoesWhenOthersWaitForIt) {
+  NbdLimits limits;
+  limits.server_bytes = 192 * kMiB;  // the 96 in common are what these two hold
+  limits.connections = 64;
+  limits.stall_seconds = 0.3;
+  start(limits);
+  std::vector<UniqueFd> clients;
+  clients.push_back(greedy());
+  clients.push_back(announcing_a_write());
+  const auto counts = [this] { return server_->counters(); };
+  EXPECT_TRUE(eventually([&] { return counts().reads == 2 && counts().writes == 1; }));
+  NbdClient idle(uri());  // holds nothing
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  EXPECT_EQ(counts().connections_open, 3U) << "while nobody waits";
+
+  NbdClient good(uri());
+  ByteVector large(kHuge);
+  good.start_read(0, large);
+  good.finish_reads();
+  // The two are of different loops: the second goes only if the first was not enough in time.
+  EXPECT_GE(counts().stalled_connections_closed, 1U);
+  EXPECT_EQ(counts().connections_open, 4U - counts().stalled_connections_closed);
+  ByteVector small(4096);
+  EXPECT_TRUE(idle.write(0, small));
 }
 
 TEST_F(BudgetTest, ClientsOnAllLoopsThatTakeTheirRepliesAllGetThem) {

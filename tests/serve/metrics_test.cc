@@ -111,7 +111,7 @@ TEST_F(MetricsTest, ThePageTellsWhatTheServerDid) {
   EXPECT_EQ(families["ashlar_nbd_requests_total"].samples["kind=\"trim\""], 1U);
   EXPECT_EQ(families["ashlar_nbd_read_bytes_total"].samples[""], 3000U);
   EXPECT_EQ(families["ashlar_nbd_written_bytes_total"].samples[""], 5000U);
-  EXPECT_EQ(families.size(), 12U);
+  EXPECT_EQ(families.size(), 13U);
 }
 
 TEST_F(MetricsTest, EverythingElseIsRefused) {
