@@ -81,12 +81,14 @@ def debian():
 
 
 def is_alive(pid):
-    """Whether a process runs; one that nobody has asked for its exit status does not."""
-    try:
-        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
+    """Whether a thread of a process runs; one that nobody has asked for its exit status does not."""
+    states = []
+    for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat"):
+        try:
+            states.append(stat.read_text().rpartition(")")[2].split()[0])
+        except OSError:
+            pass  # it ended
+    return any(state not in "ZX" for state in states)
 
 
 class MachineTest(host.HostTest):

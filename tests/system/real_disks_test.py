@@ -100,15 +100,19 @@ class RealDisk:
         self.assert_writable()
 
     def test_a_capture_killed_while_it_freezes(self):
-        for _ in range(5 if host.LONG else 2):
+        caught, wanted = 0, 5 if host.LONG else 2
+        for _ in range(10 * wanted):
             running = self.start("capture", self.device, "--freeze", self.folder, "--threads", "1", "--parent", "none")
             self.wait_until(lambda: self.is_frozen() or running.poll() is not None, "it never froze")
-            self.assertIsNone(running.poll(), "it ended before it could be killed")
+            caught += running.poll() is None  # some are too quick
             running.send_signal(signal.SIGKILL)
             running.wait()
             began = time.monotonic()
             self.assert_writable()
             self.assertLess(time.monotonic() - began, 5)
+            if caught == wanted:
+                break
+        self.assertEqual(caught, wanted, "killed while frozen")
         self.ok("capture", self.device, "--freeze", self.folder)
 
     def is_frozen(self):
