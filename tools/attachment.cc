@@ -162,6 +162,15 @@ Result<std::optional<Attachment>> Attachments::attached() {
   return find();
 }
 
+Result<Attachments> hold_unattached(const std::string& store, VolumeId volume) {
+  Attachments held(store, volume);
+  if (const auto attached = TRY(held.attached())) {
+    return busy(fmt::format("{} is attached to this host as {}: 'ashlar volume release' it first",
+                            volume.text(), attached->device));
+  }
+  return held;
+}
+
 Result<std::optional<Attachment>> Attachments::find() {
   auto text = read_file(files(), note(), kMaxNoteBytes);
   if (!text.ok() && text.error().code() == ErrorCode::kNotFound) return std::optional<Attachment>();

@@ -75,4 +75,7 @@ class Attachments {
   std::unique_ptr<FileLock> lock_;
 };
 
+// Holds a volume that is not attached to this host; kBusy for one that is.
+Result<Attachments> hold_unattached(const std::string& store, VolumeId volume);
+
 }  // namespace ashlar

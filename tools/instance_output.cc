@@ -51,8 +51,8 @@ std::string instance_text(const Instances& instances, const InstanceRecord& reco
       {"state", std::string(instance_state_name(state))},
       {"created", record.created.iso8601()},
       {"snapshot", record.snapshot.text()},
-      {"machine",
-       fmt::format("{}, {} processors, {}", record.machine, record.cpus, format_size(record.memory.value))},
+      {"machine", fmt::format("{}, {} processor{}, {}", record.machine, record.cpus,
+                              record.cpus == 1 ? "" : "s", format_size(record.memory.value))},
       {"accelerator", record.accelerator},
       {"network", record.network}};
   if (!record.kernel.empty()) {

@@ -77,11 +77,7 @@ Status MachineHost::start_locked(InstanceRecord& record) {
   std::vector<Attachments> held;  // until the record says who uses the volumes
   for (const InstanceDevice& device : record.devices) {
     TRY(volumes_->catalog().get(device.volume));
-    held.emplace_back(volumes_->repo().path(), device.volume);
-    if (const auto attached = TRY(held.back().attached())) {
-      return busy(fmt::format("{} is attached to this host as {}: 'ashlar volume release' it first",
-                              device.volume.text(), attached->device));
-    }
+    held.push_back(TRY(hold_unattached(volumes_->repo().path(), device.volume)));
     exports.push_back(TRY(server_.open(device.volume)));
   }
   return start_machine(instances_, record, std::move(exports), preferred_accelerator());
@@ -134,6 +130,11 @@ Result<MachineHost::Ended> MachineHost::terminate(InstanceId id) {
   InstanceRecord record = loaded.take();
   Ended ended;
   ended.before = TRY(instances_.state_of(record));
+  std::vector<Attachments> held;  // all or nothing: what is attached is found before anything is ended
+  for (const InstanceDevice& device : record.devices) {
+    if (device.delete_on_termination)
+      held.push_back(TRY(hold_unattached(volumes_->repo().path(), device.volume)));
+  }
   record.wish = InstanceWish::kTerminated;
   TRY(instances_.save(record));
   ended.kept = TRY(remove_locked(record));

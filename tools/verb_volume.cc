@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "attachment.h"
 #include "base/clock.h"
 #include "base/units.h"
 #include "cli.h"
@@ -131,6 +132,7 @@ Result<ExitCode> resize(const Globals& globals, const Options& options) {
 Status remove_volume(VolumeHost& host, VolumeId id) {
   if (const auto owner = TRY(Instances(posix_file_system(), host.repo().path()).owner_of(id)))
     return busy(fmt::format("{} is in use by {}: terminate that machine", id.text(), owner->id.text()));
+  const Attachments held = TRY(hold_unattached(host.repo().path(), id));
   Status removed = host.remove(id);
   if (removed.ok() || !is_open_elsewhere(removed.error())) return removed;
   const auto closed = ask_server(overlays_directory(host), {{"verb", "close"}, {"volume", id.text()}});

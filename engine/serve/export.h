@@ -54,8 +54,10 @@ class Export {
   virtual void flush(Done done) = 0;
   // Brings the range near; an error of it is nobody's loss.
   virtual void prefetch(ByteOffset offset, ByteCount bytes, Done done) = 0;
-  // The extents from `offset` on, at most `most` of them, covering at most `bytes`; at least one.
-  virtual Result<std::vector<ExportExtent>> extents(ByteOffset offset, ByteCount bytes, std::size_t most) = 0;
+  // Fills `out` with the extents from `offset` on, at most `most` of them, covering at most `bytes`; at least
+  // one.
+  virtual void extents(ByteOffset offset, ByteCount bytes, std::size_t most, std::vector<ExportExtent>& out,
+                       Done done) = 0;
 };
 
 // The exports by name. The empty name is the default export. Any thread.

@@ -82,12 +82,11 @@ void write_reply(NbdRequest& request, bool structured) {
   }
 }
 
-void write_status(NbdRequest& request, const std::vector<ExportExtent>& extents, bool allocation,
-                  bool dirty) {
+void write_status(NbdRequest& request, bool allocation, bool dirty) {
   StatusPieces allocated;
   StatusPieces written;
   std::uint64_t left = request.wire.length;
-  for (const ExportExtent& extent : extents) {
+  for (const ExportExtent& extent : request.extents) {
     const auto bytes = static_cast<std::uint32_t>(std::min(left, extent.bytes.value));
     if (bytes == 0) break;
     left -= bytes;

@@ -20,9 +20,10 @@ struct NbdRequest {
   NbdTransmission* owner = nullptr;
   nbd::Request wire;
   nbd::Errno error = nbd::Errno::kNone;
-  bool flush_next = false;  // FUA, and the operation itself is not done yet
-  AlignedBuffer buffer;     // of a READ or a WRITE; at least wire.length
-  ByteVector extra;         // what a reply to BLOCK_STATUS carries
+  bool flush_next = false;            // FUA, and the operation itself is not done yet
+  AlignedBuffer buffer;               // of a READ or a WRITE; at least wire.length
+  std::vector<ExportExtent> extents;  // what BLOCK_STATUS found
+  ByteVector extra;                   // and how its reply carries it
   std::array<std::byte, 32> head;
   std::size_t head_bytes = 0;
   ByteSpan body;           // of the reply, after the head
@@ -33,8 +34,8 @@ struct NbdRequest {
 // Fills head and body for what the request came to.
 void write_reply(NbdRequest& request, bool structured);
 
-// Fills `extra` with a chunk for each of the two contexts that is wanted, neighbours of equal state joined.
-// An export that tells nothing of the range is an error of the request.
-void write_status(NbdRequest& request, const std::vector<ExportExtent>& extents, bool allocation, bool dirty);
+// Fills `extra`, from `extents`, with a chunk for each of the two contexts that is wanted, neighbours of
+// equal state joined. An export that tells nothing of the range is an error of the request.
+void write_status(NbdRequest& request, bool allocation, bool dirty);
 
 }  // namespace ashlar

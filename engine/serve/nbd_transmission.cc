@@ -15,8 +15,9 @@ constexpr std::size_t kInPlaceBytes = std::size_t{16} << 10U;
 constexpr std::size_t kMostExtents = 2048;
 constexpr std::size_t kMostExtentsOfOne = 16;
 constexpr std::size_t kSmallestCharge = 512;
-// Two contexts, each with a head and 8 bytes an extent.
-constexpr std::size_t kStatusCharge = 2 * (nbd::kChunkHeadBytes + 4 + 8 * kMostExtents);
+// The extents, and two contexts of them, each with a head and 8 bytes an extent.
+constexpr std::size_t kStatusCharge =
+    sizeof(ExportExtent) * kMostExtents + 2 * (nbd::kChunkHeadBytes + 4 + 8 * kMostExtents);
 
 Errno errno_of(const Error& error) {
   switch (error.code()) {
@@ -148,7 +149,6 @@ void NbdTransmission::go_on(Owned request) {
   if (bytes > 0) request->buffer = shared_.buffers.take(bytes);
   if (request->wire.command == Command::kWrite) return start_write(std::move(request));
   if (request->error != Errno::kNone) return reply(std::move(request));
-  if (request->wire.command == Command::kBlockStatus) return block_status(std::move(request));
   submit(std::move(request));
 }
 
@@ -231,6 +231,10 @@ void NbdTransmission::submit_range(NbdRequest* request) {
       return export_.write_zeroes(offset, bytes, (wire.flags & nbd::kNoHole) == 0, done);
     case Command::kCache:
       return export_.prefetch(offset, bytes, done);
+    case Command::kBlockStatus:
+      return export_.extents(offset, bytes,
+                             (wire.flags & nbd::kRequestOne) != 0 ? kMostExtentsOfOne : kMostExtents,
+                             request->extents, done);
     default:
       CHECK(false);
   }
@@ -258,20 +262,9 @@ void NbdTransmission::complete(NbdRequest* request) {
     return;
   }
   --in_flight_;
+  if (request->wire.command == Command::kBlockStatus && request->error == Errno::kNone)
+    write_status(*request, negotiated_.allocation, negotiated_.dirty);
   reply(Owned(request));
-}
-
-void NbdTransmission::block_status(Owned request) {
-  const bool one = (request->wire.flags & nbd::kRequestOne) != 0;
-  Result<std::vector<ExportExtent>> extents =
-      export_.extents(ByteOffset{request->wire.offset}, ByteCount{request->wire.length},
-                      one ? kMostExtentsOfOne : kMostExtents);
-  if (extents.ok()) {
-    write_status(*request, extents.value(), negotiated_.allocation, negotiated_.dirty);
-  } else {
-    request->error = errno_of(extents.error());
-  }
-  reply(std::move(request));
 }
 
 void NbdTransmission::reply(Owned request) {

@@ -85,7 +85,6 @@ class NbdTransmission {
   void submit(Owned request);
   void submit_range(NbdRequest* request);
   void finish(NbdRequest* request, Status status);
-  void block_status(Owned request);
 
   void reply(Owned request);
   void count(const nbd::Request& wire);

@@ -106,8 +106,16 @@ void VolumeExport::prefetch(ByteOffset offset, ByteCount bytes, Done done) {
       [this, offset, bytes, done = std::move(done)] { done(volume_->fetch(blocks_of(offset, bytes))); });
 }
 
-Result<std::vector<ExportExtent>> VolumeExport::extents(ByteOffset offset, ByteCount bytes,
-                                                        std::size_t most) {
+void VolumeExport::extents(ByteOffset offset, ByteCount bytes, std::size_t most,
+                           std::vector<ExportExtent>& out, Done done) {
+  if (volume_->held(offset, bytes)) return done(list_extents(offset, bytes, most, out));
+  pools_.store.run([this, offset, bytes, most, &out, done = std::move(done)] {
+    done(list_extents(offset, bytes, most, out));
+  });
+}
+
+Status VolumeExport::list_extents(ByteOffset offset, ByteCount bytes, std::size_t most,
+                                  std::vector<ExportExtent>& out) {
   ExtentList list(offset, bytes, most);
   const auto base = volume_->base();
   for (const HoldRun& run : volume_->overlay().states(blocks_of(offset, bytes))) {
@@ -132,7 +140,8 @@ Result<std::vector<ExportExtent>> VolumeExport::extents(ByteOffset offset, ByteC
         break;
     }
   }
-  return list.take();
+  out = list.take();
+  return {};
 }
 
 void SnapshotExport::read(ByteOffset offset, MutableByteSpan out, Done done) {
@@ -160,11 +169,14 @@ void SnapshotExport::prefetch(ByteOffset offset, ByteCount bytes, Done done) {
   });
 }
 
-Result<std::vector<ExportExtent>> SnapshotExport::extents(ByteOffset offset, ByteCount bytes,
-                                                          std::size_t most) {
-  ExtentList list(offset, bytes, most);
-  TRY(add_base(*image_, blocks_of(offset, bytes), most, list));
-  return list.take();
+void SnapshotExport::extents(ByteOffset offset, ByteCount bytes, std::size_t most,
+                             std::vector<ExportExtent>& out, Done done) {
+  pools_.store.run([this, offset, bytes, most, &out, done = std::move(done)] {
+    ExtentList list(offset, bytes, most);
+    Status added = add_base(*image_, blocks_of(offset, bytes), most, list);
+    out = list.take();
+    done(std::move(added));
+  });
 }
 
 }  // namespace ashlar

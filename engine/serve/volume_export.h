@@ -34,9 +34,12 @@ class VolumeExport : public Export {
   void trim(ByteOffset offset, ByteCount bytes, Done done) override;
   void flush(Done done) override;
   void prefetch(ByteOffset offset, ByteCount bytes, Done done) override;
-  Result<std::vector<ExportExtent>> extents(ByteOffset offset, ByteCount bytes, std::size_t most) override;
+  void extents(ByteOffset offset, ByteCount bytes, std::size_t most, std::vector<ExportExtent>& out,
+               Done done) override;
 
  private:
+  Status list_extents(ByteOffset offset, ByteCount bytes, std::size_t most, std::vector<ExportExtent>& out);
+
   std::shared_ptr<Volume> volume_;
   ExportPools& pools_;
 };
@@ -54,7 +57,8 @@ class SnapshotExport : public Export {
   void trim(ByteOffset offset, ByteCount bytes, Done done) override;
   void flush(Done done) override;
   void prefetch(ByteOffset offset, ByteCount bytes, Done done) override;
-  Result<std::vector<ExportExtent>> extents(ByteOffset offset, ByteCount bytes, std::size_t most) override;
+  void extents(ByteOffset offset, ByteCount bytes, std::size_t most, std::vector<ExportExtent>& out,
+               Done done) override;
 
  private:
   std::shared_ptr<const BaseImage> image_;

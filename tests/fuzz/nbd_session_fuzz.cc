@@ -55,9 +55,10 @@ class LaterExport : public Export {
   void prefetch(ByteOffset offset, ByteCount bytes, Done done) override {
     later([=, this] { disk_.prefetch(offset, bytes, done); });
   }
-  Result<std::vector<ExportExtent>> extents(ByteOffset offset, ByteCount bytes, std::size_t most) override {
+  void extents(ByteOffset offset, ByteCount bytes, std::size_t most, std::vector<ExportExtent>& out,
+               Done done) override {
     CHECK(bytes.value > 0 && offset.value + bytes.value <= kDiskBytes);
-    return disk_.extents(offset, bytes, most);
+    later([=, this, &out] { disk_.extents(offset, bytes, most, out, done); });
   }
 
  private:

@@ -45,8 +45,9 @@ class CachedExport : public Export {
   void write_zeroes(ByteOffset, ByteCount, bool, Done done) override { done({}); }
   void trim(ByteOffset, ByteCount, Done done) override { done({}); }
   void prefetch(ByteOffset, ByteCount, Done done) override { done({}); }
-  Result<std::vector<ExportExtent>> extents(ByteOffset, ByteCount bytes, std::size_t) override {
-    return std::vector<ExportExtent>{{bytes}};
+  void extents(ByteOffset, ByteCount bytes, std::size_t, std::vector<ExportExtent>& out, Done done) override {
+    out = {{bytes}};
+    done({});
   }
 
  private:

@@ -185,6 +185,22 @@ TEST_F(TransmissionTest, RepliesComeInTheOrderOfCompletion) {
   EXPECT_EQ(p->replies().size(), 20U);
 }
 
+TEST_F(TransmissionTest, AStatusThatWaitsHoldsNothingUp) {
+  disk_->hold(0, 4096);
+  auto p = peer();
+  p->feed(nbd_request(Command::kBlockStatus, 1, 0, 8192));
+  p->feed(nbd_request(Command::kRead, 2, 8192, 4096));
+  const auto first = p->replies();
+  ASSERT_EQ(first.size(), 1U);
+  EXPECT_EQ(first[0].cookie, 2U);
+  disk_->release();
+  p->finish();
+  const auto second = p->replies();
+  ASSERT_FALSE(second.empty());
+  EXPECT_EQ(second[0].cookie, 1U);
+  EXPECT_EQ(second[0].type, number(nbd::Chunk::kBlockStatus));
+}
+
 TEST_F(TransmissionTest, BytesAreNotTakenAboveTheOutstandingLimit) {
   NbdLimits limits;
   limits.outstanding_bytes = 1 << 20U;

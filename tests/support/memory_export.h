@@ -87,9 +87,15 @@ class MemoryExport : public Export {
     run(offset.value, bytes.value, std::move(done), [this] { ++prefetches_; });
   }
 
-  Result<std::vector<ExportExtent>> extents(ByteOffset offset, ByteCount bytes, std::size_t most) override {
-    const std::lock_guard lock(mutex_);
-    if (const ErrorCode* code = failure(offset.value, bytes.value)) return Error(*code, "extents");
+  void extents(ByteOffset offset, ByteCount bytes, std::size_t most, std::vector<ExportExtent>& out,
+               Done done) override {
+    run(offset.value, bytes.value, std::move(done),
+        [this, offset, bytes, most, &out] { out = list_extents(offset, bytes, most); });
+  }
+
+ private:
+  using Block = std::array<std::byte, kBlockBytes>;
+  std::vector<ExportExtent> list_extents(ByteOffset offset, ByteCount bytes, std::size_t most) const {
     std::vector<ExportExtent> found;
     const std::uint64_t end = offset.value + bytes.value;
     for (std::uint64_t at = offset.value; at < end && found.size() < most;) {
@@ -105,8 +111,6 @@ class MemoryExport : public Export {
     return found;
   }
 
- private:
-  using Block = std::array<std::byte, kBlockBytes>;
   struct Range {
     std::uint64_t begin;
     std::uint64_t end;

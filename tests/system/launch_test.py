@@ -292,6 +292,7 @@ class Attached(machines.MachineTest):
         mounted = os.open(device, os.O_RDWR | os.O_EXCL)
         try:
             self.fails(1, "volume", "release", self.volume, says="in use", code="busy")
+            self.fails(1, "volume", "delete", self.volume, says=("is attached", str(device), "release"), code="busy")
         finally:
             os.close(mounted)
         self.ok("volume", "release", self.volume)
@@ -302,6 +303,18 @@ class Attached(machines.MachineTest):
         with open(self.attach(), "rb") as file:
             file.seek(MIB)
             self.assertEqual(file.read(26), b"written through the device")
+
+    def test_a_machine_is_not_half_terminated(self):
+        instance = self.launch(self.capture(self.disk), "--memory", "64M")[0]
+        self.ok("instances", "stop", "--force", instance)
+        self.volume = self.volume_of(instance)
+        device = self.attach()
+        self.fails(1, "instances", "terminate", instance, says=("is attached", str(device), "release"), code="busy")
+        self.fails(1, "instances", "start", instance, says="is attached", code="busy")
+        self.assertEqual((self.state(instance), device.read_bytes()), ("stopped", self.disk.read_bytes()))
+        self.ok("volume", "release", self.volume)
+        self.ok("instances", "terminate", instance)
+        self.assertNotIn(self.volume, self.volumes())
 
     def test_what_died_is_taken_down_by_the_next_call(self):
         device = self.attach()
