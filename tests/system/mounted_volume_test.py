@@ -205,7 +205,7 @@ class Ext4(Mounted, volumes.VolumeTest):
     make = ("mkfs.ext4", "-q", "-F")
     check = ("e2fsck", "-fn")
     options = ()
-    cycles = 200 if host.LONG else 5
+    cycles = 200 if host.LONG else 20
     size = 96 * MIB
 
 
@@ -213,7 +213,7 @@ class Xfs(Mounted, volumes.VolumeTest):
     make = ("mkfs.xfs", "-q", "-f")
     check = ("xfs_repair", "-n")
     options = ("-o", "nouuid")  # a restored copy has the id of its original
-    cycles = 200 if host.LONG else 3
+    cycles = 200 if host.LONG else 20
     size = 320 * MIB
 
 
