@@ -76,8 +76,9 @@ TEST_F(Flow, IncrementalsOfRandomEditsEqualFullCaptures) {
     parent = next.value().record;
     history.emplace_back(next.value().record, image.model());
   }
-  // Everything was stored a moment ago. When an edit takes the head of a segment, what is left of it may hold no
-  // hook: the sparse index misses runs of 16 blocks on average, and one in four thousand is longer than 128.
+  // Everything was stored a moment ago. When an edit takes the head of a segment, what is left of it may hold
+  // no hook: the sparse index misses runs of 16 blocks on average, and one in four thousand is longer than
+  // 128.
   EXPECT_LE(stored_again, 128 + captured / 20);
   for (const auto& [snapshot, model] : history) expect_restores(world_, snapshot, model);
 }
