@@ -79,7 +79,8 @@ Json to_json(VolumeId volume, const Attachment& attachment) {
 
 Result<Attachment> from_text(std::string_view text, VolumeId volume) {
   const Json body = Json::parse(text, nullptr, false);
-  const Error damaged = corrupt("this is not the note of an attachment");
+  const Error damaged =
+      corrupt("this is not the note of an attachment: remove the file once no device shows the volume");
   const auto is_text = [&](const char* key) { return body.contains(key) && body[key].is_string(); };
   const auto is_number = [&](const char* key) {
     return body.contains(key) && body[key].is_number_unsigned();
@@ -162,9 +163,13 @@ Result<std::optional<Attachment>> Attachments::attached() {
   return find();
 }
 
+// On a disk that is too full for a lock nobody can write the note of an attachment either, and deleting
+// volumes is the way to make room.
 Result<Attachments> hold_unattached(const std::string& store, VolumeId volume) {
   Attachments held(store, volume);
-  if (const auto attached = TRY(held.attached())) {
+  Status locked = held.hold();
+  if (!locked.ok() && locked.error().code() != ErrorCode::kExhausted) return locked.take_error();
+  if (const auto attached = TRY(held.find())) {
     return busy(fmt::format("{} is attached to this host as {}: 'ashlar volume release' it first",
                             volume.text(), attached->device));
   }

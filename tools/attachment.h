@@ -69,6 +69,8 @@ class Attachments {
   std::string disk() const { return directory_ + "/disk"; }
   std::string note() const { return directory_ + "/attachment.json"; }
 
+  friend Result<Attachments> hold_unattached(const std::string& store, VolumeId volume);
+
   std::string store_;
   VolumeId volume_;
   std::string directory_;

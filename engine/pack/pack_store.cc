@@ -83,7 +83,12 @@ Result<std::vector<NodeEntry>> WholePackReader::nodes() const {
   return decode_node_entries(trailer_, TRY(read_footer()));
 }
 
+// A pack that was cut off behind the directory does not hold the blocks that the directory names: whoever
+// asks whether they are stored must not hear that they are.
 Result<SegmentDirectory> PackReader::read_directory(const SegmentEntry& entry) const {
+  const std::uint64_t size = entry.directory_bytes + std::uint64_t{entry.payload_bytes};
+  if (entry.offset > object_->size() || size > object_->size() - entry.offset)
+    return corrupt("pack: it ends before a segment that it should hold");
   ByteVector raw(entry.directory_bytes);
   TRY(object_->read_at(entry.offset, raw));
   SegmentDirectory directory = TRY(decode_segment_directory(raw));

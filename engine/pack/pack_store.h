@@ -29,7 +29,8 @@ Result<std::vector<ListedPack>> list_packs(ObjectStore& objects, PackKind kind);
 // returns, but for read_raw(). Any number of threads.
 class PackReader {
  public:
-  // Reads nothing: for packs that the index knows, whose ends were checked when it took them in.
+  // Reads nothing: for packs that the index knows, whose places are all that is needed. Their ends are not
+  // looked at: WholePackReader does that, for verify and for whatever is about to lean on a pack.
   static Result<std::shared_ptr<PackReader>> open(ObjectStore& objects, PackKind kind, const PackId& pack,
                                                   ReadMode mode = ReadMode::kCached);
 

@@ -3,8 +3,8 @@
 // Any thread may call, and several at once: the connections of one export may lie on several loops.
 //
 // A call that can be answered without waiting for the store completes before it returns, on the caller's
-// thread; any other completes later, from a thread of the export's own. So a server's loop never blocks, and
-// a hit never waits behind a miss. `done` is called exactly once; buffers live until then.
+// thread; any other completes later, from a thread of the export's own. So a server's loop never waits for
+// the store, and a hit never waits behind a miss. `done` is called exactly once; buffers live until then.
 //
 // Errors that reach the client: kExhausted as ENOSPC, kInvalid as EINVAL, kUnsupported as ENOTSUP, kBusy as
 // ESHUTDOWN, all else as EIO.
@@ -19,6 +19,7 @@
 #include "base/bytes.h"
 #include "base/quantity.h"
 #include "base/result.h"
+#include "serve/changes_in_flight.h"
 
 namespace ashlar {
 
@@ -39,6 +40,9 @@ class Export {
   Export& operator=(const Export&) = delete;
   virtual ~Export() = default;
 
+  // Kept by whoever calls write(), write_zeroes() and trim() for clients.
+  ChangesInFlight& changes() { return changes_; }
+
   virtual ByteCount size() const = 0;
   virtual bool read_only() const = 0;
 
@@ -58,6 +62,9 @@ class Export {
   // one.
   virtual void extents(ByteOffset offset, ByteCount bytes, std::size_t most, std::vector<ExportExtent>& out,
                        Done done) = 0;
+
+ private:
+  ChangesInFlight changes_;
 };
 
 // The exports by name. The empty name is the default export. Any thread.

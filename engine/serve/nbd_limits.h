@@ -17,9 +17,10 @@ struct NbdLimits {
   std::size_t outstanding_requests = 1024;
   // The same of all connections together; how they share it: nbd_budget.h.
   std::size_t server_bytes = std::size_t{512} << 20U;
-  // Somebody waits for memory: how long a client may hold some of the common half without sending the payload
-  // it announced or taking its replies. Nobody is hurried while there is enough.
+  // Somebody waits for memory: a client that holds some of the common half has to move this many bytes (of a
+  // payload that it announced, or of its replies) in this time. Nobody is hurried while there is enough.
   double stall_seconds = 10;
+  std::size_t stall_bytes = std::size_t{64} << 10U;
   // How long a stopping server waits for clients to take their replies.
   double drain_seconds = 10;
 };

@@ -1,9 +1,11 @@
 #include "serve/nbd_loop.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -59,8 +61,15 @@ struct alignas(1U << kEventBits) NbdLoop::Connection {
   NbdChannel channel;
   std::list<std::unique_ptr<Connection>>::iterator place;
   double handshake_until = 0;
-  double moved_at = 0;  // when a byte came or went, or was first offered
+  // How fast its client moves what it holds of the common memory: bytes of payload that came, and of replies
+  // that it took; and since when, from where on, that has been too few while others wait.
+  std::uint64_t moved = 0;
+  std::uint64_t sent = 0;
+  std::uint64_t taken = 0;
+  double slow_since = 0;  // 0: it is not
+  std::uint64_t slow_from = 0;
   bool handshaking = true;
+  bool barred = false;
   bool receiving = false;
   bool sending = false;
   bool lost = false;
@@ -208,7 +217,7 @@ void NbdLoop::arm_wake() {
 void NbdLoop::arm_tick() {
   if (ticking_) return;
   ticking_ = true;
-  tick_time_ = {0, handshaking_ > 0 || stopping_ ? kTickNs : kQuietTickNs};
+  tick_time_ = {0, handshaking_ > 0 || barred_ > 0 || stopping_ ? kTickNs : kQuietTickNs};
   io_uring_prep_timeout(sqe(Event::kTick), &tick_time_, 0, 0);
 }
 
@@ -244,8 +253,7 @@ void NbdLoop::adopt(UniqueFd client) {
   connections_.push_front(std::make_unique<Connection>(std::move(client), exports_, shared_, tls_));
   Connection& connection = *connections_.front();
   connection.place = connections_.begin();
-  connection.moved_at = monotonic_seconds();
-  connection.handshake_until = connection.moved_at + limits_.handshake_seconds;
+  connection.handshake_until = monotonic_seconds() + limits_.handshake_seconds;
   ++handshaking_;
   NbdCounters::add(counters_.connections_accepted);
   NbdCounters::add(counters_.connections_open);
@@ -253,20 +261,53 @@ void NbdLoop::adopt(UniqueFd client) {
   pump(connection);
 }
 
+// True when the client has kept common memory for as long as others waited for some, and moved too little.
+bool NbdLoop::is_stalled(Connection& connection, double now) {
+  const NbdSession& session = connection.channel.session();
+  if (shared_.budget.waiting() == 0 || !session.holds_common()) {
+    connection.slow_since = 0;
+    return false;
+  }
+  // What the socket still holds, the client has not taken.
+  int unsent = 0;
+  if (::ioctl(connection.fd.get(), SIOCOUTQ, &unsent) != 0) unsent = 0;
+  const std::uint64_t taken = connection.sent - std::min(connection.sent, static_cast<std::uint64_t>(unsent));
+  connection.moved += taken - std::min(taken, connection.taken);
+  connection.taken = std::max(connection.taken, taken);
+  if (connection.slow_since == 0 || connection.moved - connection.slow_from >= limits_.stall_bytes) {
+    connection.slow_since = now;
+    connection.slow_from = connection.moved;
+  }
+  return now > connection.slow_since + limits_.stall_seconds;
+}
+
 void NbdLoop::tick() {
   const double now = monotonic_seconds();
-  const bool memory_is_short = shared_.budget.waiting() > 0;
   std::vector<Connection*> late;
+  std::vector<Connection*> stalled;
+  std::vector<Connection*> barred;
   for (const auto& connection : connections_) {
     if (connection->lost) continue;
     const bool slow = connection->handshaking && now > connection->handshake_until;
     if (slow) NbdCounters::add(counters_.handshakes_timed_out);
-    const bool stalled = memory_is_short && now > connection->moved_at + limits_.stall_seconds &&
-                         connection->channel.session().holds_common();
-    if (stalled) NbdCounters::add(counters_.stalled_connections_closed);
-    if (slow || stalled || (stopping_ && now > drain_until_)) late.push_back(connection.get());
+    if (slow || (stopping_ && now > drain_until_)) {
+      late.push_back(connection.get());
+    } else if (is_stalled(*connection, now)) {
+      stalled.push_back(connection.get());
+    } else if (connection->barred) {
+      barred.push_back(connection.get());
+    }
   }
   for (Connection* connection : late) lose(*connection);
+  for (Connection* connection : stalled) {
+    if (shared_.budget.waiting() == 0) break;  // the one before was enough
+    NbdCounters::add(counters_.stalled_connections_closed);
+    lose(*connection);
+  }
+  for (Connection* connection : barred) {
+    connection->channel.session().retry();
+    pump(*connection);
+  }
   arm_accept();
   if (!connections_.empty()) arm_tick();
 }
@@ -306,7 +347,7 @@ void NbdLoop::deliver() {
 void NbdLoop::received(Connection& connection, int result) {
   connection.receiving = false;
   if (result > 0) {
-    connection.moved_at = monotonic_seconds();
+    if (connection.channel.session().wants_payload()) connection.moved += static_cast<std::uint64_t>(result);
     connection.channel.received(static_cast<std::size_t>(result));
   } else if (result == 0) {
     connection.channel.hang_up();
@@ -319,7 +360,10 @@ void NbdLoop::received(Connection& connection, int result) {
 void NbdLoop::was_sent(Connection& connection, int result) {
   connection.sending = false;
   if (result < 0 && result != -EINTR && result != -EAGAIN) return lose(connection);
-  if (result > 0) connection.channel.sent(static_cast<std::size_t>(result));
+  if (result > 0) {
+    connection.sent += static_cast<std::uint64_t>(result);
+    connection.channel.sent(static_cast<std::size_t>(result));
+  }
   pump(connection);
 }
 
@@ -330,7 +374,9 @@ void NbdLoop::pump(Connection& connection) {
     connection.handshaking = false;
     --handshaking_;
   }
+  set_barred(connection, connection.channel.session().is_barred());
   if (connection.lost && !connection.sending) connection.channel.drop_output();
+  if (connection.lost && !connection.receiving) connection.channel.session().drop_payload();
   arm_send(connection);
   arm_receive(connection);
   if (!connection.channel.finished() || connection.sending) return;
@@ -354,7 +400,6 @@ void NbdLoop::arm_send(Connection& connection) {
   io_uring_sqe* entry = sqe(Event::kSend, &connection);
   io_uring_prep_sendmsg(entry, connection.fd.get(), &connection.message, MSG_NOSIGNAL);
   connection.sending = true;
-  connection.moved_at = monotonic_seconds();
 }
 
 void NbdLoop::arm_receive(Connection& connection) {
@@ -374,7 +419,14 @@ void NbdLoop::lose(Connection& connection) {
   pump(connection);
 }
 
+// The tick asks again, soon.
+void NbdLoop::set_barred(Connection& connection, bool barred) {
+  if (barred != connection.barred) barred ? ++barred_ : --barred_;
+  connection.barred = barred;
+}
+
 void NbdLoop::destroy(Connection& connection) {
+  set_barred(connection, false);
   if (connection.handshaking) --handshaking_;
   NbdCounters::drop(counters_.connections_open);
   connections_.erase(connection.place);

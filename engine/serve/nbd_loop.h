@@ -65,6 +65,8 @@ class NbdLoop {
   void take_given();
   void adopt(UniqueFd client);
   void tick();
+  bool is_stalled(Connection& connection, double now);
+  void set_barred(Connection& connection, bool barred);
   void begin_stop();
 
   void deliver();
@@ -98,6 +100,7 @@ class NbdLoop {
   bool ticking_ = false;
   __kernel_timespec tick_time_{};
   std::size_t handshaking_ = 0;
+  std::size_t barred_ = 0;
 
   BufferPool buffers_;
   NbdSession::Shared shared_;

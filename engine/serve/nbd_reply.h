@@ -20,10 +20,11 @@ struct NbdRequest {
   NbdTransmission* owner = nullptr;
   nbd::Request wire;
   nbd::Errno error = nbd::Errno::kNone;
-  bool flush_next = false;            // FUA, and the operation itself is not done yet
-  AlignedBuffer buffer;               // of a READ or a WRITE; at least wire.length
-  std::vector<ExportExtent> extents;  // what BLOCK_STATUS found
-  ByteVector extra;                   // and how its reply carries it
+  ChangesInFlight::Ticket change = 0;  // of its export, while it is there; 0: it changes nothing
+  bool flush_next = false;             // FUA, and the operation itself is not done yet
+  AlignedBuffer buffer;                // of a READ or a WRITE; at least wire.length
+  std::vector<ExportExtent> extents;   // what BLOCK_STATUS found
+  ByteVector extra;                    // and how its reply carries it
   std::array<std::byte, 32> head;
   std::size_t head_bytes = 0;
   ByteSpan body;           // of the reply, after the head

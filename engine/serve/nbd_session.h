@@ -48,6 +48,13 @@ class NbdSession {
   bool handshaking() const { return !transmission_; }
   std::size_t in_flight() const { return transmission_ ? transmission_->in_flight() : 0; }
   std::size_t outstanding_bytes() const { return transmission_ ? transmission_->outstanding_bytes() : 0; }
+  bool is_barred() const { return transmission_ && transmission_->is_barred(); }
+  // Goes on with what has come in, when it is not barred any more.
+  void retry() { advance(); }
+  bool wants_payload() const { return transmission_ && transmission_->wants_payload(); }
+  void drop_payload() {
+    if (transmission_) transmission_->drop_payload();
+  }
   bool holds_common() const { return transmission_ && transmission_->holds_common(); }
   bool input_ended() const;
   // No input is taken any more, nothing is in the export, and all output is sent.

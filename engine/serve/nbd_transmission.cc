@@ -43,16 +43,24 @@ bool has_range(Command command) { return command != Command::kFlush && command <
 }  // namespace
 
 NbdTransmission::NbdTransmission(NbdNegotiated negotiated, Shared& shared, void* driver)
-    : negotiated_(std::move(negotiated)), shared_(shared), driver_(driver), export_(*negotiated_.exported) {}
+    : negotiated_(std::move(negotiated)),
+      shared_(shared),
+      driver_(driver),
+      export_(*negotiated_.exported),
+      barred_by_(export_.changes().last()) {}
 
 NbdTransmission::~NbdTransmission() {
   CHECK(in_flight_ == 0);
   drop_output();
+  drop_payload();
+}
+
+void NbdTransmission::drop_payload() {
   if (payload_) release(std::move(payload_));
 }
 
 bool NbdTransmission::wants_input() const {
-  if (held_back_ != nullptr) return false;
+  if (held_back_ != nullptr || is_barred()) return false;
   if (ended_ || payload_ || skip_bytes_ > 0) return !ended_;
   return outstanding_bytes_ < shared_.limits.outstanding_bytes &&
          requests_ < shared_.limits.outstanding_requests;
@@ -204,7 +212,9 @@ bool NbdTransmission::fast_zero(const nbd::Request& wire) const {
 void NbdTransmission::submit(Owned owned) {
   NbdRequest* request = owned.release();
   ++in_flight_;
-  request->flush_next = (request->wire.flags & nbd::kFua) != 0 && changes(request->wire.command);
+  const bool is_change = changes(request->wire.command);
+  request->flush_next = (request->wire.flags & nbd::kFua) != 0 && is_change;
+  if (is_change) request->change = export_.changes().begin();
   if (request->wire.command == Command::kFlush) {
     export_.flush([request](Status status) { request->owner->finish(request, std::move(status)); });
   } else if (request->wire.length == 0) {
@@ -242,6 +252,7 @@ void NbdTransmission::submit_range(NbdRequest* request) {
 
 // Any thread. Once posted the request, and with it all of this, may be gone.
 void NbdTransmission::finish(NbdRequest* request, Status status) {
+  if (request->change != 0) export_.changes().end(std::exchange(request->change, 0));
   const bool matters = request->wire.command != Command::kCache;
   if (!status.ok() && matters) request->error = errno_of(status.error());
   const std::shared_ptr<NbdCompletions> completions = shared_.completions;

@@ -46,6 +46,14 @@ class NbdTransmission {
   // The rest of a payload that is better received in place than through consume(); empty when there is none.
   MutableByteSpan payload_space() const;
   void payload_received(std::size_t bytes);
+  // Changes of other connections that were begun before this one are not done yet: no request is taken until
+  // they are. Whoever drives the connection asks again from time to time.
+  bool is_barred() const { return barred_by_ && !export_.changes().done_up_to(*barred_by_); }
+  // The payload of a WRITE is coming in.
+  bool wants_payload() const { return payload_ != nullptr; }
+  // The client is gone, and nothing is being received: forgets a payload that is not whole.
+  void drop_payload();
+
   // False while limits are reached, and for good once the input has ended.
   bool wants_input() const;
   bool input_ended() const { return ended_; }
@@ -95,6 +103,7 @@ class NbdTransmission {
   void* const driver_;
   Export& export_;
 
+  const std::optional<ChangesInFlight::Ticket> barred_by_;
   NbdRequest* held_back_ = nullptr;  // waits in the budget; the input waits, too
   Owned payload_;                    // a WRITE whose payload is coming in
   std::size_t payload_bytes_ = 0;

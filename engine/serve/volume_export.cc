@@ -6,7 +6,9 @@
 namespace ashlar {
 namespace {
 
-constexpr std::uint64_t kStepBlocks = kLeafBlocks;  // 4 MiB
+constexpr std::uint64_t kStepBlocks = kLeafBlocks;        // 4 MiB
+constexpr std::uint64_t kStateBlocks = 64 * kStepBlocks;  // whose states are listed at a time
+constexpr std::size_t kRunsAtOnce = 1024;
 
 // Extents of blocks, cut to [offset, offset + bytes) and merged.
 class ExtentList {
@@ -15,8 +17,11 @@ class ExtentList {
       : at_(offset.value), end_(offset.value + bytes.value), most_(most) {}
 
   bool full() const { return at_ >= end_ || extents_.size() > most_; }
-  void add(std::uint64_t end, const ExportExtent& what) {
-    const std::uint64_t stop = std::min(end, end_);
+  // Goes on where the last one ended: what nobody has told of is never taken for something.
+  void add(BlockRange blocks, const ExportExtent& what) {
+    if (full()) return;
+    CHECK(byte_offset(blocks.first).value <= at_);
+    const std::uint64_t stop = std::min(byte_offset(blocks.end()).value, end_);
     if (stop <= at_) return;
     const ByteCount bytes{stop - at_};
     at_ = stop;
@@ -43,12 +48,40 @@ class ExtentList {
 };
 
 // Adds what the base says of a range.
-Status add_base(const BaseImage& base, BlockRange range, std::size_t most, ExtentList& list) {
-  Lba at = range.first;
-  for (const BaseRun& run : TRY(base.runs(range, most + 1))) {
-    at += run.count;
-    const bool data = run.kind == ExtentKind::kData || run.kind == ExtentKind::kUnreadable;
-    list.add(byte_offset(at).value, {{}, run.kind == ExtentKind::kUnallocated, !data, false});
+Status add_base(const BaseImage& base, BlockRange range, ExtentList& list) {
+  for (Lba at = range.first; at < range.end() && !list.full();) {
+    const auto runs = TRY(base.runs({at, range.end() - at}, kRunsAtOnce));
+    CHECK(!runs.empty());
+    for (const BaseRun& run : runs) {
+      const bool data = run.kind == ExtentKind::kData || run.kind == ExtentKind::kUnreadable;
+      list.add({at, run.count}, {{}, run.kind == ExtentKind::kUnallocated, !data, false});
+      at += run.count;
+    }
+  }
+  return {};
+}
+
+// Adds what a volume holds of a range, and what its base says of the rest.
+Status add_states(const Volume& volume, const BaseImage* base, BlockRange range, ExtentList& list) {
+  for (const HoldRun& run : volume.overlay().states(range)) {
+    switch (run.hold) {
+      case BlockHold::kAbsent:
+        if (base) {
+          TRY(add_base(*base, run.blocks, list));
+        } else {
+          list.add(run.blocks, {{}, true, true, false});
+        }
+        break;
+      case BlockHold::kClean:
+        list.add(run.blocks, {});
+        break;
+      case BlockHold::kDirty:
+        list.add(run.blocks, {{}, false, false, true});
+        break;
+      case BlockHold::kZero:
+        list.add(run.blocks, {{}, true, true, true});
+        break;
+    }
   }
   return {};
 }
@@ -118,27 +151,11 @@ Status VolumeExport::list_extents(ByteOffset offset, ByteCount bytes, std::size_
                                   std::vector<ExportExtent>& out) {
   ExtentList list(offset, bytes, most);
   const auto base = volume_->base();
-  for (const HoldRun& run : volume_->overlay().states(blocks_of(offset, bytes))) {
-    if (list.full()) break;
-    const std::uint64_t end = byte_offset(run.blocks.end()).value;
-    switch (run.hold) {
-      case BlockHold::kAbsent:
-        if (base) {
-          TRY(add_base(*base, run.blocks, most, list));
-        } else {
-          list.add(end, {{}, true, true, false});
-        }
-        break;
-      case BlockHold::kClean:
-        list.add(end, {});
-        break;
-      case BlockHold::kDirty:
-        list.add(end, {{}, false, false, true});
-        break;
-      case BlockHold::kZero:
-        list.add(end, {{}, true, true, true});
-        break;
-    }
+  const BlockRange range = blocks_of(offset, bytes);
+  for (Lba at = range.first; at < range.end() && !list.full();) {
+    const BlockRange step{at, BlockCount{std::min(kStateBlocks, (range.end() - at).value)}};
+    TRY(add_states(*volume_, base.get(), step, list));
+    at = step.end();
   }
   out = list.take();
   return {};
@@ -173,7 +190,7 @@ void SnapshotExport::extents(ByteOffset offset, ByteCount bytes, std::size_t mos
                              std::vector<ExportExtent>& out, Done done) {
   pools_.store.run([this, offset, bytes, most, &out, done = std::move(done)] {
     ExtentList list(offset, bytes, most);
-    Status added = add_base(*image_, blocks_of(offset, bytes), most, list);
+    Status added = add_base(*image_, blocks_of(offset, bytes), list);
     out = list.take();
     done(std::move(added));
   });

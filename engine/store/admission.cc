@@ -44,6 +44,7 @@ struct Admission::State {
   Result<SegmentHandle> bring_in(const SegmentId& id) {
     if (const auto found = held.find(id); found != held.end()) return found->second;
     const auto segment = TRY(segments.locate(id));
+    TRY(segments.check_ends(segment->place.pack));
     ++counters.directories_read;
     const SegmentHandle handle = new_handle(id);
     known.add(handle, segment->directory.blocks);

@@ -97,12 +97,22 @@ MetaWriter::MetaWriter(ObjectStore& objects, Index& index, const StoreId& store,
 
 MetaWriter::~MetaWriter() = default;
 
+// A pack whose ends are gone is found by this index and by none that is made anew.
+Result<bool> MetaWriter::may_lean_on(const PackId& pack) {
+  if (reused_packs_.contains(pack)) return true;
+  if (damaged_packs_.contains(pack)) return false;
+  const auto opened = WholePackReader::open(objects_, PackKind::kMeta, pack);
+  const bool gone = !opened.ok() && (opened.error().code() == ErrorCode::kCorrupt ||
+                                     opened.error().code() == ErrorCode::kNotFound);
+  if (!opened.ok() && !gone) return Error(opened.error().code(), opened.error().text());
+  (gone ? damaged_packs_ : reused_packs_).insert(pack);
+  return !gone;
+}
+
 Status MetaWriter::put(const NodeId& id, ByteSpan encoding) {
   if (open_.contains(id)) return {};
-  if (const auto place = TRY(index_.find_node(id))) {
-    reused_packs_.insert(place->pack);
-    return {};
-  }
+  const auto place = TRY(index_.find_node(id));
+  if (place && TRY(may_lean_on(place->pack))) return {};
   if (!pack_) pack_ = TRY(MetaPackWriter::create(objects_, store_));
   TRY(pack_->append(id, encoding));
   open_.insert(id);

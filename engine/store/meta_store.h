@@ -29,7 +29,7 @@ class MetaStore : public NodeReader {
   std::unique_ptr<State> state_;
 };
 
-// Writes the nodes of one capture. A node that a published meta pack holds is not written again.
+// Writes the nodes of one capture. A node that a published, whole meta pack holds is not written again.
 //
 // A meta pack must not be published before the data packs that its leaves refer to: a later capture may find
 // a node by its id and trust it. So `data_is_published` is called before each pack is finished, and returns
@@ -50,6 +50,7 @@ class MetaWriter : public NodeWriter {
 
  private:
   Status publish();
+  Result<bool> may_lean_on(const PackId& pack);
 
   ObjectStore& objects_;
   Index& index_;
@@ -58,6 +59,7 @@ class MetaWriter : public NodeWriter {
   std::unique_ptr<MetaPackWriter> pack_;
   std::set<NodeId> open_;  // ids in the pack being written
   std::set<PackId> reused_packs_;
+  std::set<PackId> damaged_packs_;
   std::uint64_t nodes_written_ = 0;
   std::uint64_t bytes_written_ = 0;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <set>
 
 #include "base/lru_cache.h"
 #include "codec/hash.h"
@@ -72,6 +73,7 @@ struct SegmentReader::State {
   std::mutex mutex;
   LruCache<SegmentId, std::shared_ptr<const LocatedSegment>, IdHash> directories{kDirectories};
   LruCache<PackId, std::shared_ptr<PackReader>, IdHash> packs{kOpenPacks};
+  std::set<PackId> whole;  // those whose ends are right
 };
 
 SegmentReader::SegmentReader(ObjectStore& objects, Index& index)
@@ -87,6 +89,17 @@ Result<std::shared_ptr<PackReader>> SegmentReader::pack(const PackId& id) {
   const std::lock_guard lock(state_->mutex);
   state_->packs.put(id, opened);
   return opened;
+}
+
+Status SegmentReader::check_ends(const PackId& id) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (state_->whole.contains(id)) return {};
+  }
+  TRY(WholePackReader::open(state_->objects, PackKind::kData, id));
+  const std::lock_guard lock(state_->mutex);
+  state_->whole.insert(id);
+  return {};
 }
 
 Result<SegmentPlace> SegmentReader::place_of(const SegmentId& id) const {

@@ -65,6 +65,10 @@ class SegmentReader {
   // decoded and verified. Nothing is cached but the directory.
   Status read(const LocatedSegment& segment, std::size_t first, std::size_t count, MutableByteSpan out);
 
+  // Ok when a pack has its header and its trailer; each is looked at once. The index finds segments of a pack
+  // that has lost them, and no index that is made anew will: nothing new may lean on it.
+  Status check_ends(const PackId& id);
+
   // An open pack, from a bounded cache.
   Result<std::shared_ptr<PackReader>> pack(const PackId& id);
 

@@ -10,9 +10,15 @@ namespace {
 
 constexpr std::uint64_t kStepBlocks = kLeafBlocks;  // of a long fetch: bounds its buffer
 
+// By chunks: of a long range mostly the first says no.
 bool all_held(const Overlay& overlay, BlockRange range) {
-  const auto runs = overlay.states(range);
-  return std::ranges::none_of(runs, [](const HoldRun& run) { return run.hold == BlockHold::kAbsent; });
+  const auto is_absent = [](const HoldRun& run) { return run.hold == BlockHold::kAbsent; };
+  for (Lba at = range.first; at < range.end();) {
+    const BlockRange step{at, BlockCount{std::min(kChunkBlocks, (range.end() - at).value)}};
+    if (std::ranges::any_of(overlay.states(step), is_absent)) return false;
+    at = step.end();
+  }
+  return true;
 }
 
 }  // namespace

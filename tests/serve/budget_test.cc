@@ -93,6 +93,39 @@ TEST_F(BudgetTest, WhoHoldsMemoryAndDoesNothingGoesWhenOthersWaitForIt) {
   EXPECT_TRUE(idle.write(0, small));
 }
 
+// One takes its replies slowly, and steadily; the other sends a byte of its payload now and then.
+TEST_F(BudgetTest, WhoMovesWhatItHoldsStaysAndWhoDripsGoes) {
+  NbdLimits limits;
+  limits.server_bytes = 192 * kMiB;
+  limits.connections = 64;
+  limits.stall_seconds = 2.5;
+  start(limits);
+  const UniqueFd steady = greedy();
+  const UniqueFd dripping = announcing_a_write();
+  EXPECT_TRUE(eventually([&] { return server_->counters().reads == 2 && server_->counters().writes == 1; }));
+  ByteVector large(kHuge);
+  NbdClient waiting(uri());
+  waiting.start_read(0, large);
+  waiting.send_all();
+  EXPECT_TRUE(eventually([&] { return server_->counters().requests_delayed == 1; }));
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(9);
+  std::vector<std::byte> part(64U << 10U);
+  std::size_t got = 0;
+  while (server_->counters().stalled_connections_closed == 0 && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    const ssize_t size = ::recv(steady.get(), part.data(), part.size(), 0);
+    ASSERT_GT(size, 0) << "the steady one was closed";
+    got += static_cast<std::size_t>(size);
+    (void)::send(dripping.get(), part.data(), 1, MSG_NOSIGNAL);
+  }
+  EXPECT_EQ(server_->counters().stalled_connections_closed, 1U);
+  waiting.finish_reads();
+  EXPECT_GT(::recv(steady.get(), part.data(), part.size(), 0), 0);
+  while (::send(dripping.get(), part.data(), 1, MSG_NOSIGNAL) > 0)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_GT(got, kMiB / 2);
+}
+
 TEST_F(BudgetTest, ClientsOnAllLoopsThatTakeTheirRepliesAllGetThem) {
   NbdLimits limits;
   limits.server_bytes = 8 * kMiB;

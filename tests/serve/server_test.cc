@@ -3,6 +3,7 @@
 
 #include "serve/nbd_server.h"
 #include "server_rig.h"
+#include "support/nbd_peer.h"
 
 namespace ashlar {
 namespace {
@@ -52,6 +53,35 @@ TEST_F(ServerTest, EverySizeOfAWriteArrivesWhole) {
     ASSERT_TRUE(client.write(77, bytes)) << size;
     ASSERT_TRUE(client.read(77, size) == bytes) << size;
   }
+}
+
+// A client that was cut off sends again what was not answered, and goes on with newer writes: the old one
+// must not be done after them.
+TEST_F(ServerTest, AConnectionWaitsForTheWritesOfThoseBefore) {
+  start();
+  disk_->hold(0, 4096);
+  {
+    const UniqueFd cut_off = connected_unix_socket(socket());
+    ByteVector all = nbd_client_flags();
+    for (const ByteVector& part :
+         {nbd_option(nbd::Option::kGo, nbd_info_data("")), nbd_request(nbd::Command::kWrite, 1, 0, 4096),
+          ByteVector(4096, std::byte{1})}) {
+      all.insert(all.end(), part.begin(), part.end());
+    }
+    ASSERT_EQ(::send(cut_off.get(), all.data(), all.size(), MSG_NOSIGNAL), static_cast<ssize_t>(all.size()));
+    ASSERT_TRUE(eventually([this] { return disk_->waiting() == 1; }));
+  }
+  NbdClient client(uri());
+  const ByteVector newer(4096, std::byte{2});
+  const std::int64_t cookie =
+      nbd_aio_pwrite(client.handle(), newer.data(), newer.size(), 8192, NBD_NULL_COMPLETION, 0);
+  ASSERT_GT(cookie, 0);
+  client.send_all();
+  EXPECT_EQ(nbd_poll(client.handle(), 500), 0) << "it is answered before the old one is done";
+  disk_->release();
+  client.finish_reads();
+  EXPECT_EQ(client.read(0, 4096), ByteVector(4096, std::byte{1}));
+  EXPECT_EQ(client.read(8192, 4096), newer);
 }
 
 TEST_F(ServerTest, FuaAndFlushReachTheExport) {

@@ -1,0 +1,46 @@
+// ChangesInFlight: writes, trims and zeroes of one export that were begun and are not done yet.
+//
+// A client that lost its connection connects again and sends what was not answered once more; what it sends
+// after that is newer. So a connection that begins waits until every change that was begun before it, on
+// whatever connection, is done: an old one that is done late would undo newer ones. Any thread.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <set>
+
+namespace ashlar {
+
+class ChangesInFlight {
+ public:
+  using Ticket = std::uint64_t;  // ascending
+
+  Ticket begin() {
+    const std::lock_guard lock(mutex_);
+    in_flight_.insert(in_flight_.end(), ++last_);
+    return last_;
+  }
+  void end(Ticket ticket) {
+    const std::lock_guard lock(mutex_);
+    in_flight_.erase(ticket);
+  }
+
+  // The last one that is not done; nothing when all are.
+  std::optional<Ticket> last() const {
+    const std::lock_guard lock(mutex_);
+    if (in_flight_.empty()) return std::nullopt;
+    return *in_flight_.rbegin();
+  }
+  bool done_up_to(Ticket ticket) const {
+    const std::lock_guard lock(mutex_);
+    return in_flight_.empty() || *in_flight_.begin() > ticket;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::set<Ticket> in_flight_;
+  Ticket last_ = 0;
+};
+
+}  // namespace ashlar
