@@ -41,6 +41,12 @@ void add_globals(CLI::App& app, Globals& globals) {
   app.add_option("--store", globals.store, "The directory of the store; without it, $ASHLAR_STORE")
       ->type_name("STORE")
       ->envname("ASHLAR_STORE");
+  app.add_option("--as", globals.account,
+                 "The account that images are made, seen and launched as: 12 digits; without it, "
+                 "$ASHLAR_ACCOUNT, else the store's own")
+      ->type_name("ACCOUNT")
+      ->envname("ASHLAR_ACCOUNT")
+      ->check(CLI::Validator(not_an_id<AccountId>, ""));
   app.add_flag("--json", globals.json, "Print one JSON document on standard output instead of text");
   app.add_option(
          "--progress", globals.progress,
@@ -76,6 +82,11 @@ void Verb::snapshot(const std::string& name, std::string& id, const std::string&
 void Verb::volume(const std::string& name, std::string& id, const std::string& about) {
   CLI::Option* option = app_.add_option(name, id, about)->type_name("VOL")->required();
   option->check(CLI::Validator(not_an_id<VolumeId>, ""));
+}
+
+void Verb::image(const std::string& name, std::string& id, const std::string& about) {
+  CLI::Option* option = app_.add_option(name, id, about)->type_name("IMAGE")->required();
+  option->check(CLI::Validator(not_an_id<ImageId>, ""));
 }
 
 void Verb::flag(const std::string& name, bool& out, const std::string& about) {

@@ -18,7 +18,8 @@ namespace ashlar {
 
 // Options that every verb understands.
 struct Globals {
-  std::string store;  // path of the store; empty: not given
+  std::string store;    // path of the store; empty: not given
+  std::string account;  // on whose behalf; empty: the store's own account
   bool json = false;
   std::string progress = "auto";  // auto, json, none
 };
@@ -44,6 +45,7 @@ class Verb {
                 Presence presence = Presence::kRequired);
 
   void volume(const std::string& name, std::string& id, const std::string& about);
+  void image(const std::string& name, std::string& id, const std::string& about);
 
   void flag(const std::string& name, bool& out, const std::string& about);
   void text(const std::string& name, const std::string& value, std::string& out, const std::string& about);
@@ -105,6 +107,10 @@ void add_volume_attach(Cli& cli);  // into the group of add_volume()
 void add_serve(Cli& cli);
 void add_launch(Cli& cli);
 void add_instances(Cli& cli);
+void add_image(Cli& cli);
+void add_image_changes(Cli& cli);  // into the group of add_image()
+void add_image_launch(Cli& cli);   // the same
+void add_bin(Cli& cli);
 void add_reindex(Cli& cli);
 void add_completion(Cli& cli);
 void add_man(Cli& cli);

@@ -1,25 +1,36 @@
 #include "machine_host.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "attachment.h"
 #include "base/random.h"
+#include "base/unique_fd.h"
 #include "machine/background_process.h"
 #include "machine/machine.h"
+#include "restore/restore.h"
 #include "store_option.h"
 
 namespace ashlar {
 namespace {
 
-constexpr const char* kRootDevice = "/dev/sda";
 constexpr const char* kInstanceTag = "instance";
 constexpr const char* kAcceleratorVariable = "ASHLAR_ACCEL";
 
 std::string preferred_accelerator() {
   const char* value = std::getenv(kAcceleratorVariable);  // NOLINT(concurrency-mt-unsafe): nobody changes it
   return value ? value : "";
+}
+
+// Of a sparse file, made when it is missing.
+Status resize_file(const std::string& path, ByteCount size) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd.valid() || ::ftruncate(fd.get(), static_cast<off_t>(size.value)) != 0) return last_errno(path);
+  return {};
 }
 
 }  // namespace
@@ -34,48 +45,96 @@ Result<std::unique_ptr<MachineHost>> MachineHost::open(const Globals& globals) {
   return std::unique_ptr<MachineHost>(new MachineHost(std::move(volumes)));
 }
 
-// Until it is started its record says that it is to be terminated: a launch that is cut off leaves nothing
-// that 'instances terminate' would not clear away.
-Result<InstanceRecord> MachineHost::make(const MachineSpec& spec, InstanceId id, VolumeId volume) {
-  InstanceRecord record = spec.shape;
-  record.id = id;
-  record.created = UtcTime::now();
-  record.wish = InstanceWish::kTerminated;
-  record.snapshot = spec.snapshot;
-  record.devices = {{kRootDevice, volume, !spec.keep_volumes}};
-  TRY(instances_.save(record));
-  return record;
+// What a snapshot holds is what the image says.
+Status MachineHost::check_content(const ImageContent& content) {
+  const SnapshotRecord record = TRY(volumes_->repo().snapshots().get(content.snapshot));
+  if (record.content == content.digest && record.size == content.size) return {};
+  return corrupt(content.snapshot.text() + " is not what its image was made of");
 }
 
-Result<InstanceRecord> MachineHost::launch(const MachineSpec& spec) {
-  const InstanceId id{random_u64()};
-  TRY(instances_.make(id));
-  const auto lock = TRY(instances_.lock(id));
-  TRY(instances_.begin_launch(id));
-  auto volume = volumes_->create({spec.snapshot, spec.size, spec.shape.name, {{kInstanceTag, id.text()}}});
-  if (!volume.ok()) {
-    TRY(instances_.remove(id));
-    return volume.take_error();
+Status MachineHost::restore_file(const ImageContent& content, ByteCount size, const std::string& path) {
+  Repo& repo = volumes_->repo();
+  const SnapshotRecord snapshot = TRY(repo.snapshots().get(content.snapshot));
+  const RestoreParts parts{*TRY(repo.segments()), *TRY(repo.nodes())};
+  RestoreProgress progress;
+  {
+    const auto target = TRY(Target::open(path, snapshot.size, false));
+    TRY(restore(parts, snapshot, *target, {}, progress, {}));
   }
-  auto record = make(spec, id, volume.value().id);
-  Status started = record.ok() ? start_locked(record.value()) : Status(record.take_error());
-  if (started.ok()) started = instances_.end_launch(id);
+  return resize_file(path, size);
+}
+
+Status MachineHost::make_devices(const MachineSpec& spec, InstanceRecord& record) {
+  for (const ImageDevice& device : spec.devices) {
+    const bool is_root = record.devices.empty();
+    const std::string file = device_file(device.name);
+    const std::string path = instances_.directory(record.id) + "/" + file;
+    if (device.kind == ImageDevice::Kind::kEphemeral) {
+      TRY(resize_file(path, device.size));
+      record.devices.push_back({device.name, {}, true, file});
+      continue;
+    }
+    TRY(check_content(device.content));
+    if (is_root && spec.root_device_type == RootDeviceType::kInstanceStore) {
+      TRY(restore_file(device.content, device.size, path).with_context(device.name));
+      record.devices.push_back({device.name, {}, true, file});
+      continue;
+    }
+    const VolumeRecord volume = TRY(volumes_->create(
+        {device.content.snapshot, device.size, spec.shape.name, {{kInstanceTag, record.id.text()}}}));
+    record.devices.push_back(
+        {device.name, volume.id, device.delete_on_termination && !spec.keep_volumes, {}});
+  }
+  return {};
+}
+
+Status MachineHost::make_boot_files(const MachineSpec& spec, InstanceRecord& record) {
+  if (!record.kernel.empty() || !spec.boot.kernel) return {};
+  const auto make = [&](const ImageContent& content, const char* name, std::string& path) -> Status {
+    TRY(check_content(content));
+    const std::string whole = instances_.directory(record.id) + "/" + name;
+    TRY(restore_file(content, content.size, whole).with_context(name));
+    path = std::filesystem::absolute(whole).lexically_normal().native();
+    return {};
+  };
+  TRY(make(*spec.boot.kernel, kKernelName, record.kernel));
+  if (spec.boot.ramdisk) TRY(make(*spec.boot.ramdisk, kRamdiskName, record.initrd));
+  if (record.append.empty()) record.append = spec.boot.command_line;
+  return {};
+}
+
+// Until it is started its record says that it is to be terminated: a launch that is cut off leaves nothing
+// that 'instances terminate' would not clear away.
+Result<InstanceRecord> MachineHost::launch(const MachineSpec& spec) {
+  InstanceRecord record = spec.shape;
+  record.id = InstanceId{random_u64()};
+  record.created = UtcTime::now();
+  record.wish = InstanceWish::kTerminated;
+  record.image = spec.image;
+  record.snapshot = spec.devices.front().content.snapshot;
+  TRY(instances_.make(record.id));
+  const auto lock = TRY(instances_.lock(record.id));
+  TRY(instances_.begin_launch(record.id));
+  Status started = make_devices(spec, record);
+  if (started.ok()) started = make_boot_files(spec, record);
+  if (started.ok()) started = instances_.save(record);
+  if (started.ok()) started = start_locked(record);
+  if (started.ok()) started = instances_.end_launch(record.id);
   if (started.ok()) return record;
-  InstanceRecord failed;
-  failed.id = id;
-  failed.devices = {{kRootDevice, volume.value().id, true}};
-  if (record.ok()) failed.process = record.value().process;
+  for (InstanceDevice& device : record.devices) device.delete_on_termination = true;
   Status undone;
-  if (auto removed = remove_locked(failed); !removed.ok()) undone = removed.take_error();
+  if (auto removed = remove_locked(record); !removed.ok()) undone = removed.take_error();
   if (undone.ok()) return started.take_error();
-  return Error(started.error().code(), fmt::format("{}; and {} can't be cleared away: {}",
-                                                   started.error().text(), id.text(), undone.error().text()));
+  return Error(started.error().code(),
+               fmt::format("{}; and {} can't be cleared away: {}", started.error().text(), record.id.text(),
+                           undone.error().text()));
 }
 
 Status MachineHost::start_locked(InstanceRecord& record) {
   std::vector<NbdExport> exports;
   std::vector<Attachments> held;  // until the record says who uses the volumes
   for (const InstanceDevice& device : record.devices) {
+    if (!device.file.empty()) continue;
     TRY(volumes_->catalog().get(device.volume));
     held.push_back(TRY(hold_unattached(volumes_->repo().path(), device.volume)));
     exports.push_back(TRY(server_.open(device.volume)));
@@ -130,9 +189,9 @@ Result<MachineHost::Ended> MachineHost::terminate(InstanceId id) {
   InstanceRecord record = loaded.take();
   Ended ended;
   ended.before = TRY(instances_.state_of(record));
-  std::vector<Attachments> held;  // all or nothing: what is attached is found before anything is ended
+  std::vector<Attachments> held;  // what 'volume attach' has attached is found before anything is ended
   for (const InstanceDevice& device : record.devices) {
-    if (device.delete_on_termination)
+    if (device.file.empty() && device.delete_on_termination)
       held.push_back(TRY(hold_unattached(volumes_->repo().path(), device.volume)));
   }
   record.wish = InstanceWish::kTerminated;
@@ -145,6 +204,7 @@ Result<std::vector<VolumeId>> MachineHost::remove_locked(const InstanceRecord& r
   TRY(end_machine(instances_, record));
   std::vector<VolumeId> kept;
   for (const InstanceDevice& device : record.devices) {
+    if (!device.file.empty()) continue;  // goes with the directory
     if (device.delete_on_termination) {
       TRY(remove_volume(device.volume));
     } else {
@@ -161,7 +221,9 @@ Status MachineHost::remove_unrecorded(InstanceId id) {
   if (!TRY(instances_.is_launch_unfinished(id))) return instances_.remove(id);
   for (const VolumeRecord& record : TRY(volumes_->catalog().list())) {
     const auto tag = record.tags.find(kInstanceTag);
-    if (tag != record.tags.end() && tag->second == id.text()) TRY(remove_volume(record.id));
+    if (tag == record.tags.end() || tag->second != id.text()) continue;
+    const Attachments held = TRY(hold_unattached(volumes_->repo().path(), record.id));
+    TRY(remove_volume(record.id));
   }
   return instances_.remove(id);
 }

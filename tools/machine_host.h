@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli.h"
+#include "format/image_record.h"
 #include "host/volume_host.h"
 #include "host_server.h"
 #include "machine/instances.h"
@@ -14,9 +15,11 @@
 namespace ashlar {
 
 struct MachineSpec {
-  SnapshotId snapshot;
-  ByteCount size;             // of the volume; 0: the snapshot's
-  InstanceRecord shape;       // all but id, created, devices and process
+  ImageId image;                     // value 0: none
+  std::vector<ImageDevice> devices;  // the first is booted from; with their contents, none of kNone
+  RootDeviceType root_device_type = RootDeviceType::kEbs;
+  ImageBoot boot;             // kernel and RAM disk of the image; unless the shape has a kernel
+  InstanceRecord shape;       // all but id, created, snapshot, image, devices and process
   bool keep_volumes = false;  // also when it is terminated
 };
 
@@ -27,7 +30,7 @@ class MachineHost {
   Instances& instances() { return instances_; }
   const Instances& instances() const { return instances_; }
 
-  // One machine that runs. On failure neither it nor its volume stays.
+  // One machine that runs. On failure neither it nor its volumes stay.
   Result<InstanceRecord> launch(const MachineSpec& spec);
   // Again on the same volumes. Nothing when it runs. The state it was in.
   Result<InstanceState> start(InstanceId id);
@@ -49,7 +52,10 @@ class MachineHost {
   Result<std::vector<VolumeId>> remove_locked(const InstanceRecord& record);
   Status remove_unrecorded(InstanceId id);
   Status remove_volume(VolumeId id);
-  Result<InstanceRecord> make(const MachineSpec& spec, InstanceId id, VolumeId volume);
+  Status make_devices(const MachineSpec& spec, InstanceRecord& record);
+  Status make_boot_files(const MachineSpec& spec, InstanceRecord& record);
+  Status check_content(const ImageContent& content);
+  Status restore_file(const ImageContent& content, ByteCount size, const std::string& path);
 
   std::unique_ptr<VolumeHost> volumes_;
   Instances instances_;

@@ -49,6 +49,10 @@ int main(int argc, char** argv) try {
   add_serve(cli);
   add_launch(cli);
   add_instances(cli);
+  add_image(cli);
+  add_image_launch(cli);
+  add_image_changes(cli);
+  add_bin(cli);
   add_reindex(cli);
   add_completion(cli);
   add_man(cli);

@@ -26,6 +26,7 @@ _ashlar_values() {
   case $1 in
     file) compopt -o filenames; COMPREPLY=($(compgen -f -- "$2")) ;;
     directory) compopt -o filenames; COMPREPLY=($(compgen -d -- "$2")) ;;
+    image) COMPREPLY=($(compgen -W "$(_ashlar_ids ami image list)" -- "$2")) ;;
     snapshot) COMPREPLY=($(compgen -W "$(_ashlar_ids snap snapshots)" -- "$2")) ;;
     volume) COMPREPLY=($(compgen -W "$(_ashlar_ids vol volume list)" -- "$2")) ;;
     instance) COMPREPLY=($(compgen -W "$(_ashlar_ids i instances list)" -- "$2")) ;;
@@ -57,6 +58,7 @@ std::string values_of(const OptionWords& option) {
   const std::string& value = option.value;
   if (value.starts_with("SNAP")) return "snapshot";
   if (value.starts_with("VOL")) return "volume";
+  if (value == "IMAGE") return "image";
   if (value.starts_with("INSTANCE")) return "instance";
   if (value == "STORE" || value == "DIRECTORY") return "directory";
   if (value.starts_with("FILE") || value == "SOURCE" || value == "TARGET") return "file";

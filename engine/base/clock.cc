@@ -21,6 +21,20 @@ std::string UtcTime::iso8601() const {
                      parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
+Result<UtcTime> UtcTime::parse(std::string_view text) {
+  std::string whole(text);
+  if (whole.size() == 10) whole += "T00:00:00Z";
+  std::tm parts{};
+  const char* end = ::strptime(whole.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  const std::time_t seconds = ::timegm(&parts);
+  constexpr std::time_t kLast = 9'223'372'036;  // of signed nanoseconds
+  if (end && *end == '\0' && seconds >= 0 && seconds <= kLast) {
+    const UtcTime time{static_cast<std::uint64_t>(seconds) * 1'000'000'000};
+    if (time.iso8601() == whole) return time;
+  }
+  return invalid(fmt::format("'{}' is no time such as 2026-11-21 or 2026-11-21T02:31:00Z", text));
+}
+
 double monotonic_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }

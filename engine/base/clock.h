@@ -3,6 +3,9 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+
+#include "base/result.h"
 
 namespace ashlar {
 
@@ -11,6 +14,8 @@ struct UtcTime {
   std::uint64_t unix_ns = 0;
   static UtcTime now();
   std::string iso8601() const;  // 2026-11-21T02:31:00Z
+  // The same form, or a day alone: 2026-11-21 is its first second. Years 1970 to 2262.
+  static Result<UtcTime> parse(std::string_view text);
   friend auto operator<=>(UtcTime, UtcTime) = default;
 };
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace ashlar {
 namespace {
 
@@ -55,6 +57,24 @@ Result<std::uint64_t> parse_record_id(std::string_view prefix, std::string_view 
     value = value << 4U | static_cast<std::uint64_t>(d);
   }
   return value;
+}
+
+std::string AccountId::text() const { return fmt::format("{:012}", value); }
+
+Result<AccountId> AccountId::parse(std::string_view text) {
+  AccountId id;
+  const bool digits = std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+  if (text.size() == 12 && digits) {
+    for (const char c : text) id.value = id.value * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  if (id.value != 0) return id;
+  return invalid(fmt::format("'{}' is not an account: 12 digits expected, not all of them 0", text));
+}
+
+// 100000000000 to 999999999999.
+AccountId AccountId::of_store(const StoreId& store) {
+  constexpr std::uint64_t kLowest = 100'000'000'000;
+  return {kLowest + store.prefix() % (9 * kLowest)};
 }
 
 }  // namespace ashlar

@@ -61,6 +61,7 @@ Result<std::uint64_t> parse_record_id(std::string_view prefix, std::string_view 
 // writes its ids. Value 0 means none.
 template <class Tag>
 struct RecordId {
+  static constexpr std::string_view kNoun = Tag::kNoun;
   std::uint64_t value = 0;
   std::string text() const { return record_id_text(Tag::kPrefix, value); }
   static Result<RecordId> parse(std::string_view text) {
@@ -81,9 +82,24 @@ struct InstanceIdTag {
   static constexpr std::string_view kPrefix = "i-0";
   static constexpr std::string_view kNoun = "instance";
 };
+struct ImageIdTag {
+  static constexpr std::string_view kPrefix = "ami-0";
+  static constexpr std::string_view kNoun = "image";
+};
 using SnapshotId = RecordId<SnapshotIdTag>;
 using VolumeId = RecordId<VolumeIdTag>;
 using InstanceId = RecordId<InstanceIdTag>;
+using ImageId = RecordId<ImageIdTag>;
+
+// Who owns images: 12 decimal digits, as EC2 writes accounts. Value 0 is none.
+struct AccountId {
+  std::uint64_t value = 0;
+  std::string text() const;
+  static Result<AccountId> parse(std::string_view text);
+  // The account of a store that nobody named one for: made from the store's id.
+  static AccountId of_store(const StoreId& store);
+  friend auto operator<=>(AccountId, AccountId) = default;
+};
 
 struct IdHash {
   template <class Tag, std::size_t kSize>

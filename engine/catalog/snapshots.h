@@ -1,31 +1,29 @@
-// The catalog of snapshots: records published under `snapshots/<id>`.
+// The catalog of snapshots: records published under `snapshots/<id>`. They are never replaced.
 #pragma once
 
 #include <optional>
-#include <vector>
 
+#include "catalog/record_folder.h"
 #include "format/snapshot_record.h"
-#include "io/object_store.h"
 
 namespace ashlar {
 
-class SnapshotCatalog {
- public:
-  explicit SnapshotCatalog(ObjectStore& objects) : objects_(objects) {}
+struct SnapshotKind {
+  using Record = SnapshotRecord;
+  using Id = SnapshotId;
+  static constexpr std::string_view kFolder = "snapshots/";
+  static constexpr std::size_t kMaxBytes = kMaxSnapshotRecordBytes;
+  static constexpr std::string_view kListedBy = "ashlar snapshots";
+  static ByteVector encode(const SnapshotRecord& record) { return ashlar::encode(record); }
+  static Result<SnapshotRecord> decode(ByteSpan bytes) { return decode_snapshot_record(bytes); }
+};
 
-  // Publishes a record; durable when it returns ok. kBusy when the id is taken.
-  Status publish(const SnapshotRecord& record);
-  // kNotFound: "no snapshot snap-… in this store".
-  Result<SnapshotRecord> get(SnapshotId id) const;
-  // All records, oldest first. A damaged record fails the call and is named; list_ids() still works.
-  Result<std::vector<SnapshotRecord>> list() const;
-  Result<std::vector<SnapshotId>> list_ids() const;
+class SnapshotCatalog : public RecordFolder<SnapshotKind> {
+ public:
+  using RecordFolder::RecordFolder;
+  Status replace(const SnapshotRecord& before, const SnapshotRecord& now) = delete;
   // The newest snapshot of a source.
   Result<std::optional<SnapshotRecord>> newest_of(const SourceIdentity& identity) const;
-  Status remove(SnapshotId id);
-
- private:
-  ObjectStore& objects_;
 };
 
 }  // namespace ashlar

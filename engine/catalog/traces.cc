@@ -11,12 +11,6 @@ std::string key_of(SnapshotId id) { return fmt::format("{}{}", kFolder, id.text(
 
 std::string boot_folder(SnapshotId id) { return fmt::format("boot/{}/", id.text()); }
 
-Status remove_if_there(ObjectStore& objects, const std::string& key) {
-  Status status = objects.remove(key);
-  if (!status.ok() && status.error().code() == ErrorCode::kNotFound) return {};
-  return status;
-}
-
 }  // namespace
 
 std::string boot_pack_key(SnapshotId snapshot, const BootPackId& pack) {

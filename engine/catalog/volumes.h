@@ -1,29 +1,26 @@
 // The catalog of volumes: records under `volumes/<id>`, replaced as a whole.
 #pragma once
 
-#include <vector>
+#include <optional>
 
+#include "catalog/record_folder.h"
 #include "format/volume_record.h"
-#include "io/object_store.h"
 
 namespace ashlar {
 
-class VolumeCatalog {
- public:
-  explicit VolumeCatalog(ObjectStore& objects) : objects_(objects) {}
-
-  // Durable when it returns ok. kBusy when the id is taken.
-  Status publish(const VolumeRecord& record);
-  // Puts `now` where `before` stands: kBusy when somebody changed the record meanwhile.
-  Status replace(const VolumeRecord& before, const VolumeRecord& now);
-  // kNotFound: "no volume vol-… in this store".
-  Result<VolumeRecord> get(VolumeId id) const;
-  // All records, oldest first. A damaged record fails the call and is named.
-  Result<std::vector<VolumeRecord>> list() const;
-  Status remove(VolumeId id);
-
- private:
-  ObjectStore& objects_;
+struct VolumeKind {
+  using Record = VolumeRecord;
+  using Id = VolumeId;
+  static constexpr std::string_view kFolder = "volumes/";
+  static constexpr std::size_t kMaxBytes = kMaxVolumeRecordBytes;
+  static constexpr std::string_view kListedBy = "ashlar volume list";
+  static ByteVector encode(const VolumeRecord& record) { return ashlar::encode(record); }
+  static Result<VolumeRecord> decode(ByteSpan bytes) { return decode_volume_record(bytes); }
 };
+
+using VolumeCatalog = RecordFolder<VolumeKind>;
+
+// The volume that stands on a snapshot, if one does: it may not be deleted then.
+Result<std::optional<VolumeId>> volume_on(const VolumeCatalog& catalog, SnapshotId snapshot);
 
 }  // namespace ashlar

@@ -3,12 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <concepts>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
-#include "codec/hash.h"
+#include "format/device_name.h"
+#include "format/json_record.h"
 #include "format/tags.h"
 
 namespace ashlar {
@@ -16,95 +15,32 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::string_view kFormat = "ashlar instance";
+constexpr JsonFormat kFormat = {"ashlar instance", "instance record", kInstanceVersion,
+                                kMaxInstanceRecordBytes, 3};  // the record, its devices, one device
 constexpr std::array kWishes = {"running", "stopped", "terminated"};
-constexpr int kDepth = 3;  // the record, its devices, one device
+constexpr std::string_view kDeviceFolder = "/dev/";
+constexpr std::string_view kFilePrefix = "disk-";
+constexpr std::string_view kFileSuffix = ".raw";
 constexpr std::size_t kMaxPathBytes = 4096;
 constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20U;
 
 Error damaged(std::string_view what) { return corrupt(fmt::format("instance record: {}", what)); }
 
-// As in ashlar.json: XXH3-64 of the compact dump without the checksum member.
-std::string checksum_of(Json body) {
-  body.erase("checksum");
-  return fmt::format("{:016x}", checksum64(as_byte_span(body.dump())));
-}
-
-// Reads the members of one object, and knows in the end whether it held anything else.
-class Members {
- public:
-  explicit Members(const Json& body) : body_(body) {}
-
-  void text(const char* key, std::string& out) {
-    const Json* member = find(key);
-    if (member && member->is_string()) {
-      out = member->get<std::string>();
-    } else {
-      fine_ = false;
-    }
-  }
-  template <std::unsigned_integral T>
-  void number(const char* key, T& out) {
-    const Json* member = find(key);
-    if (member && member->is_number_unsigned() && std::in_range<T>(member->get<std::uint64_t>())) {
-      out = member->get<T>();
-    } else {
-      fine_ = false;
-    }
-  }
-  void flag(const char* key, bool& out) {
-    const Json* member = find(key);
-    if (member && member->is_boolean()) {
-      out = member->get<bool>();
-    } else {
-      fine_ = false;
-    }
-  }
-  template <class Id>
-  void id(const char* key, Id& out) {
-    std::string written;
-    text(key, written);
-    const auto parsed = Id::parse(written);
-    if (parsed.ok() && parsed.value() != Id{}) {
-      out = parsed.value();
-    } else {
-      fine_ = false;
-    }
-  }
-  const Json* array(const char* key) {
-    const Json* member = find(key);
-    if (member && member->is_array()) return member;
-    fine_ = false;
-    return nullptr;
-  }
-  // Every member asked for was there and of its type, and there is no other.
-  bool all_read() const { return fine_ && read_.size() == body_.size(); }
-
- private:
-  const Json* find(const char* key) {
-    read_.insert(key);
-    const auto member = body_.find(key);
-    return member == body_.end() ? nullptr : &*member;
-  }
-
-  const Json& body_;
-  std::set<std::string> read_;
-  bool fine_ = true;
-};
-
 Json to_json(const InstanceDevice& device) {
   return {{"device", device.name},
-          {"volume", device.volume.text()},
+          {"volume", device.file.empty() ? device.volume.text() : std::string()},
+          {"file", device.file},
           {"delete_on_termination", device.delete_on_termination}};
 }
 
-bool read(const Json& body, std::vector<InstanceDevice>& out) {
+bool read(const Json& body, std::uint32_t version, std::vector<InstanceDevice>& out) {
   for (const Json& one : body) {
     if (!one.is_object()) return false;
     InstanceDevice device;
-    Members members(one);
+    JsonMembers members(one);
     members.text("device", device.name);
-    members.id("volume", device.volume);
+    members.optional_id("volume", device.volume);
+    if (version >= 2) members.text("file", device.file);
     members.flag("delete_on_termination", device.delete_on_termination);
     if (!members.all_read()) return false;
     out.push_back(std::move(device));
@@ -113,7 +49,7 @@ bool read(const Json& body, std::vector<InstanceDevice>& out) {
 }
 
 // A pid of 0 is none.
-bool read_process(Members& members, std::optional<InstanceProcess>& out) {
+bool read_process(JsonMembers& members, std::optional<InstanceProcess>& out) {
   InstanceProcess process;
   std::string boot;
   members.text("boot", boot);
@@ -124,26 +60,14 @@ bool read_process(Members& members, std::optional<InstanceProcess>& out) {
   return process.pid != 0 || process == InstanceProcess{};
 }
 
-bool read_wish(Members& members, InstanceWish& out) {
-  std::string wish;
-  members.text("wanted", wish);
-  const auto found = std::ranges::find(kWishes, wish);
-  out = static_cast<InstanceWish>(found - kWishes.begin());
-  return found != kWishes.end();
-}
-
-Result<InstanceRecord> read_record(const Json& body) {
+Result<InstanceRecord> read_record(const Json& body, std::uint32_t version) {
   InstanceRecord record;
-  Members members(body);
-  std::string passed_over;
-  std::uint32_t version = 0;
-  members.text("format", passed_over);
-  members.number("version", version);
-  members.text("checksum", passed_over);
+  JsonMembers members(body);
   members.id("id", record.id);
   members.text("name", record.name);
   members.number("created_unix_ns", record.created.unix_ns);
   members.id("snapshot", record.snapshot);
+  if (version >= 2) members.optional_id("image", record.image);
   members.text("machine", record.machine);
   members.number("memory_bytes", record.memory.value);
   members.number("cpus", record.cpus);
@@ -153,9 +77,9 @@ Result<InstanceRecord> read_record(const Json& body) {
   members.text("initrd", record.initrd);
   members.text("append", record.append);
   const Json* devices = members.array("devices");
-  const bool wish = read_wish(members, record.wish);
+  members.name("wanted", kWishes, record.wish);
   const bool process = read_process(members, record.process);
-  if (!wish || !process || !devices || !read(*devices, record.devices) || !members.all_read()) {
+  if (!process || !devices || !read(*devices, version, record.devices) || !members.all_read()) {
     return damaged("a member is missing, of a wrong type, or unknown");
   }
   Status limits = check_limits(record);
@@ -163,18 +87,10 @@ Result<InstanceRecord> read_record(const Json& body) {
   return record;
 }
 
-// JSON has no way to write anything else.
-Status check_words(std::string_view what, const std::string& text, std::size_t limit) {
-  TRY(check_text(what, text, limit));
-  const std::string written = Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (Json::parse(written, nullptr, false) == text && text.find('\0') == std::string::npos) return {};
-  return invalid(fmt::format("{} is not UTF-8", what));
-}
-
 Status check_path(std::string_view what, const std::string& path) {
   if (path.empty()) return {};
   if (path.front() != '/') return invalid(fmt::format("{} is not an absolute path: {}", what, path));
-  return check_words(what, path, kMaxPathBytes);
+  return check_json_text(what, path, kMaxPathBytes);
 }
 
 bool is_one_of(const std::string& word, std::initializer_list<const char*> words) {
@@ -188,24 +104,34 @@ Status check_devices(const std::vector<InstanceDevice>& devices) {
   std::set<std::string> names;
   std::set<VolumeId> volumes;
   for (const InstanceDevice& device : devices) {
-    const bool shaped =
-        device.name.starts_with("/dev/") && device.name.size() > 5 && device.name.size() <= 32;
-    const auto is_plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '/'; };
-    if (!shaped || !std::ranges::all_of(device.name, is_plain)) {
-      return invalid(fmt::format("'{}' is no device name such as /dev/sda", device.name));
-    }
+    TRY(check_device_name(device.name));
     if (!names.insert(device.name).second) return invalid(device.name + " is there twice");
-    if (!volumes.insert(device.volume).second) return invalid(device.volume.text() + " is there twice");
+    if ((device.volume.value == 0) == device.file.empty())
+      return invalid(device.name + " is either a volume or a file");
+    if (!device.file.empty() && device.file != device_file(device.name))
+      return invalid(fmt::format("{}: its file is not called '{}'", device.name, device.file));
+    if (device.file.empty() && !volumes.insert(device.volume).second)
+      return invalid(device.volume.text() + " is there twice");
   }
   return {};
 }
 
 }  // namespace
 
+std::string device_file(std::string_view device) {
+  std::string name(device.substr(std::min(device.size(), kDeviceFolder.size())));
+  std::ranges::replace(name, '/', '-');
+  return fmt::format("{}{}{}", kFilePrefix, name, kFileSuffix);
+}
+
+bool is_device_file(std::string_view name) {
+  return name.starts_with(kFilePrefix) && name.ends_with(kFileSuffix);
+}
+
 std::string_view instance_wish_name(InstanceWish wish) { return kWishes.at(static_cast<std::size_t>(wish)); }
 
 Status check_limits(const InstanceRecord& record) {
-  TRY(check_words("the name", record.name, kMaxTextBytes));
+  TRY(check_json_text("the name", record.name, kMaxTextBytes));
   if (record.memory.value < kMinInstanceMemory || record.memory.value > kMaxInstanceMemory ||
       record.memory.value % kMebibyte != 0) {
     return invalid(
@@ -224,7 +150,7 @@ Status check_limits(const InstanceRecord& record) {
     return invalid(fmt::format("'{}' is none of none and user", record.network));
   TRY(check_path("the kernel", record.kernel));
   TRY(check_path("the initrd", record.initrd));
-  TRY(check_words("the kernel's command line", record.append, kMaxPathBytes));
+  TRY(check_json_text("the kernel's command line", record.append, kMaxPathBytes));
   if (record.kernel.empty() && !(record.initrd.empty() && record.append.empty()))
     return invalid("an initrd or a kernel's command line without a kernel");
   return check_devices(record.devices);
@@ -234,13 +160,12 @@ std::string encode(const InstanceRecord& record) {
   const InstanceProcess process = record.process.value_or(InstanceProcess{});
   Json devices = Json::array();
   for (const InstanceDevice& device : record.devices) devices.push_back(to_json(device));
-  Json body = {{"format", kFormat},
-               {"version", kInstanceVersion},
-               {"id", record.id.text()},
+  Json body = {{"id", record.id.text()},
                {"name", record.name},
                {"created_unix_ns", record.created.unix_ns},
                {"wanted", instance_wish_name(record.wish)},
                {"snapshot", record.snapshot.text()},
+               {"image", record.image.value == 0 ? std::string() : record.image.text()},
                {"machine", record.machine},
                {"memory_bytes", record.memory.value},
                {"cpus", record.cpus},
@@ -253,29 +178,13 @@ std::string encode(const InstanceRecord& record) {
                {"boot", to_hex(process.boot)},
                {"pid", process.pid},
                {"pid_started", process.pid_started}};
-  body["checksum"] = checksum_of(body);
-  return body.dump(2) + "\n";
+  return write_json_record(kFormat, std::move(body));
 }
 
 Result<InstanceRecord> decode_instance_record(std::string_view text) {
-  if (text.size() > kMaxInstanceRecordBytes) return damaged("too long");
-  bool deep = false;
-  const auto shallow = [&deep](int depth, Json::parse_event_t, const Json&) {
-    if (depth > kDepth) deep = true;
-    return !deep;
-  };
-  const Json body = Json::parse(text, shallow, false);
-  if (deep || !body.is_object() || body.value("format", Json()) != kFormat) {
-    return damaged("this is not the record of an instance");
-  }
-  const Json version = body.value("version", Json());
-  if (!version.is_number_unsigned() || version == 0U) return damaged("impossible version");
-  if (version > kInstanceVersion) {
-    return unsupported(fmt::format("instance record: format version {} is newer than this program",
-                                   version.get<std::uint64_t>()));
-  }
-  if (body.value("checksum", Json()) != checksum_of(body)) return damaged("checksum does not match");
-  return read_record(body);
+  std::uint32_t version = 0;
+  const Json body = TRY(read_json_record(kFormat, text, version));
+  return read_record(body, version);
 }
 
 }  // namespace ashlar

@@ -20,7 +20,7 @@
 
 namespace ashlar {
 
-inline constexpr std::uint32_t kInstanceVersion = 1;
+inline constexpr std::uint32_t kInstanceVersion = 2;  // 1 had volumes only
 inline constexpr std::size_t kMaxInstanceRecordBytes = 64UL * 1024;
 inline constexpr std::size_t kMaxInstanceDevices = 24;  // /dev/sda to /dev/sdx
 inline constexpr std::uint32_t kMaxInstanceCpus = 256;
@@ -33,6 +33,8 @@ struct InstanceDevice {
   std::string name;  // "/dev/sda", as EC2 names it; the guest's kernel has names of its own
   VolumeId volume;
   bool delete_on_termination = true;
+  // In place of a volume (value 0 then): a file in the machine's directory, lost with the machine.
+  std::string file;
   friend bool operator==(const InstanceDevice&, const InstanceDevice&) = default;
 };
 
@@ -49,6 +51,7 @@ struct InstanceRecord {
   UtcTime created;
   InstanceWish wish = InstanceWish::kRunning;
   SnapshotId snapshot;  // what its first device was made from
+  ImageId image;        // value 0: it was launched from the snapshot alone
   // Hardware that must not change under a guest between two starts.
   std::string machine = "q35";                // QEMU's name
   ByteCount memory{std::uint64_t{1} << 30U};  // whole MiB
@@ -68,9 +71,13 @@ struct InstanceRecord {
 // kInvalid, and the message names what is wrong.
 Status check_limits(const InstanceRecord& record);
 std::string encode(const InstanceRecord& record);
-// kUnsupported for a newer version. Members that version 1 does not have are refused: whoever replaces the
-// record would lose them.
+// kUnsupported for a newer version. Members that the record's version does not have are refused: whoever
+// replaces the record would lose them.
 Result<InstanceRecord> decode_instance_record(std::string_view text);
+
+// The file of a device: "disk-sdb.raw" of "/dev/sdb". is_device_file() knows such names.
+std::string device_file(std::string_view device);
+bool is_device_file(std::string_view name);
 
 std::string_view instance_wish_name(InstanceWish wish);
 

@@ -249,12 +249,4 @@ Status VolumeHost::remove(VolumeId id) {
   return catalog_.remove(id);
 }
 
-Result<std::optional<VolumeId>> volume_on(VolumeCatalog& catalog, SnapshotId snapshot) {
-  for (const VolumeRecord& record : TRY(catalog.list())) {
-    if (record.is_detached) continue;
-    if (record.base == snapshot || record.previous_base == snapshot) return std::optional(record.id);
-  }
-  return std::optional<VolumeId>();
-}
-
 }  // namespace ashlar

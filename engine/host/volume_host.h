@@ -80,7 +80,4 @@ class VolumeHost {
   BootPackLoads boot_packs_;
 };
 
-// The volume that stands on a snapshot, if one does: it may not be deleted then.
-Result<std::optional<VolumeId>> volume_on(VolumeCatalog& catalog, SnapshotId snapshot);
-
 }  // namespace ashlar

@@ -74,6 +74,9 @@ class ObjectStore {
   virtual Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) = 0;
 };
 
+// Ok when there is none.
+Status remove_if_there(ObjectStore& objects, std::string_view key);
+
 // Reads a whole object of at most `limit` bytes; kCorrupt when it is larger.
 Result<ByteVector> get_object(ObjectStore& objects, std::string_view key, std::uint64_t limit,
                               ReadMode mode = ReadMode::kCached);

@@ -16,6 +16,12 @@ Result<ByteVector> read_file(FileSystem& files, const std::string& path, std::ui
   return bytes;
 }
 
+Status remove_if_there(ObjectStore& objects, std::string_view key) {
+  Status removed = objects.remove(key);
+  if (!removed.ok() && removed.error().code() == ErrorCode::kNotFound) return {};
+  return removed;
+}
+
 Result<ByteVector> get_object(ObjectStore& objects, std::string_view key, std::uint64_t limit,
                               ReadMode mode) {
   const auto object = TRY(objects.open(key, mode));

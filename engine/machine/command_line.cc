@@ -12,7 +12,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kUnixScheme = "nbd+unix:///";
-constexpr int kBootIndex = 1;  // a kernel that is given takes 0
+constexpr std::size_t kMaxSerial = 20;  // of virtio
+constexpr int kBootIndex = 1;           // a kernel that is given takes 0
 constexpr std::string_view kSocketParameter = "?socket=";
 
 // In QEMU's lists of options a comma is written twice.
@@ -28,6 +29,12 @@ std::string serial_of(VolumeId volume) {
   std::string id = volume.text();
   std::erase(id, '-');
   return id;
+}
+
+std::string device_words(const std::string& node, const std::string& serial, std::size_t number) {
+  Json device = {{"driver", "virtio-blk-pci"}, {"drive", node}, {"serial", serial}};
+  if (number == 0) device["bootindex"] = kBootIndex;
+  return device.dump();
 }
 
 void add_processor(std::vector<std::string>& words, const InstanceRecord& record, Accelerator accelerator) {
@@ -65,14 +72,21 @@ DiskWords disk_words(const NbdExport& at, VolumeId volume, std::size_t number) {
   const Json blockdev = {
       {"driver", "nbd"},   {"node-name", node},  {"server", {{"type", "unix"}, {"path", at.socket}}},
       {"export", at.name}, {"discard", "unmap"}, {"reconnect-delay", kReconnectSeconds}};
-  Json device = {{"driver", "virtio-blk-pci"}, {"drive", node}, {"serial", serial_of(volume)}};
-  if (number == 0) device["bootindex"] = kBootIndex;
-  return {blockdev.dump(), device.dump()};
+  return {blockdev.dump(), device_words(node, serial_of(volume), number)};
+}
+
+DiskWords file_disk_words(const std::string& file, std::size_t number) {
+  const std::string node = fmt::format("disk{}", number);
+  const Json blockdev = {{"driver", "raw"},
+                         {"node-name", node},
+                         {"discard", "unmap"},
+                         {"file", {{"driver", "file"}, {"filename", file}, {"discard", "unmap"}}}};
+  return {blockdev.dump(), device_words(node, file.substr(0, kMaxSerial), number)};
 }
 
 std::vector<std::string> qemu_command(const std::string& program, const InstanceRecord& record,
                                       Accelerator accelerator, const std::vector<NbdExport>& exports) {
-  CHECK(exports.size() == record.devices.size());
+  auto at = exports.begin();
   const std::string name = record.name.empty() ? record.id.text() : record.name;
   std::vector<std::string> words = {
       program,       "-name",           "guest=" + escaped(name),
@@ -80,10 +94,14 @@ std::vector<std::string> qemu_command(const std::string& program, const Instance
       "none",        "-sandbox",        "on,obsolete=deny,elevateprivileges=deny,spawn=deny"};
   add_processor(words, record, accelerator);
   add_kernel(words, record);
-  for (std::size_t i = 0; i < exports.size(); ++i) {
-    const DiskWords disk = disk_words(exports[i], record.devices[i].volume, i);
+  for (std::size_t i = 0; i < record.devices.size(); ++i) {
+    const InstanceDevice& device = record.devices[i];
+    CHECK(!device.file.empty() || at != exports.end());
+    const DiskWords disk =
+        device.file.empty() ? disk_words(*at++, device.volume, i) : file_disk_words(device.file, i);
     words.insert(words.end(), {"-blockdev", disk.blockdev, "-device", disk.device});
   }
+  CHECK(at == exports.end());
   words.insert(words.end(), {"-device", "virtio-rng-pci"});
   if (record.network == "user")
     words.insert(words.end(), {"-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0"});

@@ -25,6 +25,8 @@ Result<NbdExport> parse_nbd_export(std::string_view address);
 inline constexpr const char* kQmpSocketName = "qmp.sock";
 inline constexpr const char* kConsoleName = "console.log";
 inline constexpr const char* kQemuLogName = "qemu.log";
+inline constexpr const char* kKernelName = "kernel";
+inline constexpr const char* kRamdiskName = "ramdisk";
 
 // How long a guest's requests wait for a server that is being restarted.
 inline constexpr unsigned kReconnectSeconds = 300;
@@ -36,7 +38,10 @@ struct DiskWords {
 };
 DiskWords disk_words(const NbdExport& at, VolumeId volume, std::size_t number);
 
-// What QEMU is started with. `exports` are those of the record's devices, in their order.
+// The same of a file in the machine's directory.
+DiskWords file_disk_words(const std::string& file, std::size_t number);
+
+// What QEMU is started with. `exports` are those of the record's volumes, in the order of its devices.
 std::vector<std::string> qemu_command(const std::string& program, const InstanceRecord& record,
                                       Accelerator accelerator, const std::vector<NbdExport>& exports);
 

@@ -18,11 +18,19 @@ constexpr std::array kStates = {"pending", "running", "stopping", "stopped", "sh
 constexpr const char* kRecordName = "instance.json";
 constexpr const char* kLockName = "lock";
 constexpr const char* kLaunchName = "launching";
-constexpr std::array kParts = {"instance.json.new", kQmpSocketName, kConsoleName, kQemuLogName, kLaunchName};
+constexpr std::array kParts = {"instance.json.new", kQmpSocketName, kConsoleName, kQemuLogName,
+                               kLaunchName,         kKernelName,    kRamdiskName};
+constexpr std::string_view kPartialSuffix = ".ashlar-partial";  // of a restore that was cut off
 constexpr std::size_t kMaxLaunchBytes = 128;
 
 Error unknown(InstanceId id) {
   return not_found(fmt::format("no instance {} on this host: 'ashlar instances list' lists them", id.text()));
+}
+
+// What goes with the machine, beside its record and its lock.
+bool is_part(std::string_view name) {
+  if (name.ends_with(kPartialSuffix)) name.remove_suffix(kPartialSuffix.size());
+  return is_device_file(name) || std::ranges::find(kParts, name) != kParts.end();
 }
 
 Status remove_if_there(FileSystem& files, const std::string& path) {
@@ -127,9 +135,7 @@ Result<bool> Instances::is_being_launched(InstanceId id) const {
 Status Instances::refuse_strange_files(InstanceId id) const {
   const std::string at = directory(id);
   for (const DirectoryEntry& entry : TRY(files_.list(at))) {
-    const bool known = entry.name == kRecordName || entry.name == kLockName ||
-                       std::ranges::find(kParts, entry.name) != kParts.end();
-    if (known) continue;
+    if (entry.name == kRecordName || entry.name == kLockName || is_part(entry.name)) continue;
     return busy(fmt::format("{}/{} is no part of {}: move it away, then terminate once more", at, entry.name,
                             id.text()));
   }
@@ -139,7 +145,9 @@ Status Instances::refuse_strange_files(InstanceId id) const {
 Status Instances::remove(InstanceId id) {
   const std::string at = directory(id);
   TRY(refuse_strange_files(id));
-  for (const char* part : kParts) TRY(remove_if_there(files_, at + "/" + part));
+  for (const DirectoryEntry& entry : TRY(files_.list(at))) {
+    if (is_part(entry.name)) TRY(remove_if_there(files_, at + "/" + entry.name));
+  }
   // The record goes last: it says which volumes are kept.
   TRY(files_.sync_directory(at));
   TRY(remove_if_there(files_, record_path(id)));

@@ -6,6 +6,8 @@
 //                                   qemu.log        what QEMU wrote to its standard error
 //                                   qmp.sock        QEMU's monitor
 //                                   lock            held by whoever changes the machine
+//                                   disk-*.raw      devices that are files, lost with the machine
+//                                   kernel, ramdisk of its image, for direct boot
 //                                   launching       the process that launches it; gone afterwards
 //
 // Directories are their owner's alone (mode 0700). Records are replaced as a whole and are durable when

@@ -155,6 +155,13 @@ TEST(Clock, WritesUtc) {
   EXPECT_EQ(UtcTime{0}.iso8601(), "1970-01-01T00:00:00Z");
   EXPECT_EQ(UtcTime{1'795'228'260'999'999'999ULL}.iso8601(), "2026-11-21T02:31:00Z");
   EXPECT_EQ(UtcTime{951'782'400'000'000'000ULL}.iso8601(), "2000-02-29T00:00:00Z");
+  EXPECT_EQ(UtcTime::parse("2000-02-29T00:00:00Z").take().unix_ns, 951'782'400'000'000'000ULL);
+  EXPECT_EQ(UtcTime::parse("2026-11-21").take().iso8601(), "2026-11-21T00:00:00Z");
+  for (const char* text :
+       {"", "2026", "2026-02-30", "2026-1-1", "2026-11-21T02:31:00", "2026-11-21T02:31:00Z ", "1969-12-31",
+        "9999-01-01", "2026-11-21T24:00:00Z", "tomorrow"}) {
+    EXPECT_FALSE(UtcTime::parse(text).ok()) << text;
+  }
   const double before = monotonic_seconds();
   EXPECT_GE(monotonic_seconds(), before);
 }

@@ -83,6 +83,34 @@ TEST_F(Flow, IncrementalsOfRandomEditsEqualFullCaptures) {
   for (const auto& [snapshot, model] : history) expect_restores(world_, snapshot, model);
 }
 
+// The source is at hand: what the cut took with it is stored again.
+TEST_F(Flow, WhatACutOffPackHeldIsNotKnown) {
+  Image image(file("image"), 12 << 20);
+  std::vector<std::byte> noise(12 << 20);
+  Prng(5).fill(noise);
+  image.write(0, noise);
+  const auto whole = world_.capture_file(image.path());
+  ASSERT_OK(whole);
+  const std::string copy = file("copy");
+  {
+    World before(posix_file_system(), copy);
+    std::filesystem::copy(store(), copy, std::filesystem::copy_options::recursive);
+    std::filesystem::remove_all(copy + "/index");
+    ASSERT_OK(before.open());
+    ASSERT_EQ(before.capture_file(image.path()).take().record.new_blocks.value, 0U);
+  }
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(copy + "/packs")) {
+    if (entry.is_regular_file()) std::filesystem::resize_file(entry.path(), entry.file_size() - (2 << 20));
+  }
+  World after(posix_file_system(), copy);
+  ASSERT_OK(after.open());
+  const auto again = after.capture_file(image.path());
+  ASSERT_OK(again);
+  EXPECT_GE(again.value().record.new_blocks.value, (2U << 20U) / kBlockBytes);
+  ASSERT_OK(after.repo().reindex());
+  expect_restores(after, again.value().record, image.model());
+}
+
 TEST_F(Flow, TheNumberOfThreadsChangesNothing) {
   std::filesystem::copy(store(), file("store-one"), std::filesystem::copy_options::recursive);
   std::filesystem::copy(store(), file("store-many"), std::filesystem::copy_options::recursive);

@@ -1,13 +1,14 @@
 // Verify beside captures and deletes: what others do meanwhile is never damage.
 #include "flow/world.h"
+#include "support/forwarding_objects.h"
 
 namespace ashlar {
 namespace {
 
 // A store that calls back before an object of a folder is opened for the first time.
-class WatchedStore : public ObjectStore {
+class WatchedStore : public ForwardingObjects {
  public:
-  explicit WatchedStore(ObjectStore& inner) : inner_(inner) {}
+  using ForwardingObjects::ForwardingObjects;
   void before_first_open(std::string folder, std::function<void()> act) {
     folder_ = std::move(folder);
     act_ = std::move(act);
@@ -16,24 +17,10 @@ class WatchedStore : public ObjectStore {
 
   Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
     if (!folder_.empty() && key.starts_with(folder_) && !acted_.test_and_set()) act_();
-    return inner_.open(key, mode);
-  }
-  Result<std::unique_ptr<ObjectWriter>> create(std::string_view key) override { return inner_.create(key); }
-  Result<ObjectInfo> stat(std::string_view key) override { return inner_.stat(key); }
-  Status ensure_durable(std::span<const std::string> keys) override { return inner_.ensure_durable(keys); }
-  Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) override {
-    return inner_.list(prefix, visit);
-  }
-  Status remove(std::string_view key) override { return inner_.remove(key); }
-  Status put_if_absent(std::string_view key, ByteSpan bytes) override {
-    return inner_.put_if_absent(key, bytes);
-  }
-  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) override {
-    return inner_.replace(key, expected, bytes);
+    return ForwardingObjects::open(key, mode);
   }
 
  private:
-  ObjectStore& inner_;
   std::string folder_;
   std::function<void()> act_;
   std::atomic_flag acted_;

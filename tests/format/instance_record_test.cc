@@ -8,74 +8,54 @@
 #include <nlohmann/json.hpp>
 
 #include "base/random.h"
-#include "codec/hash.h"
+#include "format/golden_instance.h"
+#include "format/json_changes.h"
 
 namespace ashlar {
 namespace {
 
 using Json = nlohmann::json;
 
-InstanceRecord golden() {
-  InstanceRecord record;
-  record.id = InstanceId{0x1122334455667788};
-  record.name = "web, the first \xc3\xa9";
-  record.created.unix_ns = 1795228800123456789;
-  record.wish = InstanceWish::kStopped;
-  record.snapshot = SnapshotId{7};
-  record.memory = ByteCount{std::uint64_t{512} << 20U};
-  record.cpus = 2;
-  record.accelerator = "tcg";
-  record.network = "user";
-  record.kernel = "/boot/vmlinuz";
-  record.initrd = "/boot/initrd.img";
-  record.append = "root=/dev/vda console=ttyS0";
-  record.devices = {{"/dev/sda", VolumeId{9}, true}, {"/dev/sdb", VolumeId{10}, false}};
-  record.process = InstanceProcess{{std::byte{1}, std::byte{2}}, 4711, 123456};
-  return record;
-}
+using golden::instance;
 
-// The golden text with members changed (null: taken out) and the checksum made right again.
-std::string with(const Json& changes) {
-  Json body = Json::parse(encode(golden()));
-  for (const auto& [key, value] : changes.items()) {
-    if (value.is_null()) {
-      body.erase(key);
-    } else {
-      body[key] = value;
-    }
-  }
-  body.erase("checksum");
-  const std::uint64_t sum = checksum64(as_byte_span(body.dump()));
-  std::string digits(16, '0');
-  for (std::size_t i = 0; i < 16; ++i) digits[i] = "0123456789abcdef"[sum >> (60 - 4 * i) & 15U];
-  body["checksum"] = digits;
-  return body.dump();
-}
+std::string with(const Json& changes) { return changed(encode(instance()), changes); }
 
 ErrorCode refusal(const std::string& text) {
   const auto got = decode_instance_record(text);
   return got.ok() ? ErrorCode::kCancelled : got.error().code();
 }
 
+std::string fixture(const std::string& name) {
+  std::ifstream in(ASHLAR_FIXTURES "/format-v1/" + name, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
 TEST(InstanceRecord, TheFixtureIsReadAndStillWritten) {
-  std::ifstream in(ASHLAR_FIXTURES "/format-v1/instance.json", std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  EXPECT_EQ(text, encode(golden()));
-  EXPECT_EQ(decode_instance_record(text).take(), golden());
+  EXPECT_EQ(fixture("instance-2.json"), encode(instance()));
+  EXPECT_EQ(decode_instance_record(fixture("instance-2.json")).take(), instance());
+}
+
+// It had volumes only, and no image.
+TEST(InstanceRecord, Version1IsRead) {
+  InstanceRecord old = instance();
+  old.image = {};
+  old.devices.pop_back();
+  EXPECT_EQ(decode_instance_record(fixture("instance.json")).take(), old);
+  EXPECT_EQ(refusal(changed(fixture("instance.json"), {{"image", ""}})), ErrorCode::kCorrupt);
 }
 
 TEST(InstanceRecord, WhatIsWrittenIsRead) {
-  InstanceRecord never_started = golden();
+  InstanceRecord never_started = instance();
   never_started.process.reset();
   never_started.kernel = never_started.initrd = never_started.append = "";
   never_started.wish = InstanceWish::kTerminated;
   never_started.devices.pop_back();
   EXPECT_EQ(decode_instance_record(encode(never_started)).take(), never_started);
-  EXPECT_EQ(decode_instance_record(with(Json::object())).take(), golden());
+  EXPECT_EQ(decode_instance_record(with(Json::object())).take(), instance());
 }
 
 TEST(InstanceRecord, EveryTruncationAndEveryFlippedBitIsRefusedOrMeansTheSame) {
-  const std::string text = encode(golden());
+  const std::string text = encode(instance());
   for (std::size_t size = 0; size + 1 < text.size(); ++size)
     EXPECT_EQ(refusal(text.substr(0, size)), ErrorCode::kCorrupt) << size;
   for (std::size_t bit = 0; bit < text.size() * 8; ++bit) {
@@ -83,13 +63,13 @@ TEST(InstanceRecord, EveryTruncationAndEveryFlippedBitIsRefusedOrMeansTheSame) {
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
     const auto got = decode_instance_record(flipped);
     if (got.ok()) {
-      EXPECT_EQ(got.value(), golden()) << bit;
+      EXPECT_EQ(got.value(), instance()) << bit;
     }
   }
 }
 
 TEST(InstanceRecord, EveryMemberIsNeededAndNoOtherIsTaken) {
-  const Json body = Json::parse(encode(golden()));
+  const Json body = Json::parse(encode(instance()));
   for (const auto& [key, value] : body.items()) {
     if (key == "checksum") continue;
     EXPECT_EQ(refusal(with({{key, nullptr}})), ErrorCode::kCorrupt) << key;
@@ -101,7 +81,12 @@ TEST(InstanceRecord, EveryMemberIsNeededAndNoOtherIsTaken) {
 
 TEST(InstanceRecord, ImpossibleValuesAreDamage) {
   const auto device = [](const char* name, const char* volume) {
-    return Json{{"device", name}, {"volume", volume}, {"delete_on_termination", true}};
+    return Json{{"device", name}, {"volume", volume}, {"file", ""}, {"delete_on_termination", true}};
+  };
+  const auto with_file = [&](const char* volume, const char* file) {
+    Json one = device("/dev/sda", volume);
+    one["file"] = file;
+    return Json{{"devices", Json::array({one})}};
   };
   const char* const one = "vol-00000000000000001";
   const char* const two = "vol-00000000000000002";
@@ -127,11 +112,16 @@ TEST(InstanceRecord, ImpossibleValuesAreDamage) {
       {{"devices", {7}}},
       {{"devices", {device("/dev/sda", one), device("/dev/sda", two)}}},
       {{"devices", {device("/dev/sda", one), device("/dev/sdb", one)}}},
-      {{"devices", {device("sda", one)}}},
-      {{"devices", {device("/dev/s a", one)}}},
+      {{"devices", Json::array({device("sda", one)})}},
+      {{"image", "snap-00000000000000001"}},
+      with_file("", ""),
+      with_file(one, "disk-sda.raw"),
+      with_file("", "disk-sdb.raw"),
+      with_file("", "../disk-sda.raw"),
+      {{"devices", Json::array({device("/dev/s a", one)})}},
       {{"devices", Json::array({Json{{"device", Json::array({Json::array()})}}})}}};
   for (const Json& change : changes) EXPECT_EQ(refusal(with(change)), ErrorCode::kCorrupt) << change;
-  EXPECT_EQ(refusal(with({{"version", 2}})), ErrorCode::kUnsupported);
+  EXPECT_EQ(refusal(with({{"version", 3}})), ErrorCode::kUnsupported);
   for (const std::string& text :
        {std::string(), std::string("[]"), std::string("null"), std::string(60000, '['),
         std::string(70000, ' '), std::string("{\"format\":\"\xff\"}")}) {
@@ -140,10 +130,10 @@ TEST(InstanceRecord, ImpossibleValuesAreDamage) {
 }
 
 TEST(InstanceRecord, TextThatJsonCannotHoldIsRefusedBeforeItIsWritten) {
-  InstanceRecord record = golden();
+  InstanceRecord record = instance();
   record.name = "caf\xe9";
   EXPECT_EQ(check_limits(record).error().code(), ErrorCode::kInvalid);
-  record = golden();
+  record = instance();
   record.kernel = "/boot/\xff";
   EXPECT_EQ(check_limits(record).error().code(), ErrorCode::kInvalid);
 }

@@ -1,7 +1,5 @@
 // ashlar.json: as it is, and with the checksum that its members ask for.
-#include <nlohmann/json.hpp>
-
-#include "codec/hash.h"
+#include "format/json_changes.h"
 #include "format/store_config.h"
 #include "fuzz/target.h"
 
@@ -21,16 +19,11 @@ void decode(const std::string& text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);
   decode(text);
-  auto body = nlohmann::json::parse(text, nullptr, false);
+  const auto body = nlohmann::json::parse(text, nullptr, false);
   if (!body.is_object()) return 0;
   for (const auto& member : body) {
     if (member.is_structured()) return 0;
   }
-  body.erase("checksum");
-  const std::uint64_t sum = checksum64(as_byte_span(body.dump()));
-  ByteVector digits;
-  for (int shift = 56; shift >= 0; shift -= 8) digits.push_back(static_cast<std::byte>(sum >> shift));
-  body["checksum"] = to_hex(digits);
-  decode(body.dump());
+  decode(resealed(body));
   return 0;
 }

@@ -17,7 +17,7 @@ InstanceRecord two_disks() {
   record.snapshot = SnapshotId{2};
   record.memory = ByteCount{std::uint64_t{768} << 20U};
   record.cpus = 3;
-  record.devices = {{"/dev/sda", VolumeId{0xa}, true}, {"/dev/sdb", VolumeId{0xb}, true}};
+  record.devices = {{"/dev/sda", VolumeId{0xa}, true, {}}, {"/dev/sdb", VolumeId{0xb}, true, {}}};
   return record;
 }
 
@@ -51,6 +51,24 @@ TEST(CommandLine, DisksAreNbdExportsThatAreWaitedForWhenTheirServerRestarts) {
   EXPECT_EQ(disk["serial"].get<std::string>().size(), 20U) << "all that virtio has room for";
   EXPECT_TRUE(disk.contains("bootindex"));
   EXPECT_FALSE(Json::parse(devices[1]).contains("bootindex"));
+}
+
+// Files stand among the volumes; the exports are those of the volumes, in order.
+TEST(CommandLine, DevicesMayBeFilesOfTheMachine) {
+  InstanceRecord record = two_disks();
+  record.devices.insert(record.devices.begin(), {"/dev/sd0", {}, true, "disk-sd0.raw"});
+  const auto all = words(record);
+  const auto nodes = values(all, "-blockdev");
+  ASSERT_EQ(nodes.size(), 3U);
+  const Json file = Json::parse(nodes[0]);
+  EXPECT_EQ(file["driver"], "raw") << "never probed";
+  EXPECT_EQ(file["file"]["filename"], "disk-sd0.raw");
+  EXPECT_EQ(Json::parse(nodes[1])["export"], "vol-a");
+  EXPECT_EQ(Json::parse(nodes[2])["export"], "vol-b");
+  const auto devices = values(all, "-device");
+  EXPECT_TRUE(Json::parse(devices[0]).contains("bootindex"));
+  EXPECT_FALSE(Json::parse(devices[1]).contains("bootindex"));
+  EXPECT_EQ(Json::parse(devices[0])["serial"], "disk-sd0.raw");
 }
 
 TEST(CommandLine, HardwareIsTheRecords) {

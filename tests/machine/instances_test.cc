@@ -19,7 +19,7 @@ InstanceRecord record_of(std::uint64_t id) {
   InstanceRecord record;
   record.id = InstanceId{id};
   record.snapshot = SnapshotId{2};
-  record.devices = {{"/dev/sda", VolumeId{id + 1}, true}};
+  record.devices = {{"/dev/sda", VolumeId{id + 1}, true, {}}};
   return record;
 }
 

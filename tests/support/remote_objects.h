@@ -4,41 +4,27 @@
 
 #include <atomic>
 #include <chrono>
-#include <functional>
 #include <memory>
-#include <string>
 #include <thread>
 
-#include "io/object_store.h"
+#include "support/forwarding_objects.h"
 
 namespace ashlar {
 
 enum class Fault { kNone, kError, kShort, kWrongBytes };
 
-class RemoteObjects : public ObjectStore {
+class RemoteObjects : public ForwardingObjects {
  public:
-  explicit RemoteObjects(ObjectStore& inner) : inner_(inner) {}
+  using ForwardingObjects::ForwardingObjects;
 
   std::chrono::milliseconds delay{0};  // of each read
   std::atomic<Fault> fault{Fault::kNone};
   std::atomic<std::uint64_t> reads{0};
   std::atomic<std::uint64_t> read_bytes{0};
 
-  Result<std::unique_ptr<ObjectWriter>> create(std::string_view key) override { return inner_.create(key); }
   Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
-    return std::shared_ptr<ObjectReader>(std::make_shared<Reader>(*this, TRY(inner_.open(key, mode))));
-  }
-  Result<ObjectInfo> stat(std::string_view key) override { return inner_.stat(key); }
-  Status ensure_durable(std::span<const std::string> keys) override { return inner_.ensure_durable(keys); }
-  Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) override {
-    return inner_.list(prefix, visit);
-  }
-  Status remove(std::string_view key) override { return inner_.remove(key); }
-  Status put_if_absent(std::string_view key, ByteSpan bytes) override {
-    return inner_.put_if_absent(key, bytes);
-  }
-  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) override {
-    return inner_.replace(key, expected, bytes);
+    return std::shared_ptr<ObjectReader>(
+        std::make_shared<Reader>(*this, TRY(ForwardingObjects::open(key, mode))));
   }
 
  private:
@@ -70,8 +56,6 @@ class RemoteObjects : public ObjectStore {
     RemoteObjects& remote_;
     std::shared_ptr<ObjectReader> inner_;
   };
-
-  ObjectStore& inner_;
 };
 
 }  // namespace ashlar

@@ -330,27 +330,13 @@ class Attached(machines.MachineTest):
 class Debian(machines.MachineTest):
     def setUp(self):
         super().setUp()
-        self.need_root()
-        self.need("mmdebstrap", "mke2fs")
-        try:
-            image = machines.debian()
-        except (RuntimeError, subprocess.TimeoutExpired) as error:
-            self.skipTest(f"no Debian image can be built here: {error}")
-        self.image = image
-        self.snapshot = self.capture(image / "disk.raw")
+        self.image = self.need_debian()
+        self.snapshot = self.capture(self.image / "disk.raw")
 
     def boot(self, snapshot, note, *words):
         return self.launch(snapshot, "--memory", "384M", "--kernel", self.image / "kernel", "--initrd",
                            self.image / "initrd", "--append",
                            f"root=/dev/vda console=ttyS0 quiet init=/sbin/counting-init note={note}", *words)
-
-    def wait_for(self, instance, marker):
-        def seen():
-            if marker in self.console(instance):
-                return True
-            self.assertEqual(self.state(instance), "running", self.console(instance))
-            return False
-        self.wait_until(seen, f"{instance} does not say {marker}", seconds=120)
 
     def test_what_one_machine_writes_the_next_one_finds(self):
         first, *others = self.boot(self.snapshot, "alpha", "--count", COUNT)

@@ -26,6 +26,10 @@ modprobe -a button evdev
 count=$(( $(cat /var/starts 2>/dev/null || echo 0) + 1 ))
 echo "BOOTED count=$count note=$(cat /var/note 2>/dev/null || echo none)"
 echo $count >/var/starts
+for disk in /sys/block/vd*; do
+  name=${disk##*/}
+  echo "DISK $name $(( $(cat $disk/size) * 512 )) $(head -c 4096 /dev/$name | sha256sum | head -c 16)"
+done
 for word in $(cat /proc/cmdline); do
   case $word in note=*) echo ${word#note=} >/var/note ;; esac
 done
@@ -83,11 +87,12 @@ def debian():
 def is_alive(pid):
     """Whether a thread of a process runs; one that nobody has asked for its exit status does not."""
     states = []
-    for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat"):
-        try:
-            states.append(stat.read_text().rpartition(")")[2].split()[0])
-        except OSError:
-            pass  # it ended
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            stat = pathlib.Path(f"/proc/{pid}/task/{thread}/stat").read_text()
+            states.append(stat.rpartition(")")[2].split()[0])
+    except OSError:
+        pass  # it, or a thread of it, ended
     return any(state not in "ZX" for state in states)
 
 
@@ -158,6 +163,24 @@ class MachineTest(host.HostTest):
 
     def volumes(self):
         return [v["id"] for v in self.ok_json("volume", "list")["volumes"]]
+
+    def wait_for(self, instance, marker):
+        """Until the guest has written `marker` to its console."""
+        def seen():
+            if marker in self.console(instance):
+                return True
+            self.assertEqual(self.state(instance), "running", self.console(instance))
+            return False
+        self.wait_until(seen, f"{instance} does not say {marker}", seconds=120)
+
+    def need_debian(self):
+        """The folder of disk.raw, kernel and initrd."""
+        self.need_root()
+        self.need("mmdebstrap", "mke2fs")
+        try:
+            return debian()
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
+            return self.skipTest(f"no Debian image can be built here: {error}")
 
     def folders(self):
         folder = self.store / "instances"

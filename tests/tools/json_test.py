@@ -17,7 +17,8 @@ WHOLE = {"capture": {"snapshot": DOCUMENTED["describe"]["snapshot"]},
          "volume-describe": {"volume": DOCUMENTED["volume-create"]["volume"]},
          "instances-list": {"instances": DOCUMENTED["launch"]["instances"], "damaged": []}}
 MAY_BE_NULL = {"parent", "source_identity", "segment", "frame", "dedup_ratio", "compression_ratio", "read_bytes",
-               "new_bytes", "stored_bytes", "written_bytes", "eta_seconds", "pid", "released"}
+               "new_bytes", "stored_bytes", "written_bytes", "eta_seconds", "pid", "released", "image",
+               "volume", "file"}
 
 
 class Json(program.ProgramTest):
@@ -95,6 +96,27 @@ class Json(program.ProgramTest):
         self.assertEqual(report["snapshot"]["consistency"], "quiescent")
         self.documented("volume-detach-store", "volume", "detach-store", volume)
         self.documented("volume-delete", "volume", "delete", volume)
+
+    def test_every_verb_of_images(self):
+        snapshot = self.capture(self.source)
+        made = self.documented("image-create", "image", "create", "--name", "web-1.4", "--map", f"/dev/sda={snapshot}",
+                               "--tag", "stage=production")
+        image = made["ImageId"]
+        for words in (["list"], ["describe", image], ["tag", image, "a=b"], ["untag", image, "a"],
+                      ["modify", image, "--description", "d"], ["share", image, "--add", "123456789012"],
+                      ["share", image, "--remove", "123456789012"], ["disable", image], ["enable", image]):
+            got = self.ok_json("image", *words)["Images"][0]
+            self.assertEqual(got["ImageId"], image)
+            if words[0] != "share" or "--remove" in words:
+                self.check(DOCUMENTED["image-describe"], {"Images": [got]}, "image-describe")
+        self.assertEqual(self.ok("image", "wait", "available", image), "")
+        self.documented("image-deregister", "image", "deregister", image)
+        self.ok("delete", snapshot)
+        listed = self.documented("bin-list", "bin", "list")["bin"]
+        self.assertEqual([entry["id"] for entry in listed], [image, snapshot])
+        self.documented("bin-restore", "bin", "restore", snapshot)
+        purged = self.documented("bin-purge", "bin", "purge", "--older-than-days", "0")
+        self.assertEqual(purged, {"purged": [image]})
 
     def test_every_verb_of_attachments(self):
         volume = self.ok("volume", "create", "--snapshot", self.capture(self.source)).strip()

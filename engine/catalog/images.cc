@@ -1,0 +1,98 @@
+#include "catalog/images.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::size_t kMaxClaimBytes = 64;
+
+std::string claim_key(const ImageRecord& record) {
+  return fmt::format("image-names/{}-{}", record.owner.text(), to_hex(sha256(as_byte_span(record.name))));
+}
+
+Error taken(const ImageRecord& record, std::string_view by) {
+  return busy(fmt::format("{} has the name '{}' already", by, record.name));
+}
+
+bool needs_its_name(const ImageRecord& record) {
+  return record.state != ImageState::kFailed && record.state != ImageState::kDeregistered;
+}
+
+bool is(const Status& status, ErrorCode code) { return !status.ok() && status.error().code() == code; }
+
+}  // namespace
+
+// One that is of another owner or name has claimed another key.
+Result<bool> ImageCatalog::holds_its_name(ImageId id, const ImageRecord& wanted) const {
+  const auto record = get(id);
+  if (record.ok()) {
+    return needs_its_name(record.value()) && record.value().owner == wanted.owner &&
+           record.value().name == wanted.name;
+  }
+  if (record.error().code() == ErrorCode::kNotFound) return false;
+  return true;  // a record that can't be read may need its name
+}
+
+Status ImageCatalog::claim(const ImageRecord& record) {
+  const std::string key = claim_key(record);
+  const std::string ours = record.id.text();
+  Status claimed = objects().put_if_absent(key, as_byte_span(ours));
+  if (!is(claimed, ErrorCode::kBusy)) return claimed;
+  auto bytes = get_object(objects(), key, kMaxClaimBytes);
+  if (!bytes.ok() && bytes.error().code() == ErrorCode::kNotFound) return taken(record, "another image");
+  const std::string theirs(as_text(TRY(std::move(bytes))));
+  if (theirs == ours) return {};
+  const ImageId other = TRY(ImageId::parse(theirs).with_context(key));
+  if (TRY(holds_its_name(other, record))) return taken(record, theirs);
+  Status replaced = objects().replace(key, as_byte_span(theirs), as_byte_span(ours));
+  if (is(replaced, ErrorCode::kBusy) || is(replaced, ErrorCode::kNotFound))
+    return taken(record, "another image");
+  TRY(std::move(replaced));
+  if (!TRY(holds_its_name(other, record))) return {};
+  (void)objects().replace(key, as_byte_span(ours), as_byte_span(theirs)).ok();  // or somebody took it from us
+  return taken(record, theirs);
+}
+
+Status ImageCatalog::confirm(const ImageRecord& record) {
+  const auto bytes = get_object(objects(), claim_key(record), kMaxClaimBytes);
+  if (bytes.ok() && as_text(bytes.value()) == record.id.text()) return {};
+  if (!bytes.ok() && bytes.error().code() != ErrorCode::kNotFound)
+    return Error(bytes.error().code(), bytes.error().text());
+  return taken(record, "another image");
+}
+
+// Takes the claim away if it is ours. Between the look and the removal nobody else takes it: our record is
+// still there and needs its name.
+Status ImageCatalog::release(const ImageRecord& record) {
+  if (!confirm(record).ok()) return {};
+  return remove_if_there(objects(), claim_key(record));
+}
+
+Status ImageCatalog::publish(const ImageRecord& record) {
+  TRY(check_limits(record));
+  TRY(claim(record));
+  TRY(RecordFolder::publish(record));
+  Status ours = confirm(record);
+  if (!ours.ok()) TRY(RecordFolder::remove(record.id));
+  return ours;
+}
+
+Result<ImageRecord> ImageCatalog::replace(const ImageRecord& before, ImageRecord now) {
+  now.revision = before.revision + 1;
+  const bool comes_back = needs_its_name(now) && !needs_its_name(before);
+  if (comes_back) TRY(claim(now));
+  TRY(RecordFolder::replace(before, now));
+  Status ours = comes_back ? confirm(now) : Status();
+  if (ours.ok()) return now;
+  ImageRecord again = before;
+  again.revision = now.revision + 1;
+  TRY(RecordFolder::replace(now, again));
+  return ours.take_error();
+}
+
+Status ImageCatalog::remove(ImageId id) {
+  const auto record = get(id);
+  if (record.ok() && needs_its_name(record.value())) TRY(release(record.value()));
+  return RecordFolder::remove(id);
+}
+
+}  // namespace ashlar

@@ -1,0 +1,119 @@
+// RecordFolder: the records of one kind, as objects `<folder>/<id>` of a store.
+//
+// A Kind names the record and its form: types Record and Id, kFolder ("volumes/"), kMaxBytes, kListedBy (the
+// command that lists them), encode(record) → bytes or text, and decode(bytes). A record has `id` and
+// `created`.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "io/object_store.h"
+
+namespace ashlar {
+
+template <class Kind>
+class RecordFolder {
+ public:
+  using Record = typename Kind::Record;
+  using Id = typename Kind::Id;
+
+  explicit RecordFolder(ObjectStore& objects) : objects_(objects) {}
+
+  // Durable when it returns ok. kBusy when the id is taken; kInvalid for what no reader would accept.
+  Status publish(const Record& record) {
+    Status status = objects_.put_if_absent(key_of(record.id), TRY(checked_bytes(record)));
+    if (!status.ok() && status.error().code() == ErrorCode::kBusy)
+      return busy(fmt::format("{} exists already", record.id.text()));
+    return std::move(status).with_context(fmt::format("publish {}", record.id.text()));
+  }
+
+  // Puts `now` where `before` stands: kBusy when somebody changed the record meanwhile.
+  Status replace(const Record& before, const Record& now) {
+    const ByteVector bytes = TRY(checked_bytes(now));
+    Status status = objects_.replace(key_of(now.id), bytes_of(before), bytes);
+    if (!status.ok() && status.error().code() == ErrorCode::kNotFound) return unknown(now.id);
+    return std::move(status).with_context(fmt::format("change {}", now.id.text()));
+  }
+
+  // kNotFound: "no volume vol-… in this store"; a damaged record is named.
+  Result<Record> get(Id id) const {
+    const std::string key = key_of(id);
+    auto bytes = get_object(objects_, key, Kind::kMaxBytes);
+    if (!bytes.ok() && bytes.error().code() == ErrorCode::kNotFound) return unknown(id);
+    if (!bytes.ok()) return bytes.take_error().with_context(id.text());
+    Record record = TRY(Kind::decode(bytes.value()).with_context(key));
+    if (record.id != id) return corrupt(fmt::format("{}: holds the record of {}", key, record.id.text()));
+    return record;
+  }
+
+  Result<std::vector<Id>> list_ids() const {
+    std::vector<Id> ids;
+    TRY(objects_.list(Kind::kFolder, [&](const ObjectInfo& object) -> Status {
+      const auto id = Id::parse(std::string_view(object.key).substr(Kind::kFolder.size()));
+      if (id.ok()) ids.push_back(id.value());  // under any other name it is no record of ours
+      return {};
+    }));
+    return ids;
+  }
+
+  // All records, oldest first. A damaged one fails the call and is named; list_ids() still works.
+  Result<std::vector<Record>> list() const {
+    std::vector<Record> records;
+    for (const Id id : TRY(list_ids())) {
+      auto record = get(id);
+      if (record.ok()) {
+        records.push_back(record.take());
+      } else if (record.error().code() != ErrorCode::kNotFound) {  // not one deleted since
+        return record.take_error();
+      }
+    }
+    std::ranges::sort(records, [](const Record& a, const Record& b) {
+      return std::tie(a.created, a.id) < std::tie(b.created, b.id);
+    });
+    return records;
+  }
+
+  Status remove(Id id) {
+    Status status = objects_.remove(key_of(id));
+    if (!status.ok() && status.error().code() == ErrorCode::kNotFound) return unknown(id);
+    return std::move(status).with_context(fmt::format("delete {}", id.text()));
+  }
+
+ protected:
+  ObjectStore& objects() const { return objects_; }
+
+ private:
+  static std::string key_of(Id id) { return fmt::format("{}{}", Kind::kFolder, id.text()); }
+
+  static Error unknown(Id id) {
+    return not_found(
+        fmt::format("no {} {} in this store: '{}' lists them", Id::kNoun, id.text(), Kind::kListedBy));
+  }
+
+  static ByteVector bytes_of(const Record& record) {
+    const auto encoded = Kind::encode(record);
+    const ByteSpan bytes = std::as_bytes(std::span(encoded));
+    return {bytes.begin(), bytes.end()};
+  }
+
+  // The bytes of a record that every reader will accept.
+  static Result<ByteVector> checked_bytes(const Record& record) {
+    if (record.id.value == 0) return invalid(fmt::format("a {} id of zero means none", Id::kNoun));
+    TRY(check_limits(record));
+    ByteVector bytes = bytes_of(record);
+    const Record again = TRY(Kind::decode(bytes).with_context("the record makes no sense"));
+    if (again != record) return invalid("the record does not survive its encoding");
+    return bytes;
+  }
+
+  ObjectStore& objects_;
+};
+
+}  // namespace ashlar

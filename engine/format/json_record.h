@@ -1,0 +1,133 @@
+// Records that are JSON: one object with the format's name, a version and a checksum. Pages:
+// docs/format/image.md, docs/format/instance.md.
+//
+//   checksum    XXH3-64 of the compact dump (members ascending, UTF-8 as it is) of the object without it
+//
+// A member that a version does not know is refused: whoever replaced the record would lose it.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/result.h"
+
+namespace ashlar {
+
+struct JsonFormat {
+  std::string_view name;  // the value of "format": "ashlar instance"
+  std::string_view what;  // in messages: "instance record"
+  std::uint32_t version = 1;
+  std::size_t max_bytes = 0;
+  int depth = 1;  // of nesting; parsers recurse, and a file must not choose our stack depth
+};
+
+// The text of a record with these members; "format", "version" and "checksum" are added.
+std::string write_json_record(const JsonFormat& format, nlohmann::json body);
+// The members of a record whose name, version and checksum are right. kCorrupt, or kUnsupported for a newer
+// version; `version` is the record's.
+Result<nlohmann::json> read_json_record(const JsonFormat& format, std::string_view text,
+                                        std::uint32_t& version);
+
+// kInvalid when JSON has no way to write `text`, or when it is longer than `limit` bytes.
+Status check_json_text(std::string_view what, const std::string& text, std::size_t limit);
+
+// Reads the members of one object, and knows in the end whether it held anything else. The object outlives
+// it.
+class JsonMembers {
+ public:
+  explicit JsonMembers(const nlohmann::json& body) : body_(body) {}
+
+  void text(const char* key, std::string& out) {
+    const nlohmann::json* member = find(key);
+    if (member && member->is_string()) {
+      out = member->get<std::string>();
+    } else {
+      fine_ = false;
+    }
+  }
+  template <std::unsigned_integral T>
+  void number(const char* key, T& out) {
+    const nlohmann::json* member = find(key);
+    if (member && member->is_number_unsigned() && std::in_range<T>(member->get<std::uint64_t>())) {
+      out = member->get<T>();
+    } else {
+      fine_ = false;
+    }
+  }
+  void flag(const char* key, bool& out) {
+    const nlohmann::json* member = find(key);
+    if (member && member->is_boolean()) {
+      out = member->get<bool>();
+    } else {
+      fine_ = false;
+    }
+  }
+  // The text of an id; empty is value 0, "none", where that is allowed.
+  template <class Id>
+  void id(const char* key, Id& out) {
+    optional_id(key, out);
+    if (out == Id{}) fine_ = false;
+  }
+  template <class Id>
+  void optional_id(const char* key, Id& out) {
+    std::string written;
+    text(key, written);
+    if (written.empty()) return;
+    const auto parsed = Id::parse(written);
+    if (parsed.ok() && parsed.value() != Id{}) {
+      out = parsed.value();
+    } else {
+      fine_ = false;
+    }
+  }
+  // One of `names`, in the order of the values of an enumeration that starts at 0.
+  template <class Enum, class Names>
+  void name(const char* key, const Names& names, Enum& out) {
+    std::string written;
+    text(key, written);
+    for (std::size_t i = 0; i < std::size(names); ++i) {
+      if (names[i] != written) continue;
+      out = static_cast<Enum>(i);
+      return;
+    }
+    fine_ = false;
+  }
+  // Of any type; null when it is missing.
+  const nlohmann::json* any(const char* key) {
+    return structured(key, [](const nlohmann::json&) { return true; });
+  }
+  // Null when it is missing or of another type.
+  const nlohmann::json* array(const char* key) {
+    return structured(key, [](const nlohmann::json& member) { return member.is_array(); });
+  }
+  const nlohmann::json* object(const char* key) {
+    return structured(key, [](const nlohmann::json& member) { return member.is_object(); });
+  }
+  // Every member asked for was there and of its type, and there is no other.
+  bool all_read() const { return fine_ && read_.size() == body_.size(); }
+
+ private:
+  const nlohmann::json* find(const char* key) {
+    read_.insert(key);
+    const auto member = body_.find(key);
+    return member == body_.end() ? nullptr : &*member;
+  }
+  template <class Is>
+  const nlohmann::json* structured(const char* key, Is is) {
+    const nlohmann::json* member = find(key);
+    if (member && is(*member)) return member;
+    fine_ = false;
+    return nullptr;
+  }
+
+  const nlohmann::json& body_;
+  std::set<std::string> read_;
+  bool fine_ = true;
+};
+
+}  // namespace ashlar

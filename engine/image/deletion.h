@@ -1,0 +1,32 @@
+// Deleting snapshots, through the recycle bin, and bringing them back.
+#pragma once
+
+#include <chrono>
+
+#include "catalog/bin.h"
+#include "catalog/images.h"
+#include "catalog/snapshots.h"
+#include "catalog/volumes.h"
+
+namespace ashlar {
+
+// The snapshot lies in the bin from now on. kBusy while a volume or an image needs it: "snap-… is in use by
+// ami-…".
+Status delete_snapshot(ObjectStore& objects, SnapshotId id);
+
+// Out of the bin: it is there again, as it was.
+Result<SnapshotRecord> restore_snapshot(ObjectStore& objects, SnapshotId id);
+
+// A deregistered image is available again; all of its snapshots must be there. kBusy when another image has
+// taken its name.
+Result<ImageRecord> restore_image(ObjectStore& objects, ImageId id);
+
+// What is gone for good: it was deleted at or before `until`. One that is still there (its deletion or its
+// restoring was cut off) only loses its entry.
+struct Purged {
+  std::vector<SnapshotId> snapshots;
+  std::vector<ImageId> images;  // deregistered ones
+};
+Result<Purged> purge_bin(ObjectStore& objects, UtcTime until);
+
+}  // namespace ashlar

@@ -1,0 +1,25 @@
+// Filters over images, as EC2's DescribeImages has them.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/image_record.h"
+
+namespace ashlar {
+
+// An image passes when one of its values of that name matches one of the patterns. In a pattern '*' is any
+// text, '?' any one character, and '\' takes the next character as it is.
+struct ImageFilter {
+  std::string name;  // "state", "tag:KEY", "block-device-mapping.snapshot-id", …
+  std::vector<std::string> values;
+};
+
+// "name=NAME,values=PATTERN[,PATTERN…]", or in short "NAME=PATTERN[,PATTERN…]". kInvalid for a name that
+// images do not have.
+Result<ImageFilter> parse_image_filter(std::string_view text);
+bool passes(const ImageRecord& record, const ImageFilter& filter);
+bool matches_pattern(std::string_view text, std::string_view pattern);
+
+}  // namespace ashlar

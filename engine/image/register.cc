@@ -1,0 +1,111 @@
+#include "image/register.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/random.h"
+#include "catalog/sessions.h"
+
+namespace ashlar {
+namespace {
+
+Status fill(const SnapshotCatalog& snapshots, std::string_view whose, ImageContent& content) {
+  if (content.snapshot.value == 0) return {};  // check_limits() says so
+  if (!content.digest.is_zero()) return {};
+  const SnapshotRecord record = TRY(snapshots.get(content.snapshot).with_context(whose));
+  content.digest = record.content;
+  content.size = record.size;
+  return {};
+}
+
+bool is_needed(const ImageRecord& record) {
+  return record.state != ImageState::kFailed && record.state != ImageState::kDeregistered;
+}
+
+constexpr std::string_view kAbandoned = "whoever made it stopped before it was complete";
+
+}  // namespace
+
+Status fill_contents(const SnapshotCatalog& snapshots, ImageRecord& record) {
+  for (ImageDevice& device : record.devices) {
+    if (device.kind != ImageDevice::Kind::kSnapshot) continue;
+    TRY(fill(snapshots, device.name, device.content));
+    if (device.size.value == 0) device.size = device.content.size;
+  }
+  if (record.boot.kernel) TRY(fill(snapshots, "the kernel", *record.boot.kernel));
+  if (record.boot.ramdisk) TRY(fill(snapshots, "the RAM disk", *record.boot.ramdisk));
+  return {};
+}
+
+// A snapshot may be deleted at this very moment: whoever deletes one looks for images after removing it, and
+// we look for the snapshots after publishing.
+Result<ImageRecord> register_image(ImageCatalog& images, const SnapshotCatalog& snapshots,
+                                   ImageRecord wanted) {
+  TRY(fill_contents(snapshots, wanted));
+  wanted.id = ImageId{random_u64()};
+  wanted.revision = 1;
+  wanted.created = UtcTime::now();
+  wanted.state = ImageState::kAvailable;
+  TRY(images.publish(wanted));
+  for (const SnapshotId id : snapshots_of(wanted)) {
+    auto still = snapshots.get(id);
+    if (still.ok()) continue;
+    TRY(images.remove(wanted.id));
+    return still.take_error();
+  }
+  return wanted;
+}
+
+std::vector<SnapshotId> snapshots_of(const ImageRecord& record) {
+  std::set<SnapshotId> ids;
+  for (const ImageDevice& device : record.devices) {
+    if (device.kind == ImageDevice::Kind::kSnapshot) ids.insert(device.content.snapshot);
+  }
+  if (record.boot.kernel) ids.insert(record.boot.kernel->snapshot);
+  if (record.boot.ramdisk) ids.insert(record.boot.ramdisk->snapshot);
+  return {ids.begin(), ids.end()};
+}
+
+Result<std::optional<ImageId>> image_on(const ImageCatalog& images, SnapshotId snapshot) {
+  Status unread;
+  for (const ImageId id : TRY(images.list_ids())) {
+    auto record = images.get(id);
+    if (!record.ok()) {
+      if (record.error().code() != ErrorCode::kNotFound)
+        unread =
+            record.take_error().with_context("it can't be told whether an image needs " + snapshot.text());
+      continue;
+    }
+    const auto used = snapshots_of(record.value());
+    if (is_needed(record.value()) && std::ranges::binary_search(used, snapshot)) return std::optional(id);
+  }
+  TRY(std::move(unread));
+  return std::optional<ImageId>();
+}
+
+Result<std::size_t> fail_abandoned_images(ImageCatalog& images, ObjectStore& objects) {
+  std::set<SessionId> alive;
+  // The images first: a session that ends meanwhile has made its image available before.
+  std::vector<ImageRecord> pending;
+  for (const ImageId id : TRY(images.list_ids())) {
+    auto record = images.get(id);
+    if (record.ok() && record.value().state == ImageState::kPending) pending.push_back(record.take());
+  }
+  if (pending.empty()) return std::size_t{0};
+  for (const SessionRecord& session : TRY(list_sessions(objects))) alive.insert(session.id);
+  std::size_t failed = 0;
+  for (const ImageRecord& record : pending) {
+    if (alive.contains(record.session)) continue;
+    const auto fail = [&](ImageRecord& now) -> Status {
+      if (now.state != ImageState::kPending || now.session != record.session) return {};
+      now.state = ImageState::kFailed;
+      now.session = {};
+      now.state_reason = kAbandoned;
+      return {};
+    };
+    if (TRY(images.update(record.id, fail)).state == ImageState::kFailed) ++failed;
+  }
+  return failed;
+}
+
+}  // namespace ashlar

@@ -1,0 +1,197 @@
+#include "transfer/copy.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/parallel.h"
+#include "catalog/sessions.h"
+#include "manifest/subtree.h"
+#include "store/meta_store.h"
+#include "store/pack_appender.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::size_t kWindow = 16;  // segments in memory at a time, up to 4 MiB each
+
+// A stored segment, whole and verified.
+Result<EncodedSegment> fetch(SegmentReader& segments, const SegmentId& id) {
+  const auto located = TRY(segments.locate(id));
+  const auto pack = TRY(segments.pack(located->place.pack));
+  EncodedSegment out;
+  out.directory = located->directory;
+  std::size_t size = 0;
+  for (const auto& frame : out.directory.frames) size += frame.stored_bytes;
+  out.payload.resize(size);
+  if (size == 0) return corrupt("a segment without frames");
+  TRY(pack->read_raw(located->frame_offsets.front(), out.payload));
+  AlignedBuffer blocks(kMaxFrameBlocks * kBlockBytes);
+  std::size_t offset = 0;
+  for (std::size_t i = 0; i < out.directory.frames.size(); ++i) {
+    const auto& frame = out.directory.frames[i];
+    TRY(decode_verified(*located, i, ByteSpan(out.payload).subspan(offset, frame.stored_bytes),
+                        thread_decoder(), blocks.span().first(frame.block_count * kBlockBytes)));
+    offset += frame.stored_bytes;
+  }
+  return out;
+}
+
+// One copy into one store: what is missing there is queued as leaves are met, and goes over in windows.
+class Copier {
+ public:
+  Copier(const CopySource& source, const CopyTarget& target, CopyProgress& progress,
+         const std::stop_token& stop)
+      : source_(source),
+        target_(target),
+        progress_(progress),
+        stop_(stop),
+        appender_(target.objects, target.index, target.config.id),
+        nodes_(target.objects, target.index, target.config.id, [this] { return publish_segments(); }) {}
+
+  Status copy(const SnapshotRecord& snapshot) {
+    const TreeRoot root{blocks_covering(snapshot.size), snapshot.root_level, snapshot.root};
+    TRY(check_root(root));
+    return copy_subtree(root, root.level, 0, root.ref);
+  }
+  // All that the copies lean on is published then, and durable.
+  Status finish() {
+    TRY(publish_segments());
+    TRY(nodes_.finish());
+    std::vector<std::string> packs;
+    for (const PackId& pack : reused_) packs.push_back(pack_key(PackKind::kData, pack));
+    for (const PackId& pack : nodes_.reused_packs()) packs.push_back(pack_key(PackKind::kMeta, pack));
+    return target_.objects.ensure_durable(packs).with_context("a pack that the copy needs");
+  }
+  // What was sent so far stays for the next copy.
+  void keep_what_is_there() {
+    if (publish_segments().ok()) (void)nodes_.finish().ok();
+  }
+
+  void count(CopyReport& report) const {
+    report.segments_sent = sent_.size();
+    report.segment_bytes_sent = segment_bytes_;
+    report.nodes_sent = nodes_.nodes_written();
+    report.node_bytes_sent = nodes_.bytes_written();
+  }
+
+ private:
+  Status copy_subtree(const TreeRoot& root, std::uint8_t level, std::uint64_t index, const NodeRef& ref) {
+    if (!ref.is_node()) return {};
+    if (stop_.stop_requested()) return cancelled();
+    const BlockCount blocks = subtree_blocks(root.blocks, level, index);
+    if (level == 0) return copy_leaf(ref, blocks);
+    const auto node = TRY(load_inner(source_.nodes, ref, level, blocks));
+    for (std::size_t i = 0; i < node->children.size(); ++i)
+      TRY(copy_subtree(root, level - 1, index * kFanout + i, node->children[i]));
+    return nodes_.put(ref.id, encode(*node));
+  }
+
+  Status copy_leaf(const NodeRef& ref, BlockCount blocks) {
+    const auto leaf = TRY(load_leaf(source_.nodes, ref, blocks));
+    for (const SegmentId& segment : leaf->segments) TRY(want(segment));
+    for (const LeafExtent& extent : leaf->extents) {
+      if (extent.kind == ExtentKind::kData)
+        progress_.done_bytes += byte_count(BlockCount{extent.block_count}).value;
+    }
+    return nodes_.put(ref.id, encode(*leaf));
+  }
+
+  Status want(const SegmentId& segment) {
+    if (sent_.contains(segment)) return {};
+    if (TRY(is_there(segment))) return {};
+    sent_.insert(segment);
+    waiting_.push_back(segment);
+    return waiting_.size() < kWindow ? Status() : send_waiting();
+  }
+
+  // In a pack of the target that is whole.
+  Result<bool> is_there(const SegmentId& segment) {
+    const auto place = TRY(target_.index.find_segment(segment));
+    if (!place) return false;
+    Status whole = target_.segments.check_ends(place->pack);
+    if (whole.ok()) {
+      reused_.insert(place->pack);
+      return true;
+    }
+    const ErrorCode code = whole.error().code();
+    if (code == ErrorCode::kCorrupt || code == ErrorCode::kNotFound) return false;
+    return whole.take_error();
+  }
+
+  Status send_waiting() {
+    std::vector<EncodedSegment> window(waiting_.size());
+    TRY(parallel_for(waiting_.size(), processor_count(), stop_, [&](std::size_t i) -> Status {
+      window[i] = TRY(fetch(source_.segments, waiting_[i]));
+      return {};
+    }));
+    waiting_.clear();
+    for (EncodedSegment& segment : window) {
+      segment_bytes_ += segment.payload.size();
+      progress_.sent_bytes += segment.payload.size();
+      TRY(appender_.append(std::move(segment)));
+    }
+    return {};
+  }
+
+  Status publish_segments() {
+    TRY(send_waiting());
+    return appender_.publish();
+  }
+
+  const CopySource& source_;
+  const CopyTarget& target_;
+  CopyProgress& progress_;
+  const std::stop_token& stop_;
+  PackAppender appender_;
+  MetaWriter nodes_;
+  std::set<SegmentId> sent_;
+  std::vector<SegmentId> waiting_;
+  std::set<PackId> reused_;  // of the target, that the copy leans on
+  std::uint64_t segment_bytes_ = 0;
+};
+
+SnapshotRecord copy_of(const SnapshotRecord& original, SnapshotId id, const StoreConfig& config) {
+  SnapshotRecord record = original;
+  record.id = id;
+  record.parent = {};
+  record.generation = 0;
+  record.store = config.id;
+  record.created = UtcTime::now();
+  record.source_identity = {};
+  record.change_token.clear();
+  record.new_blocks = {};
+  record.new_stored_bytes = {};
+  return record;
+}
+
+}  // namespace
+
+Result<CopyReport> copy_snapshots(const CopySource& source, const CopyTarget& target,
+                                  const std::vector<SnapshotRecord>& originals,
+                                  const std::vector<SnapshotId>& ids, CopyProgress& progress,
+                                  const std::stop_token& stop) {
+  CHECK(originals.size() == ids.size());
+  const auto session = TRY(Session::begin(target.objects, target.config.id));
+  for (const SnapshotRecord& original : originals)
+    progress.total_bytes += byte_count(original.data_blocks).value;
+  Copier copier(source, target, progress, stop);
+  for (const SnapshotRecord& original : originals) {
+    Status copied = copier.copy(original).with_context(original.id.text());
+    if (!copied.ok()) {
+      copier.keep_what_is_there();
+      return copied.take_error();
+    }
+  }
+  TRY(copier.finish());
+  TRY(session->check());
+  CopyReport report;
+  copier.count(report);
+  for (std::size_t i = 0; i < originals.size(); ++i) {
+    report.records.push_back(copy_of(originals[i], ids[i], target.config));
+    TRY(target.snapshots.publish(report.records.back()));
+  }
+  TRY(target.index.flush());
+  return report;
+}
+
+}  // namespace ashlar

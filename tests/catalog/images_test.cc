@@ -1,0 +1,176 @@
+#include "catalog/images.h"
+
+#include "catalog/records.h"
+#include "support/forwarding_objects.h"
+
+namespace ashlar {
+namespace {
+
+ImageRecord sample_image(std::uint64_t number, const std::string& name) {
+  ImageRecord record;
+  record.id = ImageId{0x1000 + number};
+  record.created.unix_ns = number;
+  record.owner = AccountId{1};
+  record.name = name;
+  record.root_device = "/dev/sda";
+  record.devices.resize(1);
+  record.devices[0].name = "/dev/sda";
+  record.devices[0].content = {SnapshotId{number}, {}, ByteCount{4096}};
+  record.devices[0].size = ByteCount{4096};
+  return record;
+}
+
+class Images : public testing::Test {
+ protected:
+  void SetUp() override { make_root(files_); }
+  void state(ImageId id, ImageState state) {
+    const auto changed = catalog_.update(id, [&](ImageRecord& now) -> Status {
+      now.state = state;
+      now.deregistered.reset();
+      if (state == ImageState::kDeregistered) now.deregistered = UtcTime{1};
+      return {};
+    });
+    ASSERT_TRUE(changed.ok()) << changed.error().text();
+  }
+
+  SimulatedFileSystem files_;
+  LocalObjectStore objects_{files_, kRoot};
+  ImageCatalog catalog_{objects_};
+};
+
+TEST_F(Images, ArePublishedChangedListedAndRemoved) {
+  ASSERT_TRUE(catalog_.publish(sample_image(2, "two")).ok());
+  ASSERT_TRUE(catalog_.publish(sample_image(1, "one")).ok());
+  const auto changed = catalog_.update(ImageId{0x1001}, [](ImageRecord& now) -> Status {
+    now.tags["a"] = "b";
+    return {};
+  });
+  ASSERT_TRUE(changed.ok());
+  EXPECT_EQ(changed.value().revision, 2U);
+  EXPECT_EQ(catalog_.get(ImageId{0x1001}).take(), changed.value());
+  EXPECT_EQ(catalog_.list().take(), (std::vector{changed.value(), sample_image(2, "two")}));
+  ASSERT_TRUE(catalog_.remove(ImageId{0x1001}).ok());
+  EXPECT_EQ(catalog_.get(ImageId{0x1001}).error().text(),
+            "no image ami-00000000000001001 in this store: 'ashlar image list' lists them");
+}
+
+TEST_F(Images, AChangeOfNothingAndARefusedOneWriteNothing) {
+  ASSERT_TRUE(catalog_.publish(sample_image(1, "one")).ok());
+  auto same = catalog_.update(ImageId{0x1001}, [](ImageRecord&) -> Status { return {}; });
+  EXPECT_EQ(same.take().revision, 1U);
+  const auto refused = catalog_.update(ImageId{0x1001}, [](ImageRecord& now) -> Status {
+    now.name = "other";
+    return invalid("no");
+  });
+  EXPECT_EQ(refused.error().text(), "no");
+  EXPECT_EQ(catalog_.get(ImageId{0x1001}).take(), sample_image(1, "one"));
+}
+
+// The change is made to what is there, however often others are quicker.
+TEST_F(Images, ChangesOfTwoAtOnceAreBothThere) {
+  ASSERT_TRUE(catalog_.publish(sample_image(1, "one")).ok());
+  ImageCatalog other(objects_);
+  int quicker = 3;
+  const auto slow = catalog_.update(ImageId{0x1001}, [&](ImageRecord& now) -> Status {
+    if (quicker-- > 0) {
+      EXPECT_TRUE(other
+                      .update(ImageId{0x1001},
+                              [&](ImageRecord& theirs) -> Status {
+                                theirs.tags[std::to_string(quicker)] = "theirs";
+                                return {};
+                              })
+                      .ok());
+    }
+    now.tags["ours"] = "ours";
+    return {};
+  });
+  ASSERT_TRUE(slow.ok());
+  EXPECT_EQ(slow.value().tags.size(), 4U);
+  EXPECT_EQ(slow.value().revision, 5U);
+}
+
+TEST_F(Images, OneOwnerHasANameOnce) {
+  ASSERT_TRUE(catalog_.publish(sample_image(1, "web")).ok());
+  const Status again = catalog_.publish(sample_image(2, "web"));
+  ASSERT_FALSE(again.ok());
+  EXPECT_EQ(again.error().code(), ErrorCode::kBusy);
+  EXPECT_EQ(again.error().text(), "ami-00000000000001001 has the name 'web' already");
+  EXPECT_EQ(catalog_.list_ids().take().size(), 1U);
+  ImageRecord theirs = sample_image(3, "web");
+  theirs.owner = AccountId{2};
+  EXPECT_TRUE(catalog_.publish(theirs).ok());
+  EXPECT_TRUE(catalog_.publish(sample_image(4, "Web")).ok());
+}
+
+TEST_F(Images, ANameIsFreeWhenItsImageIsGoneFailedOrDeregistered) {
+  ASSERT_TRUE(catalog_.publish(sample_image(1, "web")).ok());
+  ASSERT_TRUE(catalog_.remove(ImageId{0x1001}).ok());
+  ASSERT_TRUE(catalog_.publish(sample_image(2, "web")).ok());
+  state(ImageId{0x1002}, ImageState::kFailed);
+  ASSERT_TRUE(catalog_.publish(sample_image(3, "web")).ok());
+  state(ImageId{0x1003}, ImageState::kDeregistered);
+  ASSERT_TRUE(catalog_.publish(sample_image(4, "web")).ok());
+  state(ImageId{0x1004}, ImageState::kDisabled);
+  EXPECT_EQ(catalog_.publish(sample_image(5, "web")).error().code(), ErrorCode::kBusy);
+}
+
+TEST_F(Images, OneThatComesBackNeedsItsName) {
+  ASSERT_TRUE(catalog_.publish(sample_image(1, "web")).ok());
+  state(ImageId{0x1001}, ImageState::kDeregistered);
+  ASSERT_TRUE(catalog_.publish(sample_image(2, "web")).ok());
+  const auto back = catalog_.update(ImageId{0x1001}, [](ImageRecord& now) -> Status {
+    now.state = ImageState::kAvailable;
+    now.deregistered.reset();
+    return {};
+  });
+  EXPECT_EQ(back.error().text(), "ami-00000000000001002 has the name 'web' already");
+  EXPECT_EQ(catalog_.get(ImageId{0x1001}).take().state, ImageState::kDeregistered);
+  ASSERT_TRUE(catalog_.remove(ImageId{0x1002}).ok());
+  state(ImageId{0x1001}, ImageState::kAvailable);
+  EXPECT_EQ(catalog_.publish(sample_image(3, "web")).error().code(), ErrorCode::kBusy);
+}
+
+// A claim whose maker was cut off before its record was there.
+TEST_F(Images, AClaimWithoutAnImageIsTaken) {
+  ASSERT_TRUE(catalog_.publish(sample_image(1, "web")).ok());
+  ASSERT_TRUE(RecordFolder<ImageKind>(objects_).remove(ImageId{0x1001}).ok());
+  EXPECT_TRUE(catalog_.publish(sample_image(2, "web")).ok());
+}
+
+// Its state can't be told: it keeps its name.
+TEST_F(Images, ADamagedImageKeepsItsName) {
+  ASSERT_TRUE(catalog_.publish(sample_image(1, "web")).ok());
+  overwrite(objects_, "images/" + ImageId{0x1001}.text(), as_byte_span("{}"));
+  EXPECT_EQ(catalog_.publish(sample_image(2, "web")).error().code(), ErrorCode::kBusy);
+}
+
+// At every operation of a publication another one comes in between.
+TEST_F(Images, OfTwoThatMeetAtANameAtMostOneIsThere) {
+  for (const bool stale_claim : {false, true}) {
+    for (int at = 0;; ++at) {
+      const std::string name = fmt::format("web-{}-{}", at, stale_claim);
+      const auto number = static_cast<std::uint64_t>(100 * at + (stale_claim ? 50 : 0));
+      if (stale_claim) {
+        ASSERT_TRUE(catalog_.publish(sample_image(number + 3, name)).ok());
+        ASSERT_TRUE(RecordFolder<ImageKind>(objects_).remove(ImageId{0x1003 + number}).ok());
+      }
+      Status theirs;
+      InterruptedObjects between(objects_, at,
+                                 [&] { theirs = catalog_.publish(sample_image(number + 2, name)); });
+      const Status ours = ImageCatalog(between).publish(sample_image(number + 1, name));
+      if (!between.acted()) break;
+      EXPECT_FALSE(ours.ok() && theirs.ok()) << at;
+      EXPECT_EQ(catalog_.get(ImageId{0x1001 + number}).ok(), ours.ok()) << at;
+      EXPECT_EQ(catalog_.get(ImageId{0x1002 + number}).ok(), theirs.ok()) << at;
+      // Whoever has it keeps it; nobody else can take it.
+      if (ours.ok() || theirs.ok()) {
+        EXPECT_EQ(catalog_.publish(sample_image(number + 4, name)).error().code(), ErrorCode::kBusy) << at;
+      } else {
+        EXPECT_TRUE(catalog_.publish(sample_image(number + 4, name)).ok()) << at;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ashlar

@@ -1,0 +1,184 @@
+// Snapshots, the images that need them, and the bin: also when two meet at a snapshot.
+#include "image/deletion.h"
+
+#include "catalog/records.h"
+#include "image/register.h"
+#include "support/forwarding_objects.h"
+
+namespace ashlar {
+namespace {
+
+const SnapshotId kSnapshot = sample_record(1).id;
+
+class Deletion : public testing::Test {
+ protected:
+  void SetUp() override {
+    make_root(files_);
+    for (const std::uint64_t number : {1, 2}) ASSERT_TRUE(snapshots_.publish(sample_record(number)).ok());
+  }
+
+  static ImageRecord wanted(const std::string& name) {
+    ImageRecord record;
+    record.owner = AccountId{1};
+    record.name = name;
+    record.root_device = "/dev/sda";
+    record.devices.resize(2);
+    record.devices[0].name = "/dev/sda";
+    record.devices[0].content.snapshot = kSnapshot;
+    record.devices[1].name = "/dev/sdb";
+    record.devices[1].kind = ImageDevice::Kind::kEphemeral;
+    record.devices[1].size = ByteCount{4096};
+    return record;
+  }
+  Result<ImageRecord> made(const std::string& name) {
+    return register_image(images_, snapshots_, wanted(name));
+  }
+  Status deregister(ImageId id) {
+    return images_.update(id,
+                          [](ImageRecord& now) -> Status {
+                            now.state = ImageState::kDeregistered;
+                            now.deregistered = UtcTime{5};
+                            return {};
+                          })
+                   .ok()
+               ? Status()
+               : Status(invalid("deregister"));
+  }
+  bool is_there(SnapshotId id) { return snapshots_.get(id).ok(); }
+
+  SimulatedFileSystem files_;
+  LocalObjectStore objects_{files_, kRoot};
+  SnapshotCatalog snapshots_{objects_};
+  ImageCatalog images_{objects_};
+};
+
+TEST_F(Deletion, AnImageKnowsWhatItsSnapshotsHold) {
+  const ImageRecord image = made("web").take();
+  EXPECT_EQ(image.devices[0].content.digest, sample_record(1).content);
+  EXPECT_EQ(image.devices[0].content.size, sample_record(1).size);
+  EXPECT_EQ(image.devices[0].size, sample_record(1).size);
+  EXPECT_EQ(images_.get(image.id).take(), image);
+  ImageRecord missing = wanted("db");
+  missing.devices[0].content.snapshot = SnapshotId{99};
+  EXPECT_EQ(register_image(images_, snapshots_, missing).error().code(), ErrorCode::kNotFound);
+  ImageRecord smaller = wanted("db");
+  smaller.devices[0].size = ByteCount{4096};
+  EXPECT_EQ(register_image(images_, snapshots_, smaller).error().code(), ErrorCode::kInvalid);
+}
+
+TEST_F(Deletion, WhatAnImageNeedsStays) {
+  const ImageId id = made("web").take().id;
+  const Status refused = delete_snapshot(objects_, kSnapshot);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kBusy);
+  EXPECT_EQ(refused.error().text(),
+            kSnapshot.text() + " is in use by " + id.text() + ": deregister that image first");
+  EXPECT_TRUE(is_there(kSnapshot));
+  ASSERT_TRUE(deregister(id).ok());
+  EXPECT_TRUE(delete_snapshot(objects_, kSnapshot).ok());
+  EXPECT_FALSE(is_there(kSnapshot));
+  EXPECT_TRUE(is_there(sample_record(2).id));
+}
+
+TEST_F(Deletion, ADamagedImageKeepsEverySnapshot) {
+  const ImageId id = made("web").take().id;
+  overwrite(objects_, "images/" + id.text(), as_byte_span("{}"));
+  const Status refused = delete_snapshot(objects_, sample_record(2).id);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().text().find(id.text()), std::string::npos);
+}
+
+TEST_F(Deletion, WhatWasDeletedComesBackAsItWas) {
+  ASSERT_TRUE(delete_snapshot(objects_, kSnapshot).ok());
+  EXPECT_EQ(delete_snapshot(objects_, kSnapshot).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(restore_snapshot(objects_, kSnapshot).take(), sample_record(1));
+  EXPECT_EQ(snapshots_.get(kSnapshot).take(), sample_record(1));
+  EXPECT_EQ(restore_snapshot(objects_, kSnapshot).error().code(), ErrorCode::kNotFound);
+}
+
+TEST_F(Deletion, AnImageComesBackWithItsSnapshotsOnly) {
+  const ImageId id = made("web").take().id;
+  EXPECT_EQ(restore_image(objects_, id).error().code(), ErrorCode::kInvalid);
+  ASSERT_TRUE(deregister(id).ok());
+  ASSERT_TRUE(delete_snapshot(objects_, kSnapshot).ok());
+  EXPECT_EQ(restore_image(objects_, id).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(images_.get(id).take().state, ImageState::kDeregistered);
+  ASSERT_TRUE(restore_snapshot(objects_, kSnapshot).ok());
+  EXPECT_EQ(restore_image(objects_, id).take().state, ImageState::kAvailable);
+}
+
+TEST_F(Deletion, APurgeTakesWhatLayLongEnough) {
+  const ImageId id = made("web").take().id;
+  ASSERT_TRUE(deregister(id).ok());
+  ASSERT_TRUE(delete_snapshot(objects_, kSnapshot).ok());
+  const Purged early = purge_bin(objects_, UtcTime{4}).take();
+  EXPECT_TRUE(early.snapshots.empty() && early.images.empty());
+  const Purged images = purge_bin(objects_, UtcTime{5}).take();
+  EXPECT_TRUE(images.snapshots.empty());
+  EXPECT_EQ(images.images, std::vector{id});
+  EXPECT_EQ(purge_bin(objects_, UtcTime::now()).take().snapshots, std::vector{kSnapshot});
+  EXPECT_EQ(restore_snapshot(objects_, kSnapshot).error().code(), ErrorCode::kNotFound);
+}
+
+// Cut off between its steps: it is not deleted, and a purge does not say that it was.
+TEST_F(Deletion, ASnapshotInBothPlacesIsThere) {
+  ASSERT_TRUE(SnapshotBin(objects_).put(sample_record(1), UtcTime{1}).ok());
+  EXPECT_TRUE(purge_bin(objects_, UtcTime{9}).take().snapshots.empty());
+  EXPECT_TRUE(is_there(kSnapshot));
+  EXPECT_TRUE(SnapshotBin(objects_).list().take().empty());
+}
+
+// At every operation of the one, the other one comes in between: an image that is there has its snapshots.
+TEST_F(Deletion, AnImageIsMadeWhileItsSnapshotIsDeleted) {
+  for (const bool deletes_first : {true, false}) {
+    for (int at = 0;; ++at) {
+      const std::string name = fmt::format("web-{}-{}", at, deletes_first);
+      Result<ImageRecord> image = invalid("not tried");
+      Status deleted;
+      const auto act = [&] {
+        deletes_first ? static_cast<void>(image = made(name))
+                      : static_cast<void>(deleted = delete_snapshot(objects_, kSnapshot));
+      };
+      InterruptedObjects between(objects_, at, act);
+      if (deletes_first) {
+        deleted = delete_snapshot(between, kSnapshot);
+      } else {
+        ImageCatalog images(between);
+        image = register_image(images, SnapshotCatalog(between), wanted(name));
+      }
+      if (!between.acted()) break;
+      EXPECT_EQ(is_there(kSnapshot), !deleted.ok()) << name;
+      EXPECT_FALSE(image.ok() && deleted.ok()) << name;
+      for (const ImageRecord& record : images_.list().take()) {
+        EXPECT_TRUE(is_there(kSnapshot)) << name;
+        ASSERT_TRUE(images_.remove(record.id).ok());
+      }
+      if (!is_there(kSnapshot)) {
+        ASSERT_TRUE(restore_snapshot(objects_, kSnapshot).ok());
+      }
+      ASSERT_TRUE(SnapshotBin(objects_).remove(kSnapshot).ok());
+    }
+    for (const ImageRecord& record : images_.list().take()) ASSERT_TRUE(images_.remove(record.id).ok());
+    if (!is_there(kSnapshot)) {
+      ASSERT_TRUE(restore_snapshot(objects_, kSnapshot).ok());
+    }
+  }
+}
+
+TEST_F(Deletion, ImagesOfSessionsThatAreGoneAreFailed) {
+  ImageRecord pending = wanted("web");
+  pending.id = ImageId{1};
+  pending.state = ImageState::kPending;
+  pending.session.bytes.fill(std::byte{7});
+  ASSERT_TRUE(fill_contents(snapshots_, pending).ok());
+  ASSERT_TRUE(images_.publish(pending).ok());
+  EXPECT_EQ(fail_abandoned_images(images_, objects_).take(), 1U);
+  const ImageRecord failed = images_.get(ImageId{1}).take();
+  EXPECT_EQ(failed.state, ImageState::kFailed);
+  EXPECT_FALSE(failed.state_reason.empty());
+  EXPECT_EQ(fail_abandoned_images(images_, objects_).take(), 0U);
+  EXPECT_TRUE(delete_snapshot(objects_, kSnapshot).ok());
+}
+
+}  // namespace
+}  // namespace ashlar

@@ -1,0 +1,73 @@
+// An object store that hands every call on to another one: what tests interpose overrides the calls that it
+// looks at.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "io/object_store.h"
+
+namespace ashlar {
+
+class ForwardingObjects : public ObjectStore {
+ public:
+  explicit ForwardingObjects(ObjectStore& inner) : inner_(inner) {}
+
+  Result<std::unique_ptr<ObjectWriter>> create(std::string_view key) override { return inner_.create(key); }
+  Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
+    return inner_.open(key, mode);
+  }
+  Result<ObjectInfo> stat(std::string_view key) override { return inner_.stat(key); }
+  Status ensure_durable(std::span<const std::string> keys) override { return inner_.ensure_durable(keys); }
+  Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) override {
+    return inner_.list(prefix, visit);
+  }
+  Status remove(std::string_view key) override { return inner_.remove(key); }
+  Status put_if_absent(std::string_view key, ByteSpan bytes) override {
+    return inner_.put_if_absent(key, bytes);
+  }
+  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) override {
+    return inner_.replace(key, expected, bytes);
+  }
+
+ private:
+  ObjectStore& inner_;
+};
+
+// Does something once, before its Nth operation.
+class InterruptedObjects : public ForwardingObjects {
+ public:
+  InterruptedObjects(ObjectStore& inner, int at, std::function<void()> act)
+      : ForwardingObjects(inner), left_(at), act_(std::move(act)) {}
+  bool acted() const { return left_ < 0; }
+
+  Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
+    step();
+    return ForwardingObjects::open(key, mode);
+  }
+  Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) override {
+    step();
+    return ForwardingObjects::list(prefix, visit);
+  }
+  Status remove(std::string_view key) override {
+    step();
+    return ForwardingObjects::remove(key);
+  }
+  Status put_if_absent(std::string_view key, ByteSpan bytes) override {
+    step();
+    return ForwardingObjects::put_if_absent(key, bytes);
+  }
+  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) override {
+    step();
+    return ForwardingObjects::replace(key, expected, bytes);
+  }
+
+ private:
+  void step() {
+    if (left_-- == 0) act_();
+  }
+  int left_;
+  std::function<void()> act_;
+};
+
+}  // namespace ashlar
