@@ -87,6 +87,18 @@ Status HostServer::start() {
   return {};
 }
 
+Status HostServer::snapshot_together(const std::vector<Wanted>& wanted) {
+  Json volumes = Json::array();
+  for (const Wanted& one : wanted) {
+    volumes.push_back({{"volume", one.volume.text()},
+                       {"snapshot", one.snapshot.text()},
+                       {"name", one.name},
+                       {"description", one.description}});
+  }
+  TRY(ask_server(overlays_, {{"verb", "snapshot_together"}, {"volumes", volumes}}));
+  return {};
+}
+
 Status HostServer::close(VolumeId volume) {
   if (!server_listens(overlays_)) return {};
   auto closed = ask_server(overlays_, request("close", volume));

@@ -20,6 +20,15 @@ class HostServer {
   Result<NbdExport> open(VolumeId volume);
   // The same, without starting a server. Nothing when none answers.
   Result<std::optional<NbdExport>> open_if_running(VolumeId volume);
+  // Snapshots of volumes that are being served, all of one instant, with the ids that are wanted. kNotFound
+  // when nobody serves them.
+  struct Wanted {
+    VolumeId volume;
+    SnapshotId snapshot;
+    std::string name;
+    std::string description;
+  };
+  Status snapshot_together(const std::vector<Wanted>& wanted);
   // The volume is not served any more. kBusy when a client stays connected. Ok when nobody serves it.
   Status close(VolumeId volume);
 

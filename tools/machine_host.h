@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -46,12 +47,31 @@ class MachineHost {
   };
   Result<Ended> terminate(InstanceId id);
 
+  // An image of the machine's devices, all of one instant. Without `reboot` a machine that runs goes on, and
+  // the copy is what a power cut at that instant would leave; with it the guest is shut down, and started
+  // again afterwards. kBusy, and the machine goes on, when it does not switch itself off within `seconds`.
+  // What `wanted` leaves open is the original image's, if the machine was launched from one.
+  struct ImageWish {
+    std::string name;
+    std::string description;
+    Tags tags;
+    AccountId owner;
+    bool reboot = true;
+    double seconds = 60;
+  };
+  Result<ImageRecord> make_image(InstanceId id, const ImageWish& wish, const std::stop_token& stop);
+
  private:
   explicit MachineHost(std::unique_ptr<VolumeHost> volumes);
   Status start_locked(InstanceRecord& record);
   Result<std::vector<VolumeId>> remove_locked(const InstanceRecord& record);
   Status remove_unrecorded(InstanceId id);
   Status remove_volume(VolumeId id);
+  Status shut_down(InstanceId id, double seconds);
+  Result<ImageRecord> image_of(const InstanceRecord& record, const ImageWish& wish);
+  Status make_snapshots(const InstanceRecord& record, const ImageRecord& image, bool is_running,
+                        const std::stop_token& stop);
+  Result<SnapshotId> capture_file(const std::string& path, const std::stop_token& stop);
   Status make_devices(const MachineSpec& spec, InstanceRecord& record);
   Status make_boot_files(const MachineSpec& spec, InstanceRecord& record);
   Status check_content(const ImageContent& content);

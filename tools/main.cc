@@ -51,8 +51,12 @@ int main(int argc, char** argv) try {
   add_instances(cli);
   add_image(cli);
   add_image_launch(cli);
+  add_image_copy(cli);
   add_image_changes(cli);
+  add_image_sign(cli);
   add_bin(cli);
+  add_key(cli);
+  add_settings(cli);
   add_reindex(cli);
   add_completion(cli);
   add_man(cli);

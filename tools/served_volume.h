@@ -33,7 +33,7 @@ class ServedVolume {
   // Of VolumeHost::begin_serving().
   std::uint64_t incarnation() const { return incarnation_; }
   const std::shared_ptr<Export>& exported() const { return export_; }
-  const Volume& volume() const { return *volume_; }
+  Volume& volume() const { return *volume_; }
 
  private:
   Result<Json> answer(const Json& request);

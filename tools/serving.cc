@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "output.h"
+#include "record_output.h"
 
 namespace ashlar {
 namespace {
@@ -91,10 +92,36 @@ Status Serving::serve_all() {
   return open_all();
 }
 
+// {"volumes": [{"volume": …, "snapshot": …, "name": …, "tags": …}, …]}: each gets the snapshot that is named.
+Result<Json> Serving::snapshot_together(const Json& request) {
+  const std::lock_guard one_at_a_time(change_mutex_);  // nothing is opened or closed meanwhile
+  std::vector<VolumeHost::Wanted> wanted;
+  for (const Json& one : request.value("volumes", Json::array())) {
+    VolumeHost::Wanted volume;
+    volume.id = TRY(VolumeId::parse(one.value("volume", "")));
+    volume.options.id = TRY(SnapshotId::parse(one.value("snapshot", "")));
+    volume.options.name = one.value("name", "");
+    volume.options.description = one.value("description", "");
+    volume.options.consistency = Consistency::kInstant;
+    const std::lock_guard lock(mutex_);
+    const auto served = volumes_.find(volume.id);
+    if (served == volumes_.end()) return not_found(volume.id.text() + " is not served here");
+    volume.volume = &served->second->volume();
+    wanted.push_back(std::move(volume));
+  }
+  CaptureProgress progress;
+  const std::lock_guard one_capture_at_a_time(captures_);
+  Json snapshots = Json::array();
+  for (const CaptureReport& report : TRY(host_.snapshot_together(std::move(wanted), progress, stop_)))
+    snapshots.push_back(capture_json(report));
+  return Json{{"snapshots", snapshots}};
+}
+
 Result<Json> Serving::answer(const Json& request) {
   if (request.value("verb", "") == "describe") {
     return Json{{"volumes", names()}, {"fetched_frames", host_.fetched_frames()}};
   }
+  if (request.value("verb", "") == "snapshot_together") return snapshot_together(request);
   const VolumeId id = TRY(VolumeId::parse(request.value("volume", "")));
   const std::string verb = request.value("verb", "");
   if (verb == "open") {

@@ -47,6 +47,7 @@ class Serving : public ExportList {
 
  private:
   Result<Json> answer(const Json& request);
+  Result<Json> snapshot_together(const Json& request);
   Status open_all();
   bool let_go(VolumeId id);
   bool is_incarnation(const std::string& name, const std::string& number);

@@ -5,6 +5,7 @@
 
 #include "base/units.h"
 #include "catalog/bin.h"
+#include "catalog/settings.h"
 #include "cli.h"
 #include "image/deletion.h"
 #include "image_store.h"
@@ -13,12 +14,11 @@
 namespace ashlar {
 namespace {
 
-constexpr unsigned kMaxDays = 36500;
 constexpr std::uint64_t kDay = std::uint64_t{24} * 3600 * 1'000'000'000;
 
 struct Options {
   std::string id;
-  unsigned days = 7;
+  bool all = false;
 };
 
 struct Entry {
@@ -77,7 +77,8 @@ Result<ExitCode> restore(const Globals& globals, const Options& options) {
 Result<ExitCode> purge(const Globals& globals, const Options& options) {
   ImageStore store = TRY(ImageStore::open(globals));
   const std::uint64_t now = UtcTime::now().unix_ns;
-  const UtcTime until{now - std::min(now, options.days * kDay)};
+  const std::uint64_t days = options.all ? 0 : TRY(get_settings(store.repo().objects())).bin_days;
+  const UtcTime until{now - std::min(now, days * kDay)};
   const Purged purged = TRY(purge_bin(store.repo().objects(), until));
   std::vector<std::string> ids;
   for (const SnapshotId id : purged.snapshots) ids.push_back(id.text());
@@ -106,10 +107,10 @@ void add_bin(Cli& cli) {
     return Status(invalid(fmt::format("'{}' is the id of neither a snapshot nor an image", options->id)));
   });
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return restore(globals, *options); });
-  Verb purging =
-      cli.add_verb("bin purge", "Forget for good what was deleted long enough ago, and print its ids",
-                   "  ashlar bin purge --older-than-days 30");
-  purging.number("--older-than-days", 0, kMaxDays, options->days, "Days that it has been in the bin [7]");
+  Verb purging = cli.add_verb(
+      "bin purge", "Forget for good what was in the bin for as long as the settings say, and print its ids",
+      "  ashlar bin purge");
+  purging.flag("--all", options->all, "Everything in the bin, however short a time it was there");
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return purge(globals, *options); });
 }
 

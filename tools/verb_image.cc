@@ -12,8 +12,10 @@
 #include "image/register.h"
 #include "image_output.h"
 #include "image_store.h"
+#include "machine_host.h"
 #include "mapping_words.h"
 #include "output.h"
+#include "stop.h"
 #include "tag_words.h"
 
 namespace ashlar {
@@ -24,6 +26,9 @@ constexpr unsigned kDefaultTimeout = 600;  // EC2's waiter: 40 times 15 seconds
 constexpr unsigned kMaxTimeout = 24 * 3600;
 
 struct CreateOptions {
+  std::string instance;
+  bool no_reboot = false;
+  unsigned timeout = 60;
   std::string name;
   std::string description;
   std::string root_device;
@@ -72,8 +77,26 @@ Result<ImageRecord> image_of(const CreateOptions& options) {
   return record;
 }
 
+// What a machine is made of decides what its image is made of.
+Status check_of_instance(const CreateOptions& options) {
+  TRY(InstanceId::parse(options.instance));
+  TRY(check_image_name(options.name));
+  const CreateOptions plain;
+  const bool has_more = !options.maps.empty() || !options.root_device.empty() || !options.kernel.empty() ||
+                        !options.ramdisk.empty() || !options.command_line.empty() ||
+                        options.architecture != plain.architecture || options.boot_mode != plain.boot_mode ||
+                        options.root_device_type != plain.root_device_type || options.ena_support ||
+                        !options.sriov.empty() || !options.tpm.empty() || !options.imds.empty() ||
+                        !options.platform.empty();
+  if (has_more)
+    return invalid("with --from-instance only --name, --description, --tag and --no-reboot are given");
+  return check_tags(TRY(parse_tags(options.tags)));
+}
+
 // All that can be told without the store is a usage error.
 Status check(const CreateOptions& options) {
+  if (!options.instance.empty()) return check_of_instance(options);
+  if (options.no_reboot) return invalid("--no-reboot is for --from-instance");
   ImageRecord record = TRY(image_of(options));
   record.id = ImageId{1};
   record.owner = AccountId{1};
@@ -83,12 +106,31 @@ Status check(const CreateOptions& options) {
   return check_limits(record);
 }
 
-Result<ExitCode> create(const Globals& globals, const CreateOptions& options) {
+Result<ImageRecord> create_of_instance(const Globals& globals, const CreateOptions& options) {
+  Stop stop;
+  const auto host = TRY(MachineHost::open(globals));
+  TRY(stop.watch());
+  MachineHost::ImageWish wish;
+  wish.name = options.name;
+  wish.description = options.description;
+  wish.tags = TRY(parse_tags(options.tags));
+  wish.owner = TRY(account_of(globals, TRY(ImageStore::open(globals)).repo().config().id));
+  wish.reboot = !options.no_reboot;
+  wish.seconds = options.timeout;
+  return host->make_image(TRY(InstanceId::parse(options.instance)), wish, stop.token());
+}
+
+Result<ImageRecord> create_of_snapshots(const Globals& globals, const CreateOptions& options) {
   ImageStore store = TRY(ImageStore::open(globals));
   ImageRecord wanted = TRY(image_of(options));
   wanted.store = store.repo().config().id;
   wanted.owner = store.account();
-  const ImageRecord made = TRY(register_image(store.catalog(), store.repo().snapshots(), std::move(wanted)));
+  return register_image(store.catalog(), store.repo().snapshots(), std::move(wanted));
+}
+
+Result<ExitCode> create(const Globals& globals, const CreateOptions& options) {
+  const ImageRecord made = TRY(options.instance.empty() ? create_of_snapshots(globals, options)
+                                                        : create_of_instance(globals, options));
   globals.json ? print_json({{"ImageId", made.id.text()}}) : print(made.id.text() + "\n");
   return ExitCode::kDone;
 }
@@ -242,13 +284,20 @@ Result<ExitCode> wait(const Globals& globals, const WaitOptions& options) {
 void add_image_create(Cli& cli) {
   const auto options = std::make_shared<CreateOptions>();
   Verb verb = cli.add_verb(
-      "image create", "Make a machine image of snapshots, and print its id",
+      "image create", "Make a machine image of snapshots or of a machine, and print its id",
       "  ashlar image create --name web-1.4 --map /dev/sda=snap-01a2b3c4d5e6f7089\n"
       "  # a second disk, a blank one, and a larger first one\n"
       "  ashlar image create --name db-1.4 --root-device /dev/sda --map "
       "/dev/sda=snap-01a2b3c4d5e6f7089,size=20G "
-      "--map /dev/sdb=snap-09f8e7d6c5b4a3021,delete-on-termination=false --map /dev/sdc=ephemeral0,size=8G");
+      "--map /dev/sdb=snap-09f8e7d6c5b4a3021,delete-on-termination=false --map /dev/sdc=ephemeral0,size=8G\n"
+      "  ashlar image create --name web-1.5 --from-instance i-01a2b3c4d5e6f7089 --no-reboot");
   verb.text("--name", "TEXT", options->name, "Its name, which no other image of the account has");
+  verb.text("--from-instance", "INSTANCE", options->instance,
+            "Of a machine: all of its volumes at one instant; it is shut down for that and started again");
+  verb.flag("--no-reboot", options->no_reboot,
+            "The machine goes on; the image is what a power cut would leave");
+  verb.number("--timeout", 0, kMaxTimeout, options->timeout,
+              "Seconds that the guest has to switch itself off [60]");
   verb.text("--description", "TEXT", options->description, "A description");
   verb.texts("--map", "DEVICE=WHAT", options->maps,
              "A device: =SNAP, =ephemeralN or =no-device, then ,size=SIZE ,type=TYPE ,iops=N ,throughput=N "

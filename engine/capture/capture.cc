@@ -239,7 +239,7 @@ Result<BlockCounts> volume_counts(MetaStore& nodes, const std::optional<Snapshot
 Result<SnapshotRecord> make_record(const CaptureParts& parts, const Source& source,
                                    const CaptureOptions& options, const Pass& pass) {
   SnapshotRecord record;
-  record.id = SnapshotId{random_u64()};
+  record.id = options.id.value == 0 ? SnapshotId{random_u64()} : options.id;
   record.store = parts.config.id;
   record.created = UtcTime::now();
   record.size = pass.outcome.size;

@@ -47,6 +47,7 @@ struct ChangedMap {
 };
 
 struct CaptureOptions {
+  SnapshotId id;  // of the new snapshot; value 0: a random one
   std::optional<SnapshotRecord> parent;
   std::optional<ChangedMap> changed;
   bool paranoid = false;         // hash every block, believe no region hash

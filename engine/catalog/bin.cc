@@ -55,6 +55,7 @@ Result<std::vector<BinEntry>> SnapshotBin::list() const {
     deleted = std::max(deleted, entry.deleted);
   }
   std::vector<BinEntry> entries;
+  entries.reserve(last.size());
   for (const auto& [snapshot, deleted] : last) entries.push_back({snapshot, deleted});
   std::ranges::stable_sort(entries, {}, &BinEntry::deleted);
   return entries;

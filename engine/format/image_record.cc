@@ -257,6 +257,16 @@ void write_life(const ImageRecord& record, Json& body) {
 
 }  // namespace
 
+std::vector<SnapshotId> snapshots_of(const ImageRecord& record) {
+  std::set<SnapshotId> ids;
+  for (const ImageDevice& device : record.devices) {
+    if (device.kind == ImageDevice::Kind::kSnapshot) ids.insert(device.content.snapshot);
+  }
+  if (record.boot.kernel) ids.insert(record.boot.kernel->snapshot);
+  if (record.boot.ramdisk) ids.insert(record.boot.ramdisk->snapshot);
+  return {ids.begin(), ids.end()};
+}
+
 std::string encode(const ImageRecord& record) {
   Json body = Json::object();
   write_origin(record, body);

@@ -19,6 +19,7 @@
 #include "base/quantity.h"
 #include "base/result.h"
 #include "codec/hash.h"
+#include "codec/signature.h"
 #include "format/device_name.h"
 #include "format/tags.h"
 
@@ -103,10 +104,10 @@ struct ImageBoot {
 };
 
 struct ImageSignature {
-  std::array<std::byte, 32> key{};  // Ed25519 public key
-  std::string name;                 // the image's when it was signed
+  PublicKey key{};
+  std::string name;  // the image's when it was signed
   UtcTime signed_at;
-  std::array<std::byte, 64> signature{};  // of signed_statement()
+  Signature signature{};  // of signed_statement()
   friend bool operator==(const ImageSignature&, const ImageSignature&) = default;
 };
 
@@ -156,6 +157,9 @@ Status check_limits(const ImageRecord& record);
 std::string encode(const ImageRecord& record);
 // kUnsupported for a newer version; members that version 1 does not have are refused.
 Result<ImageRecord> decode_image_record(std::string_view text);
+
+// The snapshots of an image, each once, ascending.
+std::vector<SnapshotId> snapshots_of(const ImageRecord& record);
 
 // What an image holds, whatever it is called: SHA-256 over its devices' and boot files' contents and the
 // names of the devices. Equal in every store that has a copy.

@@ -1,5 +1,5 @@
 // Records that are JSON: one object with the format's name, a version and a checksum. Pages:
-// docs/format/image.md, docs/format/instance.md.
+// docs/format/image.md, docs/format/instance.md, docs/format/settings.md.
 //
 //   checksum    XXH3-64 of the compact dump (members ascending, UTF-8 as it is) of the object without it
 //

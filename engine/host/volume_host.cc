@@ -197,12 +197,35 @@ Status VolumeHost::end_serving(VolumeId id, std::uint64_t incarnation) {
 
 Result<CaptureReport> VolumeHost::snapshot(VolumeId id, Volume& volume, CaptureOptions options,
                                            CaptureProgress& progress, const std::stop_token& stop) {
-  const VolumeRecord record = TRY(catalog_.get(id));
-  if (record.is_detached) return unsupported(id.text() + " is detached from the store: capture its raw file");
-  auto view = TRY(volume.overlay().begin_view());
+  std::vector<Wanted> one;
+  one.push_back({id, &volume, std::move(options)});
+  return std::move(TRY(snapshot_together(std::move(one), progress, stop)).front());
+}
+
+Result<std::vector<CaptureReport>> VolumeHost::snapshot_together(std::vector<Wanted> wanted,
+                                                                 CaptureProgress& progress,
+                                                                 const std::stop_token& stop) {
+  std::ranges::sort(wanted, {}, &Wanted::id);
+  std::vector<Overlay*> overlays;
+  for (const Wanted& one : wanted) {
+    if (TRY(catalog_.get(one.id)).is_detached)
+      return unsupported(one.id.text() + " is detached from the store: capture its raw file");
+    overlays.push_back(&one.volume->overlay());
+  }
+  auto views = TRY(Overlay::begin_views(overlays));
+  std::vector<CaptureReport> reports;
+  for (std::size_t i = 0; i < wanted.size(); ++i)
+    reports.push_back(TRY(snapshot_view(std::move(wanted[i]), std::move(views[i]), progress, stop)));
+  return reports;
+}
+
+Result<CaptureReport> VolumeHost::snapshot_view(Wanted wanted, std::unique_ptr<SnapshotView> view,
+                                                CaptureProgress& progress, const std::stop_token& stop) {
+  const VolumeRecord record = TRY(catalog_.get(wanted.id));
+  CaptureOptions& options = wanted.options;
   options.parent = TRY(repo_->snapshots().get(view->base()));
   const auto base = TRY(open_snapshot(view->base()));
-  VolumeSource source(id, *view, *base);
+  VolumeSource source(wanted.id, *view, *base);
   auto changed = TRY(source.changed_extents());
   options.changed = ChangedMap{std::move(*changed), options.parent->change_token, true};
   const CaptureParts parts = {repo_->config(),         repo_->objects(),     *TRY(repo_->index()),
@@ -213,8 +236,8 @@ Result<CaptureReport> VolumeHost::snapshot(VolumeId id, Volume& volume, CaptureO
   now.base = report.record.id;
   now.previous_base = view->base();
   TRY(catalog_.replace(record, now));
-  volume.set_base(TRY(open_snapshot(report.record.id)));
-  TRY(volume.overlay().end_view(std::move(view), report.record.id));
+  wanted.volume->set_base(TRY(open_snapshot(report.record.id)));
+  TRY(wanted.volume->overlay().end_view(std::move(view), report.record.id));
   VolumeRecord settled = now;
   settled.previous_base = SnapshotId{};
   TRY(catalog_.replace(now, settled));

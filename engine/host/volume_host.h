@@ -57,6 +57,14 @@ class VolumeHost {
   // held back by anybody: the guest goes on.
   Result<CaptureReport> snapshot(VolumeId id, Volume& volume, CaptureOptions options,
                                  CaptureProgress& progress, const std::stop_token& stop);
+  // The same of several volumes, all of one instant. When one fails, those before it are made.
+  struct Wanted {
+    VolumeId id;
+    Volume* volume = nullptr;
+    CaptureOptions options;
+  };
+  Result<std::vector<CaptureReport>> snapshot_together(std::vector<Wanted> wanted, CaptureProgress& progress,
+                                                       const std::stop_token& stop);
   // Larger only. `overlay` is the volume's, open.
   Status resize(VolumeId id, Overlay& overlay, ByteCount size);
   Result<std::unique_ptr<Overlay>> open_overlay(VolumeId id);
@@ -67,6 +75,8 @@ class VolumeHost {
  private:
   Result<FrameCache*> frames();
 
+  Result<CaptureReport> snapshot_view(Wanted wanted, std::unique_ptr<SnapshotView> view,
+                                      CaptureProgress& progress, const std::stop_token& stop);
   Status make_durable_directory(const std::string& parent, const std::string& path);
   Status remove_overlay(VolumeId id);
   Status write_incarnation(VolumeId id, const std::string& text);

@@ -56,16 +56,6 @@ Result<ImageRecord> register_image(ImageCatalog& images, const SnapshotCatalog& 
   return wanted;
 }
 
-std::vector<SnapshotId> snapshots_of(const ImageRecord& record) {
-  std::set<SnapshotId> ids;
-  for (const ImageDevice& device : record.devices) {
-    if (device.kind == ImageDevice::Kind::kSnapshot) ids.insert(device.content.snapshot);
-  }
-  if (record.boot.kernel) ids.insert(record.boot.kernel->snapshot);
-  if (record.boot.ramdisk) ids.insert(record.boot.ramdisk->snapshot);
-  return {ids.begin(), ids.end()};
-}
-
 Result<std::optional<ImageId>> image_on(const ImageCatalog& images, SnapshotId snapshot) {
   Status unread;
   for (const ImageId id : TRY(images.list_ids())) {

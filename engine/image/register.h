@@ -22,9 +22,6 @@ Status fill_contents(const SnapshotCatalog& snapshots, ImageRecord& record);
 // is an error that names it, unless another image answers.
 Result<std::optional<ImageId>> image_on(const ImageCatalog& images, SnapshotId snapshot);
 
-// The snapshots of an image, each once.
-std::vector<SnapshotId> snapshots_of(const ImageRecord& record);
-
 // Images that were being made by sessions that are gone are failed from now on. How many there were.
 Result<std::size_t> fail_abandoned_images(ImageCatalog& images, ObjectStore& objects);
 

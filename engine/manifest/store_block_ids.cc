@@ -22,4 +22,9 @@ Result<std::vector<BlockId>> StoreBlockIds::block_ids(const Leaf& leaf) {
   return ids;
 }
 
+Status check_digest(const Leaf& leaf, BlockIdReader& ids) {
+  if (leaf_digest(TRY(ids.block_ids(leaf))) == leaf.digest) return {};
+  return corrupt("a leaf's digest is not that of its blocks");
+}
+
 }  // namespace ashlar

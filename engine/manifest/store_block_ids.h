@@ -16,4 +16,8 @@ class StoreBlockIds : public BlockIdReader {
   SegmentReader& segments_;
 };
 
+// kCorrupt when a leaf's digest is not that of the blocks that it names: a tree from elsewhere may say that
+// it holds what it does not.
+Status check_digest(const Leaf& leaf, BlockIdReader& ids);
+
 }  // namespace ashlar

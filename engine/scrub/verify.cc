@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "base/parallel.h"
+#include "manifest/store_block_ids.h"
 #include "manifest/subtree.h"
 #include "manifest/tree.h"
 #include "scrub/pack_check.h"
@@ -26,7 +27,11 @@ struct Needs {
 class Verifier {
  public:
   Verifier(const VerifyParts& parts, VerifyProgress& progress, const std::stop_token& stop)
-      : parts_(parts), progress_(progress), stop_(stop), nodes_(parts.objects, parts.index) {}
+      : parts_(parts),
+        progress_(progress),
+        stop_(stop),
+        nodes_(parts.objects, parts.index),
+        segments_(parts.objects, parts.index) {}
 
   // Beside captures and deletes: the snapshots are listed first, then the index catches up, then the packs
   // are listed, so that all that a snapshot needs is known when it is walked. One that is gone by then was
@@ -225,7 +230,11 @@ class Verifier {
       }
       lba += BlockCount{extent.block_count};
     }
-    return sound;
+    if (!sound || needs != nullptr) return sound;
+    const Status digest = check_digest(*leaf.value(), block_ids_);
+    if (!digest.ok()) return lose_node(ref, digest.error(), {first, blocks});
+    clean_.insert(ref.id);
+    return true;
   }
 
   Result<bool> lose_node(const NodeRef& ref, const Error& error, BlockRange range) {
@@ -289,13 +298,15 @@ class Verifier {
   VerifyProgress& progress_;
   const std::stop_token& stop_;
   MetaStore nodes_;
+  SegmentReader segments_;
+  StoreBlockIds block_ids_{segments_};
   VerifyReport report_;
 
   std::unordered_map<SegmentId, std::vector<LostBlocks>, IdHash> lost_;
   std::unordered_map<NodeId, std::size_t, IdHash> bad_nodes_;  // to the damage that names them
   std::unordered_map<SegmentId, std::size_t, IdHash> missing_;
   std::map<PackId, std::size_t> bad_packs_;
-  std::unordered_set<NodeId, IdHash> clean_;  // inner nodes below which all is sound
+  std::unordered_set<NodeId, IdHash> clean_;  // nodes that are sound, with all below them
   SnapshotId walked_;
   BlockCount volume_;
 };

@@ -5,6 +5,7 @@
 
 #include "base/parallel.h"
 #include "catalog/sessions.h"
+#include "manifest/store_block_ids.h"
 #include "manifest/subtree.h"
 #include "store/meta_store.h"
 #include "store/pack_appender.h"
@@ -88,6 +89,7 @@ class Copier {
 
   Status copy_leaf(const NodeRef& ref, BlockCount blocks) {
     const auto leaf = TRY(load_leaf(source_.nodes, ref, blocks));
+    TRY(check_digest(*leaf, block_ids_));
     for (const SegmentId& segment : leaf->segments) TRY(want(segment));
     for (const LeafExtent& extent : leaf->extents) {
       if (extent.kind == ExtentKind::kData)
@@ -139,6 +141,7 @@ class Copier {
   }
 
   const CopySource& source_;
+  StoreBlockIds block_ids_{source_.segments};
   const CopyTarget& target_;
   CopyProgress& progress_;
   const std::stop_token& stop_;
@@ -164,6 +167,17 @@ SnapshotRecord copy_of(const SnapshotRecord& original, SnapshotId id, const Stor
   return record;
 }
 
+// All of them, or none.
+Status publish_all(SnapshotCatalog& snapshots, const std::vector<SnapshotRecord>& records) {
+  for (auto record = records.begin(); record != records.end(); ++record) {
+    Status published = snapshots.publish(*record);
+    if (published.ok()) continue;
+    for (auto before = records.begin(); before != record; ++before) (void)snapshots.remove(before->id).ok();
+    return published;
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<CopyReport> copy_snapshots(const CopySource& source, const CopyTarget& target,
@@ -186,10 +200,9 @@ Result<CopyReport> copy_snapshots(const CopySource& source, const CopyTarget& ta
   TRY(session->check());
   CopyReport report;
   copier.count(report);
-  for (std::size_t i = 0; i < originals.size(); ++i) {
+  for (std::size_t i = 0; i < originals.size(); ++i)
     report.records.push_back(copy_of(originals[i], ids[i], target.config));
-    TRY(target.snapshots.publish(report.records.back()));
-  }
+  TRY(publish_all(target.snapshots, report.records));
   TRY(target.index.flush());
   return report;
 }

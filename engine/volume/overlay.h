@@ -118,8 +118,12 @@ class Overlay {
   // absent.
   Status settle_data();
 
-  // Flushes, and takes the instant. One at a time: kBusy.
-  Result<std::unique_ptr<SnapshotView>> begin_view();
+  // Flushes, and takes one instant of several overlays: a change that was answered before another one began,
+  // of whichever of them, is in the views if that other one is. One view of an overlay at a time: kBusy. Two
+  // calls that meet name their overlays in the same order.
+  static Result<std::vector<std::unique_ptr<SnapshotView>>> begin_views(
+      const std::vector<Overlay*>& overlays);
+  Result<std::unique_ptr<SnapshotView>> begin_view() { return std::move(TRY(begin_views({this})).front()); }
   // The view is published as `new_base`: that becomes the base, and what was not written since the instant
   // becomes clean. At once in memory, durable with the flush that this is; when that fails, with a later one,
   // and until then a crash leaves the overlay with the old base, which must still be there.

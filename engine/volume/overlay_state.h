@@ -115,7 +115,8 @@ struct OverlayState {
   Status settle_data();
 
   // The view (overlay_view.cc).
-  Status open_view(SnapshotId* base_out, ByteCount* size_out);
+  // Alone in flushing's slot: makes the spill.
+  Status prepare_view();
   std::vector<HoldRun> view_changes();
   Status view_read(std::uint64_t lba, MutableByteSpan out);
   Status view_read_chunk(const ChunkPiece& piece, MutableByteSpan out);

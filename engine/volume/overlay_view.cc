@@ -42,24 +42,14 @@ void for_each_run(std::size_t first, std::size_t end, const Wanted& wanted, cons
 
 }  // namespace
 
-Status OverlayState::open_view(SnapshotId* base_out, ByteCount* size_out) {
-  TRY(flushing.commit());
-  return flushing.alone([&]() -> Status {
-    TRY(check_changeable());
-    const std::string path = directory + "/spill";
-    if (Status removed = files.remove(path);
-        !removed.ok() && removed.error().code() != ErrorCode::kNotFound) {
-      return removed;
-    }
-    auto file = TRY(files.create_random(path, size));
-    const auto locks = table.lock_all();
-    spill = std::move(file);
-    view_broken = false;
-    for (Stripe& stripe : table.stripes()) stripe.view_open = true;
-    *base_out = SnapshotId{base};
-    *size_out = ByteCount{size};
-    return {};
-  });
+Status OverlayState::prepare_view() {
+  TRY(check_changeable());
+  const std::string path = directory + "/spill";
+  if (Status removed = files.remove(path); !removed.ok() && removed.error().code() != ErrorCode::kNotFound)
+    return removed;
+  spill = TRY(files.create_random(path, size));
+  view_broken = false;
+  return {};
 }
 
 std::vector<HoldRun> OverlayState::view_changes() {
@@ -215,12 +205,48 @@ Status SnapshotView::read(Lba first, MutableByteSpan out) const {
   return state_->view_read(first.value, out);
 }
 
-Result<std::unique_ptr<SnapshotView>> Overlay::begin_view() {
-  if (state_->view_taken.exchange(true)) return busy(state_->directory + ": another view is open");
-  std::unique_ptr<SnapshotView> view(new SnapshotView(state_));
-  TRY(state_->open_view(&view->base_, &view->size_));
-  view->changes_ = state_->view_changes();
-  return view;
+namespace {
+
+// Calls `job` while no flush of any of them runs.
+template <class Job>
+Status alone_in_all(const std::vector<OverlayState*>& states, std::size_t from, const Job& job) {
+  if (from == states.size()) return job();
+  return states[from]->flushing.alone([&] { return alone_in_all(states, from + 1, job); });
+}
+
+// The instant: nobody is inside a chunk of any of them.
+void open_views(const std::vector<OverlayState*>& states) {
+  std::vector<std::vector<std::unique_lock<std::mutex>>> locks;
+  for (OverlayState* state : states) locks.push_back(state->table.lock_all());
+  for (OverlayState* state : states) {
+    for (Stripe& stripe : state->table.stripes()) stripe.view_open = true;
+  }
+}
+
+}  // namespace
+
+Result<std::vector<std::unique_ptr<SnapshotView>>> Overlay::begin_views(
+    const std::vector<Overlay*>& overlays) {
+  std::vector<std::unique_ptr<SnapshotView>> views;  // from here on whatever fails closes them
+  std::vector<OverlayState*> states;
+  for (Overlay* overlay : overlays) {
+    OverlayState& state = *overlay->state_;
+    if (state.view_taken.exchange(true)) return busy(state.directory + ": another view is open");
+    views.emplace_back(new SnapshotView(overlay->state_));
+    states.push_back(&state);
+  }
+  for (OverlayState* state : states) TRY(state->flushing.commit());
+  TRY(alone_in_all(states, 0, [&]() -> Status {
+    for (OverlayState* state : states) TRY(state->prepare_view());
+    open_views(states);
+    for (std::size_t i = 0; i < states.size(); ++i) {
+      views[i]->base_ = SnapshotId{states[i]->base};
+      views[i]->size_ = ByteCount{states[i]->size};
+    }
+    return {};
+  }));
+  for (std::size_t i = 0; i < states.size(); ++i) views[i]->changes_ = states[i]->view_changes();
+  return views;
 }
 
 Status Overlay::end_view(std::unique_ptr<SnapshotView> view, SnapshotId new_base) {

@@ -136,9 +136,99 @@ class Images(host.HostTest):
         codes = {one["SnapshotId"]: one["ReturnCode"] for one in done["DeleteSnapshotResults"]}
         self.assertEqual(codes, {self.data: "success", self.snapshot: "skipped"}, f"{other} needs the other one")
         self.assertEqual(self.ok("bin", "purge"), "", "a week has not passed")
-        self.assertEqual(set(self.ok("bin", "purge", "--older-than-days", "0").split()), {self.data, image})
+        self.assertEqual(set(self.ok("bin", "purge", "--all").split()), {self.data, image})
         self.fails(1, "bin", "restore", self.data, says="bin", code="not_found")
         self.assertEqual([s["id"] for s in self.ok_json("snapshots")["snapshots"]], [self.snapshot])
+
+    def test_copies(self):
+        there = self.scratch / "there"
+        self.ok("init", there, store=False)
+        image = self.create("web", "--map", f"/dev/sdb={self.data}", "--tag", "a=b")
+        self.ok("image", "share", image, "--add", "all")
+        self.ok("image", "deprecate", image, "--at", "2035-01-01")
+        copied = self.ok_json("image", "copy", image, "--to", there)
+        self.assertGreaterEqual(copied["segment_bytes_sent"], 3 * MIB)
+        elsewhere = self.ok_json("--store", there, "image", "describe", copied["ImageId"], store=False)["Images"][0]
+        original = self.describe(image)
+        for member in ("Name", "ContentDigest", "DeprecationTime", "RootDeviceName", "Architecture"):
+            self.assertEqual(elsewhere[member], original[member])
+        self.assertEqual((elsewhere["Public"], elsewhere["Tags"], elsewhere["SourceImageId"]), (False, [], image))
+        self.assertNotEqual(elsewhere["OwnerId"], original["OwnerId"])
+        data = elsewhere["BlockDeviceMappings"][1]["Ebs"]["SnapshotId"]
+        self.ok("--store", there, "restore", data, self.scratch / "out.raw", "--verify", store=False)
+        self.assertEqual((self.scratch / "out.raw").read_bytes(), noise(MIB, 2))
+        self.ok("--store", there, "verify", "--all", store=False)
+        self.fails(1, "image", "copy", image, "--to", there, says=("'web'", copied["ImageId"]), code="busy")
+        again = self.ok_json("image", "copy", image, "--to", there, "--name", "web-2", "--copy-tags", "--no-deprecation")
+        self.assertEqual((again["segments_sent"], again["nodes_sent"]), (0, 0))
+        elsewhere = self.ok_json("--store", there, "image", "describe", again["ImageId"], store=False)["Images"][0]
+        self.assertEqual((elsewhere["Tags"], "DeprecationTime" in elsewhere), ([{"Key": "a", "Value": "b"}], False))
+        here = self.ok_json("image", "copy", image, "--to", self.store, "--name", "web-3")
+        self.assertEqual((here["segments_sent"], self.describe(here["ImageId"])["Name"]), (0, "web-3"))
+        self.fails(1, "image", "copy", image, "--to", self.scratch / "none", says="none", code="not_found")
+
+    def test_a_copy_that_is_killed_is_failed_and_made_again(self):
+        there = self.scratch / "there"
+        self.ok("init", there, store=False)
+        big = self.capture(self.file("big.raw", noise(128 * MIB, 3) + noise(128 * MIB, 4)))
+        image = self.ok("image", "create", "--name", "big", "--map", f"/dev/sda={big}").strip()
+        copying = self.start("image", "copy", image, "--to", there)
+        self.wait_until(lambda: list((there / "packs").rglob("*.pack")) or copying.poll() is not None, "no pack arrives")
+        copying.kill()
+        copying.communicate()
+        listed = self.ok_json("--store", there, "image", "list", store=False)["Images"]
+        self.assertEqual([one["State"] for one in listed], ["failed"])
+        self.assertEqual(self.ok_json("--store", there, "snapshots", store=False)["snapshots"], [])
+        done = self.ok_json("image", "copy", image, "--to", there)
+        self.assertLess(done["segment_bytes_sent"], 240 * MIB)
+        self.ok("--store", there, "verify", "--all", store=False)
+
+    def test_signatures(self):
+        key = self.scratch / "key.pem"
+        public = self.ok("key", "generate", key, store=False).strip()
+        self.assertRegex(public, r"\A[0-9a-f]{64}\Z")
+        self.assertEqual(oct(key.stat().st_mode & 0o777), "0o600")
+        self.fails(1, "key", "generate", key, says="exists", code="invalid", store=False)
+        image = self.create("web", "--map", f"/dev/sdb={self.data}")
+        self.assertIn("not signed", self.ok("image", "verify", image))
+        self.ok("image", "sign", image, "--key", key)
+        self.ok("image", "sign", image, "--key", key)
+        verified = self.ok_json("image", "verify", image)
+        self.assertEqual((verified["ok"], verified["Trusted"], len(verified["Signatures"])), (True, False, 1))
+        self.ok("key", "trust", public, "--name", "release")
+        self.assertEqual(self.ok_json("key", "list")["keys"], [{"key": public, "name": "release"}])
+        self.assertEqual(self.ok_json("image", "verify", image)["Signatures"][0]["TrustedAs"], "release")
+
+        there = self.scratch / "there"
+        self.ok("init", there, store=False)
+        self.ok("--store", there, "settings", "--unsigned-images", "refuse", store=False)
+        self.fails(1, "image", "copy", image, "--to", there, says=("web", "trust"), code="invalid")
+        self.assertEqual(self.ok_json("--store", there, "image", "list", store=False)["Images"], [])
+        self.ok("--store", there, "key", "trust", key, "--name", "theirs", store=False)
+        copied = self.ok("image", "copy", image, "--to", there, "--name", "another-name").strip()
+        verified = self.ok_json("--store", there, "image", "verify", copied, store=False)
+        self.assertEqual((verified["ok"], verified["Trusted"]), (True, True))
+        self.assertEqual(verified["Signatures"][0]["Name"], "web", "the name that was signed is shown")
+        self.ok("--store", there, "key", "untrust", key, store=False)
+        self.ok("--store", there, "settings", "--unsigned-images", "warn", store=False)
+        done = self.run_ashlar("image", "copy", image, "--to", there)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("trust", done.stderr.decode())
+        self.fails(1, "image", "sign", image, "--key", self.file("other", b"no key"), says="other", code="invalid")
+        self.fails(1, "key", "untrust", public[::-1], says="not trusted", code="not_found")
+
+    def test_settings(self):
+        self.assertEqual(self.ok_json("settings"), {"bin_days": 7, "unsigned_images": "accept", "trusted_keys": []})
+        self.ok("delete", self.data)
+        self.ok("bin", "purge")
+        self.ok("settings", "--bin-days", "0")
+        self.assertEqual(self.ok("bin", "purge").split(), [self.data])
+        self.assertEqual(self.ok_json("settings")["bin_days"], 0)
+        for words in (["--bin-days", "-1"], ["--bin-days", "x"], ["--unsigned-images", "maybe"]):
+            self.fails(2, "settings", *words, code="usage")
+        (self.store / "settings.json").write_text("{}")
+        self.fails(3, "settings", says="settings.json", code="corrupt")
+        self.fails(3, "bin", "purge", says="settings.json", code="corrupt")
 
     def test_a_damaged_record_is_named_and_hides_no_other(self):
         good, bad = self.create("good"), self.create("bad")
@@ -195,6 +285,56 @@ class Launched(machines.MachineTest):
         done = self.run_ashlar("launch", image, "--accel", "tcg", "--memory", "64M")
         self.assertIn("deprecated", done.stderr.decode())
         self.ok("instances", "terminate", done.stdout.decode().strip())
+
+    def test_an_image_of_a_machine(self):
+        debian = self.need_debian()
+        root, data = self.capture(debian / "disk.raw"), self.capture(self.file("data.raw", noise(3 * MIB, 5)))
+        original = self.ok("image", "create", "--name", "one", "--map", f"/dev/sda={root}", "--map",
+                           f"/dev/sdb={data},type=io2,delete-on-termination=false", "--map", "/dev/sdc=ephemeral0,size=5M").strip()
+        instance = self.launch(original, "--memory", "384M", "--kernel", debian / "kernel", "--initrd", debian / "initrd",
+                               "--append", "root=/dev/vda console=ttyS0 quiet init=/sbin/counting-init note=copied")[0]
+        self.wait_for(instance, "SYNCED count=1")
+        running = self.ok("image", "create", "--name", "crash", "--from-instance", instance, "--no-reboot", "--tag", "a=b").strip()
+        self.assertEqual(self.console(instance).count("BOOTED"), 1, "it goes on")
+        clean = self.ok("image", "create", "--name", "clean", "--from-instance", instance, "--timeout", 90).strip()
+        self.assertIn("POWEROFF count=1", self.console(instance))
+        self.wait_for(instance, "BOOTED count=2 note=copied")
+        shown = {name: self.ok_json("image", "describe", image)["Images"][0] for name, image in
+                 (("crash", running), ("clean", clean))}
+        self.assertEqual([shown[name]["Consistency"] for name in ("crash", "clean")], ["crash-consistent", "stopped"])
+        for image in shown.values():
+            self.assertEqual((image["State"], image["SourceInstanceId"]), ("available", instance))
+            first, second, third = image["BlockDeviceMappings"]
+            self.assertEqual((second["Ebs"]["VolumeType"], second["Ebs"]["DeleteOnTermination"]), ("io2", False))
+            self.assertEqual(third["VirtualName"], "ephemeral0")
+            self.assertNotIn(root, first["Ebs"]["SnapshotId"])
+            self.assertIn("KernelId", image)
+        self.fails(1, "image", "create", "--name", "clean", "--from-instance", instance, "--no-reboot", says=clean, code="busy")
+        self.fails(1, "image", "create", "--name", "new", "--from-instance", "i-00000000000000001", says="i-0", code="not_found")
+        self.fails(2, "image", "create", "--name", "new", "--from-instance", instance, "--map", f"/dev/sda={root}", code="usage")
+        self.ok("image", "verify", clean)
+        kept = self.machine(instance)["devices"][1]["volume"]
+        self.ok("instances", "terminate", instance)
+        for image, count in ((running, 2), (clean, 2)):
+            again = self.launch(image, "--memory", "384M")[0]
+            self.wait_for(again, f"BOOTED count={count} note=copied")
+            self.ok("instances", "terminate", again)
+        self.ok("volume", "delete", kept)
+
+    def test_a_machine_that_does_not_switch_itself_off(self):
+        snapshot = self.capture(self.file("disk.raw", noise(2 * MIB, 1)))
+        instance = self.launch(snapshot, "--memory", "64M")[0]
+        self.fails(1, "image", "create", "--name", "new", "--from-instance", instance, "--timeout", "1",
+                   says=("switch itself off", "--no-reboot"), code="busy")
+        self.assertEqual(self.state(instance), "running")
+        image = self.ok("image", "create", "--name", "new", "--from-instance", instance, "--no-reboot").strip()
+        mapping = self.ok_json("image", "describe", image)["Images"][0]["BlockDeviceMappings"][0]
+        self.ok("restore", mapping["Ebs"]["SnapshotId"], self.scratch / "out.raw")
+        self.assertEqual((self.scratch / "out.raw").read_bytes(), noise(2 * MIB, 1))
+        self.ok("instances", "stop", "--force", instance)
+        off = self.ok("image", "create", "--name", "off", "--from-instance", instance).strip()
+        self.assertEqual(self.ok_json("image", "describe", off)["Images"][0]["Consistency"], "stopped")
+        self.assertEqual(self.state(instance), "stopped")
 
     def test_a_debian_with_a_data_disk(self):
         debian = self.need_debian()

@@ -109,13 +109,23 @@ class Json(program.ProgramTest):
             self.assertEqual(got["ImageId"], image)
             if words[0] != "share" or "--remove" in words:
                 self.check(DOCUMENTED["image-describe"], {"Images": [got]}, "image-describe")
+        key = self.scratch / "key.pem"
+        self.documented("key-generate", "key", "generate", key, store=False)
+        self.documented("key-trust", "key", "trust", key, "--name", "release")
+        self.documented("key-list", "key", "list")
+        self.documented("settings", "settings")
+        self.ok("image", "sign", image, "--key", key)
+        self.documented("image-verify", "image", "verify", image)
+        self.ok("init", self.scratch / "other", store=False)
+        copied = self.documented("image-copy", "image", "copy", image, "--to", self.scratch / "other")
+        self.assertEqual(copied["SourceImageId"], image)
         self.assertEqual(self.ok("image", "wait", "available", image), "")
         self.documented("image-deregister", "image", "deregister", image)
         self.ok("delete", snapshot)
         listed = self.documented("bin-list", "bin", "list")["bin"]
         self.assertEqual([entry["id"] for entry in listed], [image, snapshot])
         self.documented("bin-restore", "bin", "restore", snapshot)
-        purged = self.documented("bin-purge", "bin", "purge", "--older-than-days", "0")
+        purged = self.documented("bin-purge", "bin", "purge", "--all")
         self.assertEqual(purged, {"purged": [image]})
 
     def test_every_verb_of_attachments(self):

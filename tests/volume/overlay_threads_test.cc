@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstring>
 #include <thread>
 
 #include "base/random.h"
@@ -81,6 +82,62 @@ TEST(OverlayThreads, EachReadsWhatItWroteWhateverTheOthersDo) {
     ASSERT_TRUE(overlay->read(byte_offset(Lba{lba}), out).ok());
     ASSERT_EQ(out, ByteVector(kBlockBytes, std::byte{last[lba]})) << lba;
   }
+}
+
+std::uint64_t counter_in(const SnapshotView& view, Lba block) {
+  for (const HoldRun& run : view.changes()) {
+    if (block < run.blocks.first || block >= run.blocks.end()) continue;
+    ByteVector bytes(kBlockBytes);
+    EXPECT_TRUE(view.read(block, bytes).ok());
+    std::uint64_t value = 0;
+    std::memcpy(&value, bytes.data(), sizeof value);
+    return value;
+  }
+  return 0;
+}
+
+// Each guest counts in a block of the first disk, and then in a block of the second one: at any instant the
+// first is ahead by one at most, and never behind.
+TEST(OverlayThreads, ViewsOfTwoDisksAreOfOneInstant) {
+  const TemporaryDirectory directory;
+  constexpr std::uint64_t kGuests = 3;
+  std::vector<std::unique_ptr<Overlay>> disks;
+  for (const char* name : {"first", "second"}) {
+    ASSERT_TRUE(posix_file_system().make_directory(directory / name).ok());
+    disks.push_back(Overlay::create(posix_file_system(), directory / name, kVolume,
+                                    ByteCount{100 * kBlockBytes}, SnapshotId{1})
+                        .take());
+  }
+  std::atomic<bool> done{false};
+  const auto guest = [&](std::uint64_t id) {
+    ByteVector bytes(kBlockBytes);
+    for (std::uint64_t count = 1; !done; ++count) {
+      std::memcpy(bytes.data(), &count, sizeof count);
+      for (const auto& disk : disks) ASSERT_TRUE(disk->write(byte_offset(Lba{id * 10}), bytes).ok());
+      if (count % 50 != id) continue;
+      ASSERT_TRUE(disks[id % 2]->flush().ok());
+    }
+  };
+  {
+    std::vector<std::jthread> guests;
+    for (std::uint64_t id = 0; id < kGuests; ++id) guests.emplace_back(guest, id);
+    for (int round = 0; round < 100; ++round) {
+      const auto views = Overlay::begin_views({disks[0].get(), disks[1].get()});
+      ASSERT_TRUE(views.ok()) << views.error().text();
+      for (std::uint64_t id = 0; id < kGuests; ++id) {
+        const std::uint64_t first = counter_in(*views.value()[0], Lba{id * 10});
+        const std::uint64_t second = counter_in(*views.value()[1], Lba{id * 10});
+        EXPECT_GE(first, second) << round;
+        EXPECT_LE(first, second + 1) << round;
+      }
+    }
+    done = true;
+  }
+  // One that has a view already keeps the others from theirs, and leaves none open.
+  auto one = disks[1]->begin_view();
+  ASSERT_TRUE(one.ok());
+  EXPECT_EQ(Overlay::begin_views({disks[0].get(), disks[1].get()}).error().code(), ErrorCode::kBusy);
+  EXPECT_TRUE(disks[0]->begin_view().ok());
 }
 
 TEST(OverlayFullDisk, RefusesTheWriteWholeAndGoesOnWhenThereIsSpace) {

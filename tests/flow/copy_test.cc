@@ -1,0 +1,211 @@
+// Copies between stores: what arrives is what was there, only what is missing crosses, and a copy that ends
+// badly shows nothing.
+#include "transfer/copy.h"
+
+#include <thread>
+
+#include "flow/world.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::uint64_t kMiB = 1 << 20;
+
+class CopyFlow : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (World* world : {&here_, &there_}) {
+      const std::string store = world == &here_ ? directory_ / "here" : directory_ / "there";
+      ASSERT_OK(Repo::init(posix_file_system(), store, {}));
+      ASSERT_OK(world->open());
+    }
+  }
+  SnapshotRecord captured(const Image& image, const std::optional<SnapshotRecord>& parent = {}) {
+    CaptureOptions options;
+    options.parent = parent;
+    options.name = "original";
+    auto report = here_.capture_file(image.path(), options);
+    if (!report.ok()) ADD_FAILURE() << report.error().text();
+    return report.ok() ? report.value().record : SnapshotRecord{};
+  }
+  Result<CopyReport> copy(const std::vector<SnapshotRecord>& originals, const std::stop_token& stop = {}) {
+    Repo& from = here_.repo();
+    Repo& to = there_.repo();
+    std::vector<SnapshotId> ids;
+    for (std::size_t i = 0; i < originals.size(); ++i) ids.push_back(SnapshotId{++last_id_});
+    CopyProgress progress;
+    return copy_snapshots({*TRY(from.segments()), *TRY(from.nodes())},
+                          {to.config(), to.objects(), *TRY(to.index()), *TRY(to.segments()), to.snapshots()},
+                          originals, ids, progress, stop);
+  }
+  void expect_restores(const SnapshotRecord& snapshot, const std::vector<std::byte>& model) {
+    const std::string out = directory_ / "out";
+    std::filesystem::remove(out);
+    ASSERT_OK(there_.restore_to(snapshot, out));
+    EXPECT_TRUE(file_bytes(out) == model);
+  }
+  std::vector<std::string> packs_there() const {
+    std::vector<std::string> paths;
+    std::error_code failed;  // the folder comes with the first pack
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(directory_ / "there/packs", failed)) {
+      if (entry.is_regular_file()) paths.push_back(entry.path());
+    }
+    return paths;
+  }
+
+  TemporaryDirectory directory_;
+  World here_{posix_file_system(), directory_ / "here"};
+  World there_{posix_file_system(), directory_ / "there"};
+  std::uint64_t last_id_ = 0;
+};
+
+TEST_F(CopyFlow, WhatArrivesIsWhatWasThere) {
+  Image image(directory_ / "image", 33 * kMiB + 700);
+  Prng prng(1);
+  for (int i = 0; i < 30; ++i) image.edit(prng);
+  const SnapshotRecord original = captured(image);
+  const auto report = copy({original});
+  ASSERT_OK(report);
+  const SnapshotRecord& arrived = report.value().records.at(0);
+  EXPECT_EQ(arrived.content, original.content);
+  EXPECT_EQ(arrived.root, original.root);
+  EXPECT_EQ(arrived.name, "original");
+  EXPECT_EQ(arrived.store, there_.repo().config().id);
+  EXPECT_TRUE(arrived.source_identity.is_zero());
+  EXPECT_EQ(there_.repo().snapshots().get(arrived.id).take(), arrived);
+  expect_restores(arrived, image.model());
+  const auto verified = there_.verify();
+  ASSERT_OK(verified);
+  EXPECT_TRUE(verified.value().damages.empty());
+  // What is there is found by a capture there.
+  EXPECT_LT(there_.capture_file(image.path()).take().record.new_blocks.value,
+            original.data_blocks.value / 10 + 16);
+}
+
+TEST_F(CopyFlow, OfASecondVersionOnlyTheDifferenceCrosses) {
+  Image image(directory_ / "image", 64 * kMiB);
+  std::vector<std::byte> noise(64 * kMiB);
+  Prng(2).fill(noise);
+  image.write(0, noise);
+  const SnapshotRecord first = captured(image);
+  ASSERT_OK(copy({first}));
+  for (std::uint64_t at = 0; at < 64; at += 9) {
+    std::vector<std::byte> change(300'000);
+    Prng(at).fill(change);
+    image.write(at * kMiB + 12345, change);
+  }
+  const SnapshotRecord second = captured(image, first);
+  const auto report = copy({second});
+  ASSERT_OK(report);
+  EXPECT_GT(report.value().segment_bytes_sent, 0U);
+  EXPECT_LE(report.value().segment_bytes_sent + report.value().node_bytes_sent,
+            second.new_stored_bytes.value * 11 / 10);
+  expect_restores(report.value().records.at(0), image.model());
+  const auto again = copy({first, second});
+  ASSERT_OK(again);
+  EXPECT_EQ(again.value().segments_sent + again.value().nodes_sent, 0U);
+  EXPECT_EQ(again.value().records.size(), 2U);
+}
+
+TEST_F(CopyFlow, WhatWasSentBeforeACopyWasStoppedIsNotSentAgain) {
+  Image image(directory_ / "image", 200 * kMiB);
+  std::vector<std::byte> noise(200 * kMiB);
+  Prng(3).fill(noise);
+  image.write(0, noise);
+  const SnapshotRecord original = captured(image);
+  std::stop_source stop;
+  std::jthread stopper([&] {
+    while (packs_there().empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    stop.request_stop();
+  });
+  const auto stopped = copy({original}, stop.get_token());
+  stopper.join();
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_EQ(stopped.error().code(), ErrorCode::kCancelled);
+  EXPECT_TRUE(there_.repo().snapshots().list_ids().take().empty());
+  const auto report = copy({original});
+  ASSERT_OK(report);
+  EXPECT_LT(report.value().segment_bytes_sent, 150 * kMiB);
+  expect_restores(report.value().records.at(0), image.model());
+}
+
+TEST_F(CopyFlow, WhatIsDamagedHereDoesNotArrive) {
+  Image image(directory_ / "image", 8 * kMiB);
+  std::vector<std::byte> noise(8 * kMiB);
+  Prng(4).fill(noise);
+  image.write(0, noise);
+  const SnapshotRecord original = captured(image);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory_ / "here/packs")) {
+    if (!entry.is_regular_file()) continue;
+    std::fstream pack(entry.path(), std::ios::binary | std::ios::in | std::ios::out);
+    pack.seekp(static_cast<std::streamoff>(entry.file_size() / 2));
+    pack.write("damaged", 7);
+  }
+  const auto failed = copy({original});
+  ASSERT_FALSE(failed.ok());
+  EXPECT_EQ(failed.error().code(), ErrorCode::kCorrupt);
+  EXPECT_TRUE(there_.repo().snapshots().list_ids().take().empty());
+}
+
+// Whatever a tree from elsewhere says of its content, a copy and a verification look at its blocks.
+TEST_F(CopyFlow, ALeafThatLiesAboutItsBlocksIsDamage) {
+  std::vector<SnapshotRecord> records;
+  for (const std::uint64_t seed : {6, 7}) {
+    Image image(directory_ / fmt::format("image-{}", seed), 2 * kMiB);
+    std::vector<std::byte> noise(2 * kMiB);
+    Prng(seed).fill(noise);
+    image.write(0, noise);
+    records.push_back(captured(image));
+  }
+  Repo& repo = here_.repo();
+  Leaf leaf = *repo.nodes().take()->leaf(records[1].root.id).take();
+  leaf.digest = records[0].root.digest;
+  const ByteVector encoding = encode(leaf);
+  MetaWriter writer(repo.objects(), *repo.index().take(), repo.config().id, [] { return Status(); });
+  ASSERT_OK(writer.put(node_id(encoding), encoding));
+  ASSERT_OK(writer.finish());
+  SnapshotRecord forged = records[0];
+  forged.id = SnapshotId{777};
+  forged.root.id = node_id(encoding);
+  ASSERT_OK(repo.snapshots().publish(forged));
+  ASSERT_EQ(forged.content, records[0].content);
+  const auto copied = copy({forged});
+  ASSERT_FALSE(copied.ok());
+  EXPECT_EQ(copied.error().code(), ErrorCode::kCorrupt);
+  const auto verified = here_.verify();
+  ASSERT_OK(verified);
+  ASSERT_EQ(verified.value().damages.size(), 1U);
+  EXPECT_EQ(verified.value().damages[0].losses.at(0).snapshot, forged.id);
+  ASSERT_OK(repo.snapshots().remove(forged.id));
+  EXPECT_TRUE(here_.verify().take().damages.empty());
+}
+
+// The nodes are there, and some of what they stand on is not.
+TEST_F(CopyFlow, WhatTheOtherStoreHasLostGoesOverAgain) {
+  Image image(directory_ / "image", 8 * kMiB);
+  std::vector<std::byte> noise(8 * kMiB);
+  Prng(5).fill(noise);
+  image.write(0, noise);
+  const SnapshotRecord original = captured(image);
+  ASSERT_OK(copy({original}));
+  for (const std::string& pack : packs_there())
+    std::filesystem::resize_file(pack, std::filesystem::file_size(pack) - 10);
+  World later(posix_file_system(), directory_ / "there");
+  ASSERT_OK(later.open());
+  Repo& from = here_.repo();
+  CopyProgress progress;
+  const auto healed =
+      copy_snapshots({*from.segments().take(), *from.nodes().take()},
+                     {later.repo().config(), later.repo().objects(), *later.repo().index().take(),
+                      *later.repo().segments().take(), later.repo().snapshots()},
+                     {original}, {SnapshotId{99}}, progress, {});
+  ASSERT_OK(healed);
+  EXPECT_EQ(healed.value().segments_sent, 2U);
+  const std::string out = directory_ / "healed";
+  ASSERT_OK(later.restore_to(healed.value().records.at(0), out));
+  EXPECT_TRUE(file_bytes(out) == image.model());
+}
+
+}  // namespace
+}  // namespace ashlar

@@ -1,0 +1,72 @@
+#include "format/store_settings.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "format/json_changes.h"
+
+namespace ashlar {
+namespace {
+
+using Json = nlohmann::json;
+
+StoreSettings golden() {
+  StoreSettings settings;
+  settings.revision = 3;
+  settings.bin_days = 30;
+  settings.unsigned_images = UnsignedImages::kRefuse;
+  PublicKey one{};
+  one.fill(std::byte{0x11});
+  PublicKey two{};
+  two.fill(std::byte{0x22});
+  settings.trusted_keys = {{one, "release"}, {two, ""}};
+  return settings;
+}
+
+std::string with(const Json& changes) { return changed(encode(golden()), changes); }
+
+ErrorCode refusal(const std::string& text) {
+  const auto got = decode_store_settings(text);
+  return got.ok() ? ErrorCode::kCancelled : got.error().code();
+}
+
+TEST(StoreSettings, TheFixtureIsReadAndStillWritten) {
+  std::ifstream in(ASHLAR_FIXTURES "/format-v1/settings.json", std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  EXPECT_EQ(text, encode(golden()));
+  EXPECT_EQ(decode_store_settings(text).take(), golden());
+}
+
+TEST(StoreSettings, DamageIsRefused) {
+  const std::string text = encode(golden());
+  for (std::size_t size = 0; size + 1 < text.size(); ++size)
+    ASSERT_EQ(refusal(text.substr(0, size)), ErrorCode::kCorrupt) << size;
+  for (std::size_t bit = 0; bit < text.size() * 8; ++bit) {
+    std::string flipped = text;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
+    const auto got = decode_store_settings(flipped);
+    if (got.ok()) {
+      ASSERT_EQ(got.value(), golden()) << bit;
+    }
+  }
+  const std::string key(64, '1');
+  for (const Json& change : std::vector<Json>{
+           {{"revision", 0}},
+           {{"bin_days", 36501}},
+           {{"bin_days", -1}},
+           {{"unsigned_images", "maybe"}},
+           {{"trusted_keys", nullptr}},
+           {{"trusted_keys", Json::array({Json{{"key", key}}})}},
+           {{"trusted_keys", Json::array({Json{{"key", "11"}, {"name", ""}}})}},
+           {{"trusted_keys",
+             Json::array({Json{{"key", key}, {"name", ""}}, Json{{"key", key}, {"name", ""}}})}},
+           {{"later", 1}}}) {
+    EXPECT_EQ(refusal(with(change)), ErrorCode::kCorrupt) << change;
+  }
+  EXPECT_EQ(refusal(with({{"version", 2}})), ErrorCode::kUnsupported);
+}
+
+}  // namespace
+}  // namespace ashlar
