@@ -217,6 +217,7 @@ Status alone_in_all(const std::vector<OverlayState*>& states, std::size_t from, 
 // The instant: nobody is inside a chunk of any of them.
 void open_views(const std::vector<OverlayState*>& states) {
   std::vector<std::vector<std::unique_lock<std::mutex>>> locks;
+  locks.reserve(states.size());
   for (OverlayState* state : states) locks.push_back(state->table.lock_all());
   for (OverlayState* state : states) {
     for (Stripe& stripe : state->table.stripes()) stripe.view_open = true;
