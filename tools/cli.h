@@ -111,6 +111,7 @@ void add_image(Cli& cli);
 void add_image_changes(Cli& cli);  // into the group of add_image()
 void add_image_launch(Cli& cli);   // the same
 void add_image_copy(Cli& cli);     // the same
+void add_image_bundle(Cli& cli);   // the same
 void add_image_sign(Cli& cli);     // the same
 void add_bin(Cli& cli);
 void add_key(Cli& cli);

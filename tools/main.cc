@@ -52,6 +52,7 @@ int main(int argc, char** argv) try {
   add_image(cli);
   add_image_launch(cli);
   add_image_copy(cli);
+  add_image_bundle(cli);
   add_image_changes(cli);
   add_image_sign(cli);
   add_bin(cli);

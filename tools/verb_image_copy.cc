@@ -54,7 +54,7 @@ Result<ImageCopyReport> copy(const Globals& globals, ImageStore& here, ImageStor
   const ImageCopyOptions how = {options.name, there.account(), options.keep_tags, !options.drop_deprecation};
   CopyProgress progress;
   const ProgressDisplay display(globals, "image copy", [&progress] { return sample_of(progress); });
-  return copy_image(source, from.snapshots(), from.config().id, target, there.catalog(), original, how,
+  return copy_image(source, TRY(records_of(original, from.snapshots())), from.config().id, target, there.catalog(), original, how,
                     progress, stop.token());
 }
 

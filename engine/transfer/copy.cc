@@ -6,39 +6,18 @@
 #include "base/parallel.h"
 #include "catalog/sessions.h"
 #include "manifest/store_block_ids.h"
-#include "manifest/subtree.h"
 #include "store/meta_store.h"
 #include "store/pack_appender.h"
+#include "transfer/stored_segment.h"
+#include "transfer/tree_visit.h"
 
 namespace ashlar {
 namespace {
 
 constexpr std::size_t kWindow = 16;  // segments in memory at a time, up to 4 MiB each
 
-// A stored segment, whole and verified.
-Result<EncodedSegment> fetch(SegmentReader& segments, const SegmentId& id) {
-  const auto located = TRY(segments.locate(id));
-  const auto pack = TRY(segments.pack(located->place.pack));
-  EncodedSegment out;
-  out.directory = located->directory;
-  std::size_t size = 0;
-  for (const auto& frame : out.directory.frames) size += frame.stored_bytes;
-  out.payload.resize(size);
-  if (size == 0) return corrupt("a segment without frames");
-  TRY(pack->read_raw(located->frame_offsets.front(), out.payload));
-  AlignedBuffer blocks(kMaxFrameBlocks * kBlockBytes);
-  std::size_t offset = 0;
-  for (std::size_t i = 0; i < out.directory.frames.size(); ++i) {
-    const auto& frame = out.directory.frames[i];
-    TRY(decode_verified(*located, i, ByteSpan(out.payload).subspan(offset, frame.stored_bytes),
-                        thread_decoder(), blocks.span().first(frame.block_count * kBlockBytes)));
-    offset += frame.stored_bytes;
-  }
-  return out;
-}
-
 // One copy into one store: what is missing there is queued as leaves are met, and goes over in windows.
-class Copier {
+class Copier : private TreeVisitor {
  public:
   Copier(const CopySource& source, const CopyTarget& target, CopyProgress& progress,
          const std::stop_token& stop)
@@ -50,9 +29,7 @@ class Copier {
         nodes_(target.objects, target.index, target.config.id, [this] { return publish_segments(); }) {}
 
   Status copy(const SnapshotRecord& snapshot) {
-    const TreeRoot root{blocks_covering(snapshot.size), snapshot.root_level, snapshot.root};
-    TRY(check_root(root));
-    return copy_subtree(root, root.level, 0, root.ref);
+    return visit_tree(source_.nodes, snapshot, seen_, *this, stop_);
   }
   // All that the copies lean on is published then, and durable.
   Status finish() {
@@ -76,26 +53,17 @@ class Copier {
   }
 
  private:
-  Status copy_subtree(const TreeRoot& root, std::uint8_t level, std::uint64_t index, const NodeRef& ref) {
-    if (!ref.is_node()) return {};
-    if (stop_.stop_requested()) return cancelled();
-    const BlockCount blocks = subtree_blocks(root.blocks, level, index);
-    if (level == 0) return copy_leaf(ref, blocks);
-    const auto node = TRY(load_inner(source_.nodes, ref, level, blocks));
-    for (std::size_t i = 0; i < node->children.size(); ++i)
-      TRY(copy_subtree(root, level - 1, index * kFanout + i, node->children[i]));
-    return nodes_.put(ref.id, encode(*node));
-  }
-
-  Status copy_leaf(const NodeRef& ref, BlockCount blocks) {
-    const auto leaf = TRY(load_leaf(source_.nodes, ref, blocks));
-    TRY(check_digest(*leaf, block_ids_));
-    for (const SegmentId& segment : leaf->segments) TRY(want(segment));
-    for (const LeafExtent& extent : leaf->extents) {
+  Status visit_leaf(const NodeRef& ref, const Leaf& leaf) override {
+    TRY(check_digest(leaf, block_ids_));
+    for (const SegmentId& segment : leaf.segments) TRY(want(segment));
+    for (const LeafExtent& extent : leaf.extents) {
       if (extent.kind == ExtentKind::kData)
         progress_.done_bytes += byte_count(BlockCount{extent.block_count}).value;
     }
-    return nodes_.put(ref.id, encode(*leaf));
+    return nodes_.put(ref.id, encode(leaf));
+  }
+  Status visit_inner(const NodeRef& ref, const InnerNode& node) override {
+    return nodes_.put(ref.id, encode(node));
   }
 
   Status want(const SegmentId& segment) {
@@ -123,7 +91,7 @@ class Copier {
   Status send_waiting() {
     std::vector<EncodedSegment> window(waiting_.size());
     TRY(parallel_for(waiting_.size(), processor_count(), stop_, [&](std::size_t i) -> Status {
-      window[i] = TRY(fetch(source_.segments, waiting_[i]));
+      window[i] = TRY(read_stored_segment(source_.segments, waiting_[i]));
       return {};
     }));
     waiting_.clear();
@@ -147,6 +115,7 @@ class Copier {
   const std::stop_token& stop_;
   PackAppender appender_;
   MetaWriter nodes_;
+  std::set<SeenNode> seen_;
   std::set<SegmentId> sent_;
   std::vector<SegmentId> waiting_;
   std::set<PackId> reused_;  // of the target, that the copy leans on
@@ -190,7 +159,7 @@ Result<CopyReport> copy_snapshots(const CopySource& source, const CopyTarget& ta
     progress.total_bytes += byte_count(original.data_blocks).value;
   Copier copier(source, target, progress, stop);
   for (const SnapshotRecord& original : originals) {
-    Status copied = copier.copy(original).with_context(original.id.text());
+    Status copied = copier.copy(original);
     if (!copied.ok()) {
       copier.keep_what_is_there();
       return copied.take_error();

@@ -1,5 +1,8 @@
 #include "transfer/copy_image.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <map>
 
 #include "base/random.h"
@@ -9,22 +12,6 @@ namespace ashlar {
 namespace {
 
 using NewIds = std::map<SnapshotId, SnapshotId>;
-
-Status check_content(const SnapshotCatalog& here, const ImageContent& content) {
-  const SnapshotRecord record = TRY(here.get(content.snapshot));
-  if (record.content == content.digest && record.size == content.size) return {};
-  return corrupt(content.snapshot.text() + " is not what its image was made of");
-}
-
-Status check_contents(const SnapshotCatalog& here, const ImageRecord& image) {
-  for (const ImageDevice& device : image.devices) {
-    if (device.kind == ImageDevice::Kind::kSnapshot)
-      TRY(check_content(here, device.content).with_context(device.name));
-  }
-  if (image.boot.kernel) TRY(check_content(here, *image.boot.kernel).with_context("the kernel"));
-  if (image.boot.ramdisk) TRY(check_content(here, *image.boot.ramdisk).with_context("the RAM disk"));
-  return {};
-}
 
 void rename(ImageRecord& image, const NewIds& ids) {
   for (ImageDevice& device : image.devices) {
@@ -66,23 +53,44 @@ Result<ImageRecord> make_available(ImageCatalog& images, ImageId id) {
   });
 }
 
+Status check_content(const std::vector<SnapshotRecord>& snapshots, std::string_view whose,
+                     const ImageContent& content) {
+  const auto record = std::ranges::find(snapshots, content.snapshot, &SnapshotRecord::id);
+  if (record != snapshots.end() && record->content == content.digest && record->size == content.size)
+    return {};
+  return corrupt(fmt::format("{}: {} is not what its image was made of", whose, content.snapshot.text()));
+}
+
 }  // namespace
 
-Result<ImageCopyReport> copy_image(const CopySource& source, const SnapshotCatalog& here,
-                                   const StoreId& here_id, const CopyTarget& target, ImageCatalog& there,
+Status check_contents(const ImageRecord& image, const std::vector<SnapshotRecord>& snapshots) {
+  for (const ImageDevice& device : image.devices) {
+    if (device.kind == ImageDevice::Kind::kSnapshot)
+      TRY(check_content(snapshots, device.name, device.content));
+  }
+  if (image.boot.kernel) TRY(check_content(snapshots, "the kernel", *image.boot.kernel));
+  if (image.boot.ramdisk) TRY(check_content(snapshots, "the RAM disk", *image.boot.ramdisk));
+  return {};
+}
+
+Result<std::vector<SnapshotRecord>> records_of(const ImageRecord& image, const SnapshotCatalog& catalog) {
+  std::vector<SnapshotRecord> records;
+  for (const SnapshotId id : snapshots_of(image)) records.push_back(TRY(catalog.get(id)));
+  return records;
+}
+
+Result<ImageCopyReport> copy_image(const CopySource& source, const std::vector<SnapshotRecord>& snapshots,
+                                   const StoreId& here, const CopyTarget& target, ImageCatalog& there,
                                    const ImageRecord& original, const ImageCopyOptions& options,
                                    CopyProgress& progress, const std::stop_token& stop) {
-  TRY(check_contents(here, original));
-  std::vector<SnapshotRecord> snapshots;
+  TRY(check_contents(original, snapshots));
   std::vector<SnapshotId> ids;
   NewIds new_ids;
-  for (const SnapshotId id : snapshots_of(original)) {
-    snapshots.push_back(TRY(here.get(id)));
-    ids.push_back(new_ids.emplace(id, SnapshotId{random_u64()}).first->second);
-  }
+  for (const SnapshotRecord& record : snapshots)
+    ids.push_back(new_ids.emplace(record.id, SnapshotId{random_u64()}).first->second);
   const auto session = TRY(Session::begin(target.objects, target.config.id));
   ImageCopyReport report;
-  report.image = copy_of(original, here_id, target, options, session->id());
+  report.image = copy_of(original, here, target, options, session->id());
   rename(report.image, new_ids);
   TRY(there.publish(report.image));
   auto copied = copy_snapshots(source, target, snapshots, ids, progress, stop);

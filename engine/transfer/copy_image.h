@@ -24,11 +24,18 @@ struct ImageCopyReport {
   CopyReport copy;
 };
 
-// `here` has the snapshots of `original`. Its launch permissions stay behind, its signatures go along. kBusy,
-// naming the other image, when the name is taken there; kCorrupt when a snapshot is not what the image says.
-Result<ImageCopyReport> copy_image(const CopySource& source, const SnapshotCatalog& here,
-                                   const StoreId& here_id, const CopyTarget& target, ImageCatalog& there,
+// `snapshots` are the records of the original's snapshots, in the order of snapshots_of(). Its launch
+// permissions stay behind, its signatures go along. kBusy, naming the other image, when the name is taken
+// there; kCorrupt when a snapshot is not what the image says.
+Result<ImageCopyReport> copy_image(const CopySource& source, const std::vector<SnapshotRecord>& snapshots,
+                                   const StoreId& here, const CopyTarget& target, ImageCatalog& there,
                                    const ImageRecord& original, const ImageCopyOptions& options,
                                    CopyProgress& progress, const std::stop_token& stop);
+
+// kCorrupt when the records of the snapshots, in the order of snapshots_of(), do not hold what the image
+// says.
+Status check_contents(const ImageRecord& image, const std::vector<SnapshotRecord>& snapshots);
+// The records of an image's snapshots, in that order.
+Result<std::vector<SnapshotRecord>> records_of(const ImageRecord& image, const SnapshotCatalog& catalog);
 
 }  // namespace ashlar

@@ -167,6 +167,42 @@ class Images(host.HostTest):
         self.assertEqual((here["segments_sent"], self.describe(here["ImageId"])["Name"]), (0, "web-3"))
         self.fails(1, "image", "copy", image, "--to", self.scratch / "none", says="none", code="not_found")
 
+    def test_bundles(self):
+        there = self.scratch / "there"
+        self.ok("init", there, store=False)
+        first = self.create("one", "--map", f"/dev/sdb={self.data}", "--tag", "a=b")
+        file = self.scratch / "one.ashlar"
+        self.ok("image", "share", first, "--add", OTHER)
+        self.ok("image", "export", first, file)
+        self.assertNotIn(OTHER.encode(), file.read_bytes(), "permissions stay at home")
+        self.fails(1, "image", "export", first, file, says="exists", code="invalid")
+        imported = self.ok("--store", there, "image", "import", file, store=False).strip()
+        elsewhere = self.ok_json("--store", there, "image", "describe", imported, store=False)["Images"][0]
+        self.assertEqual(elsewhere["ContentDigest"], self.describe(first)["ContentDigest"])
+        self.assertEqual((elsewhere["SourceImageId"], elsewhere["Tags"]), (first, []))
+        self.ok("--store", there, "image", "verify", imported, store=False)
+
+        changed = bytearray(noise(2 * MIB, 1))
+        changed[MIB:MIB + 4096] = noise(4096, 9)
+        second = self.create("two", "--map", f"/dev/sdc={self.capture(self.file('disk.raw', bytes(changed)))}")
+        bundle = self.run_ashlar("image", "export", second, "-", "--since", first).stdout
+        self.assertLess(len(bundle), 100_000)
+        piped = self.scratch / "pipe"
+        piped.write_bytes(bundle)
+        with open(piped, "rb") as pipe:
+            done = self.run_ashlar("--store", there, "image", "import", "-", store=False, stdin=pipe)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        empty = self.scratch / "empty"
+        self.ok("init", empty, store=False)
+        self.fails(3, "--store", empty, "image", "import", piped, says=first, code="corrupt", store=False)
+        for damage in (bundle[:-1], bundle[:1000], b"", b"x" + bundle, bundle + b"x"):
+            piped.write_bytes(damage)
+            self.fails(3, "--store", there, "image", "import", piped, says="bundle", code="corrupt", store=False)
+        self.ok("--store", there, "settings", "--unsigned-images", "refuse", store=False)
+        self.fails(1, "--store", there, "image", "import", file, "--name", "new", says="trust", code="invalid", store=False)
+        self.fails(1, "image", "export", first, "/dev/full", says="/dev/full")
+        self.assertEqual(list((there / "incoming").glob("import-*")), [])
+
     def test_a_copy_that_is_killed_is_failed_and_made_again(self):
         there = self.scratch / "there"
         self.ok("init", there, store=False)

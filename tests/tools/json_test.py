@@ -120,6 +120,9 @@ class Json(program.ProgramTest):
         copied = self.documented("image-copy", "image", "copy", image, "--to", self.scratch / "other")
         self.assertEqual(copied["SourceImageId"], image)
         self.assertEqual(self.ok("image", "wait", "available", image), "")
+        bundle = self.scratch / "bundle"
+        self.documented("image-export", "image", "export", image, bundle)
+        self.documented("image-copy", "image", "import", bundle, "--name", "imported")
         self.documented("image-deregister", "image", "deregister", image)
         self.ok("delete", snapshot)
         listed = self.documented("bin-list", "bin", "list")["bin"]

@@ -1,0 +1,50 @@
+// The bytes of a bundle: one image with its snapshots as a stream. Page: docs/format/bundle.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/id.h"
+#include "base/result.h"
+#include "format/image_record.h"
+#include "format/node_format.h"
+#include "format/pack_format.h"
+#include "format/snapshot_record.h"
+
+namespace ashlar {
+
+inline constexpr std::uint16_t kBundleVersion = 1;
+inline constexpr std::size_t kBundleHeaderBytes = 48;
+inline constexpr std::size_t kBundleItemHeadBytes = 24;
+inline constexpr std::size_t kMaxBundleSegmentBytes = kMaxDirectoryBytes + kSegmentBytes;
+
+struct BundleHeader {
+  StoreId store;  // where it was made
+  ImageId image;  // there
+  ImageId since;  // what this image's snapshots hold is left out; value 0: nothing is
+  friend bool operator==(const BundleHeader&, const BundleHeader&) = default;
+};
+ByteVector encode(const BundleHeader& header);
+Result<BundleHeader> decode_bundle_header(ByteSpan bytes);
+
+enum class BundleItem : std::uint8_t { kImage = 1, kSnapshot = 2, kSegment = 3, kNode = 4, kEnd = 5 };
+
+struct BundleItemHead {
+  BundleItem type = BundleItem::kEnd;
+  std::uint32_t bytes = 0;     // of what follows, within the limit of its type
+  std::uint64_t checksum = 0;  // XXH3-64 of that
+  friend bool operator==(const BundleItemHead&, const BundleItemHead&) = default;
+};
+ByteVector encode(const BundleItemHead& head);
+Result<BundleItemHead> decode_bundle_item_head(ByteSpan bytes);
+
+// The last item: how many were before it, and SHA-256 of everything before its head.
+struct BundleEnd {
+  std::uint64_t items = 0;
+  Sha256 digest{};
+  friend bool operator==(const BundleEnd&, const BundleEnd&) = default;
+};
+ByteVector encode(const BundleEnd& end);
+Result<BundleEnd> decode_bundle_end(ByteSpan bytes);
+
+}  // namespace ashlar

@@ -1,0 +1,91 @@
+#include "transfer/bundle_staging.h"
+
+#include <cstring>
+
+namespace ashlar {
+
+Result<BundleStaging::Place> BundleStaging::keep(ByteSpan bytes) {
+  if (used_ + bytes.size() > TRY(scratch_.size()))
+    return Error(ErrorCode::kExhausted, "the bundle is larger than a store can take in at once");
+  TRY(scratch_.write_at(used_, bytes));
+  const Place place{used_, bytes.size()};
+  used_ += bytes.size();
+  return place;
+}
+
+Result<ByteVector> BundleStaging::read(const Place& place) const {
+  ByteVector bytes(place.bytes);
+  if (TRY(scratch_.read_at(place.offset, bytes)) != bytes.size())
+    return Error(ErrorCode::kIo, "the scratch file is short");
+  return bytes;
+}
+
+Status BundleStaging::add_node(ByteSpan encoding) {
+  const auto leaf = decode_leaf(encoding);
+  if (!leaf.ok()) {
+    auto inner = decode_inner_node(encoding);
+    if (!inner.ok()) return inner.take_error();
+  }
+  const NodeId id = node_id(encoding);
+  if (kept_nodes_.contains(id)) return corrupt("a node comes twice");
+  kept_nodes_.emplace(id, TRY(keep(encoding)));
+  return {};
+}
+
+Status BundleStaging::add_segment(const SegmentDirectory& directory) {
+  if (directories_.contains(directory.id)) return corrupt("a segment comes twice");
+  const auto& ids = directory.blocks;
+  directories_.emplace(directory.id, TRY(keep(std::as_bytes(std::span(ids)))));
+  return {};
+}
+
+Result<std::shared_ptr<const Leaf>> BundleStaging::leaf(const NodeId& id) {
+  const auto found = kept_nodes_.find(id);
+  if (found == kept_nodes_.end()) return nodes_.leaf(id);
+  used_nodes_.insert(id);
+  return std::make_shared<const Leaf>(TRY(decode_leaf(TRY(read(found->second)))));
+}
+
+Result<std::shared_ptr<const InnerNode>> BundleStaging::inner(const NodeId& id) {
+  const auto found = kept_nodes_.find(id);
+  if (found == kept_nodes_.end()) return nodes_.inner(id);
+  used_nodes_.insert(id);
+  return std::make_shared<const InnerNode>(TRY(decode_inner_node(TRY(read(found->second)))));
+}
+
+Result<std::vector<BlockId>> BundleStaging::segment_ids(const SegmentId& id) {
+  const auto found = directories_.find(id);
+  if (found == directories_.end()) {
+    const auto located = TRY(segments_.locate(id));
+    TRY(segments_.check_ends(located->place.pack));
+    return located->directory.blocks;
+  }
+  used_segments_.insert(id);
+  const ByteVector bytes = TRY(read(found->second));
+  std::vector<BlockId> ids(bytes.size() / BlockId::kBytes);
+  std::memcpy(ids.data(), bytes.data(), ids.size() * BlockId::kBytes);
+  return ids;
+}
+
+Result<std::vector<BlockId>> BundleStaging::block_ids(const Leaf& leaf) {
+  std::vector<std::vector<BlockId>> segments;
+  segments.reserve(leaf.segments.size());
+  for (const SegmentId& id : leaf.segments) segments.push_back(TRY(segment_ids(id)));
+  std::vector<BlockId> ids;
+  ids.reserve(leaf.block_count());
+  for (const LeafExtent& extent : leaf.extents) {
+    if (extent.kind != ExtentKind::kData) {
+      const bool lost = extent.kind == ExtentKind::kUnreadable;
+      ids.insert(ids.end(), extent.block_count, lost ? unreadable_block_mark() : zero_block_mark());
+      continue;
+    }
+    const auto& blocks = segments[extent.segment];
+    if (extent.first_block + extent.block_count > blocks.size())
+      return corrupt("an extent runs past its segment");
+    const auto first = blocks.begin() + extent.first_block;
+    ids.insert(ids.end(), first, first + extent.block_count);
+  }
+  return ids;
+}
+
+}  // namespace ashlar

@@ -1,0 +1,52 @@
+// What has come in of a bundle and may not be believed yet: manifest nodes and the block ids of segments, in
+// a scratch file; and readers that find them there, or else in the store.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+
+#include "io/file_system.h"
+#include "manifest/store_block_ids.h"
+#include "store/meta_store.h"
+
+namespace ashlar {
+
+class BundleStaging : public NodeReader, public BlockIdReader {
+ public:
+  // `scratch` is a file that nobody else uses; the store's readers are asked for what did not come in.
+  BundleStaging(RandomFile& scratch, NodeReader& nodes, SegmentReader& segments)
+      : scratch_(scratch), nodes_(nodes), segments_(segments) {}
+
+  // A node under the id that its bytes have. kCorrupt for what is no node, and for what is there already.
+  Status add_node(ByteSpan encoding);
+  Status add_segment(const SegmentDirectory& directory);
+  // Whether each that came in has been asked for since.
+  bool all_were_used() const {
+    return used_nodes_.size() == kept_nodes_.size() && used_segments_.size() == directories_.size();
+  }
+
+  Result<std::shared_ptr<const Leaf>> leaf(const NodeId& id) override;
+  Result<std::shared_ptr<const InnerNode>> inner(const NodeId& id) override;
+  Result<std::vector<BlockId>> block_ids(const Leaf& leaf) override;
+
+ private:
+  struct Place {
+    std::uint64_t offset = 0;
+    std::size_t bytes = 0;
+  };
+  Result<Place> keep(ByteSpan bytes);
+  Result<ByteVector> read(const Place& place) const;
+  Result<std::vector<BlockId>> segment_ids(const SegmentId& id);
+
+  RandomFile& scratch_;
+  NodeReader& nodes_;
+  SegmentReader& segments_;
+  std::uint64_t used_ = 0;
+  std::map<NodeId, Place> kept_nodes_;
+  std::map<SegmentId, Place> directories_;
+  std::set<NodeId> used_nodes_;
+  std::set<SegmentId> used_segments_;
+};
+
+}  // namespace ashlar

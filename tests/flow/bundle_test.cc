@@ -1,0 +1,324 @@
+// Images as one stream: what goes out comes in again, and nothing of what is not sound does.
+#include <algorithm>
+
+#include "catalog/images.h"
+#include "flow/world.h"
+#include "format/bundle_format.h"
+#include "image/register.h"
+#include "transfer/bundle_reader.h"
+#include "transfer/bundle_writer.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::uint64_t kMiB = 1 << 20;
+
+struct Item {
+  BundleItem type = BundleItem::kEnd;
+  ByteVector payload;
+};
+
+void append(ByteVector& out, ByteSpan bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+
+std::vector<Item> items_of(ByteSpan bundle) {
+  std::vector<Item> items;
+  for (std::size_t at = kBundleHeaderBytes; at < bundle.size();) {
+    const BundleItemHead head = decode_bundle_item_head(bundle.subspan(at, kBundleItemHeadBytes)).take();
+    at += kBundleItemHeadBytes;
+    const ByteSpan payload = bundle.subspan(at, head.bytes);
+    items.push_back({head.type, {payload.begin(), payload.end()}});
+    at += head.bytes;
+  }
+  items.pop_back();  // the end
+  return items;
+}
+
+// With every checksum and the end as they ought to be.
+ByteVector sealed(ByteSpan header, const std::vector<Item>& items) {
+  ByteVector out(header.begin(), header.end());
+  for (const Item& item : items) {
+    append(out, encode(BundleItemHead{item.type, static_cast<std::uint32_t>(item.payload.size()),
+                                      checksum64(item.payload)}));
+    append(out, item.payload);
+  }
+  const ByteVector end = encode(BundleEnd{items.size(), sha256(out)});
+  append(out,
+         encode(BundleItemHead{BundleItem::kEnd, static_cast<std::uint32_t>(end.size()), checksum64(end)}));
+  append(out, end);
+  return out;
+}
+
+class Bundles : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"here", "there"})
+      ASSERT_OK(Repo::init(posix_file_system(), directory_ / name, {}));
+    ASSERT_OK(here_.open());
+    ASSERT_OK(there_.open());
+  }
+
+  ImageRecord made(const std::string& name, const std::vector<SnapshotRecord>& disks) {
+    ImageRecord wanted;
+    wanted.owner = AccountId{1};
+    wanted.name = name;
+    wanted.root_device = "/dev/sda";
+    for (std::size_t i = 0; i < disks.size(); ++i) {
+      ImageDevice& device = wanted.devices.emplace_back();
+      device.name = "/dev/sd" + std::string(1, static_cast<char>('a' + i));
+      device.content.snapshot = disks[i].id;
+    }
+    ImageCatalog images(here_.repo().objects());
+    return register_image(images, here_.repo().snapshots(), wanted).take();
+  }
+  ImageRecord sample(const std::string& name) {
+    Image first(directory_ / (name + "-1"), 5 * kMiB + 300);
+    Image second(directory_ / (name + "-2"), kMiB);
+    Prng prng(11);
+    for (int i = 0; i < 12; ++i) first.edit(prng);
+    for (int i = 0; i < 3; ++i) second.edit(prng);
+    return made(name, {here_.capture_file(first.path()).take().record,
+                       here_.capture_file(second.path()).take().record});
+  }
+
+  ByteVector exported(const ImageRecord& image, const std::optional<ImageRecord>& since = {}) {
+    Repo& repo = here_.repo();
+    BundleHeader header{repo.config().id, image.id, since ? since->id : ImageId{}};
+    std::vector<SnapshotRecord> base;
+    if (since) base = records_of(*since, repo.snapshots()).take();
+    ByteVector out;
+    CopyProgress progress;
+    const auto report = write_bundle({*repo.segments().take(), *repo.nodes().take()}, header, image,
+                                     records_of(image, repo.snapshots()).take(), base,
+                                     [&](ByteSpan bytes) {
+                                       append(out, bytes);
+                                       return Status();
+                                     },
+                                     progress, {});
+    EXPECT_TRUE(report.ok());
+    EXPECT_EQ(report.value().bytes, out.size());
+    return out;
+  }
+
+  Result<ImageCopyReport> imported(ByteSpan bundle, const std::string& name = {}) {
+    Repo& repo = there_.repo();
+    ImageCatalog images(repo.objects());
+    std::filesystem::remove(directory_ / "scratch");
+    const auto scratch = TRY(posix_file_system().create_random(directory_ / "scratch", 64 * kMiB));
+    const CopyTarget target{repo.config(), repo.objects(), *TRY(repo.index()), *TRY(repo.segments()),
+                            repo.snapshots()};
+    std::size_t at = 0;
+    CopyProgress progress;
+    return import_image(
+        {target, *TRY(repo.nodes()), images, *scratch},
+        [&](MutableByteSpan out) -> Result<std::size_t> {
+          const std::size_t size = std::min(out.size(), bundle.size() - at);
+          if (size > 0) std::memcpy(out.data(), bundle.data() + at, size);
+          at += size;
+          return size;
+        },
+        [](const ImageRecord&) { return Status(); }, {name, AccountId{2}, false, true}, progress, {});
+  }
+
+  // Every object there, but for what remembers only.
+  std::vector<std::string> objects_there() const {
+    std::vector<std::string> paths;
+    for (const char* folder : {"packs", "meta", "snapshots", "images", "image-names", "sessions"}) {
+      std::error_code missing;
+      for (const auto& entry : std::filesystem::recursive_directory_iterator(
+               std::string(directory_ / "there") + "/" + folder, missing)) {
+        if (entry.is_regular_file()) paths.push_back(entry.path());
+      }
+    }
+    std::ranges::sort(paths);
+    return paths;
+  }
+
+  TemporaryDirectory directory_;
+  World here_{posix_file_system(), directory_ / "here"};
+  World there_{posix_file_system(), directory_ / "there"};
+};
+
+TEST_F(Bundles, WhatGoesOutComesIn) {
+  const ImageRecord image = sample("web");
+  const auto report = imported(exported(image));
+  ASSERT_OK(report);
+  const ImageRecord& arrived = report.value().image;
+  EXPECT_EQ(image_digest(arrived), image_digest(image));
+  EXPECT_EQ(arrived.source_image, image.id);
+  EXPECT_EQ(arrived.source_store, here_.repo().config().id);
+  EXPECT_EQ(arrived.owner, AccountId{2});
+  EXPECT_EQ(arrived.state, ImageState::kAvailable);
+  EXPECT_TRUE(there_.verify().take().damages.empty());
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::string out = directory_ / fmt::format("out-{}", i);
+    ASSERT_OK(
+        there_.restore_to(there_.repo().snapshots().get(arrived.devices[i].content.snapshot).take(), out));
+    EXPECT_TRUE(file_bytes(out) == file_bytes(directory_ / fmt::format("web-{}", i + 1)));
+  }
+  const auto again = imported(exported(image), "again");
+  ASSERT_OK(again);
+  EXPECT_EQ(again.value().copy.segments_sent, 0U);
+  EXPECT_EQ(imported(exported(image)).error().code(), ErrorCode::kBusy) << "the name is taken";
+}
+
+TEST_F(Bundles, OnlyTheDifferenceGoesOut) {
+  Image disk(directory_ / "disk", 48 * kMiB);
+  std::vector<std::byte> noise(48 * kMiB);
+  Prng(3).fill(noise);
+  disk.write(0, noise);
+  CaptureOptions options;
+  options.parent = here_.capture_file(disk.path()).take().record;
+  const ImageRecord first = made("one", {*options.parent});
+  for (std::uint64_t at = 1; at < 48; at += 13) {
+    std::vector<std::byte> change(200'000);
+    Prng(at).fill(change);
+    disk.write(at * kMiB, change);
+  }
+  const SnapshotRecord changed = here_.capture_file(disk.path(), options).take().record;
+  const ImageRecord second = made("two", {changed});
+  const ByteVector difference = exported(second, first);
+  EXPECT_LE(difference.size(), changed.new_stored_bytes.value * 11 / 10);
+  const auto refused = imported(difference);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kCorrupt);
+  EXPECT_NE(refused.error().text().find(first.id.text()), std::string::npos) << refused.error().text();
+  EXPECT_TRUE(objects_there().empty());
+  ASSERT_OK(imported(exported(first)));
+  const auto report = imported(difference);
+  ASSERT_OK(report);
+  const std::string out = directory_ / "out";
+  ASSERT_OK(there_.restore_to(report.value().copy.records.at(0), out));
+  EXPECT_TRUE(file_bytes(out) == disk.model());
+}
+
+// Whatever somebody does to a bundle: it is refused with one line and nothing is written, or it is the same
+// image.
+TEST_F(Bundles, FiveHundredMalformedOnes) {
+  const ImageRecord image = sample("web");
+  const ByteVector whole = exported(image);
+  const ByteSpan header = ByteSpan(whole).first(kBundleHeaderBytes);
+  const std::vector<Item> items = items_of(whole);
+  ASSERT_EQ(sealed(header, items), whole);
+  Prng prng(99);
+  std::size_t refused = 0;
+  const std::vector<std::string> before = objects_there();
+  for (int round = 0; round < 500; ++round) {
+    SCOPED_TRACE(round);
+    std::vector<Item> changed = items;
+    ByteVector head(header.begin(), header.end());
+    ByteVector bundle;
+    Item& one = changed[prng.below(changed.size())];
+    Item& other = changed[prng.below(changed.size())];
+    const auto flip = [&](ByteVector& bytes) {
+      bytes[prng.below(bytes.size())] ^= static_cast<std::byte>(1U << prng.below(8));
+    };
+    switch (round % 12) {
+      case 0:  // damaged on the way
+        bundle = whole;
+        flip(bundle);
+        break;
+      case 1:  // cut off
+        bundle.assign(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(prng.below(whole.size())));
+        break;
+      case 2:  // grown
+        bundle = whole;
+        bundle.insert(bundle.end(), 1 + prng.below(100), std::byte{0});
+        break;
+      case 3:
+        changed.erase(changed.begin() + static_cast<std::ptrdiff_t>(prng.below(changed.size())));
+        break;
+      case 4:
+        changed.insert(changed.begin() + static_cast<std::ptrdiff_t>(prng.below(changed.size())), Item(one));
+        break;
+      case 5:
+        std::swap(one, other);
+        break;
+      case 6:  // by somebody who knows the format
+        flip(one.payload);
+        break;
+      case 7:
+        one.payload.resize(prng.below(one.payload.size()));
+        break;
+      case 8:
+        one.payload.resize(one.payload.size() + 1 + prng.below(64));
+        break;
+      case 9:
+        one.type = static_cast<BundleItem>(1 + prng.below(4));
+        break;
+      case 10:  // a version that is not there yet, another store, no image, …
+        flip(head);
+        break;
+      default:  // a run of garbage
+        for (std::size_t i = 0; i < 8; ++i)
+          one.payload[prng.below(one.payload.size())] = static_cast<std::byte>(prng.below(256));
+        break;
+    }
+    if (bundle.empty() && round % 12 != 1) bundle = sealed(head, changed);
+    const auto report = imported(bundle, fmt::format("name-{}", round));
+    if (report.ok()) {
+      EXPECT_EQ(image_digest(report.value().image), image_digest(image));
+      ImageCatalog images(there_.repo().objects());
+      ASSERT_OK(images.remove(report.value().image.id));
+      for (const SnapshotRecord& record : report.value().copy.records)
+        ASSERT_OK(there_.repo().snapshots().remove(record.id));
+      continue;
+    }
+    ++refused;
+    const std::string& text = report.error().text();
+    EXPECT_TRUE(!text.empty() && text.find('\n') == std::string::npos) << text;
+    EXPECT_TRUE(report.error().code() == ErrorCode::kCorrupt ||
+                report.error().code() == ErrorCode::kUnsupported ||
+                report.error().code() == ErrorCode::kInvalid)
+        << text;
+    EXPECT_TRUE(there_.repo().snapshots().list_ids().take().empty());
+    EXPECT_TRUE(ImageCatalog(there_.repo().objects()).list_ids().take().empty());
+  }
+  EXPECT_GT(refused, 400U);
+  EXPECT_TRUE(there_.verify().take().damages.empty());
+}
+
+// Before one has been accepted there is nothing at all.
+TEST_F(Bundles, ARefusedBundleWritesNothing) {
+  const ImageRecord image = sample("web");
+  const ByteVector whole = exported(image);
+  const std::vector<Item> items = items_of(whole);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    std::vector<Item> changed = items;
+    changed.erase(changed.begin() + static_cast<std::ptrdiff_t>(i));
+    ASSERT_FALSE(imported(sealed(ByteSpan(whole).first(kBundleHeaderBytes), changed)).ok()) << i;
+    ASSERT_TRUE(objects_there().empty()) << i;
+  }
+}
+
+// A tree whose leaf says that it holds what it does not, in a bundle that is right in everything else.
+TEST_F(Bundles, ALeafThatLiesIsRefused) {
+  Image one(directory_ / "one", 2 * kMiB);
+  Image two(directory_ / "two", 2 * kMiB);
+  std::vector<std::byte> noise(2 * kMiB);
+  for (Image* image : {&one, &two}) {
+    Prng(image == &one ? 1 : 2).fill(noise);
+    image->write(0, noise);
+  }
+  const SnapshotRecord honest = here_.capture_file(one.path()).take().record;
+  const SnapshotRecord other = here_.capture_file(two.path()).take().record;
+  const ImageRecord image = made("web", {honest});
+  std::vector<Item> items = items_of(exported(made("other", {other})));
+  const ByteVector good = exported(image);
+  items[0] = items_of(good)[0];
+  SnapshotRecord forged = honest;
+  for (Item& item : items) {
+    if (item.type != BundleItem::kNode) continue;
+    Leaf leaf = decode_leaf(item.payload).take();
+    leaf.digest = honest.root.digest;
+    item.payload = encode(leaf);
+    forged.root.id = node_id(item.payload);
+  }
+  items[1].payload = encode(forged);
+  const auto report = imported(sealed(ByteSpan(good).first(kBundleHeaderBytes), items));
+  ASSERT_FALSE(report.ok());
+  EXPECT_NE(report.error().text().find("digest"), std::string::npos) << report.error().text();
+  EXPECT_TRUE(objects_there().empty());
+}
+
+}  // namespace
+}  // namespace ashlar
