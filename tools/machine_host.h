@@ -49,7 +49,7 @@ class MachineHost {
 
   // An image of the machine's devices, all of one instant. Without `reboot` a machine that runs goes on, and
   // the copy is what a power cut at that instant would leave; with it the guest is shut down, and started
-  // again afterwards. kBusy, and the machine goes on, when it does not switch itself off within `seconds`.
+  // again afterwards. kBusy when it does not switch itself off within `seconds`.
   // What `wanted` leaves open is the original image's, if the machine was launched from one.
   struct ImageWish {
     std::string name;
@@ -67,7 +67,12 @@ class MachineHost {
   Result<std::vector<VolumeId>> remove_locked(const InstanceRecord& record);
   Status remove_unrecorded(InstanceId id);
   Status remove_volume(VolumeId id);
-  Status shut_down(InstanceId id, double seconds);
+  Status shut_down(InstanceRecord& record, double seconds);
+  Result<ImageDevice> mapping_of(const InstanceRecord& record, const InstanceDevice& device,
+                                 const std::optional<ImageRecord>& original,
+                                 const std::vector<ImageDevice>& mapped_before);
+  Result<ImageRecord> complete(const InstanceRecord& record, const ImageRecord& image, bool is_running,
+                               const std::stop_token& stop);
   Result<ImageRecord> image_of(const InstanceRecord& record, const ImageWish& wish);
   Status make_snapshots(const InstanceRecord& record, const ImageRecord& image, bool is_running,
                         const std::stop_token& stop);

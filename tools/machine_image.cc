@@ -8,61 +8,69 @@
 #include "catalog/sessions.h"
 #include "image/register.h"
 #include "machine/background_process.h"
+#include "machine/machine.h"
 #include "machine_host.h"
 
 namespace ashlar {
 namespace {
 
-// The mapping of a machine's device. Volumes become snapshots whose ids are known beforehand.
-Result<ImageDevice> mapping_of(const InstanceDevice& device, const VolumeCatalog& volumes,
-                               const ImageRecord* original, std::uint32_t& ephemerals) {
-  ImageDevice mapped;
-  const ImageDevice* before = nullptr;
-  if (original) {
-    const auto found = std::ranges::find(original->devices, device.name, &ImageDevice::name);
-    if (found != original->devices.end()) before = &*found;
-  }
-  if (!device.file.empty()) {
-    if (before && before->kind == ImageDevice::Kind::kSnapshot)
-      return unsupported(device.name +
-                         " is a file that is lost with the machine: its image can't be made from it");
-    mapped.name = device.name;
-    mapped.kind = ImageDevice::Kind::kEphemeral;
-    mapped.ephemeral = ephemerals++;
-    mapped.size = before ? before->size : kDefaultEphemeralSize;
-    return mapped;
-  }
-  if (before && before->kind == ImageDevice::Kind::kSnapshot) mapped = *before;
-  mapped.name = device.name;
-  mapped.content = {};
-  mapped.content.snapshot = SnapshotId{random_u64()};
-  mapped.size = TRY(volumes.get(device.volume)).size;
-  mapped.content.size = mapped.size;
-  mapped.delete_on_termination = device.delete_on_termination;
-  return mapped;
+const ImageDevice* find_device(const std::optional<ImageRecord>& image, const std::string& name) {
+  if (!image) return nullptr;
+  const auto found = std::ranges::find(image->devices, name, &ImageDevice::name);
+  return found == image->devices.end() ? nullptr : &*found;
+}
+
+std::uint32_t free_ephemeral(const std::vector<ImageDevice>& devices, std::uint32_t wanted) {
+  const auto is_taken = [&](std::uint32_t number) {
+    return std::ranges::any_of(devices, [&](const ImageDevice& device) {
+      return device.kind == ImageDevice::Kind::kEphemeral && device.ephemeral == number;
+    });
+  };
+  while (is_taken(wanted)) ++wanted;
+  return wanted;
 }
 
 }  // namespace
 
-Status MachineHost::shut_down(InstanceId id, double seconds) {
-  TRY(begin_stop(id, false));
-  const InstanceRecord record = TRY(instances_.load(id));
-  if (record.process) {
-    const auto process = RunningProcess::find(*record.process);
-    if (process.ok() && !process.value().wait(seconds)) {
-      const auto lock = TRY(instances_.lock(id));
-      InstanceRecord again = TRY(instances_.load(id));
-      if (again.wish == InstanceWish::kStopped) {
-        again.wish = InstanceWish::kRunning;
-        TRY(instances_.save(again));
-      }
-      return busy(fmt::format(
-          "{} did not switch itself off within {:.0f} s, and goes on: use --no-reboot, or stop it "
-          "first",
-          id.text(), seconds));
-    }
+// Volumes become snapshots whose ids are known beforehand; files stay ephemeral, and blank.
+Result<ImageDevice> MachineHost::mapping_of(const InstanceRecord& record, const InstanceDevice& device,
+                                            const std::optional<ImageRecord>& original,
+                                            const std::vector<ImageDevice>& mapped_before) {
+  const ImageDevice* before = find_device(original, device.name);
+  ImageDevice mapped;
+  if (!device.file.empty()) {
+    if (device.name == record.devices.front().name)
+      return unsupported(device.name +
+                         " is a file that is lost with the machine: no image can be made of it");
+    mapped.kind = ImageDevice::Kind::kEphemeral;
+    mapped.ephemeral = free_ephemeral(mapped_before, before ? before->ephemeral : 0);
+    mapped.size =
+        ByteCount{TRY(posix_file_system().file_size(instances_.directory(record.id) + "/" + device.file))};
+  } else {
+    const VolumeRecord volume = TRY(volumes_->catalog().get(device.volume));
+    if (volume.is_detached) return unsupported(device.volume.text() + " is detached from the store");
+    if (before && before->kind == ImageDevice::Kind::kSnapshot) mapped = *before;
+    mapped.size = volume.size;
+    mapped.content = {SnapshotId{random_u64()}, {}, volume.size};
+    mapped.delete_on_termination = device.delete_on_termination;
   }
-  return finish_stop(id, 0);
+  mapped.name = device.name;
+  return mapped;
+}
+
+// Under the machine's lock, so that nobody starts it, or ends it, in between.
+Status MachineHost::shut_down(InstanceRecord& record, double seconds) {
+  record.wish = InstanceWish::kStopped;
+  TRY(instances_.save(record));
+  (void)press_power_button(instances_, record).ok();  // one that has none does not switch itself off
+  const auto process = RunningProcess::find(*record.process);
+  if (!process.ok() || process.value().wait(seconds)) return end_machine(instances_, record);
+  record.wish = InstanceWish::kRunning;
+  TRY(instances_.save(record));
+  return busy(
+      fmt::format("{} did not switch itself off within {:.0f} s; it was asked to, and may still do so: use "
+                  "--no-reboot, or stop it first",
+                  record.id.text(), seconds));
 }
 
 Result<SnapshotId> MachineHost::capture_file(const std::string& path, const std::stop_token& stop) {
@@ -86,10 +94,8 @@ Result<ImageRecord> MachineHost::image_of(const InstanceRecord& record, const Im
   }
   if (original) image = *original;
   image.devices.clear();
-  std::uint32_t ephemerals = 0;
   for (const InstanceDevice& device : record.devices)
-    image.devices.push_back(
-        TRY(mapping_of(device, volumes_->catalog(), original ? &*original : nullptr, ephemerals)));
+    image.devices.push_back(TRY(mapping_of(record, device, original, image.devices)));
   image.root_device = image.devices.front().name;
   std::ranges::sort(image.devices, {}, &ImageDevice::name);
   image.id = ImageId{random_u64()};
@@ -139,60 +145,58 @@ Status MachineHost::make_snapshots(const InstanceRecord& record, const ImageReco
   return {};
 }
 
+// From pending to available.
+Result<ImageRecord> MachineHost::complete(const InstanceRecord& record, const ImageRecord& image,
+                                          bool is_running, const std::stop_token& stop) {
+  Repo& repo = volumes_->repo();
+  TRY(make_snapshots(record, image, is_running, stop));
+  ImageBoot boot;
+  if (!record.kernel.empty()) {
+    boot.kernel.emplace().snapshot = TRY(capture_file(record.kernel, stop));
+    if (!record.initrd.empty()) boot.ramdisk.emplace().snapshot = TRY(capture_file(record.initrd, stop));
+    boot.command_line = record.append;
+  }
+  return ImageCatalog(repo.objects()).update(image.id, [&](ImageRecord& now) -> Status {
+    if (now.state != ImageState::kPending)
+      return busy(now.id.text() + " was failed by somebody else meanwhile");
+    now.boot = boot;
+    TRY(fill_contents(repo.snapshots(), now));
+    now.state = ImageState::kAvailable;
+    now.session = {};
+    return {};
+  });
+}
+
+// The pending image comes first: whatever would refuse it does so before the guest is shut down. The lock is
+// held until the machine runs again.
 Result<ImageRecord> MachineHost::make_image(InstanceId id, const ImageWish& wish,
                                             const std::stop_token& stop) {
-  const InstanceState before = TRY(instances_.state_of(TRY(instances_.load(id))));
-  if (before != InstanceState::kRunning && before != InstanceState::kStopped)
-    return busy(fmt::format("{} is {}: try again when it is running or stopped", id.text(),
-                            instance_state_name(before)));
-  const bool was_running = before == InstanceState::kRunning;
-  if (was_running && wish.reboot) TRY(shut_down(id, wish.seconds));
   const auto lock = TRY(instances_.lock(id));
   InstanceRecord record = TRY(instances_.load(id));
-  const bool is_running = TRY(instances_.state_of(record)) == InstanceState::kRunning;
-  auto made = [&]() -> Result<ImageRecord> {
-    Repo& repo = volumes_->repo();
-    ImageCatalog images(repo.objects());
-    ImageRecord image = TRY(image_of(record, wish));
-    image.consistency = is_running ? ImageConsistency::kCrashConsistent : ImageConsistency::kStopped;
-    const auto session = TRY(Session::begin(repo.objects(), repo.config().id));
-    image.session = session->id();
-    image.boot = {};
-    TRY(images.publish(image));
-    const auto make = [&]() -> Status {
-      TRY(make_snapshots(record, image, is_running, stop));
-      ImageBoot boot;
-      if (!record.kernel.empty()) {
-        boot.kernel.emplace().snapshot = TRY(capture_file(record.kernel, stop));
-        if (!record.initrd.empty()) boot.ramdisk.emplace().snapshot = TRY(capture_file(record.initrd, stop));
-        boot.command_line = record.append;
-      }
-      image = TRY(images.update(image.id, [&](ImageRecord& now) -> Status {
-        if (now.state != ImageState::kPending)
-          return busy(now.id.text() + " was failed by somebody else meanwhile");
-        now.boot = boot;
-        TRY(fill_contents(repo.snapshots(), now));
-        now.state = ImageState::kAvailable;
-        now.session = {};
-        return {};
-      }));
-      return {};
-    };
-    Status done = make();
-    if (done.ok()) return image;
-    (void)images.remove(image.id).ok();
-    return done.take_error();
-  }();
-  if (was_running && wish.reboot) {
-    Status started = start_locked(record);
-    if (!started.ok()) {
-      std::string text = made.ok()
-                             ? made.value().id.text() + " is made, but " + id.text() + " does not start again"
-                             : made.error().text() + "; and " + id.text() + " does not start again";
-      return started.take_error().with_context(text);
-    }
-  }
-  return made;
+  const InstanceState state = TRY(instances_.state_of(record));
+  if (state != InstanceState::kRunning && state != InstanceState::kStopped)
+    return busy(fmt::format("{} is {}: try again when it is running or stopped", id.text(),
+                            instance_state_name(state)));
+  const bool was_running = state == InstanceState::kRunning;
+  Repo& repo = volumes_->repo();
+  ImageCatalog images(repo.objects());
+  ImageRecord image = TRY(image_of(record, wish));
+  image.consistency =
+      was_running && !wish.reboot ? ImageConsistency::kCrashConsistent : ImageConsistency::kStopped;
+  const auto session = TRY(Session::begin(repo.objects(), repo.config().id));
+  image.session = session->id();
+  image.boot = {};
+  TRY(images.publish(image));
+  Status off = was_running && wish.reboot ? shut_down(record, wish.seconds) : Status();
+  auto made = off.ok() ? complete(record, image, was_running && !wish.reboot, stop)
+                       : Result<ImageRecord>(off.take_error());
+  if (!made.ok()) (void)images.remove(image.id).ok();
+  if (!was_running || TRY(instances_.state_of(record)) != InstanceState::kStopped) return made;
+  Status started = start_locked(record);
+  if (started.ok()) return made;
+  return started.take_error().with_context(
+      fmt::format("{}; {} does not start again",
+                  made.ok() ? made.value().id.text() + " is made" : made.error().text(), id.text()));
 }
 
 }  // namespace ashlar

@@ -80,7 +80,7 @@ Result<Json> ServedVolume::snapshot(const Json& request) {
   return capture_json(TRY(host_.snapshot(id_, *volume_, std::move(how), progress, stop_)));
 }
 
-// One request at a time, so no two verbs meet.
+// One request at a time; snapshots of several volumes come another way, and hold captures_.
 Result<Json> ServedVolume::answer(const Json& request) {
   const std::string verb = request.value("verb", "");
   if (verb == "describe") return state();
@@ -90,9 +90,11 @@ Result<Json> ServedVolume::answer(const Json& request) {
     return state();
   }
   if (verb == "resize") {
+    const std::lock_guard not_in_a_capture(captures_);
     TRY(host_.resize(id_, volume_->overlay(), ByteCount{request.value("size", std::uint64_t{0})}));
     return state();
   }
+  const std::lock_guard not_in_a_capture(captures_);
   if (verb == "detach") return Json{{"data", TRY(host_.detach(id_, volume_->overlay()))}};
   return invalid(fmt::format("the volume's server knows no '{}'", verb));
 }

@@ -12,10 +12,10 @@
 #include "image/signing.h"
 #include "image_store.h"
 #include "output.h"
-#include "progress.h"
 #include "stop.h"
 #include "transfer/bundle_reader.h"
 #include "transfer/bundle_writer.h"
+#include "transfer_output.h"
 
 namespace ashlar {
 namespace {
@@ -30,14 +30,6 @@ struct Options {
   bool keep_tags = false;
   bool drop_deprecation = false;
 };
-
-ProgressSample sample_of(const CopyProgress& progress) {
-  ProgressSample sample;
-  sample.total_bytes = progress.total_bytes;
-  sample.done_bytes = progress.done_bytes;
-  sample.stored_bytes = progress.sent_bytes;
-  return sample;
-}
 
 Status write_all(int fd, const std::string& name, ByteSpan bytes) {
   while (!bytes.empty()) {
@@ -61,12 +53,24 @@ Result<std::size_t> read_all(int fd, const std::string& name, MutableByteSpan ou
   return filled;
 }
 
-// What only its owner should know stays at home.
+// Whom it is shared with, and what names its source, stay at home.
 ImageRecord exported(ImageRecord image) {
   image.is_public = false;
   image.shared_with.clear();
   image.state_reason.clear();
+  image.source_instance = {};
   return image;
+}
+
+std::vector<SnapshotRecord> exported(std::vector<SnapshotRecord> snapshots) {
+  for (SnapshotRecord& record : snapshots) {
+    record.parent = {};
+    record.generation = 0;
+    record.source_identity = {};
+    record.change_token.clear();
+    record.tags.clear();
+  }
+  return snapshots;
 }
 
 Result<ExportReport> write_image(const Globals& globals, ImageStore& store, const Options& options, int fd,
@@ -86,7 +90,7 @@ Result<ExportReport> write_image(const Globals& globals, ImageStore& store, cons
   CopyProgress progress;
   const ProgressDisplay display(globals, "image export", [&progress] { return sample_of(progress); });
   return write_bundle(
-      source, header, exported(image), TRY(records_of(image, repo.snapshots())), since,
+      source, header, exported(image), exported(TRY(records_of(image, repo.snapshots()))), since,
       [&](ByteSpan bytes) { return write_all(fd, options.file, bytes); }, progress, stop.token());
 }
 
@@ -174,16 +178,7 @@ Result<ExitCode> run_import(const Globals& globals, const Options& options) {
                            duration_text(seconds)));
     return ExitCode::kDone;
   }
-  Json snapshots = Json::array();
-  for (const SnapshotRecord& record : report.copy.records) snapshots.push_back(record.id.text());
-  print_json({{"ImageId", report.image.id.text()},
-              {"SourceImageId", report.image.source_image.text()},
-              {"Snapshots", snapshots},
-              {"segments_sent", report.copy.segments_sent},
-              {"segment_bytes_sent", report.copy.segment_bytes_sent},
-              {"nodes_sent", report.copy.nodes_sent},
-              {"node_bytes_sent", report.copy.node_bytes_sent},
-              {"seconds", seconds}});
+  print_json(transfer_json(report, seconds));
   return ExitCode::kDone;
 }
 

@@ -152,6 +152,7 @@ Result<ExitCode> deregister(const Globals& globals, const Options& options) {
   const ImageRecord record = TRY(change_own(store, id, [&](ImageRecord& now) -> Status {
     if (now.state == ImageState::kPending)
       return busy(id.text() + " is still being made: wait for it, or stop whoever makes it");
+    now.former_state = now.state;
     now.state = ImageState::kDeregistered;
     now.deregistered = UtcTime::now();
     return {};

@@ -8,9 +8,8 @@
 #include "image/signing.h"
 #include "image_store.h"
 #include "output.h"
-#include "progress.h"
 #include "stop.h"
-#include "transfer/copy_image.h"
+#include "transfer_output.h"
 
 namespace ashlar {
 namespace {
@@ -23,27 +22,6 @@ struct Options {
   bool drop_deprecation = false;
 };
 
-ProgressSample sample_of(const CopyProgress& progress) {
-  ProgressSample sample;
-  sample.total_bytes = progress.total_bytes;
-  sample.done_bytes = progress.done_bytes;
-  sample.stored_bytes = progress.sent_bytes;
-  return sample;
-}
-
-Json report_json(const ImageCopyReport& report, double seconds) {
-  Json snapshots = Json::array();
-  for (const SnapshotRecord& record : report.copy.records) snapshots.push_back(record.id.text());
-  return {{"ImageId", report.image.id.text()},
-          {"SourceImageId", report.image.source_image.text()},
-          {"Snapshots", snapshots},
-          {"segments_sent", report.copy.segments_sent},
-          {"segment_bytes_sent", report.copy.segment_bytes_sent},
-          {"nodes_sent", report.copy.nodes_sent},
-          {"node_bytes_sent", report.copy.node_bytes_sent},
-          {"seconds", seconds}};
-}
-
 // Within one store the snapshots are named once more, and no data crosses.
 Result<ImageCopyReport> copy(const Globals& globals, ImageStore& here, ImageStore& there,
                              const ImageRecord& original, const Options& options, const Stop& stop) {
@@ -54,8 +32,8 @@ Result<ImageCopyReport> copy(const Globals& globals, ImageStore& here, ImageStor
   const ImageCopyOptions how = {options.name, there.account(), options.keep_tags, !options.drop_deprecation};
   CopyProgress progress;
   const ProgressDisplay display(globals, "image copy", [&progress] { return sample_of(progress); });
-  return copy_image(source, TRY(records_of(original, from.snapshots())), from.config().id, target, there.catalog(), original, how,
-                    progress, stop.token());
+  return copy_image(source, TRY(records_of(original, from.snapshots())), from.config().id, target,
+                    there.catalog(), original, how, progress, stop.token());
 }
 
 Result<ExitCode> run(const Globals& globals, const Options& options) {
@@ -77,7 +55,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   const ImageCopyReport report = TRY(copy(globals, here, is_same ? here : there, original, options, stop));
   const double seconds = monotonic_seconds() - started;
   if (globals.json) {
-    print_json(report_json(report, seconds));
+    print_json(transfer_json(report, seconds));
     return ExitCode::kDone;
   }
   print(report.image.id.text() + "\n");

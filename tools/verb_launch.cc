@@ -76,6 +76,9 @@ Result<MachineSpec> spec_of_image(ImageStore& store, ImageId id, const Options& 
   mapped.devices = TRY(overridden(image.devices, TRY(parse_mappings(options.maps))));
   TRY(fill_contents(store.repo().snapshots(), mapped));
   TRY(check_limits(mapped));
+  if (mapped.devices.size() > kMaxInstanceDevices)
+    return invalid(fmt::format("{} maps {} devices: a machine has at most {}", id.text(),
+                               mapped.devices.size(), kMaxInstanceDevices));
   spec.devices = std::move(mapped.devices);
   const auto root = std::ranges::find(spec.devices, image.root_device, &ImageDevice::name);
   std::rotate(spec.devices.begin(), root, root + 1);

@@ -76,11 +76,13 @@ Result<SnapshotRecord> SnapshotBin::get(const BinEntry& entry) const {
   return corrupt(fmt::format("{}: holds the record of {}", key, record.id.text()));
 }
 
-Status SnapshotBin::remove(SnapshotId snapshot) {
-  for (const BinEntry& entry : TRY(all())) {
-    if (entry.snapshot == snapshot) TRY(remove_if_there(objects_, key_of(entry)));
-  }
-  return {};
+Result<bool> SnapshotBin::has(const BinEntry& entry) const {
+  const auto found = objects_.stat(key_of(entry));
+  if (found.ok()) return true;
+  if (found.error().code() == ErrorCode::kNotFound) return false;
+  return Error(found.error().code(), found.error().text());
 }
+
+Status SnapshotBin::remove(const BinEntry& entry) { return remove_if_there(objects_, key_of(entry)); }
 
 }  // namespace ashlar

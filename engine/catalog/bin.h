@@ -30,12 +30,13 @@ class SnapshotBin {
   // kNotFound: "no snapshot snap-… in the bin".
   Result<BinEntry> find(SnapshotId snapshot) const;
   Result<SnapshotRecord> get(const BinEntry& entry) const;
-  // All entries of a snapshot; ok when there are none.
-  Status remove(SnapshotId snapshot);
+  // Every entry: a snapshot may have several, after deletions and restorings that were cut off.
+  Result<std::vector<BinEntry>> all() const;
+  Result<bool> has(const BinEntry& entry) const;
+  // This one entry; ok when it is gone.
+  Status remove(const BinEntry& entry);
 
  private:
-  Result<std::vector<BinEntry>> all() const;
-
   ObjectStore& objects_;
 };
 

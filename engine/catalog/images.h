@@ -3,8 +3,9 @@
 //
 // One owner has a name once. Whoever publishes an image claims its name first, and looks at the claim again
 // afterwards. A claim whose image is not there, or is failed or deregistered, may be taken; whoever takes one
-// looks for the former image again afterwards, and gives the name back if it has appeared. Of two that meet
-// at a name at most one goes on.
+// looks for the former image again afterwards, and gives the name back if it has appeared. And whoever has
+// published an image looks at all others for one of its name: of those that meet at a name at most one goes
+// on.
 #pragma once
 
 #include "catalog/record_folder.h"
@@ -50,6 +51,7 @@ class ImageCatalog : public RecordFolder<ImageKind> {
  private:
   Status claim(const ImageRecord& record);
   Status confirm(const ImageRecord& record);
+  Status look_for_namesake(const ImageRecord& record) const;
   Status release(const ImageRecord& record);
   Result<bool> holds_its_name(ImageId id, const ImageRecord& wanted) const;
 };

@@ -23,7 +23,8 @@ Result<StoreSettings> update_settings(ObjectStore& objects, const Change& change
     now.revision = before.revision + 1;
     Status done = replace_settings(objects, before, now);
     if (done.ok()) return now;
-    if (done.error().code() != ErrorCode::kBusy) return done.take_error();
+    if (done.error().code() != ErrorCode::kBusy || TRY(get_settings(objects)) == before)
+      return done.take_error();
   }
 }
 

@@ -117,6 +117,10 @@ Status check_state(const ImageRecord& record) {
     return invalid("an image has a session while it is pending, and only then");
   if ((record.state == ImageState::kDeregistered) != record.deregistered.has_value())
     return invalid("an image that is deregistered says since when, and no other does");
+  const bool was_pending = record.former_state == ImageState::kPending;
+  if (was_pending || record.former_state == ImageState::kDeregistered ||
+      (record.state != ImageState::kDeregistered && record.former_state != ImageState::kAvailable))
+    return invalid("only an image that is deregistered was something else before");
   return {};
 }
 

@@ -182,6 +182,7 @@ bool read_attributes(JsonMembers& members, ImageRecord& record) {
 bool read_life(JsonMembers& members, ImageRecord& record) {
   bool fine = true;
   members.name("state", kImageStateNames, record.state);
+  members.name("former_state", kImageStateNames, record.former_state);
   members.text("state_reason", record.state_reason);
   read_optional_bytes(members, "session", record.session.bytes, fine);
   members.flag("public", record.is_public);
@@ -243,6 +244,7 @@ void write_attributes(const ImageRecord& record, Json& body) {
 
 void write_life(const ImageRecord& record, Json& body) {
   body["state"] = image_state_name(record.state);
+  body["former_state"] = image_state_name(record.former_state);
   body["state_reason"] = record.state_reason;
   body["session"] = hex_or_none(record.session.bytes);
   body["deprecated_unix_ns"] = moment(record.deprecated);

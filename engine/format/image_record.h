@@ -139,10 +139,11 @@ struct ImageRecord {
   InstanceId source_instance;
 
   ImageState state = ImageState::kAvailable;
-  std::string state_reason;             // one line; empty: nothing to say
-  SessionId session;                    // kPending: the session of whoever makes it
-  std::optional<UtcTime> deprecated;    // from then on
-  std::optional<UtcTime> deregistered;  // kDeregistered: since then
+  std::string state_reason;                          // one line; empty: nothing to say
+  SessionId session;                                 // kPending: the session of whoever makes it
+  std::optional<UtcTime> deprecated;                 // from then on
+  std::optional<UtcTime> deregistered;               // kDeregistered: since then
+  ImageState former_state = ImageState::kAvailable;  // kDeregistered: what it was before
   bool is_public = false;
   std::set<AccountId> shared_with;
   std::vector<ImageSignature> signatures;

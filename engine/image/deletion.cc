@@ -2,11 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+
 #include "catalog/traces.h"
 #include "image/register.h"
 
 namespace ashlar {
 namespace {
+
+constexpr std::string_view kPurged = "purged from the bin";
 
 Status refuse_if_used(ObjectStore& objects, SnapshotId id) {
   if (const auto volume = TRY(volume_on(VolumeCatalog(objects), id)))
@@ -27,7 +32,8 @@ Result<bool> is_there(const SnapshotCatalog& snapshots, SnapshotId id) {
 
 // A volume or an image may be made on the snapshot at this very moment: whoever makes one looks for the
 // snapshot after publishing, and we look for users after removing. If both came through, the record is put
-// back.
+// back. Somebody may take our entry out of the bin, because the snapshot was still there when he looked: we
+// look for it after removing, too.
 Status delete_snapshot(ObjectStore& objects, SnapshotId id) {
   SnapshotCatalog snapshots(objects);
   SnapshotBin bin(objects);
@@ -36,21 +42,28 @@ Status delete_snapshot(ObjectStore& objects, SnapshotId id) {
   // A damaged record is of no use in the bin.
   if (!record.ok() && record.error().code() == ErrorCode::kNotFound)
     return Error(record.error().code(), record.error().text());
-  if (record.ok()) TRY(bin.put(record.value(), UtcTime::now()));
+  const BinEntry entry{id, UtcTime::now()};
+  if (record.ok()) TRY(bin.put(record.value(), entry.deleted));
   TRY(snapshots.remove(id));
+  if (!record.ok()) return {};
+  if (!TRY(bin.has(entry))) TRY(bin.put(record.value(), entry.deleted));
   Status unused = refuse_if_used(objects, id);
-  if (unused.ok() || !record.ok()) return unused;
+  if (unused.ok()) return {};
   TRY(snapshots.publish(record.value()));
-  TRY(bin.remove(id));
+  TRY(bin.remove(entry));
   return unused;
 }
 
+// Only entries that were there before: one that comes meanwhile is of a newer deletion.
 Result<SnapshotRecord> restore_snapshot(ObjectStore& objects, SnapshotId id) {
   SnapshotCatalog snapshots(objects);
   SnapshotBin bin(objects);
+  const std::vector<BinEntry> before = TRY(bin.all());
   SnapshotRecord record = TRY(bin.get(TRY(bin.find(id))));
   if (!TRY(is_there(snapshots, id))) TRY(snapshots.publish(record));
-  TRY(bin.remove(id));
+  for (const BinEntry& entry : before) {
+    if (entry.snapshot == id) TRY(bin.remove(entry));
+  }
   return record;
 }
 
@@ -69,37 +82,76 @@ Result<ImageRecord> restore_image(ObjectStore& objects, ImageId id) {
   };
   TRY(look());
   ImageRecord now = before;
-  now.state = ImageState::kAvailable;
+  now.state = before.former_state;
+  now.former_state = ImageState::kAvailable;
   now.deregistered.reset();
   now = TRY(images.replace(before, now));
   Status complete = look();
   if (complete.ok()) return now;
   ImageRecord again = now;
   again.state = before.state;
+  again.former_state = before.former_state;
   again.deregistered = before.deregistered;
   TRY(images.replace(now, again));
   return complete.take_error();
 }
 
-Result<Purged> purge_bin(ObjectStore& objects, UtcTime until) {
+namespace {
+
+// A snapshot that is used is no rubbish, whatever cut its deletion off: it is put back.
+Status purge_snapshots(ObjectStore& objects, UtcTime until, Purged& purged) {
   SnapshotCatalog snapshots(objects);
   SnapshotBin bin(objects);
-  Purged purged;
-  for (const BinEntry& entry : TRY(bin.list())) {
-    if (entry.deleted > until) continue;
-    if (!TRY(is_there(snapshots, entry.snapshot))) {
-      (void)TraceCatalog(objects).remove(entry.snapshot).ok();  // advice: losing it costs time
-      purged.snapshots.push_back(entry.snapshot);
+  std::map<SnapshotId, std::vector<BinEntry>> entries;
+  for (const BinEntry& entry : TRY(bin.all())) entries[entry.snapshot].push_back(entry);
+  for (const auto& [id, of_one] : entries) {
+    const BinEntry last = *std::ranges::max_element(of_one, {}, &BinEntry::deleted);
+    if (last.deleted > until) continue;
+    if (!TRY(is_there(snapshots, id))) {
+      if (TRY(bin.find(id)).deleted != last.deleted) continue;  // restored, and deleted once more, meanwhile
+      const Status unused = refuse_if_used(objects, id);
+      if (!unused.ok() && unused.error().code() != ErrorCode::kBusy)
+        return Error(unused.error().code(), unused.error().text());
+      if (!unused.ok()) {
+        TRY(snapshots.publish(TRY(bin.get(last))));
+      } else {
+        (void)TraceCatalog(objects).remove(id).ok();  // advice: losing it costs time
+        purged.snapshots.push_back(id);
+      }
     }
-    TRY(bin.remove(entry.snapshot));
+    for (const BinEntry& entry : of_one) TRY(bin.remove(entry));
   }
+  return {};
+}
+
+// Somebody may restore the image at this very moment: it is marked first, and only as it was seen.
+Status purge_image(ImageCatalog& images, const ImageRecord& record, Purged& purged) {
+  ImageRecord marked = record;
+  marked.state = ImageState::kFailed;
+  marked.former_state = ImageState::kAvailable;
+  marked.deregistered.reset();
+  marked.state_reason = kPurged;
+  const auto done = record == marked ? Result(record) : images.replace(record, marked);
+  if (!done.ok() && done.error().code() == ErrorCode::kBusy) return {};  // restored meanwhile
+  TRY(done.ok() ? Status() : Status(Error(done.error().code(), done.error().text())));
+  TRY(images.remove(record.id));
+  purged.images.push_back(record.id);
+  return {};
+}
+
+}  // namespace
+
+Result<Purged> purge_bin(ObjectStore& objects, UtcTime until) {
+  Purged purged;
+  TRY(purge_snapshots(objects, until, purged));
   ImageCatalog images(objects);
   for (const ImageId id : TRY(images.list_ids())) {
     const auto record = images.get(id);
-    if (!record.ok() || record.value().state != ImageState::kDeregistered) continue;
-    if (*record.value().deregistered > until) continue;
-    TRY(images.remove(id));
-    purged.images.push_back(id);
+    if (!record.ok()) continue;
+    const bool is_old = record.value().deregistered && *record.value().deregistered <= until;
+    const bool is_marked =
+        record.value().state == ImageState::kFailed && record.value().state_reason == kPurged;
+    if (is_old || is_marked) TRY(purge_image(images, record.value(), purged));
   }
   return purged;
 }

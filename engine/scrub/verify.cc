@@ -24,6 +24,18 @@ struct Needs {
   std::unordered_set<NodeId, IdHash> nodes;
 };
 
+// A node together with what it stands for: under another digest, or over fewer blocks, it may be damage.
+struct CleanNode {
+  NodeId id;
+  ContentDigest digest;
+  std::uint8_t level = 0;
+  std::uint64_t blocks = 0;
+  friend bool operator==(const CleanNode&, const CleanNode&) = default;
+};
+struct CleanNodeHash {
+  std::size_t operator()(const CleanNode& node) const { return node.id.prefix(); }
+};
+
 class Verifier {
  public:
   Verifier(const VerifyParts& parts, VerifyProgress& progress, const std::stop_token& stop)
@@ -180,9 +192,9 @@ class Verifier {
   // Subtree `index` of `level`. Says whether it was sound, so that a subtree that many snapshots share is
   // walked once.
   Result<bool> walk(const NodeRef& ref, std::uint8_t level, std::uint64_t index, Needs* needs) {
-    if (!ref.is_node() || clean_.contains(ref.id)) return true;
     const Lba first{index * blocks_below(level).value};
     const BlockCount blocks = subtree_blocks(volume_, level, index);
+    if (!ref.is_node() || clean_.contains({ref.id, ref.digest, level, blocks.value})) return true;
     if (const auto bad = bad_nodes_.find(ref.id); bad != bad_nodes_.end()) {
       lose(bad->second, walked_, {first, blocks});
       return false;
@@ -212,7 +224,7 @@ class Verifier {
                                         index * kFanout + child, needs));
       sound = sound && child_sound;
     }
-    if (sound) clean_.insert(ref.id);
+    if (sound) clean_.insert({ref.id, ref.digest, level, blocks.value});
     return sound;
   }
 
@@ -233,7 +245,7 @@ class Verifier {
     if (!sound || needs != nullptr) return sound;
     const Status digest = check_digest(*leaf.value(), block_ids_);
     if (!digest.ok()) return lose_node(ref, digest.error(), {first, blocks});
-    clean_.insert(ref.id);
+    clean_.insert({ref.id, ref.digest, 0, blocks.value});
     return true;
   }
 
@@ -306,7 +318,7 @@ class Verifier {
   std::unordered_map<NodeId, std::size_t, IdHash> bad_nodes_;  // to the damage that names them
   std::unordered_map<SegmentId, std::size_t, IdHash> missing_;
   std::map<PackId, std::size_t> bad_packs_;
-  std::unordered_set<NodeId, IdHash> clean_;  // nodes that are sound, with all below them
+  std::unordered_set<CleanNode, CleanNodeHash> clean_;  // that are sound, with all below them
   SnapshotId walked_;
   BlockCount volume_;
 };

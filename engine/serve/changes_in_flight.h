@@ -2,7 +2,8 @@
 //
 // A client that lost its connection connects again and sends what was not answered once more; what it sends
 // after that is newer. So a connection that begins waits until every change that was begun before it, on
-// whatever connection, is done: an old one that is done late would undo newer ones. Any thread.
+// whatever connection, is done: an old one that is done late would undo newer ones. And what an old
+// connection has not begun by then, it does not begin any more when its client is gone. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +27,16 @@ class ChangesInFlight {
     in_flight_.erase(ticket);
   }
 
+  // Connections are numbered as they begin.
+  std::uint64_t begin_connection() {
+    const std::lock_guard lock(mutex_);
+    return ++connections_;
+  }
+  bool has_newer_connection(std::uint64_t number) const {
+    const std::lock_guard lock(mutex_);
+    return connections_ > number;
+  }
+
   // The last one that is not done; nothing when all are.
   std::optional<Ticket> last() const {
     const std::lock_guard lock(mutex_);
@@ -41,6 +52,7 @@ class ChangesInFlight {
   mutable std::mutex mutex_;
   std::set<Ticket> in_flight_;
   Ticket last_ = 0;
+  std::uint64_t connections_ = 0;
 };
 
 }  // namespace ashlar

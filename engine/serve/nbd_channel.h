@@ -15,8 +15,10 @@ class NbdChannel {
  public:
   // `tls`: for shared.tls_required.
   NbdChannel(ExportList& exports, NbdSession::Shared& shared, std::shared_ptr<const TlsCredentials> tls,
-             void* driver)
-      : shared_(shared), credentials_(std::move(tls)), session_(exports, shared, driver) {}
+             void* driver, std::function<bool()> is_cut_off = {})
+      : shared_(shared),
+        credentials_(std::move(tls)),
+        session_(exports, shared, driver, std::move(is_cut_off)) {}
 
   NbdSession& session() { return session_; }
   const NbdSession& session() const { return session_; }

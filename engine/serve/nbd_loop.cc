@@ -50,12 +50,19 @@ void tune_tcp(int fd) {
   set(IPPROTO_TCP, TCP_USER_TIMEOUT, 180'000);
 }
 
+// It has closed its side, or the connection is broken; what it sent before may still be unread.
+bool peer_is_gone(int fd) {
+  pollfd at{fd, POLLRDHUP, 0};
+  return ::poll(&at, 1, 0) > 0 && (at.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
 }  // namespace
 
 struct alignas(1U << kEventBits) NbdLoop::Connection {
   Connection(UniqueFd socket, ExportList& exports, NbdSession::Shared& shared,
              std::shared_ptr<const TlsCredentials> tls)
-      : fd(std::move(socket)), channel(exports, shared, std::move(tls), this) {}
+      : fd(std::move(socket)),
+        channel(exports, shared, std::move(tls), this, [at = fd.get()] { return peer_is_gone(at); }) {}
 
   UniqueFd fd;
   NbdChannel channel;

@@ -9,9 +9,10 @@ constexpr std::size_t kInputBytes = nbd::kOptionHeadBytes + nbd::kMaxOptionBytes
 
 }  // namespace
 
-NbdSession::NbdSession(ExportList& exports, Shared& shared, void* driver)
+NbdSession::NbdSession(ExportList& exports, Shared& shared, void* driver, std::function<bool()> is_cut_off)
     : shared_(shared),
       driver_(driver),
+      is_cut_off_(std::move(is_cut_off)),
       handshake_(exports, shared.limits,
                  shared.tls_required ? NbdHandshake::Tls::kRequired : NbdHandshake::Tls::kOff),
       input_(std::make_unique_for_overwrite<std::byte[]>(kInputBytes)),
@@ -84,7 +85,7 @@ bool NbdSession::advance_handshake() {
   if (handshake_.outcome() == NbdHandshake::Outcome::kStartTls && begin_ != end_) drop_output();
   if (handshake_.outcome() == NbdHandshake::Outcome::kClose) ended_ = true;
   if (handshake_.outcome() == NbdHandshake::Outcome::kTransmission)
-    transmission_.emplace(handshake_.take_negotiated(), shared_, driver_);
+    transmission_.emplace(handshake_.take_negotiated(), shared_, driver_, is_cut_off_);
   return taken > 0;
 }
 

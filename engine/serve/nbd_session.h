@@ -8,6 +8,7 @@
 // One thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -21,8 +22,9 @@ class NbdSession {
  public:
   using Shared = NbdTransmission::Shared;
 
-  // `driver`: see NbdTransmission.
-  NbdSession(ExportList& exports, Shared& shared, void* driver = nullptr);
+  // `driver` and `is_cut_off`: see NbdTransmission.
+  NbdSession(ExportList& exports, Shared& shared, void* driver = nullptr,
+             std::function<bool()> is_cut_off = {});
   ~NbdSession();
 
   // Where the next bytes of the client go; empty while nothing is wanted of it. The space stays in place
@@ -68,6 +70,7 @@ class NbdSession {
 
   Shared& shared_;
   void* const driver_;
+  const std::function<bool()> is_cut_off_;
   NbdHandshake handshake_;
   std::optional<NbdTransmission> transmission_;
   bool ended_ = false;

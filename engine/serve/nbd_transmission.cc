@@ -42,11 +42,14 @@ bool has_range(Command command) { return command != Command::kFlush && command <
 
 }  // namespace
 
-NbdTransmission::NbdTransmission(NbdNegotiated negotiated, Shared& shared, void* driver)
+NbdTransmission::NbdTransmission(NbdNegotiated negotiated, Shared& shared, void* driver,
+                                 std::function<bool()> is_cut_off)
     : negotiated_(std::move(negotiated)),
       shared_(shared),
       driver_(driver),
       export_(*negotiated_.exported),
+      is_cut_off_(std::move(is_cut_off)),
+      number_(export_.changes().begin_connection()),
       barred_by_(export_.changes().last()) {}
 
 NbdTransmission::~NbdTransmission() {
@@ -209,7 +212,16 @@ bool NbdTransmission::fast_zero(const nbd::Request& wire) const {
   return wire.offset % kBlockBytes == 0 && (wire.length % kBlockBytes == 0 || to_the_end);
 }
 
+// The client has connected again, and sends on another connection what was not answered on this one.
+bool NbdTransmission::comes_too_late() const {
+  return is_cut_off_ && export_.changes().has_newer_connection(number_) && is_cut_off_();
+}
+
 void NbdTransmission::submit(Owned owned) {
+  if (changes(owned->wire.command) && comes_too_late()) {
+    owned->error = Errno::kShutdown;
+    return reply(std::move(owned));
+  }
   NbdRequest* request = owned.release();
   ++in_flight_;
   const bool is_change = changes(request->wire.command);

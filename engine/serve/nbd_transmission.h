@@ -10,6 +10,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -34,8 +35,10 @@ class NbdTransmission {
     bool tls_required = false;  // without it STARTTLS is refused, with it everything else
   };
 
-  // `driver` belongs to whoever drives the connection: by driver() it finds it from a request.
-  NbdTransmission(NbdNegotiated negotiated, Shared& shared, void* driver);
+  // `driver` belongs to whoever drives the connection: by driver() it finds it from a request. `is_cut_off`
+  // says whether the client is gone, although input of it may still be there; empty: nobody knows.
+  NbdTransmission(NbdNegotiated negotiated, Shared& shared, void* driver,
+                  std::function<bool()> is_cut_off = {});
   ~NbdTransmission();
   NbdTransmission(const NbdTransmission&) = delete;
   NbdTransmission& operator=(const NbdTransmission&) = delete;
@@ -92,6 +95,7 @@ class NbdTransmission {
   void go_on(Owned request);
   void submit(Owned request);
   void submit_range(NbdRequest* request);
+  bool comes_too_late() const;
   void finish(NbdRequest* request, Status status);
 
   void reply(Owned request);
@@ -102,6 +106,8 @@ class NbdTransmission {
   Shared& shared_;
   void* const driver_;
   Export& export_;
+  const std::function<bool()> is_cut_off_;
+  const std::uint64_t number_;  // of the connection, among those of its export
 
   const std::optional<ChangesInFlight::Ticket> barred_by_;
   NbdRequest* held_back_ = nullptr;  // waits in the budget; the input waits, too

@@ -92,7 +92,7 @@ class Import : private TreeVisitor {
     while ((item = TRY(items_.next())).type == BundleItem::kSnapshot) TRY(take_snapshot(item.payload));
     TRY(check_contents(image_, snapshots_));
     for (; item.type != BundleItem::kEnd; item = TRY(items_.next())) {
-      if (stop_.stop_requested()) return keep_what_is_there();
+      if (stop_.stop_requested()) return cancelled();
       TRY(take(item));
     }
     TRY(take_window());
@@ -111,6 +111,9 @@ class Import : private TreeVisitor {
     report.copy.segment_bytes_sent = new_bytes_;
     return report;
   }
+
+  // Verified blocks: whoever takes the bundle in again finds them.
+  void keep_what_is_there() { (void)appender_.publish().ok(); }
 
  private:
   Status check_image() const {
@@ -167,12 +170,6 @@ class Import : private TreeVisitor {
     return place && parts_.target.segments.check_ends(place->pack).ok();
   }
 
-  // Verified blocks; whoever goes on with the bundle finds them.
-  Status keep_what_is_there() {
-    (void)appender_.publish().ok();
-    return cancelled();
-  }
-
   Status visit_leaf(const NodeRef& /*ref*/, const Leaf& leaf) override {
     return check_digest(leaf, staging_);
   }
@@ -205,7 +202,9 @@ Result<ImageCopyReport> import_image(const ImportParts& parts, const ReadBytes& 
                                      const std::stop_token& stop) {
   const auto session = TRY(Session::begin(parts.target.objects, parts.target.config.id));
   Import import(parts, read, progress, stop);
-  TRY(import.take_in(accept));
+  Status taken = import.take_in(accept);
+  if (!taken.ok() && taken.error().code() == ErrorCode::kCancelled) import.keep_what_is_there();
+  TRY(std::move(taken));
   TRY(session->check());
   return import.publish(options);
 }

@@ -53,22 +53,27 @@ Result<std::shared_ptr<const InnerNode>> BundleStaging::inner(const NodeId& id) 
   return std::make_shared<const InnerNode>(TRY(decode_inner_node(TRY(read(found->second)))));
 }
 
-Result<std::vector<BlockId>> BundleStaging::segment_ids(const SegmentId& id) {
+Result<BundleStaging::Ids> BundleStaging::segment_ids(const SegmentId& id) {
+  if (const Ids* held = recent_.get(id)) return *held;
+  std::vector<BlockId> ids;
   const auto found = directories_.find(id);
   if (found == directories_.end()) {
     const auto located = TRY(segments_.locate(id));
     TRY(segments_.check_ends(located->place.pack));
-    return located->directory.blocks;
+    ids = located->directory.blocks;
+  } else {
+    used_segments_.insert(id);
+    const ByteVector bytes = TRY(read(found->second));
+    ids.resize(bytes.size() / BlockId::kBytes);
+    std::memcpy(ids.data(), bytes.data(), ids.size() * BlockId::kBytes);
   }
-  used_segments_.insert(id);
-  const ByteVector bytes = TRY(read(found->second));
-  std::vector<BlockId> ids(bytes.size() / BlockId::kBytes);
-  std::memcpy(ids.data(), bytes.data(), ids.size() * BlockId::kBytes);
-  return ids;
+  auto kept = std::make_shared<const std::vector<BlockId>>(std::move(ids));
+  recent_.put(id, kept);
+  return Ids(kept);
 }
 
 Result<std::vector<BlockId>> BundleStaging::block_ids(const Leaf& leaf) {
-  std::vector<std::vector<BlockId>> segments;
+  std::vector<Ids> segments;
   segments.reserve(leaf.segments.size());
   for (const SegmentId& id : leaf.segments) segments.push_back(TRY(segment_ids(id)));
   std::vector<BlockId> ids;
@@ -79,7 +84,7 @@ Result<std::vector<BlockId>> BundleStaging::block_ids(const Leaf& leaf) {
       ids.insert(ids.end(), extent.block_count, lost ? unreadable_block_mark() : zero_block_mark());
       continue;
     }
-    const auto& blocks = segments[extent.segment];
+    const auto& blocks = *segments[extent.segment];
     if (extent.first_block + extent.block_count > blocks.size())
       return corrupt("an extent runs past its segment");
     const auto first = blocks.begin() + extent.first_block;

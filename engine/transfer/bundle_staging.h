@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 
+#include "base/lru_cache.h"
 #include "io/file_system.h"
 #include "manifest/store_block_ids.h"
 #include "store/meta_store.h"
@@ -37,7 +38,8 @@ class BundleStaging : public NodeReader, public BlockIdReader {
   };
   Result<Place> keep(ByteSpan bytes);
   Result<ByteVector> read(const Place& place) const;
-  Result<std::vector<BlockId>> segment_ids(const SegmentId& id);
+  using Ids = std::shared_ptr<const std::vector<BlockId>>;
+  Result<Ids> segment_ids(const SegmentId& id);
 
   RandomFile& scratch_;
   NodeReader& nodes_;
@@ -45,6 +47,7 @@ class BundleStaging : public NodeReader, public BlockIdReader {
   std::uint64_t used_ = 0;
   std::map<NodeId, Place> kept_nodes_;
   std::map<SegmentId, Place> directories_;
+  LruCache<SegmentId, Ids, IdHash> recent_{1024};  // 32 MiB
   std::set<NodeId> used_nodes_;
   std::set<SegmentId> used_segments_;
 };

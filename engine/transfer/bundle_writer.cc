@@ -1,6 +1,5 @@
 #include "transfer/bundle_writer.h"
 
-#include "base/parallel.h"
 #include "manifest/store_block_ids.h"
 #include "transfer/stored_segment.h"
 #include "transfer/tree_visit.h"
@@ -85,11 +84,7 @@ class Writer : public TreeVisitor {
   }
 
   Status send_waiting() {
-    std::vector<EncodedSegment> window(waiting_.size());
-    TRY(parallel_for(waiting_.size(), processor_count(), stop_, [&](std::size_t i) -> Status {
-      window[i] = TRY(read_stored_segment(source_.segments, waiting_[i]));
-      return {};
-    }));
+    auto window = TRY(read_stored_segments(source_.segments, waiting_, stop_));
     waiting_.clear();
     for (const EncodedSegment& segment : window) {
       TRY(output_.put_item(BundleItem::kSegment, {encode(segment.directory), segment.payload}));

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "base/parallel.h"
 #include "catalog/sessions.h"
 #include "manifest/store_block_ids.h"
 #include "store/meta_store.h"
@@ -40,9 +39,10 @@ class Copier : private TreeVisitor {
     for (const PackId& pack : nodes_.reused_packs()) packs.push_back(pack_key(PackKind::kMeta, pack));
     return target_.objects.ensure_durable(packs).with_context("a pack that the copy needs");
   }
-  // What was sent so far stays for the next copy.
+  // Segments that were sent so far stay for the next copy. Nodes do not: what they name may be waiting still.
   void keep_what_is_there() {
-    if (publish_segments().ok()) (void)nodes_.finish().ok();
+    waiting_.clear();
+    (void)appender_.publish().ok();
   }
 
   void count(CopyReport& report) const {
@@ -89,11 +89,7 @@ class Copier : private TreeVisitor {
   }
 
   Status send_waiting() {
-    std::vector<EncodedSegment> window(waiting_.size());
-    TRY(parallel_for(waiting_.size(), processor_count(), stop_, [&](std::size_t i) -> Status {
-      window[i] = TRY(read_stored_segment(source_.segments, waiting_[i]));
-      return {};
-    }));
+    auto window = TRY(read_stored_segments(source_.segments, waiting_, stop_));
     waiting_.clear();
     for (EncodedSegment& segment : window) {
       segment_bytes_ += segment.payload.size();

@@ -74,8 +74,10 @@ Status check_contents(const ImageRecord& image, const std::vector<SnapshotRecord
 }
 
 Result<std::vector<SnapshotRecord>> records_of(const ImageRecord& image, const SnapshotCatalog& catalog) {
+  const std::vector<SnapshotId> ids = snapshots_of(image);
   std::vector<SnapshotRecord> records;
-  for (const SnapshotId id : snapshots_of(image)) records.push_back(TRY(catalog.get(id)));
+  records.reserve(ids.size());
+  for (const SnapshotId id : ids) records.push_back(TRY(catalog.get(id)));
   return records;
 }
 
@@ -85,6 +87,7 @@ Result<ImageCopyReport> copy_image(const CopySource& source, const std::vector<S
                                    CopyProgress& progress, const std::stop_token& stop) {
   TRY(check_contents(original, snapshots));
   std::vector<SnapshotId> ids;
+  ids.reserve(snapshots.size());
   NewIds new_ids;
   for (const SnapshotRecord& record : snapshots)
     ids.push_back(new_ids.emplace(record.id, SnapshotId{random_u64()}).first->second);

@@ -1,5 +1,7 @@
 #include "transfer/stored_segment.h"
 
+#include "base/parallel.h"
+
 namespace ashlar {
 
 Status check_frames(const LocatedSegment& segment, ByteSpan payload) {
@@ -24,6 +26,17 @@ Result<EncodedSegment> read_stored_segment(SegmentReader& segments, const Segmen
   out.payload.resize(out.directory.payload_bytes());
   TRY(pack->read_raw(located->frame_offsets.front(), out.payload));
   TRY(check_frames(*located, out.payload));
+  return out;
+}
+
+Result<std::vector<EncodedSegment>> read_stored_segments(SegmentReader& segments,
+                                                         const std::vector<SegmentId>& ids,
+                                                         const std::stop_token& stop) {
+  std::vector<EncodedSegment> out(ids.size());
+  TRY(parallel_for(ids.size(), processor_count(), stop, [&](std::size_t i) -> Status {
+    out[i] = TRY(read_stored_segment(segments, ids[i]));
+    return {};
+  }));
   return out;
 }
 

@@ -13,7 +13,7 @@ struct Visit {
   // As deep as the tree has levels, which follow from the volume's size.
   Status subtree(std::uint8_t level, std::uint64_t index, const NodeRef& ref) {
     const BlockCount covered = subtree_blocks(blocks, level, index);
-    const SeenNode self{ref.id, level, covered.value};
+    const SeenNode self{ref.id, ref.digest, level, covered.value};
     if (!ref.is_node() || seen.contains(self)) return {};
     if (stop.stop_requested()) return cancelled();
     if (level == 0) {

@@ -19,9 +19,11 @@ class TreeVisitor {
   virtual Status visit_inner(const NodeRef& ref, const InnerNode& node) = 0;
 };
 
-// A node together with what it stands for: the same node over fewer blocks is another matter.
+// A node together with what it stands for: the same node over fewer blocks, or
+// under another digest, is another matter.
 struct SeenNode {
   NodeId id;
+  ContentDigest digest;  // that whoever names it says it has
   std::uint8_t level = 0;
   std::uint64_t blocks = 0;
   friend auto operator<=>(const SeenNode&, const SeenNode&) = default;

@@ -168,6 +168,7 @@ TEST_F(Images, OfTwoThatMeetAtANameAtMostOneIsThere) {
       } else {
         EXPECT_TRUE(catalog_.publish(sample_image(number + 4, name)).ok()) << at;
       }
+      for (const ImageId id : catalog_.list_ids().take()) ASSERT_TRUE(catalog_.remove(id).ok());
     }
   }
 }

@@ -320,5 +320,36 @@ TEST_F(Bundles, ALeafThatLiesIsRefused) {
   EXPECT_TRUE(objects_there().empty());
 }
 
+// A node stands twice in its parent, the second time for another one's digest: every digest fits but the
+// leaf's.
+TEST_F(Bundles, ANodeInPlaceOfAnotherIsRefused) {
+  Image disk(directory_ / "disk", 8 * kMiB);
+  std::vector<std::byte> noise(8 * kMiB);
+  Prng(8).fill(noise);
+  disk.write(0, noise);
+  const SnapshotRecord honest = here_.capture_file(disk.path()).take().record;
+  const ImageRecord image = made("web", {honest});
+  const ByteVector whole = exported(image);
+  std::vector<Item> items = items_of(whole);
+  const InnerNode root = *here_.repo().nodes().take()->inner(honest.root.id).take();
+  ASSERT_EQ(root.children.size(), 2U);
+  InnerNode forged = root;
+  forged.children[1].id = forged.children[0].id;
+  SnapshotRecord record = honest;
+  record.root.id = node_id(encode(forged));
+  std::erase_if(items, [&](const Item& item) {
+    return item.type == BundleItem::kNode && node_id(item.payload) == root.children[1].id;
+  });
+  for (Item& item : items) {
+    if (item.type == BundleItem::kNode && node_id(item.payload) == honest.root.id)
+      item.payload = encode(forged);
+    if (item.type == BundleItem::kSnapshot) item.payload = encode(record);
+  }
+  const auto report = imported(sealed(ByteSpan(whole).first(kBundleHeaderBytes), items));
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.error().code(), ErrorCode::kCorrupt);
+  EXPECT_TRUE(objects_there().empty());
+}
+
 }  // namespace
 }  // namespace ashlar

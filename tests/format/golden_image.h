@@ -55,6 +55,7 @@ inline ImageRecord image() {
   record.source_store.bytes.fill(std::byte{0x22});
   record.source_instance = InstanceId{0x77};
   record.state = ImageState::kDeregistered;
+  record.former_state = ImageState::kDisabled;
   record.state_reason = "no longer needed";
   record.deprecated = UtcTime{1795228900000000000};
   record.deregistered = UtcTime{1795229000000000000};

@@ -156,13 +156,91 @@ TEST_F(Deletion, AnImageIsMadeWhileItsSnapshotIsDeleted) {
       if (!is_there(kSnapshot)) {
         ASSERT_TRUE(restore_snapshot(objects_, kSnapshot).ok());
       }
-      ASSERT_TRUE(SnapshotBin(objects_).remove(kSnapshot).ok());
+      for (const BinEntry& entry : SnapshotBin(objects_).all().take())
+        ASSERT_TRUE(SnapshotBin(objects_).remove(entry).ok());
     }
     for (const ImageRecord& record : images_.list().take()) ASSERT_TRUE(images_.remove(record.id).ok());
     if (!is_there(kSnapshot)) {
       ASSERT_TRUE(restore_snapshot(objects_, kSnapshot).ok());
     }
   }
+}
+
+// A deletion, a restoring and a purge meet at a snapshot, at every operation: it is there, or in the bin, or
+// gone because the purge said so.
+TEST_F(Deletion, WhateverMeetsAtASnapshotItIsNotLost) {
+  using Act = std::function<void(ObjectStore&)>;
+  std::vector<SnapshotId> purged;
+  const Act deletes = [](ObjectStore& objects) { (void)delete_snapshot(objects, kSnapshot).ok(); };
+  const Act restores = [](ObjectStore& objects) { (void)restore_snapshot(objects, kSnapshot).ok(); };
+  const Act purges = [&](ObjectStore& objects) {
+    auto done = purge_bin(objects, UtcTime{1000});  // what lay there before, and not what is deleted now
+    if (done.ok()) purged = done.value().snapshots;
+  };
+  for (const bool stale_entry : {false, true}) {
+    for (const Act& first : {deletes, restores, purges}) {
+      for (const Act& second : {deletes, restores, purges}) {
+        for (int at = 0;; ++at) {
+          purged.clear();
+          if (stale_entry) {
+            ASSERT_TRUE(SnapshotBin(objects_).put(sample_record(1), UtcTime{1}).ok());
+          }
+          InterruptedObjects between(objects_, at, [&] { second(objects_); });
+          first(between);
+          const bool in_bin = SnapshotBin(objects_).find(kSnapshot).ok();
+          EXPECT_TRUE(is_there(kSnapshot) || in_bin) << at;
+          EXPECT_TRUE(purged.empty()) << at;
+          for (const BinEntry& entry : SnapshotBin(objects_).all().take())
+            ASSERT_TRUE(SnapshotBin(objects_).remove(entry).ok());
+          if (!is_there(kSnapshot)) {
+            ASSERT_TRUE(snapshots_.publish(sample_record(1)).ok());
+          }
+          if (!between.acted()) break;
+        }
+      }
+    }
+  }
+}
+
+// Somebody restores an image while it is purged: of the two, one was first.
+TEST_F(Deletion, AnImageIsRestoredWhileItIsPurged) {
+  for (int at = 0;; ++at) {
+    const ImageId id = made("web").take().id;
+    ASSERT_TRUE(deregister(id).ok());
+    Result<ImageRecord> restored = invalid("not tried");
+    InterruptedObjects between(objects_, at, [&] { restored = restore_image(objects_, id); });
+    const Purged purged = purge_bin(between, UtcTime{9}).take();
+    EXPECT_EQ(images_.get(id).ok(), restored.ok()) << at;
+    EXPECT_EQ(purged.images.empty(), restored.ok()) << at;
+    if (images_.get(id).ok()) {
+      ASSERT_TRUE(images_.remove(id).ok());
+    }
+    if (!between.acted()) break;
+  }
+}
+
+// Its deletion was cut off after somebody had made an image on it.
+TEST_F(Deletion, APurgePutsBackWhatIsUsed) {
+  const ImageId id = made("web").take().id;
+  ASSERT_TRUE(SnapshotBin(objects_).put(sample_record(1), UtcTime{1}).ok());
+  ASSERT_TRUE(snapshots_.remove(kSnapshot).ok());
+  EXPECT_TRUE(purge_bin(objects_, UtcTime{9}).take().snapshots.empty());
+  EXPECT_EQ(snapshots_.get(kSnapshot).take(), sample_record(1));
+  EXPECT_TRUE(images_.get(id).ok());
+}
+
+TEST_F(Deletion, AnImageComesBackAsItWas) {
+  const ImageId id = made("web").take().id;
+  ASSERT_TRUE(images_
+                  .update(id,
+                          [](ImageRecord& now) -> Status {
+                            now.state = ImageState::kDeregistered;
+                            now.former_state = ImageState::kDisabled;
+                            now.deregistered = UtcTime{5};
+                            return {};
+                          })
+                  .ok());
+  EXPECT_EQ(restore_image(objects_, id).take().state, ImageState::kDisabled);
 }
 
 TEST_F(Deletion, ImagesOfSessionsThatAreGoneAreFailed) {

@@ -84,6 +84,32 @@ TEST_F(ServerTest, AConnectionWaitsForTheWritesOfThoseBefore) {
   EXPECT_EQ(client.read(8192, 4096), newer);
 }
 
+// Writes that still lay unread when their client was cut off, and that it has sent on its next connection
+// since.
+TEST_F(ServerTest, WhatAClientThatIsGoneHadNotGotThroughIsNotDone) {
+  NbdLimits limits;
+  limits.outstanding_requests = 1;
+  start(limits);
+  disk_->hold(0, 4096);
+  {
+    const UniqueFd cut_off = connected_unix_socket(socket());
+    ByteVector all = nbd_client_flags();
+    for (const ByteVector& part :
+         {nbd_option(nbd::Option::kGo, nbd_info_data("")), nbd_request(nbd::Command::kRead, 1, 0, 4096),
+          nbd_request(nbd::Command::kWrite, 2, 8192, 4096), ByteVector(4096, std::byte{1})}) {
+      all.insert(all.end(), part.begin(), part.end());
+    }
+    ASSERT_EQ(::send(cut_off.get(), all.data(), all.size(), MSG_NOSIGNAL), static_cast<ssize_t>(all.size()));
+    ASSERT_TRUE(eventually([this] { return disk_->waiting() == 1; }));
+  }
+  NbdClient client(uri());
+  const ByteVector newer(4096, std::byte{2});
+  ASSERT_TRUE(client.write(8192, newer));
+  disk_->release();
+  ASSERT_TRUE(eventually([this] { return server_->counters().connections_open == 1; }));
+  EXPECT_EQ(client.read(8192, 4096), newer);
+}
+
 TEST_F(ServerTest, FuaAndFlushReachTheExport) {
   start();
   NbdClient client(uri());

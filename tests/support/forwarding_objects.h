@@ -34,6 +34,42 @@ class ForwardingObjects : public ObjectStore {
   ObjectStore& inner_;
 };
 
+// A process that dies: from its Nth operation on nothing of it reaches the store.
+class DyingObjects : public ForwardingObjects {
+ public:
+  DyingObjects(ObjectStore& inner, int lives) : ForwardingObjects(inner), lives_(lives) {}
+  bool died() const { return lives_ < 0; }
+
+  Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
+    TRY(live());
+    return ForwardingObjects::open(key, mode);
+  }
+  Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) override {
+    TRY(live());
+    return ForwardingObjects::list(prefix, visit);
+  }
+  Status remove(std::string_view key) override {
+    TRY(live());
+    return ForwardingObjects::remove(key);
+  }
+  Status put_if_absent(std::string_view key, ByteSpan bytes) override {
+    TRY(live());
+    return ForwardingObjects::put_if_absent(key, bytes);
+  }
+  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) override {
+    TRY(live());
+    return ForwardingObjects::replace(key, expected, bytes);
+  }
+
+ private:
+  Status live() {
+    if (lives_-- > 0) return {};
+    lives_ = -1;
+    return Error(ErrorCode::kIo, "dead");
+  }
+  int lives_;
+};
+
 // Does something once, before its Nth operation.
 class InterruptedObjects : public ForwardingObjects {
  public:
