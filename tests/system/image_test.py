@@ -129,7 +129,7 @@ class Images(host.HostTest):
         self.ok("bin", "restore", self.data)
         self.assertEqual(self.ok_json("describe", self.data), record)
         self.ok("bin", "restore", image)
-        self.assertEqual(self.describe(image)["State"], "available")
+        self.assertEqual(self.describe(image)["State"], "disabled", "as it was")
         self.ok("verify", "--all")
 
         done = self.ok_json("image", "deregister", image, "--delete-snapshots")
