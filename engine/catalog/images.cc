@@ -17,6 +17,10 @@ bool needs_its_name(const ImageRecord& record) {
   return record.state != ImageState::kFailed && record.state != ImageState::kDeregistered;
 }
 
+bool is_namesake(const ImageRecord& other, const ImageRecord& record) {
+  return needs_its_name(other) && other.owner == record.owner && other.name == record.name;
+}
+
 bool is(const Status& status, ErrorCode code) { return !status.ok() && status.error().code() == code; }
 
 }  // namespace
@@ -24,10 +28,7 @@ bool is(const Status& status, ErrorCode code) { return !status.ok() && status.er
 // One that is of another owner or name has claimed another key.
 Result<bool> ImageCatalog::holds_its_name(ImageId id, const ImageRecord& wanted) const {
   const auto record = get(id);
-  if (record.ok()) {
-    return needs_its_name(record.value()) && record.value().owner == wanted.owner &&
-           record.value().name == wanted.name;
-  }
+  if (record.ok()) return is_namesake(record.value(), wanted);
   if (record.error().code() == ErrorCode::kNotFound) return false;
   return true;  // a record that can't be read may need its name
 }
@@ -57,10 +58,7 @@ Status ImageCatalog::look_for_namesake(const ImageRecord& record) const {
   for (const ImageId id : TRY(list_ids())) {
     if (id == record.id) continue;
     const auto other = get(id);
-    if (other.ok() && needs_its_name(other.value()) && other.value().owner == record.owner &&
-        other.value().name == record.name) {
-      return taken(record, id.text());
-    }
+    if (other.ok() && is_namesake(other.value(), record)) return taken(record, id.text());
   }
   return {};
 }

@@ -3,23 +3,11 @@
 namespace ashlar {
 
 Result<std::vector<BlockId>> StoreBlockIds::block_ids(const Leaf& leaf) {
-  std::vector<BlockId> ids;
-  ids.reserve(leaf.block_count());
-  for (const LeafExtent& extent : leaf.extents) {
-    if (extent.kind != ExtentKind::kData) {
-      const BlockId mark =
-          extent.kind == ExtentKind::kUnreadable ? unreadable_block_mark() : zero_block_mark();
-      ids.insert(ids.end(), extent.block_count, mark);
-      continue;
-    }
-    const auto segment = TRY(segments_.locate(leaf.segments[extent.segment]));
-    const auto& blocks = segment->directory.blocks;
-    if (extent.first_block + extent.block_count > blocks.size())
-      return corrupt("an extent runs past its segment");
-    const auto first = blocks.begin() + extent.first_block;
-    ids.insert(ids.end(), first, first + extent.block_count);
-  }
-  return ids;
+  using Ids = std::shared_ptr<const std::vector<BlockId>>;
+  return block_ids_of(leaf, [this](const SegmentId& id) -> Result<Ids> {
+    const auto segment = TRY(segments_.locate(id));
+    return Ids(segment, &segment->directory.blocks);
+  });
 }
 
 Status check_digest(const Leaf& leaf, BlockIdReader& ids) {

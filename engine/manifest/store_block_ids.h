@@ -6,6 +6,28 @@
 
 namespace ashlar {
 
+// The ids of a leaf's blocks: `segment_ids(segment)` gives a pointer to those of a segment's blocks, which
+// keeps them alive.
+template <class SegmentIds>
+Result<std::vector<BlockId>> block_ids_of(const Leaf& leaf, const SegmentIds& segment_ids) {
+  std::vector<BlockId> ids;
+  ids.reserve(leaf.block_count());
+  for (const LeafExtent& extent : leaf.extents) {
+    if (extent.kind != ExtentKind::kData) {
+      const BlockId mark =
+          extent.kind == ExtentKind::kUnreadable ? unreadable_block_mark() : zero_block_mark();
+      ids.insert(ids.end(), extent.block_count, mark);
+      continue;
+    }
+    const auto blocks = TRY(segment_ids(leaf.segments[extent.segment]));
+    if (extent.first_block + extent.block_count > blocks->size())
+      return corrupt("an extent runs past its segment");
+    const auto first = blocks->begin() + extent.first_block;
+    ids.insert(ids.end(), first, first + extent.block_count);
+  }
+  return ids;
+}
+
 // Any number of threads.
 class StoreBlockIds : public BlockIdReader {
  public:

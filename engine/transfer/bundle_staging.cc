@@ -73,24 +73,7 @@ Result<BundleStaging::Ids> BundleStaging::segment_ids(const SegmentId& id) {
 }
 
 Result<std::vector<BlockId>> BundleStaging::block_ids(const Leaf& leaf) {
-  std::vector<Ids> segments;
-  segments.reserve(leaf.segments.size());
-  for (const SegmentId& id : leaf.segments) segments.push_back(TRY(segment_ids(id)));
-  std::vector<BlockId> ids;
-  ids.reserve(leaf.block_count());
-  for (const LeafExtent& extent : leaf.extents) {
-    if (extent.kind != ExtentKind::kData) {
-      const bool lost = extent.kind == ExtentKind::kUnreadable;
-      ids.insert(ids.end(), extent.block_count, lost ? unreadable_block_mark() : zero_block_mark());
-      continue;
-    }
-    const auto& blocks = *segments[extent.segment];
-    if (extent.first_block + extent.block_count > blocks.size())
-      return corrupt("an extent runs past its segment");
-    const auto first = blocks.begin() + extent.first_block;
-    ids.insert(ids.end(), first, first + extent.block_count);
-  }
-  return ids;
+  return block_ids_of(leaf, [this](const SegmentId& id) { return segment_ids(id); });
 }
 
 }  // namespace ashlar
