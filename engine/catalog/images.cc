@@ -13,17 +13,17 @@ Error taken(const ImageRecord& record, std::string_view by) {
   return busy(fmt::format("{} has the name '{}' already", by, record.name));
 }
 
-bool needs_its_name(const ImageRecord& record) {
-  return record.state != ImageState::kFailed && record.state != ImageState::kDeregistered;
-}
-
 bool is_namesake(const ImageRecord& other, const ImageRecord& record) {
-  return needs_its_name(other) && other.owner == record.owner && other.name == record.name;
+  return is_alive(other) && other.owner == record.owner && other.name == record.name;
 }
 
 bool is(const Status& status, ErrorCode code) { return !status.ok() && status.error().code() == code; }
 
 }  // namespace
+
+bool is_alive(const ImageRecord& record) {
+  return record.state != ImageState::kFailed && record.state != ImageState::kDeregistered;
+}
 
 // One that is of another owner or name has claimed another key.
 Result<bool> ImageCatalog::holds_its_name(ImageId id, const ImageRecord& wanted) const {
@@ -90,7 +90,7 @@ Status ImageCatalog::publish(const ImageRecord& record) {
 
 Result<ImageRecord> ImageCatalog::replace(const ImageRecord& before, ImageRecord now) {
   now.revision = before.revision + 1;
-  const bool comes_back = needs_its_name(now) && !needs_its_name(before);
+  const bool comes_back = is_alive(now) && !is_alive(before);
   if (comes_back) TRY(claim(now));
   TRY(RecordFolder::replace(before, now));
   Status ours = comes_back ? confirm(now) : Status();
@@ -103,7 +103,7 @@ Result<ImageRecord> ImageCatalog::replace(const ImageRecord& before, ImageRecord
 
 Status ImageCatalog::remove(ImageId id) {
   const auto record = get(id);
-  if (record.ok() && needs_its_name(record.value())) TRY(release(record.value()));
+  if (record.ok() && is_alive(record.value())) TRY(release(record.value()));
   return RecordFolder::remove(id);
 }
 

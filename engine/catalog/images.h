@@ -13,6 +13,9 @@
 
 namespace ashlar {
 
+// Neither failed nor deregistered: it needs its name, and its snapshots.
+bool is_alive(const ImageRecord& record);
+
 struct ImageKind {
   using Record = ImageRecord;
   using Id = ImageId;

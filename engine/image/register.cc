@@ -18,10 +18,6 @@ Status fill(const SnapshotCatalog& snapshots, std::string_view whose, ImageConte
   return {};
 }
 
-bool is_needed(const ImageRecord& record) {
-  return record.state != ImageState::kFailed && record.state != ImageState::kDeregistered;
-}
-
 constexpr std::string_view kAbandoned = "whoever made it stopped before it was complete";
 
 }  // namespace
@@ -67,7 +63,7 @@ Result<std::optional<ImageId>> image_on(const ImageCatalog& images, SnapshotId s
       continue;
     }
     const auto used = snapshots_of(record.value());
-    if (is_needed(record.value()) && std::ranges::binary_search(used, snapshot)) return std::optional(id);
+    if (is_alive(record.value()) && std::ranges::binary_search(used, snapshot)) return std::optional(id);
   }
   TRY(std::move(unread));
   return std::optional<ImageId>();
