@@ -95,9 +95,15 @@ class HostTest(program.ProgramTest):
 
     def unmount(self, folder):
         if os.path.ismount(folder):
+            device = pathlib.Path(self.do("findmnt", "-n", "-o", "SOURCE", folder).strip())
+            loop = pathlib.Path("/sys/block", device.name, "loop")
+            file = read_or_nothing(loop / "backing_file") if read_or_nothing(loop / "autoclear") == "1" else ""
             subprocess.run(["fsfreeze", "-u", folder], capture_output=True)
             done = subprocess.run(["umount", folder], capture_output=True, text=True)
             self.assertEqual(done.returncode, 0, done.stderr)
+            # mount -o loop: the device lets go of its file once nobody, not even a passing losetup, has it open.
+            if file:
+                self.wait_until(lambda: read_or_nothing(loop / "backing_file") != file, f"{device} keeps its file")
 
     def serve(self, *words, socket):
         """Starts a server and waits for its socket."""
@@ -146,6 +152,13 @@ class HostTest(program.ProgramTest):
         target.unlink(missing_ok=True)
         self.ok("restore", snapshot, target, *words)
         return target
+
+
+def read_or_nothing(path):
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
 
 
 def copy_some_files(folder, limit_bytes):
