@@ -107,12 +107,15 @@ void add_volume_attach(Cli& cli);  // into the group of add_volume()
 void add_serve(Cli& cli);
 void add_launch(Cli& cli);
 void add_instances(Cli& cli);
+void add_template(Cli& cli);
 void add_image(Cli& cli);
 void add_image_changes(Cli& cli);  // into the group of add_image()
 void add_image_launch(Cli& cli);   // the same
+void add_image_capture(Cli& cli);  // the same
 void add_image_copy(Cli& cli);     // the same
 void add_image_bundle(Cli& cli);   // the same
 void add_image_sign(Cli& cli);     // the same
+void add_lifecycle(Cli& cli);
 void add_bin(Cli& cli);
 void add_key(Cli& cli);
 void add_settings(Cli& cli);

@@ -156,15 +156,8 @@ Result<ImageRecord> MachineHost::complete(const InstanceRecord& record, const Im
     if (!record.initrd.empty()) boot.ramdisk.emplace().snapshot = TRY(capture_file(record.initrd, stop));
     boot.command_line = record.append;
   }
-  return ImageCatalog(repo.objects()).update(image.id, [&](ImageRecord& now) -> Status {
-    if (now.state != ImageState::kPending)
-      return busy(now.id.text() + " was failed by somebody else meanwhile");
-    now.boot = boot;
-    TRY(fill_contents(repo.snapshots(), now));
-    now.state = ImageState::kAvailable;
-    now.session = {};
-    return {};
-  });
+  ImageCatalog images(repo.objects());
+  return make_available(images, repo.snapshots(), image.id, boot);
 }
 
 // The pending image comes first: whatever would refuse it does so before the guest is shut down. The lock is

@@ -49,12 +49,15 @@ int main(int argc, char** argv) try {
   add_serve(cli);
   add_launch(cli);
   add_instances(cli);
+  add_template(cli);
   add_image(cli);
   add_image_launch(cli);
+  add_image_capture(cli);
   add_image_copy(cli);
   add_image_bundle(cli);
   add_image_changes(cli);
   add_image_sign(cli);
+  add_lifecycle(cli);
   add_bin(cli);
   add_key(cli);
   add_settings(cli);

@@ -1,20 +1,17 @@
 // ashlar capture: a source becomes a snapshot.
 #include <fmt/format.h>
-#include <sys/types.h>
 
 #include <filesystem>
-#include <set>
 
 #include "base/clock.h"
 #include "base/units.h"
-#include "capture/capture.h"
 #include "catalog/volumes.h"
 #include "changed_map.h"
 #include "cli.h"
 #include "output.h"
-#include "progress.h"
+#include "quiescence.h"
 #include "record_output.h"
-#include "source/mounts.h"
+#include "source_capture.h"
 #include "stop.h"
 #include "store_option.h"
 #include "tag_words.h"
@@ -57,21 +54,6 @@ Status check(const Options& options) {
   return {};
 }
 
-// A damaged record must not keep a capture from being made: a missing parent costs time only.
-Result<std::optional<SnapshotRecord>> find_parent(Repo& repo, const Source& source, const Options& options) {
-  if (options.parent == "none") return std::optional<SnapshotRecord>();
-  if (options.parent != "auto") {
-    return std::optional(TRY(repo.snapshots().get(TRY(SnapshotId::parse(options.parent)))));
-  }
-  const SourceIdentity identity = identity_of(source);
-  if (identity.is_zero()) return std::optional<SnapshotRecord>();
-  auto found = repo.snapshots().newest_of(identity);
-  if (found.ok()) return found;
-  if (found.error().code() != ErrorCode::kCorrupt) return found;
-  print_warning("no parent is used, everything is read: " + found.error().text());
-  return std::optional<SnapshotRecord>();
-}
-
 Result<std::optional<ChangedMap>> find_changed(Source& source, const Options& options,
                                                std::string& change_token) {
   if (options.changed.empty()) return std::optional<ChangedMap>();
@@ -92,65 +74,14 @@ Result<std::optional<ChangedMap>> find_changed(Source& source, const Options& op
   return std::optional(ChangedMap{std::move(file.ranges), std::move(file.since)});
 }
 
-// The file systems through which the source can be written to: those mounted from it, and the one that a
-// source file lies on. Each that is mounted read-write must be in `frozen`.
-Result<std::set<dev_t>> check_mounts(const Source& source, const Options& options,
-                                     const std::set<dev_t>& frozen) {
-  std::set<dev_t> ways;
-  if (source.type() != SourceType::kFile && source.type() != SourceType::kDevice) return ways;
-  for (const MountUse& mount : TRY(mounts_of(options.source))) {
-    ways.insert(mount.superblock);
-    if (!mount.read_write || frozen.contains(mount.superblock)) continue;
-    return busy(
-        fmt::format("{} is mounted read-write on {}: unmount it, add --freeze {} to hold its writers still, "
-                    "or --live to take a copy as after a crash",
-                    options.source, mount.mount_point, mount.mount_point));
-  }
-  if (source.type() != SourceType::kFile) return ways;
-  Status alone = check_no_writer(options.source);
-  if (!alone.ok() && alone.error().code() == ErrorCode::kBusy)
-    return busy(alone.error().text() + ", or add --live to take a copy as after a crash");
-  TRY(std::move(alone));
-  ways.insert(TRY(superblock_of(options.source)));
-  return ways;
-}
-
-// What the copy will be. Every file system that is being written to must be frozen, or the risk be taken with
-// --live.
+// Of the one source that --freeze and --live are about.
 Result<Consistency> check_consistency(const Source& source, const Options& options) {
-  if (options.live) return Consistency::kLive;
-  std::set<dev_t> frozen;
-  for (const std::string& mount_point : options.freeze) frozen.insert(TRY(superblock_of(mount_point)));
-  const std::set<dev_t> ways = TRY(check_mounts(source, options, frozen));
-  Consistency consistency = Consistency::kQuiescent;
-  for (const std::string& mount_point : options.freeze) {
-    if (ways.contains(TRY(superblock_of(mount_point)))) {
-      consistency = Consistency::kFrozen;
-    } else {
-      print_warning(fmt::format("--freeze {}: {} is not mounted there, and does not lie there", mount_point,
-                                source.name()));
-    }
-  }
-  return consistency;
-}
-
-using Frozen = std::vector<std::unique_ptr<FrozenFileSystem>>;
-
-Result<Frozen> freeze(const Options& options, const Repo& repo) {
-  Frozen frozen;
-  for (const std::string& mount_point : options.freeze) {
-    frozen.push_back(TRY(FrozenFileSystem::freeze(mount_point, repo.path())));
-  }
-  return frozen;
-}
-
-Status thaw(Frozen& frozen) {
-  Status first;
-  for (const auto& file_system : frozen) {
-    Status status = file_system->thaw();
-    if (first.ok() && !status.ok()) first = std::move(status);
-  }
-  return first;
+  const Consistencies found =
+      TRY(check_quiescence({{&source, options.source}}, options.freeze, options.live));
+  for (const std::string& mount_point : found.unused)
+    print_warning(fmt::format("--freeze {}: {} is not mounted there, and does not lie there", mount_point,
+                              source.name()));
+  return found.of_sources.front();
 }
 
 SourceOptions source_options(const Options& options) {
@@ -163,7 +94,7 @@ SourceOptions source_options(const Options& options) {
 Result<CaptureOptions> engine_options(Repo& repo, Source& source, const Options& options) {
   CaptureOptions out;
   out.change_token = options.change_token;
-  out.parent = TRY(find_parent(repo, source, options));
+  out.parent = TRY(find_parent(repo, source, options.parent));
   out.changed = TRY(find_changed(source, options, out.change_token));
   out.paranoid = options.paranoid;
   out.skip_unreadable = options.skip_unreadable;
@@ -172,15 +103,6 @@ Result<CaptureOptions> engine_options(Repo& repo, Source& source, const Options&
   out.tags = TRY(parse_tags(options.tags));
   out.threads = options.threads;
   return out;
-}
-
-Result<CaptureReport> capture_with_progress(const Globals& globals, Repo& repo, Source& source,
-                                            const CaptureOptions& options, const Stop& stop) {
-  const CaptureParts parts = {repo.config(),         repo.objects(),     *TRY(repo.index()),
-                              *TRY(repo.segments()), *TRY(repo.nodes()), repo.snapshots()};
-  CaptureProgress progress;
-  const ProgressDisplay display(globals, "capture", [&progress] { return sample_of(progress); });
-  return capture(parts, source, options, progress, stop.token());
 }
 
 std::string report_text(const CaptureReport& report, double seconds) {
@@ -219,19 +141,6 @@ Status print_report(const Globals& globals, const CaptureReport& report, double 
   return {};
 }
 
-// A guessed parent that turns out to be damaged must not keep a capture from being made.
-Result<CaptureReport> capture_with_or_without_parent(const Globals& globals, Repo& repo, Source& source,
-                                                     CaptureOptions how, const Options& options,
-                                                     const Stop& stop) {
-  auto report = capture_with_progress(globals, repo, source, how, stop);
-  const bool guessed = how.parent && options.parent == "auto";
-  if (report.ok() || report.error().code() != ErrorCode::kCorrupt || !guessed) return report;
-  print_warning("the parent is not used, everything is read: " + report.error().text());
-  how.parent.reset();
-  how.changed.reset();
-  return capture_with_progress(globals, repo, source, how, stop);
-}
-
 // The raw file of a volume is the volume only once it is detached, and only while nobody serves it: until
 // then its absent blocks would be captured as zeros. The lock is held while it is captured.
 Result<std::unique_ptr<FileLock>> hold_raw_file(Repo& repo, const std::string& source) {
@@ -263,11 +172,11 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   CaptureOptions how = TRY(engine_options(*repo, *source, options));
   how.consistency = consistency;
   // The guardian that thaws if we die is a fork: before the first thread.
-  Frozen frozen = TRY(freeze(options, *repo));
+  Frozen frozen = TRY(freeze_all(options.freeze, repo->path()));
   TRY(stop.watch());
   const CaptureReport report =
-      TRY(capture_with_or_without_parent(globals, *repo, *source, std::move(how), options, stop));
-  Status thawed = thaw(frozen);
+      TRY(capture_source(globals, *repo, *source, std::move(how), options.parent == "auto", stop));
+  Status thawed = thaw_all(frozen);
   if (!thawed.ok()) {
     return thawed.take_error().with_context(report.record.id.text() +
                                             " is made, but its source is still frozen");

@@ -149,14 +149,8 @@ Result<Json> delete_snapshots(ImageStore& store, const std::vector<SnapshotId>& 
 Result<ExitCode> deregister(const Globals& globals, const Options& options) {
   ImageStore store = TRY(ImageStore::open(globals));
   const ImageId id = TRY(ImageId::parse(options.image));
-  const ImageRecord record = TRY(change_own(store, id, [&](ImageRecord& now) -> Status {
-    if (now.state == ImageState::kPending)
-      return busy(id.text() + " is still being made: wait for it, or stop whoever makes it");
-    now.former_state = now.state;
-    now.state = ImageState::kDeregistered;
-    now.deregistered = UtcTime::now();
-    return {};
-  }));
+  const ImageRecord record =
+      TRY(change_own(store, id, [](ImageRecord& now) { return deregister(now, UtcTime::now()); }));
   const std::vector<SnapshotId> ids = snapshots_of(record);
   Json results = options.delete_snapshots ? TRY(delete_snapshots(store, ids)) : Json::array();
   if (globals.json) {

@@ -1,17 +1,18 @@
-// ashlar launch: machines on fresh volumes of one snapshot.
+// ashlar launch: machines on fresh volumes of an image or a snapshot.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "cli.h"
 #include "image/access.h"
 #include "image/register.h"
 #include "image_store.h"
 #include "instance_output.h"
+#include "launch_options.h"
 #include "machine_host.h"
 #include "mapping_words.h"
 #include "output.h"
+#include "template_store.h"
 
 namespace ashlar {
 namespace {
@@ -19,34 +20,22 @@ namespace {
 constexpr unsigned kMaxCount = 1000;
 constexpr const char* kRootDevice = "/dev/sda";
 
+constexpr std::uint64_t kDefaultMemory = std::uint64_t{1} << 30U;
+
 struct Options {
-  std::string what;  // a snapshot or an image
-  std::vector<std::string> maps;
+  LaunchChoices choices;
+  std::string from_template;
   unsigned count = 1;
-  std::string name;
-  std::uint64_t memory = std::uint64_t{1} << 30U;
-  unsigned cpus = 1;
-  std::uint64_t size = 0;
-  std::string kernel;
-  std::string initrd;
-  std::string append;
-  std::string accelerator = "auto";
-  std::string network = "none";
-  bool keep_volumes = false;
 };
 
-std::string absolute(const std::string& path) {
-  return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().native();
-}
-
 // What a snapshot or an image says of its machines.
-Result<MachineSpec> spec_of_snapshot(ImageStore& store, SnapshotId id, const Options& options) {
+Result<MachineSpec> spec_of_snapshot(ImageStore& store, SnapshotId id, const LaunchChoices& choices) {
   const SnapshotRecord snapshot = TRY(store.repo().snapshots().get(id));
   MachineSpec spec;
   ImageDevice disk;
   disk.name = kRootDevice;
   disk.content = {id, snapshot.content, snapshot.size};
-  disk.size = ByteCount{options.size == 0 ? snapshot.size.value : options.size};
+  disk.size = choices.size.value == 0 ? snapshot.size : choices.size;
   spec.devices = {disk};
   return spec;
 }
@@ -64,8 +53,8 @@ Status check_launchable(const ImageRecord& image) {
   return {};
 }
 
-Result<MachineSpec> spec_of_image(ImageStore& store, ImageId id, const Options& options) {
-  if (options.size != 0) return invalid("an image has --map DEVICE=,size=SIZE in place of --size");
+Result<MachineSpec> spec_of_image(ImageStore& store, ImageId id, const LaunchChoices& choices) {
+  if (choices.size.value != 0) return invalid("an image has --map DEVICE=,size=SIZE in place of --size");
   const ImageRecord image = TRY(store.find(id));
   TRY(check_launchable(image));
   MachineSpec spec;
@@ -73,7 +62,7 @@ Result<MachineSpec> spec_of_image(ImageStore& store, ImageId id, const Options& 
   spec.root_device_type = image.root_device_type;
   spec.boot = image.boot;
   ImageRecord mapped = image;
-  mapped.devices = TRY(overridden(image.devices, TRY(parse_mappings(options.maps))));
+  mapped.devices = TRY(overridden(image.devices, TRY(parse_mappings(choices.mappings))));
   TRY(fill_contents(store.repo().snapshots(), mapped));
   TRY(check_limits(mapped));
   if (mapped.devices.size() > kMaxInstanceDevices)
@@ -85,42 +74,59 @@ Result<MachineSpec> spec_of_image(ImageStore& store, ImageId id, const Options& 
   return spec;
 }
 
-Result<MachineSpec> spec_of(ImageStore& store, const Options& options) {
-  const auto image = ImageId::parse(options.what);
-  if (image.ok()) return spec_of_image(store, image.value(), options);
-  if (!options.maps.empty()) return invalid("--map is for images: a snapshot is one disk");
-  return spec_of_snapshot(store, TRY(SnapshotId::parse(options.what)), options);
-}
-
-// A shape that passes check_limits() once it has devices.
-InstanceRecord shape_of(const Options& options) {
+// Empty text and 0 are left to the defaults.
+InstanceRecord shape_of(const LaunchChoices& choices) {
   InstanceRecord shape;
-  shape.name = options.name;
-  shape.memory = ByteCount{options.memory};
-  shape.cpus = options.cpus;
-  shape.kernel = absolute(options.kernel);
-  shape.initrd = absolute(options.initrd);
-  shape.append = options.append;
-  shape.accelerator = options.accelerator;
-  shape.network = options.network;
+  shape.memory = ByteCount{choices.memory.value == 0 ? kDefaultMemory : choices.memory.value};
+  shape.cpus = std::max(choices.cpus, 1U);
+  shape.kernel = choices.kernel;
+  shape.initrd = choices.initrd;
+  shape.append = choices.append;
+  if (!choices.accelerator.empty()) shape.accelerator = choices.accelerator;
+  if (!choices.network.empty()) shape.network = choices.network;
   return shape;
 }
 
-Status check(const Options& options) {
-  const bool is_image = ImageId::parse(options.what).ok();
-  if (!is_image && !SnapshotId::parse(options.what).ok())
-    return invalid(fmt::format("'{}' is the id of neither a snapshot nor an image", options.what));
-  TRY(parse_mappings(options.maps));
-  InstanceRecord shape = shape_of(options);
-  if (is_image && shape.kernel.empty()) shape.kernel = "/kernel of the image";
-  shape.devices = {{kRootDevice, VolumeId{1}, true, {}}};
-  return check_limits(shape);
+Result<MachineSpec> spec_of(ImageStore& store, const LaunchChoices& choices) {
+  const auto image = ImageId::parse(choices.source);
+  if (!image.ok() && !choices.mappings.empty()) return invalid("--map is for images: a snapshot is one disk");
+  MachineSpec spec =
+      TRY(image.ok() ? spec_of_image(store, image.value(), choices)
+                     : spec_of_snapshot(store, TRY(SnapshotId::parse(choices.source)), choices));
+  spec.shape = shape_of(choices);
+  spec.keep_volumes = choices.keep_volumes;
+  return spec;
+}
+
+Status check(Options& options) {
+  LaunchChoices& choices = options.choices;
+  TRY(check_launch_options(choices));
+  if (!options.from_template.empty()) {
+    TRY(parse_template_reference(options.from_template));
+    return {};
+  }
+  if (choices.source.empty()) return invalid("give an image, a snapshot, or --template");
+  // An image may have a kernel of its own, and a template one of any kind.
+  const bool needs_kernel = SnapshotId::parse(choices.source).ok() && choices.kernel.empty();
+  if (needs_kernel && !(choices.initrd.empty() && choices.append.empty()))
+    return invalid("an initrd or a kernel's command line without a kernel");
+  return {};
+}
+
+// What the command line says, over what the template says.
+Result<LaunchChoices> choices_of(ImageStore& store, const Options& options) {
+  if (options.from_template.empty()) return options.choices;
+  const TemplateReference wanted = TRY(parse_template_reference(options.from_template));
+  const LaunchTemplate record = TRY(find_template(store, wanted.name));
+  LaunchChoices choices = merged(TRY(version_of(record, wanted.version)).choices, options.choices);
+  if (choices.source.empty())
+    return invalid(fmt::format("launch template '{}' names no image: give one", wanted.name));
+  return choices;
 }
 
 // "web-1" to "web-10" of ten machines called "web".
-std::string name_of(const Options& options, unsigned number) {
-  if (options.name.empty() || options.count == 1) return options.name;
-  return fmt::format("{}-{}", options.name, number);
+std::string name_of(const std::string& name, unsigned number, unsigned count) {
+  return name.empty() || count == 1 ? name : fmt::format("{}-{}", name, number);
 }
 
 Error after(const std::vector<InstanceRecord>& launched, Error error) {
@@ -132,13 +138,12 @@ Error after(const std::vector<InstanceRecord>& launched, Error error) {
 
 Result<ExitCode> run(const Globals& globals, const Options& options) {
   ImageStore store = TRY(ImageStore::open(globals));
-  MachineSpec spec = TRY(spec_of(store, options));
+  const LaunchChoices choices = TRY(choices_of(store, options));
+  MachineSpec spec = TRY(spec_of(store, choices));
   const auto host = TRY(MachineHost::open(globals));
-  spec.shape = shape_of(options);
-  spec.keep_volumes = options.keep_volumes;
   std::vector<InstanceRecord> launched;
   for (unsigned number = 1; number <= options.count; ++number) {
-    spec.shape.name = name_of(options, number);
+    spec.shape.name = name_of(choices.name, number, options.count);
     auto record = host->launch(spec);
     if (!record.ok()) return after(launched, record.take_error());
     if (!globals.json) print(record.value().id.text() + "\n");
@@ -160,28 +165,17 @@ void add(Cli& cli, const char* name) {
       "  ashlar launch ami-01a2b3c4d5e6f7089 --count 10 --name web --memory 2G --cpus 2\n"
       "  # with a larger first disk and without the second one\n"
       "  ashlar launch ami-01a2b3c4d5e6f7089 --map /dev/sda=,size=40G --map /dev/sdb=no-device\n"
+      "  ashlar launch --template web:3 --count 2\n"
       "  # with a kernel of the host, for an image without a boot loader\n"
       "  ashlar launch snap-01a2b3c4d5e6f7089 --kernel vmlinuz --initrd initrd.img --append 'root=/dev/vda "
       "console=ttyS0'");
-  verb.positional("IMAGE|SNAP", "IMAGE|SNAP", options->what, "What their disks start as");
+  verb.positional("IMAGE|SNAP", "IMAGE|SNAP", options->choices.source,
+                  "What their disks start as; a template may say it", Presence::kOptional);
+  verb.text("--template", "NAME[:VERSION]", options->from_template,
+            "Take what is not given here from a launch template: its default version, a number, $Latest or "
+            "$Default");
   verb.number("--count", 1, kMaxCount, options->count, "How many [1]");
-  verb.text("--name", "TEXT", options->name, "A name; of several machines each gets its number behind it");
-  verb.size("--memory", options->memory, "Memory of each [1G]");
-  verb.number("--cpus", 1, kMaxInstanceCpus, options->cpus, "Processors of each [1]");
-  verb.size("--size", options->size,
-            "Of a snapshot: size of the disk, at least the snapshot's [the snapshot's]");
-  verb.texts("--map", "DEVICE=WHAT", options->maps,
-             "Of an image: change, replace, add or leave out a device, as for 'image create'; may be given "
-             "more than "
-             "once");
-  verb.text("--kernel", "FILE", options->kernel,
-            "Boot this Linux kernel, which must stay where it is [the disk's boot loader]");
-  verb.text("--initrd", "FILE", options->initrd, "With --kernel: its initial RAM disk");
-  verb.text("--append", "TEXT", options->append, "With --kernel: its command line");
-  verb.text("--accel", "NAME", options->accelerator,
-            "kvm, tcg, or auto: what $ASHLAR_ACCEL says, else kvm where it works [auto]");
-  verb.text("--network", "NAME", options->network, "none, or user: outwards through the host [none]");
-  verb.flag("--keep-volumes", options->keep_volumes, "Keep their volumes when they are terminated");
+  add_launch_options(verb, options->choices);
   verb.check([options] { return check(*options); });
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return run(globals, *options); });
 }

@@ -86,10 +86,20 @@ struct ImageIdTag {
   static constexpr std::string_view kPrefix = "ami-0";
   static constexpr std::string_view kNoun = "image";
 };
+struct LaunchTemplateIdTag {
+  static constexpr std::string_view kPrefix = "lt-0";
+  static constexpr std::string_view kNoun = "launch template";
+};
+struct LifecyclePolicyIdTag {
+  static constexpr std::string_view kPrefix = "policy-0";
+  static constexpr std::string_view kNoun = "lifecycle policy";
+};
 using SnapshotId = RecordId<SnapshotIdTag>;
 using VolumeId = RecordId<VolumeIdTag>;
 using InstanceId = RecordId<InstanceIdTag>;
 using ImageId = RecordId<ImageIdTag>;
+using LaunchTemplateId = RecordId<LaunchTemplateIdTag>;
+using LifecyclePolicyId = RecordId<LifecyclePolicyIdTag>;
 
 // Who owns images: 12 decimal digits, as EC2 writes accounts. Value 0 is none.
 struct AccountId {

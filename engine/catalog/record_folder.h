@@ -42,6 +42,22 @@ class RecordFolder {
     return std::move(status).with_context(fmt::format("change {}", now.id.text()));
   }
 
+  // The record as `change` leaves it, with the next revision; `change` is called again when somebody else was
+  // quicker. For records that have a revision.
+  template <class Change>
+  Result<Record> update(Id id, const Change& change) {
+    for (;;) {
+      const Record before = TRY(get(id));
+      Record now = before;
+      TRY(change(now));
+      if (now == before) return now;
+      now.revision = before.revision + 1;
+      Status done = replace(before, now);
+      if (done.ok()) return now;
+      if (done.error().code() != ErrorCode::kBusy || TRY(get(id)) == before) return done.take_error();
+    }
+  }
+
   // kNotFound: "no volume vol-… in this store"; a damaged record is named.
   Result<Record> get(Id id) const {
     const std::string key = key_of(id);

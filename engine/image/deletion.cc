@@ -67,6 +67,16 @@ Result<SnapshotRecord> restore_snapshot(ObjectStore& objects, SnapshotId id) {
   return record;
 }
 
+Status deregister(ImageRecord& record, UtcTime now) {
+  if (record.state == ImageState::kDeregistered) return invalid(record.id.text() + " is deregistered");
+  if (record.state == ImageState::kPending)
+    return busy(record.id.text() + " is still being made: wait for it, or stop whoever makes it");
+  record.former_state = record.state;
+  record.state = ImageState::kDeregistered;
+  record.deregistered = now;
+  return {};
+}
+
 // As with a new image, a snapshot may be deleted at this very moment.
 Result<ImageRecord> restore_image(ObjectStore& objects, ImageId id) {
   ImageCatalog images(objects);
@@ -85,12 +95,14 @@ Result<ImageRecord> restore_image(ObjectStore& objects, ImageId id) {
   now.state = before.former_state;
   now.former_state = ImageState::kAvailable;
   now.deregistered.reset();
+  if (now.state != ImageState::kFailed) now.state_reason.clear();
   now = TRY(images.replace(before, now));
   Status complete = look();
   if (complete.ok()) return now;
   ImageRecord again = now;
   again.state = before.state;
   again.former_state = before.former_state;
+  again.state_reason = before.state_reason;
   again.deregistered = before.deregistered;
   TRY(images.replace(now, again));
   return complete.take_error();

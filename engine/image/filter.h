@@ -16,8 +16,7 @@ struct ImageFilter {
   std::vector<std::string> values;
 };
 
-// "name=NAME,values=PATTERN[,PATTERN…]", or in short "NAME=PATTERN[,PATTERN…]". kInvalid for a name that
-// images do not have.
+// "name=NAME,values=PATTERN[,PATTERN…]". kInvalid for a name that images do not have.
 Result<ImageFilter> parse_image_filter(std::string_view text);
 bool passes(const ImageRecord& record, const ImageFilter& filter);
 bool matches_pattern(std::string_view text, std::string_view pattern);

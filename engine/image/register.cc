@@ -22,6 +22,19 @@ constexpr std::string_view kAbandoned = "whoever made it stopped before it was c
 
 }  // namespace
 
+Result<ImageRecord> make_available(ImageCatalog& images, const SnapshotCatalog& snapshots, ImageId id,
+                                   const ImageBoot& boot) {
+  return images.update(id, [&](ImageRecord& now) -> Status {
+    if (now.state != ImageState::kPending)
+      return busy(now.id.text() + " was failed by somebody else meanwhile");
+    now.boot = boot;
+    TRY(fill_contents(snapshots, now));
+    now.state = ImageState::kAvailable;
+    now.session = {};
+    return {};
+  });
+}
+
 Status fill_contents(const SnapshotCatalog& snapshots, ImageRecord& record) {
   for (ImageDevice& device : record.devices) {
     if (device.kind != ImageDevice::Kind::kSnapshot) continue;

@@ -15,6 +15,10 @@ namespace ashlar {
 Result<ImageRecord> register_image(ImageCatalog& images, const SnapshotCatalog& snapshots,
                                    ImageRecord wanted);
 
+// From pending to available: its snapshots are there now. kBusy when somebody has failed it meanwhile.
+Result<ImageRecord> make_available(ImageCatalog& images, const SnapshotCatalog& snapshots, ImageId id,
+                                   const ImageBoot& boot);
+
 // Fills in what the snapshots of an image hold, where that is not known yet.
 Status fill_contents(const SnapshotCatalog& snapshots, ImageRecord& record);
 

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,13 +82,16 @@ Result<SourceExtent> FileSource::next_extent(ByteOffset offset) {
   return SourceExtent{offset, ByteCount{end - offset.value}, SourceState::kData};
 }
 
-}  // namespace
+Result<UniqueFd> open_to_read(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return last_errno(path);
+  return fd;
+}
 
-Result<std::unique_ptr<Source>> open_file_source(const std::string& path) {
+Result<std::unique_ptr<Source>> source_of(UniqueFd opened, const std::string& path) {
   auto file = std::make_shared<OpenFile>();
   file->name = path;
-  file->fd.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file->fd.valid()) return last_errno(path);
+  file->fd = std::move(opened);
   const int fd = file->fd.get();
   file->size_now = [fd, path] { return file_size_now(fd, path); };
   file->size = TRY(file->size_now());
@@ -96,6 +101,23 @@ Result<std::unique_ptr<Source>> open_file_source(const std::string& path) {
   const std::filesystem::path canonical = std::filesystem::canonical(path, failed);
   if (failed) return Error::from_errno(failed.value(), path + ": finding its real path");
   return std::unique_ptr<Source>(std::make_unique<FileSource>(std::move(file), canonical.string()));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Source>> open_file_source(const std::string& path) {
+  return source_of(TRY(open_to_read(path)), path);
+}
+
+Result<std::unique_ptr<Source>> open_file_clone(const std::string& path) {
+  const UniqueFd original = TRY(open_to_read(path));
+  std::error_code failed;
+  const std::filesystem::path canonical = std::filesystem::canonical(path, failed);
+  if (failed) return Error::from_errno(failed.value(), path + ": finding its real path");
+  UniqueFd clone(::open(canonical.parent_path().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!clone.valid() || ::ioctl(clone.get(), FICLONE, original.get()) != 0)
+    return unsupported(path + ": its file system makes no clones");
+  return source_of(std::move(clone), path);
 }
 
 }  // namespace ashlar

@@ -404,11 +404,12 @@ class Units(host.HostTest):
         self.need("systemd-analyze", "cmake")
         self.do("cmake", "--install", program.BUILD, "--prefix", self.scratch / "root")
         folder = self.scratch / "root/lib/systemd/system"
-        units = [folder / f"ashlar-serve.{kind}" for kind in ("service", "socket")]
-        # Where the program will be, it is not yet.
-        text = units[0].read_text()
-        self.assertRegex(text, r"\nExecStart=/\S+/ashlar serve --all\n")
-        units[0].write_text(re.sub(r"(?<=\nExecStart=)\S+", str(self.scratch / "root/bin/ashlar"), text))
+        units = [folder / f"ashlar-{name}" for name in ("serve.service", "serve.socket", "lifecycle.service", "lifecycle.timer")]
+        self.assertRegex(units[0].read_text(), r"\nExecStart=/\S+/ashlar serve --all\n")
+        self.assertRegex(units[2].read_text(), r"\nExecStart=/\S+/ashlar lifecycle run\n")
+        for unit in units:  # where the program will be, it is not yet
+            there = str(self.scratch / "root/bin/ashlar")
+            unit.write_text(re.sub(r"(?<=\nExecStart=)\S+", there, unit.read_text()))
         done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, timeout=60)
         if "Failed to initialize manager" in done.stderr:
             self.skipTest(done.stderr.strip())

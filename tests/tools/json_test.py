@@ -18,7 +18,7 @@ WHOLE = {"capture": {"snapshot": DOCUMENTED["describe"]["snapshot"]},
          "instances-list": {"instances": DOCUMENTED["launch"]["instances"], "damaged": []}}
 MAY_BE_NULL = {"parent", "source_identity", "segment", "frame", "dedup_ratio", "compression_ratio", "read_bytes",
                "new_bytes", "stored_bytes", "written_bytes", "eta_seconds", "pid", "released", "image",
-               "volume", "file"}
+               "volume", "file", "SnapshotId", "Error"}
 
 
 class Json(program.ProgramTest):
@@ -123,13 +123,29 @@ class Json(program.ProgramTest):
         bundle = self.scratch / "bundle"
         self.documented("image-export", "image", "export", image, bundle)
         self.documented("image-copy", "image", "import", bundle, "--name", "imported")
+        self.documented("template-create", "template", "create", "web", image)
+        self.documented("template-version", "template", "version", "web", image, "--cpus", "2")
+        self.assertEqual(len(self.ok_json("template", "describe", "web")["LaunchTemplateVersions"]), 2)
+        self.documented("template-delete", "template", "delete", "web")
+        policy = json.dumps(DOCUMENTED["lifecycle-list"]["Policies"][0]["Policy"]).encode()
+        self.documented("lifecycle-put", "lifecycle", "put", self.file("policy.json", policy))
+        listed = self.documented("lifecycle-list", "lifecycle", "list")
+        self.assertEqual(self.ok_json("lifecycle", "describe", "web"), listed)
+        self.assertEqual(self.ok_json("lifecycle", "run"), {"DryRun": False, "Actions": []})
+        self.documented("lifecycle-put", "lifecycle", "delete", "web")
+        again = self.ok("image", "create", "--name", "second", "--map", f"/dev/sda={snapshot}", "--tag", "group=web").strip()
+        first = policy.replace(b'"keep_last": 5, "after_days": 30', b'"keep_last": 1')
+        self.ok("lifecycle", "put", self.file("policy.json", first))
+        self.ok("image", "tag", image, "group=web")
+        self.documented("lifecycle-run", "lifecycle", "run", "--dry-run")
+        self.ok("image", "deregister", again)
         self.documented("image-deregister", "image", "deregister", image)
         self.ok("delete", snapshot)
         listed = self.documented("bin-list", "bin", "list")["bin"]
-        self.assertEqual([entry["id"] for entry in listed], [image, snapshot])
+        self.assertEqual([entry["id"] for entry in listed], [again, image, snapshot])
         self.documented("bin-restore", "bin", "restore", snapshot)
         purged = self.documented("bin-purge", "bin", "purge", "--all")
-        self.assertEqual(purged, {"purged": [image]})
+        self.assertEqual(sorted(purged["purged"]), sorted([again, image]))
 
     def test_every_verb_of_attachments(self):
         volume = self.ok("volume", "create", "--snapshot", self.capture(self.source)).strip()

@@ -1,0 +1,203 @@
+// Lifecycle policies: what they ask for, and that just that is done, also when it is cut off.
+#include "image/lifecycle.h"
+
+#include "catalog/records.h"
+#include "catalog/volumes.h"
+#include "image/deletion.h"
+#include "image/register.h"
+#include "support/forwarding_objects.h"
+
+namespace ashlar {
+namespace {
+
+using Kind = LifecycleAction::Kind;
+
+constexpr std::uint64_t kDay = std::uint64_t{24} * 3600 * 1'000'000'000;
+constexpr AccountId kOwner{1};
+
+class Lifecycle : public testing::Test {
+ protected:
+  void SetUp() override {
+    make_root(files_);
+    for (const std::uint64_t number : {1, 2, 3, 4})
+      ASSERT_TRUE(snapshots_.publish(sample_record(number)).ok());
+  }
+
+  // An image of snapshot `number` that was made on day `day`, and is in the group "web".
+  ImageId image(std::uint64_t number, std::uint64_t day, const std::string& group = "web") {
+    ImageRecord record;
+    record.id = ImageId{100 + images_.list_ids().take().size()};
+    record.owner = kOwner;
+    record.name = "image-" + record.id.text();
+    record.created = UtcTime{day * kDay};
+    record.root_device = "/dev/sda";
+    record.devices.resize(1);
+    record.devices[0].name = "/dev/sda";
+    record.devices[0].content.snapshot = sample_record(number).id;
+    record.tags["group"] = group;
+    EXPECT_TRUE(fill_contents(snapshots_, record).ok());
+    const Status made = images_.publish(record);
+    EXPECT_TRUE(made.ok()) << made.error().text();
+    return record.id;
+  }
+
+  static LifecyclePolicy policy(std::optional<Retention> deprecate, std::optional<Retention> deregister,
+                                bool delete_snapshots = false, const std::string& name = "p") {
+    LifecyclePolicy made;
+    made.name = name;
+    made.owner = kOwner;
+    made.id = lifecycle_policy_id(kOwner, name);
+    made.filters = {"name=tag:group,values=web"};
+    made.deprecate = deprecate;
+    made.deregister = deregister;
+    made.delete_snapshots = delete_snapshots;
+    return made;
+  }
+
+  // "deprecate 102", "delete snap 1", …
+  std::vector<std::string> plan(const std::vector<LifecyclePolicy>& policies, std::uint64_t day) {
+    std::vector<std::string> words;
+    for (const LifecycleAction& action : plan_lifecycle(objects_, policies, UtcTime{day * kDay}).take()) {
+      const bool deletes = action.kind == Kind::kDeleteSnapshot;
+      words.push_back(fmt::format("{} {}", lifecycle_action_name(action.kind),
+                                  deletes ? action.snapshot.value : action.image.value));
+    }
+    return words;
+  }
+  std::string deletion_of(std::uint64_t number) {
+    return fmt::format("delete {}", sample_record(number).id.value);
+  }
+
+  std::vector<std::string> run(const std::vector<LifecyclePolicy>& policies, std::uint64_t day) {
+    std::vector<std::string> failed;
+    const UtcTime now{day * kDay};
+    const auto report = [&](const LifecycleAction&, const Status& done) {
+      if (!done.ok()) failed.push_back(done.error().text());
+    };
+    const auto planned = plan_lifecycle(objects_, policies, now).take();
+    EXPECT_TRUE(execute_lifecycle(objects_, planned, now, report).ok());
+    return failed;
+  }
+
+  ImageState state(ImageId id) { return images_.get(id).take().state; }
+  bool is_there(std::uint64_t number) { return snapshots_.get(sample_record(number).id).ok(); }
+
+  SimulatedFileSystem files_;
+  LocalObjectStore objects_{files_, kRoot};
+  SnapshotCatalog snapshots_{objects_};
+  ImageCatalog images_{objects_};
+};
+
+using Words = std::vector<std::string>;
+
+TEST_F(Lifecycle, TheNewestOfThePolicysImagesAreKept) {
+  const ImageId first = image(1, 10);
+  const ImageId second = image(2, 20);
+  image(3, 30);
+  image(4, 5, "db");
+  EXPECT_EQ(plan({policy(Retention{1, 0}, Retention{2, 0})}, 40), (Words{"deprecate 101", "deregister 100"}));
+  EXPECT_EQ(run({policy(Retention{1, 0}, Retention{2, 0})}, 40), Words{});
+  EXPECT_EQ(state(first), ImageState::kDeregistered);
+  EXPECT_EQ(images_.get(second).take().deprecated, UtcTime{40 * kDay});
+  EXPECT_TRUE(is_there(1));
+  EXPECT_EQ(plan({policy(Retention{1, 0}, Retention{2, 0})}, 41), Words{});
+  EXPECT_EQ(plan({policy({}, Retention{3, 0})}, 41), Words{});
+}
+
+TEST_F(Lifecycle, AnAgeCounts) {
+  image(1, 10);
+  image(2, 20);
+  EXPECT_EQ(plan({policy({}, Retention{0, 20})}, 29), Words{});
+  EXPECT_EQ(plan({policy({}, Retention{0, 20})}, 30), Words{"deregister 100"});
+  EXPECT_EQ(plan({policy({}, Retention{0, 20})}, 40), (Words{"deregister 100", "deregister 101"}));
+  EXPECT_EQ(plan({policy({}, Retention{1, 20})}, 40), Words{"deregister 100"}) << "both are asked for";
+  EXPECT_EQ(plan({policy({}, Retention{0, 1})}, 5), Words{}) << "an image of the future is not old";
+}
+
+TEST_F(Lifecycle, OfTwoPoliciesTheStrongerOneWins) {
+  image(1, 10);
+  const LifecyclePolicy mild = policy(Retention{0, 1}, {}, false, "mild");
+  const LifecyclePolicy strong = policy({}, Retention{0, 1}, false, "strong");
+  EXPECT_EQ(plan({mild, strong}, 40), Words{"deregister 100"});
+  EXPECT_EQ(plan({strong, mild}, 40), Words{"deregister 100"});
+}
+
+TEST_F(Lifecycle, SnapshotsThatOthersNeedStay) {
+  image(1, 10);
+  image(2, 11);
+  image(2, 12, "db");  // not the policy's
+  image(3, 13);
+  VolumeRecord volume;
+  volume.id = VolumeId{1};
+  volume.size = sample_record(3).size;
+  volume.base = sample_record(3).id;
+  ASSERT_TRUE(VolumeCatalog(objects_).publish(volume).ok());
+  const LifecyclePolicy all = policy({}, Retention{0, 1}, true);
+  EXPECT_EQ(plan({all}, 40), (Words{"deregister 100", "deregister 101", "deregister 103", deletion_of(1)}));
+  EXPECT_EQ(run({all}, 40), Words{});
+  EXPECT_FALSE(is_there(1));
+  EXPECT_TRUE(is_there(2) && is_there(3) && is_there(4));
+}
+
+TEST_F(Lifecycle, APolicyThatKeepsSnapshotsIsNotOverruled) {
+  image(1, 10);
+  image(1, 11);
+  LifecyclePolicy deletes = policy({}, Retention{1, 0}, true, "deletes");
+  LifecyclePolicy keeps = policy({}, Retention{0, 1}, false, "keeps");
+  // The older one is of "deletes", the newer one of "keeps", and both are of one snapshot.
+  EXPECT_EQ(plan({deletes, keeps}, 40), (Words{"deregister 100", "deregister 101"}));
+}
+
+TEST_F(Lifecycle, WhatWasChangedSinceThePlanIsLeftAlone) {
+  const ImageId id = image(1, 10);
+  const auto planned = plan_lifecycle(objects_, {policy({}, Retention{0, 1})}, UtcTime{40 * kDay}).take();
+  ASSERT_TRUE(images_
+                  .update(id,
+                          [](ImageRecord& record) -> Status {
+                            record.tags["group"] = "keep";
+                            return {};
+                          })
+                  .ok());
+  std::vector<ErrorCode> failed;
+  const auto report = [&](const LifecycleAction&, const Status& done) {
+    if (!done.ok()) failed.push_back(done.error().code());
+  };
+  ASSERT_TRUE(execute_lifecycle(objects_, planned, UtcTime{40 * kDay}, report).ok());
+  EXPECT_EQ(failed, std::vector{ErrorCode::kBusy});
+  EXPECT_EQ(state(id), ImageState::kAvailable);
+}
+
+TEST_F(Lifecycle, WhatWasCutOffIsTakenUpAndWhatCameBackStays) {
+  const ImageId id = image(1, 10);
+  const LifecyclePolicy all = policy({}, Retention{0, 1}, true);
+  const UtcTime now{40 * kDay};
+  auto planned = plan_lifecycle(objects_, {all}, now).take();
+  ASSERT_EQ(planned.size(), 2U);
+  struct CutOff {};
+  const auto dies = [](const LifecycleAction&, const Status&) { throw CutOff(); };
+  EXPECT_THROW((void)execute_lifecycle(objects_, planned, now, dies).ok(), CutOff);
+  EXPECT_EQ(state(id), ImageState::kDeregistered);
+  EXPECT_TRUE(is_there(1));
+  EXPECT_EQ(plan({all}, 41), Words{deletion_of(1)});
+  EXPECT_EQ(run({all}, 41), Words{});
+  EXPECT_FALSE(is_there(1));
+  ASSERT_TRUE(restore_snapshot(objects_, sample_record(1).id).ok());
+  EXPECT_EQ(plan({all}, 42), Words{}) << "somebody wanted it back";
+  ASSERT_TRUE(restore_image(objects_, id).ok());
+  EXPECT_EQ(images_.get(id).take().state_reason, "");
+}
+
+TEST_F(Lifecycle, NothingIsPlannedOverADamagedRecord) {
+  image(1, 10);
+  const std::string text = "{}";
+  ASSERT_TRUE(objects_.put_if_absent("images/" + ImageId{7}.text(), as_byte_span(text)).ok());
+  const auto got = plan_lifecycle(objects_, {policy({}, Retention{0, 1}, true)}, UtcTime{40 * kDay});
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.error().code(), ErrorCode::kCorrupt);
+  LifecyclePolicy wrong = policy({}, Retention{0, 1});
+  wrong.filters = {"colour=red"};
+  EXPECT_FALSE(plan_lifecycle(objects_, {wrong}, UtcTime{40 * kDay}).ok());
+}
+
+}  // namespace
+}  // namespace ashlar

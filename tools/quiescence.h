@@ -1,0 +1,36 @@
+// Whether somebody writes to the sources of a capture, and holding all writers still at the same time.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "format/snapshot_record.h"
+#include "source/mounts.h"
+#include "source/source.h"
+
+namespace ashlar {
+
+struct SourceUse {
+  const Source* source = nullptr;
+  std::string path;  // as it was given
+};
+
+struct Consistencies {
+  std::vector<Consistency> of_sources;  // in their order
+  std::vector<std::string> unused;      // mount points that no source has to do with
+};
+
+// What copies of the sources will be when the file systems of `freeze` are frozen. kBusy when something else
+// that can write to one of them is mounted or attached, unless `live`.
+Result<Consistencies> check_quiescence(const std::vector<SourceUse>& sources,
+                                       const std::vector<std::string>& freeze, bool live);
+
+// Several file systems, frozen until the last of them is thawed or this is gone.
+using Frozen = std::vector<std::unique_ptr<FrozenFileSystem>>;
+// `never` is a path that must not lie on one of them: the store. Before the first thread is started: a fork
+// stands by to thaw.
+Result<Frozen> freeze_all(const std::vector<std::string>& mount_points, const std::string& never);
+Status thaw_all(Frozen& frozen);
+
+}  // namespace ashlar
