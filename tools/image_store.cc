@@ -21,6 +21,11 @@ Result<AccountId> account_of(const Globals& globals, const StoreId& store) {
   return AccountId::parse(globals.account);
 }
 
+Result<AccountId> volume_owner(const Globals& globals, const StoreId& store) {
+  const AccountId account = TRY(account_of(globals, store));
+  return account == AccountId::of_store(store) ? AccountId{} : account;
+}
+
 Result<ImageStore> ImageStore::open(const Globals& globals) {
   ImageStore store;
   store.repo_ = TRY(open_store(globals));

@@ -33,5 +33,7 @@ class ImageStore {
 
 // Of --as and $ASHLAR_ACCOUNT, else the store's own.
 Result<AccountId> account_of(const Globals& globals, const StoreId& store);
+// The same as records of volumes have it: value 0 for the store's own.
+Result<AccountId> volume_owner(const Globals& globals, const StoreId& store);
 
 }  // namespace ashlar

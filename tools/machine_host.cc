@@ -80,8 +80,11 @@ Status MachineHost::make_devices(const MachineSpec& spec, InstanceRecord& record
       record.devices.push_back({device.name, {}, true, file});
       continue;
     }
-    const VolumeRecord volume = TRY(volumes_->create(
-        {device.content.snapshot, device.size, spec.shape.name, {{kInstanceTag, record.id.text()}}}));
+    const VolumeRecord volume = TRY(volumes_->create({device.content.snapshot,
+                                                      device.size,
+                                                      spec.shape.name,
+                                                      {{kInstanceTag, record.id.text()}},
+                                                      spec.owner}));
     record.devices.push_back(
         {device.name, volume.id, device.delete_on_termination && !spec.keep_volumes, {}});
   }

@@ -22,6 +22,7 @@ struct MachineSpec {
   ImageBoot boot;             // kernel and RAM disk of the image; unless the shape has a kernel
   InstanceRecord shape;       // all but id, created, snapshot, image, devices and process
   bool keep_volumes = false;  // also when it is terminated
+  AccountId owner;            // of its volumes; value 0: the store's own
 };
 
 class MachineHost {

@@ -21,7 +21,7 @@ ServedVolume::~ServedVolume() = default;
 
 Status ServedVolume::start() {
   incarnation_ = TRY(host_.begin_serving(id_));
-  warm_up_ = TRY(host_.warm_up(*volume_));
+  warm_up_ = TRY(host_.warm_up(id_, *volume_));
   if (warm_up_) {
     warm_up_->prepare();
     warmer_ = std::jthread([this](const std::stop_token& stop) { warm_up_->run(stop); });

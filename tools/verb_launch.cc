@@ -140,6 +140,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   ImageStore store = TRY(ImageStore::open(globals));
   const LaunchChoices choices = TRY(choices_of(store, options));
   MachineSpec spec = TRY(spec_of(store, choices));
+  spec.owner = TRY(volume_owner(globals, store.repo().config().id));
   const auto host = TRY(MachineHost::open(globals));
   std::vector<InstanceRecord> launched;
   for (unsigned number = 1; number <= options.count; ++number) {

@@ -11,6 +11,7 @@
 #include "cli.h"
 #include "control.h"
 #include "host/volume_host.h"
+#include "image_store.h"
 #include "machine/instances.h"
 #include "output.h"
 #include "progress.h"
@@ -46,7 +47,8 @@ void offer_to_server(VolumeHost& host, VolumeId id) {
     print_warning(fmt::format("{} is there, but not served yet: {}", id.text(), answer.error().text()));
 }
 
-Result<ExitCode> make(const Globals& globals, VolumeHost& host, const VolumeSpec& spec) {
+Result<ExitCode> make(const Globals& globals, VolumeHost& host, VolumeSpec spec) {
+  spec.owner = TRY(volume_owner(globals, host.repo().config().id));
   const VolumeRecord record = TRY(host.create(spec));
   offer_to_server(host, record.id);
   globals.json ? print_json({{"volume", volume_json(record)}}) : print(record.id.text() + "\n");
@@ -56,8 +58,11 @@ Result<ExitCode> make(const Globals& globals, VolumeHost& host, const VolumeSpec
 Result<ExitCode> create(const Globals& globals, const Options& options) {
   const auto host = TRY(open_volume_host(globals));
   return make(globals, *host,
-              {TRY(SnapshotId::parse(options.snapshot)), ByteCount{options.size}, options.name,
-               TRY(parse_tags(options.tags))});
+              {TRY(SnapshotId::parse(options.snapshot)),
+               ByteCount{options.size},
+               options.name,
+               TRY(parse_tags(options.tags)),
+               {}});
 }
 
 Result<ExitCode> list(const Globals& globals) {
@@ -276,8 +281,11 @@ Result<ExitCode> clone(const Globals& globals, const Options& options) {
   how.description = "made to clone " + id.text();
   const Json answer = TRY(take_snapshot(globals, *host, id, how));
   return make(globals, *host,
-              {TRY(SnapshotId::parse(answer["snapshot"]["id"].get<std::string>())), ByteCount{options.size},
-               options.name, TRY(parse_tags(options.tags))});
+              {TRY(SnapshotId::parse(answer["snapshot"]["id"].get<std::string>())),
+               ByteCount{options.size},
+               options.name,
+               TRY(parse_tags(options.tags)),
+               {}});
 }
 
 void on_run(Cli& cli, const Shared& options, Result<ExitCode> (*run)(const Globals&, const Options&)) {

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::string_view kMagic = "ASHLVOLU";
 constexpr std::size_t kChecksumBytes = 8;
+constexpr std::uint64_t kMaxOwner = 999'999'999'999;  // fits into five bytes
 
 Error damaged(std::string_view what) { return corrupt(fmt::format("volume record: {}", what)); }
 
@@ -19,15 +20,18 @@ Status check_limits(const VolumeRecord& record) {
   if (record.size.value == 0 || record.size.value > kMaxVolumeBytes)
     return invalid(fmt::format("a volume has 1 byte to 64 PiB, not {} bytes", record.size.value));
   TRY(check_text("the name", record.name, kMaxTextBytes));
+  if (record.owner.value > kMaxOwner) return invalid("an account has 12 digits");
   return check_tags(record.tags);
 }
 
 ByteVector encode(const VolumeRecord& record) {
   ByteWriter out;
   out.text(kMagic);
-  out.u16(kVolumeVersion);
+  // What a program that knows no owners can read stays readable to it.
+  out.u16(record.owner.value == 0 ? 1 : kVolumeVersion);
   out.u8(record.is_detached ? 1 : 0);
-  out.zeros(5);
+  out.u32(static_cast<std::uint32_t>(record.owner.value));
+  out.u8(static_cast<std::uint8_t>(record.owner.value >> 32U));
   out.u64(record.id.value);
   out.u64(record.base.value);
   out.u64(record.previous_base.value);
@@ -54,7 +58,11 @@ Result<VolumeRecord> decode_volume_record(ByteSpan bytes) {
   }
   VolumeRecord record;
   const auto detached = in.u8();
-  if (detached > 1 || !in.reserved(5)) return damaged("reserved bytes are not zero");
+  const auto owner_low = in.u32();
+  const auto owner_high = in.u8();
+  record.owner.value = std::uint64_t{owner_high} << 32U | owner_low;
+  if (detached > 1 || (version == 1) != (record.owner.value == 0))
+    return damaged("reserved bytes are not zero, or the owner is");
   record.is_detached = detached == 1;
   record.id.value = in.u64();
   record.base.value = in.u64();

@@ -15,12 +15,13 @@
 
 namespace ashlar {
 
-inline constexpr std::uint16_t kVolumeVersion = 1;
+inline constexpr std::uint16_t kVolumeVersion = 2;  // 1 had no owner
 inline constexpr std::size_t kMaxVolumeRecordBytes = 64UL * 1024;
 
 struct VolumeRecord {
   VolumeId id;
   StoreId store;
+  AccountId owner;  // value 0: the store's own account
   UtcTime created;
   ByteCount size;  // at least the base's
   SnapshotId base;

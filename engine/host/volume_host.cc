@@ -109,6 +109,7 @@ Result<VolumeRecord> VolumeHost::create(const VolumeSpec& spec) {
   record.base = base.id;
   record.name = spec.name;
   record.tags = spec.tags;
+  record.owner = spec.owner;
   if (record.size < base.size) {
     return invalid(
         fmt::format("a volume of {} bytes can't hold {}, which has {}: give a size of at least that",
@@ -153,12 +154,12 @@ Result<std::unique_ptr<Volume>> VolumeHost::open_volume(VolumeId id) {
   return std::make_unique<Volume>(std::move(overlay), std::move(base), gate_);
 }
 
-Result<std::unique_ptr<WarmUp>> VolumeHost::warm_up(Volume& volume) {
+Result<std::unique_ptr<WarmUp>> VolumeHost::warm_up(VolumeId id, Volume& volume) {
   std::shared_ptr<const BaseImage> base = volume.base();
   if (!base) return std::unique_ptr<WarmUp>();
   const WarmParts parts{repo_->objects(), *TRY(repo_->nodes()), *TRY(repo_->segments()), *TRY(frames())};
   return std::make_unique<WarmUp>(parts, repo_->snapshots(), boot_packs_, gate_, volume, std::move(base),
-                                  repo_->config().id);
+                                  repo_->config().id, TRY(catalog_.get(id)).owner);
 }
 
 Status VolumeHost::write_incarnation(VolumeId id, const std::string& text) {

@@ -19,6 +19,7 @@ struct VolumeSpec {
   ByteCount size;  // 0: the snapshot's
   std::string name;
   Tags tags;
+  AccountId owner;  // value 0: the store's own account
 };
 
 class VolumeHost {
@@ -43,7 +44,7 @@ class VolumeHost {
   // kBusy while another process has it open.
   Result<std::unique_ptr<Volume>> open_volume(VolumeId id);
   // The first reads of a volume of this host that is about to be served; null when it needs no store.
-  Result<std::unique_ptr<WarmUp>> warm_up(Volume& volume);
+  Result<std::unique_ptr<WarmUp>> warm_up(VolumeId id, Volume& volume);
   // Frames that came from packs since this was opened, for all volumes.
   std::uint64_t fetched_frames() const { return frames_ ? frames_->fetched() : 0; }
   // Before a volume is served, and after its overlay was closed. The number tells one life of the volume from

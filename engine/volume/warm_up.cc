@@ -60,15 +60,16 @@ Status BootPackLoads::load(const WarmParts& parts, const TraceRecord& trace,
 }
 
 WarmUp::WarmUp(WarmParts parts, const SnapshotCatalog& snapshots, BootPackLoads& loads, FetchGate& gate,
-               Volume& volume, std::shared_ptr<const BaseImage> base, StoreId store)
+               Volume& volume, std::shared_ptr<const BaseImage> base, StoreId store, AccountId owner)
     : parts_(parts),
       snapshots_(snapshots),
-      traces_(parts.objects),
+      traces_(parts.objects, owner),
       loads_(loads),
       gate_(gate),
       volume_(volume),
       base_(std::move(base)),
-      store_(store) {}
+      store_(store),
+      owner_(owner) {}
 
 void WarmUp::prepare() {
   const double began = monotonic_seconds();
@@ -123,7 +124,7 @@ RegionOrder WarmUp::expected() {
   for (const SnapshotId other : others.value()) {
     if (used.contains(other)) continue;
     auto trace = traces_.get(other);
-    if (!trace.ok() || !trace.value() || trace.value()->owner != 0) continue;
+    if (!trace.ok() || !trace.value()) continue;
     auto more = expected_by_content(parts_.nodes, base_->root(), *trace.value());
     if (more.ok()) append_new(order, more.value());
   }
@@ -173,7 +174,7 @@ Status WarmUp::publish_once(const RegionOrder& reads) {
   std::optional<TraceRecord> before;
   auto found = traces_.get(base_->id());
   if (!found.ok() && found.error().code() == ErrorCode::kCorrupt) {
-    TRY(traces_.remove(base_->id()));
+    TRY(traces_.forget(base_->id()));
   } else {
     before = TRY(std::move(found));
   }
@@ -181,6 +182,7 @@ Status WarmUp::publish_once(const RegionOrder& reads) {
   if (before) start = *before;
   start.snapshot = base_->id();
   start.store = store_;
+  start.owner = owner_.value;
   TraceRecord now = merged(start, reads);
   TRY(note_content(parts_.nodes, base_->root(), now));
   const bool makes_pack = now.boot_pack.is_zero() || boot_pack_is_bad_ || news(start, now) > kMuchNews;

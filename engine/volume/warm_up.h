@@ -47,9 +47,10 @@ class WarmUp {
     std::atomic<bool> from_boot_pack{false};
   };
 
-  // Volume and parts outlive this. `base`: what the volume stands on now.
+  // Volume and parts outlive this. `base`: what the volume stands on now; `owner`: whose volume it is, value
+  // 0 the store's own account.
   WarmUp(WarmParts parts, const SnapshotCatalog& snapshots, BootPackLoads& loads, FetchGate& gate,
-         Volume& volume, std::shared_ptr<const BaseImage> base, StoreId store);
+         Volume& volume, std::shared_ptr<const BaseImage> base, StoreId store, AccountId owner);
 
   // Before the first read: reads the trace, and from then on expects what it names.
   void prepare();
@@ -74,6 +75,7 @@ class WarmUp {
   Volume& volume_;
   const std::shared_ptr<const BaseImage> base_;
   const StoreId store_;
+  const AccountId owner_;
   std::optional<TraceRecord> trace_;
   bool boot_pack_is_bad_ = false;  // it could not be loaded whole: another is made at the next occasion
   Counters counters_;

@@ -112,7 +112,7 @@ class Epoch {
     return {};
   }
   void add_volume(SnapshotId snapshot, Bytes bytes) {
-    auto record = host_->create({snapshot, {}, "", {}});
+    auto record = host_->create({snapshot, {}, "", {}, {}});
     if (failed(record)) return;
     auto volume = host_->open_volume(record.value().id);
     if (failed(volume)) return;

@@ -35,9 +35,9 @@ class Serving {
     auto overlay = Overlay::create(posix_file_system(), path, VolumeId{7}, snapshot.size, snapshot.id).take();
     return std::make_unique<Volume>(std::move(overlay), image(snapshot), gate);
   }
-  std::unique_ptr<WarmUp> warm_up(Volume& volume) {
+  std::unique_ptr<WarmUp> warm_up(Volume& volume, AccountId owner = {}) {
     return std::make_unique<WarmUp>(WarmParts{remote, *nodes_, *segments_, *frames_}, snapshots_, loads, gate,
-                                    volume, volume.base(), config_.id);
+                                    volume, volume.base(), config_.id, owner);
   }
   std::uint64_t fetched_frames() const { return frames_->fetched(); }
 

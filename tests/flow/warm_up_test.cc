@@ -124,6 +124,45 @@ TEST_F(WarmUps, ATraceAloneIsFetchedAhead) {
   ASSERT_OK(world_.repo().objects().stat(boot_pack_key(snapshot_.id, now->boot_pack)));
 }
 
+TEST_F(WarmUps, WhatOneAccountReadsIsNothingToAnother) {
+  const AccountId stranger{123456789012};
+  const auto serve = [&](const std::string& name, AccountId owner) {
+    Serving serving(world_);
+    const auto volume = serving.volume(directory_, name, snapshot_);
+    const auto warm_up = serving.warm_up(*volume, owner);
+    warm_up->prepare();
+    read_all(*volume, boot(), truth());
+    warm_up->finish();
+  };
+  ObjectStore& objects = world_.repo().objects();
+  serve("first", {});
+  TraceCatalog theirs(objects, stranger);
+  EXPECT_FALSE(theirs.get(snapshot_.id).take());
+  EXPECT_EQ(theirs.list().take(), std::vector<SnapshotId>{});
+  {
+    Serving serving(world_);
+    const auto volume = serving.volume(directory_, "second", snapshot_);
+    const auto warm_up = serving.warm_up(*volume, stranger);
+    warm_up->prepare();
+    const std::uint64_t before = serving.remote.reads;
+    {
+      const Running running(*warm_up);
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    }
+    EXPECT_EQ(warm_up->counters().expected_regions, 0U);
+    EXPECT_LE(serving.remote.reads, before + 2) << "looks for traces, and fetches nothing";
+  }
+  serve("third", stranger);
+  EXPECT_EQ(theirs.get(snapshot_.id).take()->servings, 1U);
+  EXPECT_EQ(theirs.list().take(), std::vector{snapshot_.id});
+  EXPECT_EQ(TraceCatalog(objects).get(snapshot_.id).take()->servings, 1U);
+  ASSERT_OK(theirs.forget(snapshot_.id));
+  EXPECT_TRUE(TraceCatalog(objects).get(snapshot_.id).take());
+  serve("fourth", stranger);
+  ASSERT_OK(TraceCatalog(objects).remove(snapshot_.id));
+  EXPECT_FALSE(theirs.get(snapshot_.id).take()) << "with its snapshot all of it goes";
+}
+
 TEST_F(WarmUps, ADamagedBootPackHarmsNothing) {
   serve_once("first");
   const auto trace = TraceCatalog(world_.repo().objects()).get(snapshot_.id).take();

@@ -154,6 +154,7 @@ inline VolumeRecord volume(Prng& prng) {
   out.store = id<StoreId>(prng);
   out.created.unix_ns = prng.next();
   out.size = ByteCount{1 + prng.below(kMaxVolumeBytes)};
+  if (prng.below(2) == 1) out.owner.value = prng.below(1'000'000'000'000);
   out.is_detached = prng.below(2) == 1;
   out.name = text(prng, kMaxTextBytes);
   out.tags = tags(prng);

@@ -447,11 +447,9 @@ class Captured(host.HostTest):
     def test_a_capture_that_is_killed(self):
         disks = self.disks(self.scratch)
         with open(disks[0], "r+b") as file:
-            file.seek(16 * MIB)
-            file.write(noise(8 * MIB))
-            file.truncate(600 * MIB)
-            file.seek(32 * MIB)
-            file.write(noise(64 * MIB) + noise(400 * MIB, 2))
+            file.seek(32 * MIB)  # behind the file system
+            for seed in range(6):
+                file.write(noise(64 * MIB, seed))
         mounts, twins = self.written_to(disks)
         words = ["image", "capture", "--name", "now", f"--device=/dev/sda={disks[0]}", f"--device=/dev/sdb={disks[1]}",
                  *(f"--freeze={mount}" for mount in mounts)]

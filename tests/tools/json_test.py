@@ -102,6 +102,7 @@ class Json(program.ProgramTest):
         made = self.documented("image-create", "image", "create", "--name", "web-1.4", "--map", f"/dev/sda={snapshot}",
                                "--tag", "stage=production")
         image = made["ImageId"]
+        self.documented("image-create", "image", "capture", "--name", "host", "--device", f"/dev/sda={self.source}")
         for words in (["list"], ["describe", image], ["tag", image, "a=b"], ["untag", image, "a"],
                       ["modify", image, "--description", "d"], ["share", image, "--add", "123456789012"],
                       ["share", image, "--remove", "123456789012"], ["disable", image], ["enable", image]):
