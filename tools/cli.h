@@ -113,6 +113,7 @@ void add_image_launch(Cli& cli);   // the same
 void add_image_copy(Cli& cli);     // the same
 void add_image_bundle(Cli& cli);   // the same
 void add_image_sign(Cli& cli);     // the same
+void add_image_inspect(Cli& cli);  // the same
 void add_bin(Cli& cli);
 void add_key(Cli& cli);
 void add_settings(Cli& cli);

@@ -1,0 +1,91 @@
+#include "image_inspection.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "inspect/snapshot_disk.h"
+
+namespace ashlar {
+namespace {
+
+// Most of what is read is read once.
+constexpr std::size_t kCacheBytes = std::size_t{64} << 20U;
+
+std::string part_text(const InspectedDevice& device, unsigned partition) {
+  const std::string name = device.device.empty() ? device.snapshot.text() : device.device;
+  return partition == 0 ? name : fmt::format("{} {}", name, partition);
+}
+
+std::uint64_t count_findings(const std::vector<InspectedDevice>& devices) {
+  std::uint64_t count = 0;
+  for (const InspectedDevice& device : devices)
+    count += device.report.findings.size() + device.report.findings_left_out;
+  return count;
+}
+
+std::string first_finding(const std::vector<InspectedDevice>& devices) {
+  for (const InspectedDevice& device : devices) {
+    if (device.report.findings.empty()) continue;
+    const Finding& first = device.report.findings.front();
+    return fmt::format("{} ({}) {}", place_text(device, first), first.kind, first.reason);
+  }
+  return {};
+}
+
+std::string first_doubt(const std::vector<InspectedDevice>& devices) {
+  for (const InspectedDevice& device : devices) {
+    for (const InspectedPart& part : device.report.parts) {
+      if (!part.doubts.empty()) return fmt::format("{}: {}", place_text(device, part), part.doubts.front());
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<InspectedDevice> inspect_snapshot(Repo& repo, const std::string& device, SnapshotId snapshot,
+                                         const std::stop_token& stop) {
+  const SnapshotRecord record = TRY(repo.snapshots().get(snapshot));
+  SegmentReader& segments = *TRY(repo.segments());
+  FrameCache frames(segments, kCacheBytes, repo.config().frame_blocks);
+  const BaseImage image(*TRY(repo.nodes()), segments, frames, record);
+  return InspectedDevice{device, snapshot,
+                         TRY(inspect_disk(SnapshotDisk(image), stop).with_context(snapshot.text()))};
+}
+
+Result<std::vector<InspectedDevice>> inspect_devices(Repo& repo, const std::vector<ImageDevice>& devices,
+                                                     const std::stop_token& stop) {
+  std::vector<InspectedDevice> inspected;
+  inspected.reserve(devices.size());
+  for (const ImageDevice& device : devices) {
+    if (device.kind != ImageDevice::Kind::kSnapshot) continue;
+    inspected.push_back(TRY(inspect_snapshot(repo, device.name, device.content.snapshot, stop)));
+  }
+  return inspected;
+}
+
+std::string place_text(const InspectedDevice& device, const Finding& finding) {
+  const std::string part = part_text(device, finding.partition);
+  return finding.path.empty() ? part : part + ": " + finding.path;
+}
+
+std::string place_text(const InspectedDevice& device, const InspectedPart& part) {
+  return part_text(device, part.partition);
+}
+
+bool are_clean(const std::vector<InspectedDevice>& devices) {
+  return std::ranges::all_of(devices, [](const InspectedDevice& one) { return one.report.is_clean(); });
+}
+
+Status check_clean(const std::vector<InspectedDevice>& devices) {
+  if (are_clean(devices)) return {};
+  const std::uint64_t findings = count_findings(devices);
+  if (findings == 0)
+    return invalid(fmt::format("it can't be said whether it is clean: {}", first_doubt(devices)));
+  return invalid(
+      fmt::format("not clean: {}{}", first_finding(devices),
+                  findings == 1 ? std::string() : fmt::format(", and {} further findings", findings - 1)));
+}
+
+}  // namespace ashlar
