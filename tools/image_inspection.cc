@@ -24,22 +24,11 @@ std::uint64_t count_findings(const std::vector<InspectedDevice>& devices) {
   return count;
 }
 
-std::string first_finding(const std::vector<InspectedDevice>& devices) {
-  for (const InspectedDevice& device : devices) {
-    if (device.report.findings.empty()) continue;
-    const Finding& first = device.report.findings.front();
-    return fmt::format("{} ({}) {}", place_text(device, first), first.kind, first.reason);
-  }
-  return {};
-}
-
-std::string first_doubt(const std::vector<InspectedDevice>& devices) {
-  for (const InspectedDevice& device : devices) {
-    for (const InspectedPart& part : device.report.parts) {
-      if (!part.doubts.empty()) return fmt::format("{}: {}", place_text(device, part), part.doubts.front());
-    }
-  }
-  return {};
+const InspectedPart* doubtful_part(const InspectedDevice& device) {
+  const auto& parts = device.report.parts;
+  const auto found =
+      std::ranges::find_if(parts, [](const InspectedPart& part) { return !part.doubts.empty(); });
+  return found == parts.end() ? nullptr : &*found;
 }
 
 }  // namespace
@@ -79,13 +68,22 @@ bool are_clean(const std::vector<InspectedDevice>& devices) {
 }
 
 Status check_clean(const std::vector<InspectedDevice>& devices) {
-  if (are_clean(devices)) return {};
   const std::uint64_t findings = count_findings(devices);
-  if (findings == 0)
-    return invalid(fmt::format("it can't be said whether it is clean: {}", first_doubt(devices)));
-  return invalid(
-      fmt::format("not clean: {}{}", first_finding(devices),
-                  findings == 1 ? std::string() : fmt::format(", and {} further findings", findings - 1)));
+  for (const InspectedDevice& device : devices) {
+    if (device.report.findings.empty()) continue;
+    const Finding& first = device.report.findings.front();
+    return invalid(
+        fmt::format("not clean: {} ({}: {}){}; 'ashlar image inspect {}' shows all",
+                    place_text(device, first), first.kind, first.reason,
+                    findings == 1 ? std::string() : fmt::format(" and {} further findings", findings - 1),
+                    device.snapshot.text()));
+  }
+  for (const InspectedDevice& device : devices) {
+    if (const InspectedPart* part = doubtful_part(device))
+      return invalid(fmt::format("it can't be said whether it is clean: {}: {}", place_text(device, *part),
+                                 part->doubts.front()));
+  }
+  return {};
 }
 
 }  // namespace ashlar

@@ -154,9 +154,7 @@ Status MachineHost::require_clean(const ImageRecord& image, const std::stop_toke
   if (clean.ok()) return {};
   std::string made;
   for (const SnapshotId id : snapshots_of(image)) made += (made.empty() ? "" : ", ") + id.text();
-  return invalid(
-      fmt::format("{}; no image is made, 'ashlar image inspect' shows all of what was to be in it: {}",
-                  clean.error().text(), made));
+  return invalid(fmt::format("{}; no image is made, its snapshots stay: {}", clean.error().text(), made));
 }
 
 // From pending to available.

@@ -128,10 +128,7 @@ Result<ImageRecord> create_of_instance(const Globals& globals, const CreateOptio
 Status require_clean(Repo& repo, const ImageRecord& wanted) {
   Stop stop;
   TRY(stop.watch());
-  const auto devices = TRY(inspect_devices(repo, wanted.devices, stop.token()));
-  Status clean = check_clean(devices);
-  if (clean.ok()) return {};
-  return invalid(clean.error().text() + "; 'ashlar image inspect SNAP' shows all of a snapshot");
+  return check_clean(TRY(inspect_devices(repo, wanted.devices, stop.token())));
 }
 
 Result<ImageRecord> create_of_snapshots(const Globals& globals, const CreateOptions& options) {

@@ -25,7 +25,7 @@ TEST_F(Hostile, AFolderThatHoldsItself) {
     put("/home/a/.profile", "a\n");
     for (int i = 0; i < files; ++i) put(fmt::format("/home/a/{}", i), "");
     make(kMke2fs);
-    debugfs("ln /home/a /home/a/x\nln /home/a /home/a/y\nln / /home/a/z\n");
+    debugfs("expand_dir /home/a\nln /home/a /home/a/x\nln /home/a /home/a/y\nln / /home/a/z\n");
     const auto began = std::chrono::steady_clock::now();
     const std::string doubts = doubts_of(inspect_file());
     EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(60));
