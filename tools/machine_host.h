@@ -59,7 +59,7 @@ class MachineHost {
     AccountId owner;
     bool reboot = true;
     double seconds = 60;
-    bool is_clean = false;  // nothing of what an inspection looks for may be in it
+    bool must_be_clean = false;  // nothing of what an inspection looks for may be in it
   };
   Result<ImageRecord> make_image(InstanceId id, const ImageWish& wish, const std::stop_token& stop);
 

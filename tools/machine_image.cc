@@ -163,7 +163,7 @@ Result<ImageRecord> MachineHost::complete(const InstanceRecord& record, const Im
                                           const std::stop_token& stop) {
   Repo& repo = volumes_->repo();
   TRY(make_snapshots(record, image, is_running, stop));
-  if (wish.is_clean) TRY(require_clean(image, stop));
+  if (wish.must_be_clean) TRY(require_clean(image, stop));
   ImageBoot boot;
   if (!record.kernel.empty()) {
     boot.kernel.emplace().snapshot = TRY(capture_file(record.kernel, stop));

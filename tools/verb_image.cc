@@ -120,7 +120,7 @@ Result<ImageRecord> create_of_instance(const Globals& globals, const CreateOptio
   wish.owner = TRY(account_of(globals, TRY(ImageStore::open(globals)).repo().config().id));
   wish.reboot = !options.no_reboot;
   wish.seconds = options.timeout;
-  wish.is_clean = options.require_clean;
+  wish.must_be_clean = options.require_clean;
   return host->make_image(TRY(InstanceId::parse(options.instance)), wish, stop.token());
 }
 

@@ -56,7 +56,7 @@ struct ExtChannel::Calls {
   }
 };
 
-ExtChannel::ExtChannel(const DiskPart& part, ByteCount budget) : part_(part), budget_left_(budget.value) {
+ExtChannel::ExtChannel(const DiskPart& part, Budget& budget) : part_(part), budget_(budget) {
   channel_.magic = EXT2_ET_MAGIC_IO_CHANNEL;
   channel_.manager = Calls::manager();
   channel_.block_size = EXT2_MIN_BLOCK_SIZE;
@@ -76,11 +76,11 @@ errcode_t ExtChannel::read(std::uint64_t block, int count, void* out) {
   const auto offset = checked_mul(block, static_cast<std::uint64_t>(channel_.block_size));
   if (!offset || !part_.contains(*offset, bytes)) return EXT2_ET_SHORT_READ;
   const std::uint64_t cost = std::max(bytes, kBlockBytes);
-  if (cost > budget_left_) {
+  if (cost > budget_.read_bytes) {
     is_exhausted_ = true;
     return EXT2_ET_SHORT_READ;
   }
-  budget_left_ -= cost;
+  budget_.read_bytes -= cost;
   Status read = part_.read(*offset, {static_cast<std::byte*>(out), bytes});
   if (read.ok()) return 0;
   if (!failure_) failure_ = read.take_error();

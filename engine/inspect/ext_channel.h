@@ -1,21 +1,20 @@
 // ExtChannel: what libext2fs reads a file system through: a part of a disk, read-only, and no more of it than
-// a budget. One thread.
-//
-// The budget is what ends walks that a hostile file system makes endless: every step of those reads.
+// a budget has left. One thread.
 #pragma once
 
 #include <ext2fs/ext2fs.h>
 
 #include <optional>
 
+#include "inspect/budget.h"
 #include "inspect/disk.h"
 
 namespace ashlar {
 
 class ExtChannel {
  public:
-  // `part` outlives it, and it outlives what open() opened.
-  ExtChannel(const DiskPart& part, ByteCount budget);
+  // `part` and `budget` outlive it, and it outlives what open() opened.
+  ExtChannel(const DiskPart& part, Budget& budget);
   ExtChannel(const ExtChannel&) = delete;
   ExtChannel& operator=(const ExtChannel&) = delete;
 
@@ -32,7 +31,7 @@ class ExtChannel {
   errcode_t read(std::uint64_t block, int count, void* out);
 
   const DiskPart& part_;
-  std::uint64_t budget_left_;
+  Budget& budget_;
   bool is_exhausted_ = false;
   std::optional<Error> failure_;
   struct_io_channel channel_{};

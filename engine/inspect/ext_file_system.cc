@@ -108,9 +108,9 @@ std::vector<std::string> names_of(std::string_view path) {
 
 }  // namespace
 
-Result<std::unique_ptr<ExtFileSystem>> ExtFileSystem::open(const DiskPart& part, ByteCount most_read) {
+Result<std::unique_ptr<ExtFileSystem>> ExtFileSystem::open(const DiskPart& part, Budget& budget) {
   TRY(check_superblock(part));
-  std::unique_ptr<ExtFileSystem> made(new ExtFileSystem(part, most_read));
+  std::unique_ptr<ExtFileSystem> made(new ExtFileSystem(part, budget));
   const errcode_t failed = made->channel_.open(EXT2_FLAG_64BITS | EXT2_FLAG_SKIP_MMP, &made->file_system_);
   if (const auto& failure = made->failure()) return Error(failure->code(), failure->text());
   if (failed != 0) made->file_system_ = nullptr;

@@ -1,7 +1,7 @@
 // ExtFileSystem: looks into an ext2, ext3 or ext4 file system through libext2fs, without mounting it.
 //
-// Its bytes are hostile. What is wrong in them is an error kInvalid with a line of why; so is what would take
-// too much reading (kMostRead). An error of the disk itself is told by failure(), and whatever failed after
+// Its bytes are hostile. What is wrong in them is an error kInvalid with a line of why; so is what the
+// budget does not allow. An error of the disk itself is told by failure(), and whatever failed after
 // it may be its fault. The journal is not replayed. One thread.
 #pragma once
 
@@ -20,8 +20,6 @@ class ExtFileSystem {
  public:
   using Inode = ext2_ino_t;
   static constexpr Inode kRoot = EXT2_ROOT_INO;
-  // Some 10 s of fetching and decoding at worst; a Debian takes a few MiB.
-  static constexpr ByteCount kMostRead{std::uint64_t{1} << 30U};
 
   struct Node {
     enum class Kind : unsigned char { kDirectory, kFile, kLink, kOther };
@@ -30,8 +28,8 @@ class ExtFileSystem {
     bool is_encrypted = false;  // names and contents are unreadable
   };
 
-  // `part` outlives it.
-  static Result<std::unique_ptr<ExtFileSystem>> open(const DiskPart& part, ByteCount most_read = kMostRead);
+  // `part` and `budget` outlive it.
+  static Result<std::unique_ptr<ExtFileSystem>> open(const DiskPart& part, Budget& budget);
   ~ExtFileSystem();
 
   // Changes lie in its journal that a mount would make first.
@@ -52,7 +50,7 @@ class ExtFileSystem {
   const std::optional<Error>& failure() const { return channel_.failure(); }
 
  private:
-  ExtFileSystem(const DiskPart& part, ByteCount most_read) : channel_(part, most_read) {}
+  ExtFileSystem(const DiskPart& part, Budget& budget) : channel_(part, budget) {}
   Result<ext2_inode> read_inode(Inode inode) const;
   Result<std::string> inline_head(Inode inode, ext2_inode& record, std::size_t most) const;
   Result<std::optional<Inode>> find(Inode directory, std::string_view name) const;

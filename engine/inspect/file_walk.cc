@@ -15,11 +15,18 @@ constexpr auto kLogMarks = std::to_array<std::string_view>({"journal", "wtmp", "
 
 }  // namespace
 
-FileWalk::FileWalk(const ExtFileSystem& files, DiskReport& report, InspectedPart& part, std::stop_token stop)
-    : files_(files), report_(report), part_(part), stop_(std::move(stop)) {}
+FileWalk::FileWalk(const ExtFileSystem& files, Budget& budget, DiskReport& report, InspectedPart& part,
+                   std::stop_token stop)
+    : files_(files), budget_(budget), report_(report), part_(part), stop_(std::move(stop)) {}
 
 void FileWalk::doubt(const std::string& path, const std::string& why) {
   add_doubt(part_, fmt::format("{}: {}", path.empty() ? "/" : printable(path), why));
+}
+
+bool FileWalk::may_meet_name() {
+  met_too_many_ = budget_.names == 0;
+  if (!met_too_many_) --budget_.names;
+  return !met_too_many_;
 }
 
 // False, with a doubt, when not even the root folder can be read.
@@ -27,7 +34,7 @@ bool FileWalk::choose_patterns() {
   std::set<std::string, std::less<>> names;
   const Status listed = files_.list(ExtFileSystem::kRoot, [&](std::string_view name, Inode) {
     names.emplace(name);
-    return ++entries_ <= kMostEntries;
+    return may_meet_name();
   });
   if (!listed.ok()) {
     doubt("", listed.error().text());
@@ -54,8 +61,7 @@ Status FileWalk::run() {
     for (const PathPattern& pattern : patterns_) all.push_back({&pattern, 0});
     TRY(visit(ExtFileSystem::kRoot, "", 0, all));
   }
-  if (entries_ > kMostEntries)
-    doubt("", fmt::format("more than {} files have to be looked at", kMostEntries));
+  if (met_too_many_) doubt("", "it has more files than an inspection looks at");
   if (files_.is_exhausted()) doubt("", "more of it has to be read than an inspection reads");
   return {};
 }
@@ -90,7 +96,7 @@ std::vector<FileWalk::Step> FileWalk::steps_in(Inode folder, const std::string& 
   const Status listed = files_.list(folder, [&](std::string_view name, Inode inode) {
     Step step = step_to(name, inode, positions);
     if (!step.ends.empty() || !step.onwards.empty()) steps.push_back(std::move(step));
-    return ++entries_ <= kMostEntries;
+    return may_meet_name();
   });
   if (!listed.ok() && !is_over()) doubt(path, listed.error().text());
   std::ranges::sort(steps, {}, &Step::name);

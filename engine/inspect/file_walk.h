@@ -1,5 +1,5 @@
 // FileWalk: looks in a file system for what the rules name. It goes into those folders alone that a rule
-// leads into, and counts its steps: a hostile file system can't make it endless.
+// leads into, and only as far as the budget reaches.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,11 @@ namespace ashlar {
 
 class FileWalk {
  public:
-  static constexpr std::uint64_t kMostEntries = 250'000;
   static constexpr unsigned kDeepest = 32;
 
   // Findings go to `report`, doubts to `part`.
-  FileWalk(const ExtFileSystem& files, DiskReport& report, InspectedPart& part, std::stop_token stop);
+  FileWalk(const ExtFileSystem& files, Budget& budget, DiskReport& report, InspectedPart& part,
+           std::stop_token stop);
 
   // kCancelled when it is stopped; whatever is wrong with the file system is a doubt.
   Status run();
@@ -50,14 +50,16 @@ class FileWalk {
   Status take(Inode folder, Step& step, const std::string& path, unsigned depth);
   void judge(const Step& step, const Node& node, const std::string& path);
   void doubt(const std::string& path, const std::string& why);
-  bool is_over() const { return entries_ > kMostEntries || files_.is_exhausted(); }
+  bool may_meet_name();
+  bool is_over() const { return met_too_many_ || files_.is_exhausted(); }
 
   const ExtFileSystem& files_;
+  Budget& budget_;
   DiskReport& report_;
   InspectedPart& part_;
   std::stop_token stop_;
   std::vector<PathPattern> patterns_;
-  std::uint64_t entries_ = 0;
+  bool met_too_many_ = false;
   bool is_too_deep_ = false;  // said once: a folder within itself would say it without end
 };
 

@@ -23,9 +23,9 @@ bool is_among(std::string_view word, auto&& words) {
   return std::ranges::find(words, word) != std::ranges::end(words);
 }
 
-Status inspect_ext(const DiskPart& bytes, DiskReport& report, InspectedPart& part,
+Status inspect_ext(const DiskPart& bytes, Budget& budget, DiskReport& report, InspectedPart& part,
                    const std::stop_token& stop) {
-  const auto opened = ExtFileSystem::open(bytes);
+  const auto opened = ExtFileSystem::open(bytes, budget);
   if (!opened.ok() && opened.error().code() != ErrorCode::kInvalid)
     return Error(opened.error().code(), opened.error().text());
   if (!opened.ok()) {
@@ -36,7 +36,7 @@ Status inspect_ext(const DiskPart& bytes, DiskReport& report, InspectedPart& par
   part.is_looked_into = true;
   if (files.needs_recovery()) add_doubt(part, "it was not unmounted: its journal is not replayed here");
   if (files.has_errors()) add_doubt(part, "it is marked as damaged");
-  TRY(FileWalk(files, report, part, stop).run());
+  TRY(FileWalk(files, budget, report, part, stop).run());
   if (const auto& failure = files.failure()) return Error(failure->code(), failure->text());
   return {};
 }
@@ -53,8 +53,8 @@ Status inspect_swap(const DiskPart& bytes, DiskReport& report, InspectedPart& pa
 }
 
 // `type` is what the partition table says; empty without one.
-Status inspect_part(const DiskPart& bytes, unsigned number, std::string_view type, DiskReport& report,
-                    const std::stop_token& stop) {
+Status inspect_part(const DiskPart& bytes, unsigned number, std::string_view type, Budget& budget,
+                    DiskReport& report, const std::stop_token& stop) {
   InspectedPart part;
   part.partition = number;
   part.first = bytes.first();
@@ -71,7 +71,7 @@ Status inspect_part(const DiskPart& bytes, unsigned number, std::string_view typ
   if (signature.is_ambiguous) {
     add_doubt(part, "it looks like several things at once");
   } else if (signature.type.starts_with("ext") || signature.type == "jbd") {
-    TRY(inspect_ext(bytes, report, part, stop));
+    TRY(inspect_ext(bytes, budget, report, part, stop));
   } else if (signature.type == "swap" || signature.type == "swsuspend") {
     TRY(inspect_swap(bytes, report, part));
   } else if (signature.type == "vfat" && is_among(type, kEfiSystemTypes)) {
@@ -106,18 +106,19 @@ Status inspect_around(const DiskPart& whole, const PartitionTable& table, DiskRe
 
 Result<DiskReport> inspect_disk(const Disk& disk, const std::stop_token& stop) {
   DiskReport report;
+  Budget budget;
   const DiskPart whole(disk, ByteOffset{0}, disk.size());
   const PartitionTable table = TRY(read_partition_table(whole));
   report.partition_table = table.type;
   if (table.type.empty()) {
-    TRY(inspect_part(whole, 0, "", report, stop));
+    TRY(inspect_part(whole, 0, "", budget, report, stop));
     return report;
   }
   TRY(inspect_around(whole, table, report));
   for (const Partition& partition : table.partitions) {
     if (stop.stop_requested()) return cancelled();
     TRY(inspect_part(DiskPart(disk, partition.first, partition.size), partition.number, partition.type,
-                     report, stop));
+                     budget, report, stop));
   }
   return report;
 }

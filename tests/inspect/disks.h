@@ -74,7 +74,8 @@ class DiskTest : public testing::Test {
   std::string path(const std::string& name) const { return directory_ / name; }
 
   void run(const std::string& command) const {
-    const std::string whole = fmt::format("cd {} && {{ {}; }} >log 2>&1", path(""), command);
+    const std::string whole =
+        fmt::format("PATH=$PATH:/usr/sbin:/sbin; cd {} && {{ {}; }} >log 2>&1", path(""), command);
     ASSERT_EQ(std::system(whole.c_str()), 0) << command << ": " << text_of("log");
   }
   std::string text_of(const std::string& name) const {
@@ -93,7 +94,7 @@ class DiskTest : public testing::Test {
     std::filesystem::create_symlink(target, file);
   }
   ByteVector make(const std::string& mkfs, const std::string& size = "16M") const {
-    run(fmt::format("truncate -s {} disk && {} disk", size, mkfs));
+    run(fmt::format("rm -f disk && truncate -s {} disk && {} disk", size, mkfs));
     return bytes_of_file(path("disk"));
   }
   static DiskReport inspect(const Disk& disk) {

@@ -135,10 +135,10 @@ TEST_F(Disks, AFileSystemWithoutPartitionsThatIsNotLookedInto) {
 TEST_F(Disks, WhatLibblkidNeedsIsCopied) {
   for (const char* mkfs :
        {"mkfs.xfs -q -L label", "mkfs.vfat -F 32 -n label", "mke2fs -q -F -t ext3 -L label",
-        "mkswap -L label", "mkfs.minix", "mkfs.cramfs -n label /etc/ssh"}) {
-    if (std::system(
-            fmt::format("command -v {} >/dev/null", std::string(mkfs).substr(0, std::string(mkfs).find(' ')))
-                .c_str()) != 0)
+        "mkswap -L label", "mkfs.btrfs -q -L label", "mkfs.minix", "mkfs.cramfs -n label /etc/ssh"}) {
+    if (std::system(fmt::format("PATH=$PATH:/usr/sbin:/sbin; command -v {} >/dev/null",
+                                std::string(mkfs).substr(0, std::string(mkfs).find(' ')))
+                        .c_str()) != 0)
       continue;
     const MemoryDisk disk(make(mkfs, "300M"));
     run("blkid -p -o value -s TYPE disk | tr -d '\\n' >type; blkid -p -o value -s LABEL disk | tr -d '\\n' "

@@ -182,12 +182,13 @@ TEST_F(Findings, WhatTheDiskFailsToGiveIsAnError) {
   disk.fail_before(disk.size().value);
   EXPECT_FALSE(inspect_disk(disk, {}).ok());
   disk.fail_before(0);
+  Budget budget;
   const DiskPart part(disk, ByteOffset{0}, disk.size());
-  const auto files = ExtFileSystem::open(part).take();
+  const auto files = ExtFileSystem::open(part, budget).take();
   disk.fail_before(disk.size().value);
   DiskReport report;
   InspectedPart shown;
-  EXPECT_TRUE(FileWalk(*files, report, shown, {}).run().ok());
+  EXPECT_TRUE(FileWalk(*files, budget, report, shown, {}).run().ok());
   ASSERT_TRUE(files->failure());
   EXPECT_EQ(files->failure()->text(), "the disk is broken");
 }

@@ -29,8 +29,7 @@ TEST_F(Hostile, AFolderThatHoldsItself) {
     const auto began = std::chrono::steady_clock::now();
     const std::string doubts = doubts_of(inspect_file());
     EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(60));
-    EXPECT_NE(doubts.find(files == 0 ? "more of it has to be read" : "more than 250000 files"),
-              std::string::npos)
+    EXPECT_NE(doubts.find(files == 0 ? "more of it has to be read" : "more files than"), std::string::npos)
         << doubts;
   }
 }
@@ -73,10 +72,12 @@ TEST_F(Hostile, MoreToReadThanABudgetAllows) {
   for (int i = 0; i < 50; ++i) put(fmt::format("/home/a/{}", i), std::string(20'000, 'a'));
   const MemoryDisk disk(make(kMke2fs));
   const DiskPart whole(disk, ByteOffset{0}, disk.size());
-  const auto files = ExtFileSystem::open(whole, ByteCount{200'000}).take();
+  Budget budget;
+  budget.read_bytes = 200'000;
+  const auto files = ExtFileSystem::open(whole, budget).take();
   DiskReport report;
   InspectedPart part;
-  ASSERT_TRUE(FileWalk(*files, report, part, {}).run().ok());
+  ASSERT_TRUE(FileWalk(*files, budget, report, part, {}).run().ok());
   ASSERT_EQ(part.doubts.size(), 1U) << part.doubts.front();
   EXPECT_NE(part.doubts[0].find("more of it has to be read"), std::string::npos);
 }
@@ -109,7 +110,7 @@ TEST_F(Hostile, BytesThatChange) {
   put("/etc/machine-id", "uninitialized\n");
   put_link("/root", "home/u1");
   put("/var/log/syslog", std::string(30'000, 'l'));
-  const unsigned rounds = std::getenv("ASHLAR_LONG_TESTS") != nullptr ? 5000 : 300;
+  const unsigned rounds = std::getenv("ASHLAR_LONG_TESTS") != nullptr ? 1500 : 300;
   unsigned seed = 1;
   for (const char* how :
        {"-t ext4", "-t ext4 -O ^metadata_csum", "-t ext2 -b 1024", "-t ext4 -O inline_data,^metadata_csum",

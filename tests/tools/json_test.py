@@ -164,8 +164,6 @@ class Json(program.ProgramTest):
         (folder / ".bash_history").write_text("ls\n")
         for words in (["mke2fs", "-q", "-F", "-t", "ext4", "-L", "root", "-d", folder.parent, disk],
                       ["debugfs", "-w", "-R", "feature needs_recovery", disk]):
-            if not shutil.which(words[0]):
-                return
             subprocess.run(words, check=True, capture_output=True)
         report = self.documented("image-inspect", "image", "inspect", self.capture(disk))
         self.assertEqual([finding["path"] for finding in report["findings"]], ["/root/.bash_history"])
