@@ -115,6 +115,7 @@ void add_image_capture(Cli& cli);  // the same
 void add_image_copy(Cli& cli);     // the same
 void add_image_bundle(Cli& cli);   // the same
 void add_image_sign(Cli& cli);     // the same
+void add_image_inspect(Cli& cli);  // the same
 void add_lifecycle(Cli& cli);
 void add_bin(Cli& cli);
 void add_key(Cli& cli);

@@ -51,7 +51,8 @@ class MachineHost {
   // An image of the machine's devices, all of one instant. Without `reboot` a machine that runs goes on, and
   // the copy is what a power cut at that instant would leave; with it the guest is shut down, and started
   // again afterwards. kBusy when it does not switch itself off within `seconds`.
-  // What `wanted` leaves open is the original image's, if the machine was launched from one.
+  // kInvalid when it should be clean and is not: then there is no image, and the snapshots that were made
+  // stay. What `wanted` leaves open is the original image's, if the machine was launched from one.
   struct ImageWish {
     std::string name;
     std::string description;
@@ -59,6 +60,7 @@ class MachineHost {
     AccountId owner;
     bool reboot = true;
     double seconds = 60;
+    bool must_be_clean = false;  // nothing of what an inspection looks for may be in it
   };
   Result<ImageRecord> make_image(InstanceId id, const ImageWish& wish, const std::stop_token& stop);
 
@@ -72,8 +74,9 @@ class MachineHost {
   Result<ImageDevice> mapping_of(const InstanceRecord& record, const InstanceDevice& device,
                                  const std::optional<ImageRecord>& original,
                                  const std::vector<ImageDevice>& mapped_before);
-  Result<ImageRecord> complete(const InstanceRecord& record, const ImageRecord& image, bool is_running,
-                               const std::stop_token& stop);
+  Result<ImageRecord> complete(const InstanceRecord& record, const ImageRecord& image, const ImageWish& wish,
+                               bool is_running, const std::stop_token& stop);
+  Status require_clean(const ImageRecord& image, const std::stop_token& stop);
   Result<ImageRecord> image_of(const InstanceRecord& record, const ImageWish& wish);
   Status make_snapshots(const InstanceRecord& record, const ImageRecord& image, bool is_running,
                         const std::stop_token& stop);

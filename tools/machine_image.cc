@@ -7,6 +7,7 @@
 #include "catalog/images.h"
 #include "catalog/sessions.h"
 #include "image/register.h"
+#include "image_inspection.h"
 #include "machine/background_process.h"
 #include "machine/machine.h"
 #include "machine_host.h"
@@ -145,11 +146,24 @@ Status MachineHost::make_snapshots(const InstanceRecord& record, const ImageReco
   return {};
 }
 
+// The store is opened anew: the server's snapshots lie in packs that this process has not heard of. They
+// stay, for 'image inspect'.
+Status MachineHost::require_clean(const ImageRecord& image, const std::stop_token& stop) {
+  const std::unique_ptr<Repo> repo = TRY(Repo::open(posix_file_system(), volumes_->repo().path()));
+  Status clean = check_clean(TRY(inspect_devices(*repo, image.devices, stop)));
+  if (clean.ok()) return {};
+  std::string made;
+  for (const SnapshotId id : snapshots_of(image)) made += (made.empty() ? "" : ", ") + id.text();
+  return invalid(fmt::format("{}; no image is made, its snapshots stay: {}", clean.error().text(), made));
+}
+
 // From pending to available.
 Result<ImageRecord> MachineHost::complete(const InstanceRecord& record, const ImageRecord& image,
-                                          bool is_running, const std::stop_token& stop) {
+                                          const ImageWish& wish, bool is_running,
+                                          const std::stop_token& stop) {
   Repo& repo = volumes_->repo();
   TRY(make_snapshots(record, image, is_running, stop));
+  if (wish.must_be_clean) TRY(require_clean(image, stop));
   ImageBoot boot;
   if (!record.kernel.empty()) {
     boot.kernel.emplace().snapshot = TRY(capture_file(record.kernel, stop));
@@ -181,7 +195,7 @@ Result<ImageRecord> MachineHost::make_image(InstanceId id, const ImageWish& wish
   image.boot = {};
   TRY(images.publish(image));
   Status off = was_running && wish.reboot ? shut_down(record, wish.seconds) : Status();
-  auto made = off.ok() ? complete(record, image, was_running && !wish.reboot, stop)
+  auto made = off.ok() ? complete(record, image, wish, was_running && !wish.reboot, stop)
                        : Result<ImageRecord>(off.take_error());
   if (!made.ok()) (void)images.remove(image.id).ok();
   if (!was_running || TRY(instances_.state_of(record)) != InstanceState::kStopped) return made;

@@ -57,6 +57,7 @@ int main(int argc, char** argv) try {
   add_image_bundle(cli);
   add_image_changes(cli);
   add_image_sign(cli);
+  add_image_inspect(cli);
   add_lifecycle(cli);
   add_bin(cli);
   add_key(cli);

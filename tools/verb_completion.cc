@@ -58,7 +58,7 @@ std::string values_of(const OptionWords& option) {
   const std::string& value = option.value;
   if (value.starts_with("SNAP")) return "snapshot";
   if (value.starts_with("VOL")) return "volume";
-  if (value == "IMAGE") return "image";
+  if (value.starts_with("IMAGE")) return "image";
   if (value.starts_with("INSTANCE")) return "instance";
   if (value == "STORE" || value == "DIRECTORY") return "directory";
   if (value.starts_with("FILE") || value == "SOURCE" || value == "TARGET") return "file";

@@ -10,6 +10,7 @@
 #include "image/access.h"
 #include "image/filter.h"
 #include "image/register.h"
+#include "image_inspection.h"
 #include "image_output.h"
 #include "image_store.h"
 #include "machine_host.h"
@@ -28,6 +29,7 @@ constexpr unsigned kMaxTimeout = 24 * 3600;
 struct CreateOptions {
   std::string instance;
   bool no_reboot = false;
+  bool require_clean = false;
   unsigned timeout = 60;
   std::string name;
   std::string description;
@@ -89,7 +91,8 @@ Status check_of_instance(const CreateOptions& options) {
                         !options.sriov.empty() || !options.tpm.empty() || !options.imds.empty() ||
                         !options.platform.empty();
   if (has_more)
-    return invalid("with --from-instance only --name, --description, --tag and --no-reboot are given");
+    return invalid(
+        "with --from-instance only --name, --description, --tag, --no-reboot and --require-clean are given");
   return check_tags(TRY(parse_tags(options.tags)));
 }
 
@@ -117,12 +120,21 @@ Result<ImageRecord> create_of_instance(const Globals& globals, const CreateOptio
   wish.owner = TRY(account_of(globals, TRY(ImageStore::open(globals)).repo().config().id));
   wish.reboot = !options.no_reboot;
   wish.seconds = options.timeout;
+  wish.must_be_clean = options.require_clean;
   return host->make_image(TRY(InstanceId::parse(options.instance)), wish, stop.token());
+}
+
+// Snapshots never change: what is clean before the image is made is clean in it.
+Status require_clean(Repo& repo, const ImageRecord& wanted) {
+  Stop stop;
+  TRY(stop.watch());
+  return check_clean(TRY(inspect_devices(repo, wanted.devices, stop.token())));
 }
 
 Result<ImageRecord> create_of_snapshots(const Globals& globals, const CreateOptions& options) {
   ImageStore store = TRY(ImageStore::open(globals));
   ImageRecord wanted = TRY(image_of(options));
+  if (options.require_clean) TRY(require_clean(store.repo(), wanted));
   wanted.store = store.repo().config().id;
   wanted.owner = store.account();
   return register_image(store.catalog(), store.repo().snapshots(), std::move(wanted));
@@ -298,6 +310,8 @@ void add_image_create(Cli& cli) {
             "The machine goes on; the image is what a power cut would leave");
   verb.number("--timeout", 0, kMaxTimeout, options->timeout,
               "Seconds that the guest has to switch itself off [60]");
+  verb.flag("--require-clean", options->require_clean,
+            "Fail, and make no image, on whatever 'image inspect' finds or can't look into");
   verb.text("--description", "TEXT", options->description, "A description");
   verb.texts("--map", "DEVICE=WHAT", options->maps,
              "A device: =SNAP, =ephemeralN or =no-device, then ,size=SIZE ,type=TYPE ,iops=N ,throughput=N "

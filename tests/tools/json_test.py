@@ -117,6 +117,7 @@ class Json(program.ProgramTest):
         self.documented("settings", "settings")
         self.ok("image", "sign", image, "--key", key)
         self.documented("image-verify", "image", "verify", image)
+        self.inspected()
         self.ok("init", self.scratch / "other", store=False)
         copied = self.documented("image-copy", "image", "copy", image, "--to", self.scratch / "other")
         self.assertEqual(copied["SourceImageId"], image)
@@ -172,6 +173,17 @@ class Json(program.ProgramTest):
                 self.assertEqual(change, {"id": instance, "previous_state": "running", "state": "terminated"})
             finally:
                 server.terminate()
+
+    def inspected(self):
+        """What is written about a file system that a kernel has not unmounted."""
+        folder, disk = self.scratch / "tree" / "root", self.file("system.raw", bytes(8 << 20))
+        folder.mkdir(parents=True)
+        (folder / ".bash_history").write_text("ls\n")
+        for words in (["mke2fs", "-q", "-F", "-t", "ext4", "-L", "root", "-d", folder.parent, disk],
+                      ["debugfs", "-w", "-R", "feature needs_recovery", disk]):
+            subprocess.run(words, check=True, capture_output=True)
+        report = self.documented("image-inspect", "image", "inspect", self.capture(disk))
+        self.assertEqual([finding["path"] for finding in report["findings"]], ["/root/.bash_history"])
 
     def served(self, volume):
         socket = self.scratch / "socket"

@@ -1,0 +1,126 @@
+#include "inspect/inspect.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "inspect/ext_file_system.h"
+#include "inspect/file_walk.h"
+#include "inspect/signatures.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::uint64_t kSwapHeaderBytes = 4096;
+constexpr std::string_view kEfiSystem = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
+constexpr auto kEfiSystemTypes = std::to_array<std::string_view>({kEfiSystem, "0xef"});
+// BIOS boot and PReP boot: programs without a file system.
+constexpr auto kBootProgramTypes = std::to_array<std::string_view>(
+    {"21686148-6449-6e6f-744e-656564454649", "9e1a2d38-c612-4316-aa26-8b49521e5a8b", "0x41"});
+
+bool is_among(std::string_view word, auto&& words) {
+  return std::ranges::find(words, word) != std::ranges::end(words);
+}
+
+Status inspect_ext(const DiskPart& bytes, Budget& budget, DiskReport& report, InspectedPart& part,
+                   const std::stop_token& stop) {
+  const auto opened = ExtFileSystem::open(bytes, budget);
+  if (!opened.ok() && opened.error().code() != ErrorCode::kInvalid)
+    return Error(opened.error().code(), opened.error().text());
+  if (!opened.ok()) {
+    add_doubt(part, opened.error().text());
+    return {};
+  }
+  const ExtFileSystem& files = *opened.value();
+  part.is_looked_into = true;
+  if (files.needs_recovery()) add_doubt(part, "it was not unmounted: its journal is not replayed here");
+  if (files.has_errors()) add_doubt(part, "it is marked as damaged");
+  TRY(FileWalk(files, budget, report, part, stop).run());
+  if (const auto& failure = files.failure()) return Error(failure->code(), failure->text());
+  return {};
+}
+
+Status inspect_swap(const DiskPart& bytes, DiskReport& report, InspectedPart& part) {
+  part.is_looked_into = true;
+  const std::uint64_t header = std::min(kSwapHeaderBytes, bytes.size().value);
+  if (part.type == "swap" && TRY(bytes.is_blank_from(header))) {
+    part.note = "holds nothing";
+  } else {
+    add_finding(report, {part.partition, "", "swap", "holds what was in the template's memory"});
+  }
+  return {};
+}
+
+// `type` is what the partition table says; empty without one.
+Status inspect_part(const DiskPart& bytes, unsigned number, std::string_view type, Budget& budget,
+                    DiskReport& report, const std::stop_token& stop) {
+  InspectedPart part;
+  part.partition = number;
+  part.first = bytes.first();
+  part.size = bytes.size();
+  if (TRY(bytes.is_blank_from(0))) {
+    part.is_looked_into = true;
+    part.note = "blank";
+    report.parts.push_back(std::move(part));
+    return {};
+  }
+  const Signature signature = TRY(find_signature(bytes));
+  part.type = printable(signature.type);
+  part.label = printable(signature.label);
+  if (signature.is_ambiguous) {
+    add_doubt(part, "it looks like several things at once");
+  } else if (signature.type.starts_with("ext") || signature.type == "jbd") {
+    TRY(inspect_ext(bytes, budget, report, part, stop));
+  } else if (signature.type == "swap" || signature.type == "swsuspend") {
+    TRY(inspect_swap(bytes, report, part));
+  } else if (signature.type == "vfat" && is_among(type, kEfiSystemTypes)) {
+    part.note = "EFI system partition: boot loader";
+  } else if (signature.type.empty() && is_among(type, kBootProgramTypes)) {
+    part.note = "boot loader";
+  } else if (signature.type.empty()) {
+    add_doubt(part,
+              number == 0 ? "no partition table or file system that is known" : "nothing that is known");
+  } else {
+    add_doubt(part, part.type + " is not looked into");
+  }
+  report.parts.push_back(std::move(part));
+  return {};
+}
+
+// A disk may have both a partition table and a file system of its own: CD images for USB sticks do.
+Status inspect_around(const DiskPart& whole, const PartitionTable& table, DiskReport& report) {
+  InspectedPart around;
+  around.size = whole.size();
+  const Signature signature = TRY(find_signature(whole));
+  around.type = printable(signature.type);
+  if (signature.is_ambiguous) add_doubt(around, "it looks like several things at once");
+  if (!signature.type.empty())
+    add_doubt(around, around.type + " over the whole disk, beside its partitions, is not looked into");
+  for (const std::string& fault : table.faults) add_doubt(around, fault);
+  if (!around.doubts.empty()) report.parts.push_back(std::move(around));
+  return {};
+}
+
+}  // namespace
+
+Result<DiskReport> inspect_disk(const Disk& disk, const std::stop_token& stop) {
+  DiskReport report;
+  Budget budget;
+  const DiskPart whole(disk, ByteOffset{0}, disk.size());
+  const PartitionTable table = TRY(read_partition_table(whole));
+  report.partition_table = table.type;
+  if (table.type.empty()) {
+    TRY(inspect_part(whole, 0, "", budget, report, stop));
+    return report;
+  }
+  TRY(inspect_around(whole, table, report));
+  for (const Partition& partition : table.partitions) {
+    if (stop.stop_requested()) return cancelled();
+    TRY(inspect_part(DiskPart(disk, partition.first, partition.size), partition.number, partition.type,
+                     budget, report, stop));
+  }
+  return report;
+}
+
+}  // namespace ashlar
