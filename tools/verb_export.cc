@@ -20,6 +20,7 @@
 namespace ashlar {
 namespace {
 
+constexpr const char* kSocketName = "nbd.sock";
 constexpr double kLookSeconds = 0.05;
 constexpr std::uint64_t kSector = 512;
 constexpr ByteCount kMaxVhd{std::uint64_t{2040} << 30U};
@@ -76,9 +77,9 @@ std::vector<std::string> format_words(DiskFormat format) {
 
 Result<std::unique_ptr<WorkingProcess>> start_qemu_img(const std::string& directory, DiskFormat format,
                                                        const std::string& target) {
-  const Json source{
-      {"driver", "raw"},
-      {"file", {{"driver", "nbd"}, {"server", {{"type", "unix"}, {"path", directory + "/nbd.sock"}}}}}};
+  // By the socket's name in its working directory, which may be called anything.
+  const Json socket{{"type", "unix"}, {"path", kSocketName}};
+  const Json source{{"driver", "raw"}, {"file", {{"driver", "nbd"}, {"server", socket}}}};
   std::vector<std::string> words = {TRY(find_program("qemu-img", "qemu-utils")), "convert"};
   for (std::string& word : format_words(format)) words.push_back(std::move(word));
   words.insert(words.end(), {"json:" + source.dump(), target});
@@ -95,7 +96,7 @@ Status convert(const Globals& globals, const std::shared_ptr<WatchedExport>& exp
                const std::string& target, const Options& options, const Stop& stop) {
   const PrivateDirectory directory = TRY(PrivateDirectory::make());
   SingleExport exports(exported);
-  const auto server = TRY(NbdServer::start(exports, UnixAddress{directory.path() + "/nbd.sock"}));
+  const auto server = TRY(NbdServer::start(exports, UnixAddress{directory.path() + "/" + kSocketName}));
   const ProgressDisplay display(globals, "export", [&exported] {
     ProgressSample sample;
     sample.total_bytes = exported->size().value;
