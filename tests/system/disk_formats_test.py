@@ -55,6 +55,19 @@ class DiskTest(host.HostTest):
         self.assertEqual(self.snapshots(), [])
         self.assertEqual(self.ok_json("image", "list")["Images"], [])
 
+    def children(self, pid):
+        """The programs of QEMU that it started and that run."""
+        words = host.read_or_nothing(pathlib.Path(f"/proc/{pid}/task/{pid}/children")).split()
+        return [int(word) for word in words if "qemu" in host.read_or_nothing(pathlib.Path("/proc", word, "comm"))]
+
+    def ends(self, pids):
+        """They end; a zombie that nobody has asked about has ended."""
+        def runs(pid):
+            state = host.read_or_nothing(pathlib.Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+            return bool(state) and state[0] != "Z"
+
+        self.wait_until(lambda: not any(runs(pid) for pid in pids), f"{pids} have ended")
+
     def leftovers(self):
         return [path.name for path in self.scratch.iterdir() if "partial" in path.name]
 
@@ -313,26 +326,22 @@ class Export(DiskTest):
         self.assertFalse((self.scratch / "x.raw").exists())
 
     def test_ctrl_c_and_death(self):
+        """The partial file of one that was killed stays; nothing else does."""
         snapshot = self.capture(self.file("disk.raw", b"".join(noise(64 * MIB, seed) for seed in range(5))))
         target = self.scratch / "x.vmdk"
         for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             running = self.start("export", snapshot, target)
             self.wait_until(lambda: self.leftovers() and self.children(running.pid), "qemu-img has begun")
-            child = self.children(running.pid)[0]
+            children = self.children(running.pid)
             time.sleep(0.1)
             running.send_signal(sent)
             _, said = running.communicate(timeout=30)
             self.assertNotEqual(running.returncode, 0)
-            self.wait_until(lambda: not pathlib.Path("/proc", str(child)).exists(), "qemu-img has ended")
+            self.ends(children)
             self.assertFalse(target.exists())
             if sent != signal.SIGKILL:
                 self.assertEqual((self.leftovers(), said), ([], b"ashlar: stopped on request\n"))
         self.ok("export", snapshot, target)
-
-    def children(self, pid):
-        """Programs that were started, not threads."""
-        words = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [int(word) for word in words if "qemu" in pathlib.Path("/proc", word, "exe").resolve().name]
 
 
 OVF = """<?xml version="1.0" encoding="UTF-8"?>
@@ -481,6 +490,22 @@ class Ova(DiskTest):
         damaged = bytearray(data)
         damaged[len(data) // 2] ^= 1
         self.refused([("web.ovf", self.ovf()), (name, bytes(damaged)), self.members[1]], (name, "can't be read"), 1, "io")
+
+    def test_ctrl_c_and_death(self):
+        path = self.ova(self.good())
+        for sent in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
+            running = self.start("image", "import-ova", path, "--name", "web")
+            self.wait_until(lambda: len(self.children(running.pid)) > 1 or running.poll() is not None, "two disks are served")
+            children = self.children(running.pid)
+            running.send_signal(sent)
+            _, said = running.communicate(timeout=30)
+            self.assertNotEqual(running.returncode, 0)
+            self.ends(children)
+            if sent != signal.SIGKILL:
+                self.assertEqual(said, b"ashlar: stopped on request\n")
+                self.nothing_visible()
+        self.assertEqual(self.ok_json("image", "list")["Images"], [])
+        self.ok("image", "import-ova", path, "--name", "web")
 
     def test_sparse_tars(self):
         if subprocess.run(["tar", "--version"], capture_output=True).returncode != 0:
