@@ -110,7 +110,8 @@ Result<std::map<std::string, OvfDisk>> read_disks(const pugi::xml_node& envelope
     const auto file = files.find(attribute(disk, "fileRef"));
     if (file == files.end()) return unsupported("has a disk without a file");
     if (disks.size() == kMaxItems) return invalid("names too many disks");
-    if (!disks.emplace(id, OvfDisk{file->second, TRY(capacity_of(disk))}).second)
+    const ByteCount capacity = TRY(capacity_of(disk));
+    if (!disks.emplace(id, OvfDisk{file->second, capacity}).second)
       return invalid(fmt::format("has two disks with the id '{}'", id.substr(0, 64)));
   }
   return disks;

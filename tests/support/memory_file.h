@@ -28,7 +28,7 @@ class MemoryFile : public ReadableFile {
 
   ByteVector& bytes() { return bytes_; }
   void put(std::size_t at, std::string_view text) {
-    std::memcpy(bytes_.data() + at, text.data(), text.size());
+    if (!text.empty()) std::memcpy(bytes_.data() + at, text.data(), text.size());
   }
   // `size` bytes of a number.
   void big(std::size_t at, std::uint64_t value, std::size_t size) {

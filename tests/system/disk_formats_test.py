@@ -327,7 +327,7 @@ class Export(DiskTest):
 
     def test_ctrl_c_and_death(self):
         """The partial file of one that was killed stays; nothing else does."""
-        snapshot = self.capture(self.file("disk.raw", b"".join(noise(64 * MIB, seed) for seed in range(5))))
+        snapshot = self.capture(self.file("disk.raw", b"".join(noise(32 * MIB, seed) for seed in range(3))))
         target = self.scratch / "x.vmdk"
         for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             running = self.start("export", snapshot, target)
