@@ -234,6 +234,14 @@ class Hostile(DiskTest):
         data[-500] ^= 1
         self.refused(self.file("bad.vhd", bytes(data)), "checksum", 3)
 
+    def test_a_differencing_vhdx(self):
+        data = bytearray(self.converted(self.disk(), "vhdx").read_bytes())
+        table = data.index(b"metadata")
+        parameters = table + struct.unpack_from("<I", data, table + 32 + 16)[0]
+        self.assertEqual(struct.unpack_from("<I", data, parameters + 4)[0], 0, "the flags of the file's parameters")
+        struct.pack_into("<I", data, parameters + 4, 2)  # has a parent
+        self.refused(self.file("child.vhdx", bytes(data)), "qemu-nbd")
+
     def test_damage_that_only_qemu_sees(self):
         data = bytearray(self.converted(self.disk(), "qcow2").read_bytes())
         data[40:48] = struct.pack(">Q", 1 << 60)  # where the first table is
