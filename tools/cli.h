@@ -95,6 +95,8 @@ class Cli {
 void add_init(Cli& cli);
 void add_capture(Cli& cli);
 void add_restore(Cli& cli);
+void add_export(Cli& cli);
+void add_import_disk(Cli& cli);
 void add_snapshots(Cli& cli);
 void add_describe(Cli& cli);
 void add_delete(Cli& cli);
@@ -114,6 +116,7 @@ void add_image_launch(Cli& cli);   // the same
 void add_image_capture(Cli& cli);  // the same
 void add_image_copy(Cli& cli);     // the same
 void add_image_bundle(Cli& cli);   // the same
+void add_image_ova(Cli& cli);      // the same
 void add_image_sign(Cli& cli);     // the same
 void add_image_inspect(Cli& cli);  // the same
 void add_lifecycle(Cli& cli);

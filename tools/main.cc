@@ -37,6 +37,8 @@ int main(int argc, char** argv) try {
   add_init(cli);
   add_capture(cli);
   add_restore(cli);
+  add_export(cli);
+  add_import_disk(cli);
   add_snapshots(cli);
   add_describe(cli);
   add_delete(cli);
@@ -55,6 +57,7 @@ int main(int argc, char** argv) try {
   add_image_capture(cli);
   add_image_copy(cli);
   add_image_bundle(cli);
+  add_image_ova(cli);
   add_image_changes(cli);
   add_image_sign(cli);
   add_image_inspect(cli);

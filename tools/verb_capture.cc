@@ -1,17 +1,12 @@
 // ashlar capture: a source becomes a snapshot.
 #include <fmt/format.h>
 
-#include <filesystem>
-
 #include "base/clock.h"
-#include "base/units.h"
-#include "catalog/volumes.h"
+#include "capture_flow.h"
 #include "changed_map.h"
 #include "cli.h"
 #include "output.h"
 #include "quiescence.h"
-#include "record_output.h"
-#include "source_capture.h"
 #include "stop.h"
 #include "store_option.h"
 #include "tag_words.h"
@@ -54,6 +49,14 @@ Status check(const Options& options) {
   return {};
 }
 
+Result<std::optional<SnapshotRecord>> find_parent(Repo& repo, const Source& source, const Options& options) {
+  if (options.parent == "none") return std::optional<SnapshotRecord>();
+  if (options.parent != "auto") {
+    return std::optional(TRY(repo.snapshots().get(TRY(SnapshotId::parse(options.parent)))));
+  }
+  return newest_of_source(repo, source);
+}
+
 Result<std::optional<ChangedMap>> find_changed(Source& source, const Options& options,
                                                std::string& change_token) {
   if (options.changed.empty()) return std::optional<ChangedMap>();
@@ -94,7 +97,7 @@ SourceOptions source_options(const Options& options) {
 Result<CaptureOptions> engine_options(Repo& repo, Source& source, const Options& options) {
   CaptureOptions out;
   out.change_token = options.change_token;
-  out.parent = TRY(find_parent(repo, source, options.parent));
+  out.parent = TRY(find_parent(repo, source, options));
   out.changed = TRY(find_changed(source, options, out.change_token));
   out.paranoid = options.paranoid;
   out.skip_unreadable = options.skip_unreadable;
@@ -103,63 +106,6 @@ Result<CaptureOptions> engine_options(Repo& repo, Source& source, const Options&
   out.tags = TRY(parse_tags(options.tags));
   out.threads = options.threads;
   return out;
-}
-
-std::string report_text(const CaptureReport& report, double seconds) {
-  const SnapshotRecord& record = report.record;
-  const std::uint64_t new_bytes = byte_count(record.new_blocks).value;
-  Table table({">size", ">read", ">new", ">stored", ">dedup", ">time", ">speed"});
-  table.add({format_size(record.size.value), format_size(report.read_bytes.value), format_size(new_bytes),
-             format_size(record.new_stored_bytes.value), ratio_text(report.read_bytes.value, new_bytes),
-             duration_text(seconds), rate_text(report.read_bytes.value, seconds)});
-  return table.text();
-}
-
-// The snapshot exists, whatever becomes of the answer.
-Status check_answer(const CaptureReport& report) {
-  if (finish_output()) return {};
-  return Error(ErrorCode::kIo, report.record.id.text() + " is made, but standard output can't be written");
-}
-
-Status print_report(const Globals& globals, const CaptureReport& report, double seconds) {
-  for (const std::string& warning : report.warnings) print_warning(warning);
-  if (!report.unreadable.empty()) {
-    print_warning(
-        fmt::format("recorded as unreadable: {}", ranges_text(report.unreadable, report.record.size)));
-  }
-  if (globals.json) {
-    Json document = capture_json(report);
-    document["seconds"] = seconds;
-    print_json(document);
-    return check_answer(report);
-  }
-  print(report.record.id.text() + "\n");
-  TRY(check_answer(report));
-  std::string text = report_text(report, seconds);
-  text.pop_back();
-  print_note(text);
-  return {};
-}
-
-// The raw file of a volume is the volume only once it is detached, and only while nobody serves it: until
-// then its absent blocks would be captured as zeros. The lock is held while it is captured.
-Result<std::unique_ptr<FileLock>> hold_raw_file(Repo& repo, const std::string& source) {
-  std::error_code failed;
-  const std::filesystem::path file = std::filesystem::canonical(source, failed);
-  if (failed || file.filename() != "data") return std::unique_ptr<FileLock>();
-  const std::filesystem::path folder = file.parent_path();
-  const auto id = VolumeId::parse(folder.filename().string());
-  const bool is_ours =
-      id.ok() && folder.parent_path() == std::filesystem::canonical(repo.path(), failed) / "overlays";
-  if (!is_ours) return std::unique_ptr<FileLock>();
-  if (!TRY(VolumeCatalog(repo.objects()).get(id.value())).is_detached) {
-    return invalid(fmt::format("{} holds only a part of {}: 'ashlar volume snapshot {}' takes all of it",
-                               source, id.value().text(), id.value().text()));
-  }
-  auto lock = posix_file_system().lock(folder.string() + "/lock");
-  if (!lock.ok() && lock.error().code() == ErrorCode::kBusy)
-    return busy(id.value().text() + " is being served: end that first, or its file would be captured torn");
-  return lock;
 }
 
 Result<ExitCode> run(const Globals& globals, const Options& options) {
@@ -174,8 +120,8 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   // The guardian that thaws if we die is a fork: before the first thread.
   Frozen frozen = TRY(freeze_all(options.freeze, repo->path()));
   TRY(stop.watch());
-  const CaptureReport report =
-      TRY(capture_source(globals, *repo, *source, std::move(how), options.parent == "auto", stop));
+  const CaptureReport report = TRY(capture_with_progress(globals, "capture", *repo, *source, std::move(how),
+                                                         options.parent == "auto", stop));
   Status thawed = thaw_all(frozen);
   if (!thawed.ok()) {
     return thawed.take_error().with_context(report.record.id.text() +

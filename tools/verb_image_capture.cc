@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "base/random.h"
-#include "capture/capture.h"
+#include "capture_flow.h"
 #include "catalog/sessions.h"
 #include "cli.h"
 #include "image/deletion.h"
@@ -13,7 +13,6 @@
 #include "output.h"
 #include "quiescence.h"
 #include "source/file_source.h"
-#include "source_capture.h"
 #include "stop.h"
 #include "tag_words.h"
 
@@ -36,6 +35,7 @@ struct Options {
 struct Disk {
   std::string device;
   std::string path;
+  std::unique_ptr<FileLock> lock;  // of the raw file of a volume
   std::unique_ptr<Source> source;
   std::optional<SnapshotRecord> parent;
   Consistency consistency = Consistency::kQuiescent;
@@ -97,8 +97,9 @@ ImageConsistency consistency_of(const std::vector<Disk>& disks) {
 Status open_sources(Repo& repo, const Options& options, std::vector<Disk>& disks) {
   std::vector<SourceUse> uses;
   for (Disk& disk : disks) {
+    disk.lock = TRY(hold_raw_file(repo, disk.path));
     disk.source = TRY(open_source(disk.path, {}));
-    disk.parent = TRY(find_parent(repo, *disk.source, "auto"));
+    disk.parent = TRY(newest_of_source(repo, *disk.source));
     uses.push_back({disk.source.get(), disk.path});
   }
   const Consistencies found = TRY(check_quiescence(uses, options.freeze, options.live));
@@ -142,7 +143,8 @@ Status capture_disks(const Globals& globals, Repo& repo, const ImageRecord& imag
     how.consistency = disk.consistency;
     how.name = image.name + " " + disk.device;
     how.description = "of " + disk.path + " for " + image.id.text();
-    const CaptureReport report = TRY(capture_source(globals, repo, *disk.source, std::move(how), true, stop));
+    const CaptureReport report =
+        TRY(capture_with_progress(globals, "image capture", repo, *disk.source, std::move(how), true, stop));
     for (const std::string& warning : report.warnings) print_warning(warning);
   }
   return {};

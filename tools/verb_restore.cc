@@ -2,9 +2,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <filesystem>
-
 #include "base/clock.h"
 #include "base/units.h"
 #include "cli.h"
@@ -79,17 +76,6 @@ Status check_unused(const std::string& target) {
   return {};
 }
 
-// Even --force must not turn a pack into a disk image, or fill the store's folders with strange files.
-Status check_outside(const std::string& target, const std::string& store) {
-  std::error_code failed;
-  const auto below = std::filesystem::weakly_canonical(std::filesystem::absolute(target), failed);
-  if (failed) return Error::from_errno(failed.value(), target + ": finding its real path");
-  const auto folder = std::filesystem::canonical(store, failed);
-  if (failed) return Error::from_errno(failed.value(), store + ": finding its real path");
-  if (std::ranges::mismatch(folder, below).in1 != folder.end()) return {};
-  return invalid(fmt::format("{} lies in the store {}: name a target outside of it", target, store));
-}
-
 Result<Outcome> restore_to_target(const Globals& globals, const RestoreParts& parts,
                                   const SnapshotRecord& snapshot, const Options& options, const Stop& stop) {
   TRY(check_unused(options.target));
@@ -161,7 +147,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   const double started = monotonic_seconds();
   const std::unique_ptr<Repo> repo = TRY(open_store(globals));
   const SnapshotRecord snapshot = TRY(repo->snapshots().get(TRY(SnapshotId::parse(options.snapshot))));
-  if (!options.is_stream()) TRY(check_outside(options.target, repo->path()));
+  if (!options.is_stream()) TRY(check_outside_store(options.target, repo->path()));
   const RestoreParts parts = {*TRY(repo->segments()), *TRY(repo->nodes())};
   const Outcome outcome =
       TRY(options.is_stream() ? restore_to_stream(globals, parts, snapshot, stop)

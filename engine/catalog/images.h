@@ -32,6 +32,8 @@ class ImageCatalog : public RecordFolder<ImageKind> {
 
   // kBusy, naming the other image, when the owner has one of this name.
   Status publish(const ImageRecord& record);
+  // kBusy in the same case; without claiming the name.
+  Status look_for_namesake(const ImageRecord& record) const;
   // What was put: the same, with the revision after `before`'s. An image that comes back from failed or
   // deregistered claims its name again.
   Result<ImageRecord> replace(const ImageRecord& before, ImageRecord now);
@@ -54,7 +56,6 @@ class ImageCatalog : public RecordFolder<ImageKind> {
  private:
   Status claim(const ImageRecord& record);
   Status confirm(const ImageRecord& record);
-  Status look_for_namesake(const ImageRecord& record) const;
   Status release(const ImageRecord& record);
   Result<bool> holds_its_name(ImageId id, const ImageRecord& wanted) const;
 };

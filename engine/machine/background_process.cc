@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <linux/close_range.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -49,16 +50,17 @@ void reset_signals() {
 }
 
 // After fork() in a program with threads: system calls only.
-[[noreturn]] void become(char* const* words, const char* directory, int log, int nothing, int go) {
+[[noreturn]] void become(char* const* words, const BackgroundCommand& command, int log, int nothing, int go) {
   ::setsid();
   reset_signals();
+  if (command.ends_with_us) ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   ::dup2(log, STDOUT_FILENO);
   ::dup2(log, STDERR_FILENO);
   ::dup2(nothing, STDIN_FILENO);
   ::close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
   char let = 0;
   if (::read(go, &let, 1) != 1) ::_exit(127);
-  if (::chdir(directory) != 0) give_up("the working directory can't be entered\n");
+  if (::chdir(command.directory.c_str()) != 0) give_up("the working directory can't be entered\n");
   ::execv(words[0], words);
   give_up("the program can't be executed\n");
 }
@@ -99,7 +101,7 @@ Result<WaitingChild> WaitingChild::fork(const BackgroundCommand& command) {
   if (pid < 0) return last_errno("fork");
   if (pid == 0) {
     ::close(pipe.write.get());
-    become(words.data(), command.directory.c_str(), log.get(), nothing.get(), pipe.read.get());
+    become(words.data(), command, log.get(), nothing.get(), pipe.read.get());
   }
   WaitingChild child;
   child.go_ = std::move(pipe.write);

@@ -1,4 +1,4 @@
-// Programs that outlive us, and finding them again.
+// Programs in the background that may outlive us, and finding them again.
 //
 // A program is started in two steps, so that its process is written down before it does anything: fork() a
 // child that waits, record who it is, let it become the program. If we die in between, the child ends.
@@ -20,6 +20,7 @@ struct BackgroundCommand {
   std::vector<std::string> words;  // the program's path first
   std::string directory;           // its working directory
   std::string log;                 // gets its standard output and error, at the end
+  bool ends_with_us = false;       // SIGTERM when the thread that started it ends, in whatever way
 };
 
 // The path of a program of the host. kUnsupported, and the message says which Debian package has it.

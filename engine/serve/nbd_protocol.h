@@ -9,7 +9,7 @@
 #include <optional>
 
 #include "base/bytes.h"
-#include "serve/big_endian.h"
+#include "base/big_endian.h"
 
 namespace ashlar::nbd {
 

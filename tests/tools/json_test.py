@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import tarfile
 
 import program
 
@@ -148,6 +149,22 @@ class Json(program.ProgramTest):
         self.documented("bin-restore", "bin", "restore", snapshot)
         purged = self.documented("bin-purge", "bin", "purge", "--all")
         self.assertEqual(sorted(purged["purged"]), sorted([again, image]))
+
+    def test_every_verb_of_other_formats(self):
+        if not shutil.which("qemu-img") or not shutil.which("qemu-nbd"):
+            self.skipTest("this host has no qemu-img or qemu-nbd")
+        disk = self.scratch / "disk.vmdk"
+        self.documented("export", "export", self.capture(self.source), disk)
+        report = self.documented("capture", "import-disk", disk)
+        self.assertEqual((report["snapshot"]["source_kind"], report["new_bytes"]), ("file", 0))
+        descriptor = self.file("web.ovf", b"""<Envelope><References><File id="f" href="disk.vmdk"/></References><DiskSection>
+            <Disk diskId="d" fileRef="f" capacity="2097152" format="vmdk.html"/></DiskSection><VirtualSystem id="web">
+            <VirtualHardwareSection><Item><HostResource>/disk/d</HostResource><ResourceType>17</ResourceType></Item>
+            </VirtualHardwareSection></VirtualSystem></Envelope>""")
+        with tarfile.open(self.scratch / "web.ova", "w") as ova:
+            for path in (descriptor, disk):
+                ova.add(path, path.name)
+        self.documented("image-import-ova", "image", "import-ova", self.scratch / "web.ova")
 
     def test_every_verb_of_attachments(self):
         volume = self.ok("volume", "create", "--snapshot", self.capture(self.source)).strip()

@@ -19,6 +19,8 @@ class Usage(program.ProgramTest):
         self.refused("capture", says="SOURCE")
         self.refused("restore", ID, says="TARGET")
         self.refused("diff", ID, says="TO")
+        self.refused("export", ID, says="FILE")
+        self.refused("import-disk", says="FILE")
         self.refused("analyze", says="FILE")
         self.refused("snapshots", "more", says="more")
         self.refused("stats", "--nonsense", says="--nonsense")
@@ -52,6 +54,15 @@ class Usage(program.ProgramTest):
         self.refused("capture", "x", "--threads", "many")
         self.refused("snapshots", "--progress", "loud", says="--progress")
         self.assertFalse(self.store.exists())
+
+    def test_disk_formats(self):
+        for name in ("disk.img", "disk", "raw", "disk.vdi"):
+            self.refused("export", ID, name, says=(name, "--format"))
+            self.refused("import-disk", name, says=(name, "--format"))
+        self.refused("export", ID, "disk.vhdx", says="vhdx is read, not written")
+        self.refused("export", ID, "disk.qcow2", "--format", "QCOW2", says=("QCOW2", "qcow2"))
+        self.refused("image", "import-ova", "web.ova", "--name", "no")
+        self.refused("image", "import-ova", "web.ova", "--architecture", "vax", says="vax")
 
     def test_options_that_exclude_each_other(self):
         self.refused("capture", "x", "--live", "--freeze", "/mnt", says=("--live", "--freeze"))

@@ -1,0 +1,25 @@
+// FileRange: a part of a file that holds a disk: all of it, or one member of an OVA.
+#pragma once
+
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "io/file_system.h"
+
+namespace ashlar {
+
+struct FileRange {
+  const ReadableFile& file;
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+
+  // Fills `out` from `at`, which counts from the range's start. kInvalid when that goes beyond its end.
+  Status read(std::uint64_t at, MutableByteSpan out) const {
+    if (at > bytes || out.size() > bytes - at)
+      return invalid("ends before its header does: a part is missing");
+    if (TRY(file.read_at(offset + at, out)) != out.size()) return invalid("has become shorter meanwhile");
+    return {};
+  }
+};
+
+}  // namespace ashlar

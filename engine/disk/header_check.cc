@@ -1,0 +1,77 @@
+#include "disk/header_check.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "base/big_endian.h"
+#include "base/quantity.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::uint32_t kQcowMagic = 0x514649fb;  // "QFI" 0xfb
+constexpr std::size_t kQcowHeaderBytes = 72;      // of version 2; version 3 goes on with the features
+constexpr std::uint64_t kQcowCorrupt = 1U << 1U;
+constexpr std::uint64_t kQcowExternalData = 1U << 2U;
+
+Status check_qcow2_features(const FileRange& disk) {
+  std::array<std::byte, sizeof(std::uint64_t)> bytes{};
+  TRY(disk.read(kQcowHeaderBytes, bytes));
+  const auto incompatible = load_big_endian<std::uint64_t>(bytes);
+  if ((incompatible & kQcowExternalData) != 0)
+    return invalid("keeps its data in another file: make it one file with 'qemu-img convert' first");
+  if ((incompatible & kQcowCorrupt) != 0)
+    return corrupt("is marked as corrupt: 'qemu-img check' says more of it");
+  return {};
+}
+
+Status check_qcow2_header(const FileRange& disk) {
+  std::array<std::byte, kQcowHeaderBytes> bytes{};
+  if (disk.bytes < bytes.size()) return invalid("is no qcow2 image");
+  TRY(disk.read(0, bytes));
+  BigEndianReader reader(bytes);
+  const std::uint32_t magic = reader.u32();
+  const std::uint32_t version = reader.u32();
+  const std::uint64_t backing_offset = reader.u64();
+  const std::uint32_t backing_bytes = reader.u32();
+  reader.u32();  // bits of a cluster
+  const std::uint64_t size = reader.u64();
+  const std::uint32_t encryption = reader.u32();
+  if (magic != kQcowMagic) return invalid("is no qcow2 image");
+  if (version != 2 && version != 3) return unsupported(fmt::format("is a qcow image of version {}", version));
+  if (backing_offset != 0 || backing_bytes != 0)
+    return invalid("has a backing file: make it one file with 'qemu-img convert' first");
+  if (encryption != 0) return unsupported("is encrypted: decrypt it with 'qemu-img convert' first");
+  if (size > kMaxVolumeBytes) return invalid("says that its disk is larger than 64 PiB");
+  return version == 3 ? check_qcow2_features(disk) : Status();
+}
+
+Status check_vhdx_header(const FileRange& disk) {
+  constexpr std::string_view kMagic = "vhdxfile";
+  std::array<std::byte, kMagic.size()> bytes{};
+  if (disk.bytes < bytes.size()) return invalid("is no vhdx image");
+  TRY(disk.read(0, bytes));
+  if (as_text(bytes) != kMagic) return invalid("is no vhdx image");
+  return {};  // QEMU refuses those with a parent, and never looks for one
+}
+
+}  // namespace
+
+Status check_header(DiskFormat format, const FileRange& disk) {
+  switch (format) {
+    case DiskFormat::kRaw:
+      return {};
+    case DiskFormat::kQcow2:
+      return check_qcow2_header(disk);
+    case DiskFormat::kVmdk:
+      return check_vmdk_header(disk);
+    case DiskFormat::kVhd:
+      return check_vhd_footer(disk);
+    case DiskFormat::kVhdx:
+      return check_vhdx_header(disk);
+  }
+  return {};
+}
+
+}  // namespace ashlar

@@ -1,0 +1,46 @@
+// WatchedExport: a snapshot for one client of our own, which is told no more than "I/O error": what went
+// wrong, and how far it read, is kept for us.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <optional>
+
+#include "serve/volume_export.h"
+
+namespace ashlar {
+
+class WatchedExport : public SnapshotExport {
+ public:
+  using SnapshotExport::SnapshotExport;
+
+  void read(ByteOffset offset, MutableByteSpan out, Done done) override;
+  void extents(ByteOffset offset, ByteCount bytes, std::size_t most, std::vector<ExportExtent>& out,
+               Done done) override;
+
+  // The furthest byte that was asked for. Any thread, like all calls.
+  std::uint64_t reached() const { return reached_; }
+  // The first error that the client met.
+  std::optional<Error> failure();
+
+ private:
+  Done watched(std::uint64_t end, Done done);
+
+  std::atomic<std::uint64_t> reached_{0};
+  std::mutex mutex_;
+  std::optional<Error> failure_;
+};
+
+// The one export of a server, whatever it is asked for.
+class SingleExport : public ExportList {
+ public:
+  explicit SingleExport(std::shared_ptr<Export> exported) : exported_(std::move(exported)) {}
+  std::vector<std::string> names() override { return {""}; }
+  Result<std::shared_ptr<Export>> find(const std::string& /*name*/) override { return exported_; }
+
+ private:
+  std::shared_ptr<Export> exported_;
+};
+
+}  // namespace ashlar
