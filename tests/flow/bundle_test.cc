@@ -88,11 +88,10 @@ class Bundles : public testing::Test {
     ByteVector out;
     CopyProgress progress;
     const auto report = write_bundle({*repo.segments().take(), *repo.nodes().take()}, header, image,
-                                     records_of(image, repo.snapshots()).take(), base,
-                                     [&](ByteSpan bytes) {
+                                     records_of(image, repo.snapshots()).take(), base, {[&](ByteSpan bytes) {
                                        append(out, bytes);
                                        return Status();
-                                     },
+                                     }},
                                      progress, {});
     EXPECT_TRUE(report.ok());
     EXPECT_EQ(report.value().bytes, out.size());
