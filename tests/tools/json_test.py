@@ -123,6 +123,9 @@ class Json(program.ProgramTest):
         bundle = self.scratch / "bundle"
         self.documented("image-export", "image", "export", image, bundle)
         self.documented("image-copy", "image", "import", bundle, "--name", "imported")
+        layout = self.scratch / "layout"
+        self.documented("image-export-oci", "image", "export", image, layout, "--format", "oci")
+        self.documented("image-copy", "image", "import", layout, "--format", "oci", "--name", "pulled")
         self.documented("image-deregister", "image", "deregister", image)
         self.ok("delete", snapshot)
         listed = self.documented("bin-list", "bin", "list")["bin"]
