@@ -71,6 +71,7 @@ Result<std::size_t> read_all(int fd, const std::string& name, MutableByteSpan ou
   while (filled < out.size()) {
     const ssize_t got = ::read(fd, out.data() + filled, out.size() - filled);
     if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EISDIR) return invalid(name + " is a directory: a layout needs --format oci");
     if (got < 0) return last_errno(name);
     if (got == 0) break;
     filled += static_cast<std::size_t>(got);

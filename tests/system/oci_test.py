@@ -225,6 +225,7 @@ class Layouts(host.HostTest):
         for name in (":tag", "-", "-:a", f"{self.scratch}/x:", f"{self.scratch}/x:a/b", f"{self.scratch}/x:a b", f"{self.scratch}/x:-a"):
             self.fails(2, "image", "export", self.image, name, "--format", "oci", code="usage")
         self.fails(2, "image", "export", self.image, self.scratch / "x", "--format", "qcow", says="--format", code="usage")
+        self.fails(1, "image", "import", self.store, says="--format oci", code="invalid")
         self.fails(2, "image", "import", ":x", "--format", "oci", code="usage")
         self.fails(1, "image", "export", "ami-00000000000000001", f"{self.scratch}/x:a", "--format", "oci", says="ami-",
                    code="not_found")
