@@ -9,7 +9,6 @@
 #include <atomic>
 
 #include "base/checked.h"
-#include "base/unique_fd.h"
 
 namespace ashlar {
 
@@ -133,6 +132,10 @@ Result<std::unique_ptr<ReadableFile>> open_posix_reader(const std::string& path,
   if (S_ISDIR(info.st_mode)) return Error::from_errno(EISDIR, "open " + path);
   return std::unique_ptr<ReadableFile>(
       std::make_unique<PosixReadableFile>(std::move(fd), path, mode, direct));
+}
+
+std::unique_ptr<ReadableFile> posix_reader_of(UniqueFd fd, std::string path) {
+  return std::make_unique<PosixReadableFile>(std::move(fd), std::move(path), ReadMode::kCached, false);
 }
 
 }  // namespace ashlar

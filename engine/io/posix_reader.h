@@ -7,10 +7,13 @@
 #include <memory>
 #include <string>
 
+#include "base/unique_fd.h"
 #include "io/file_system.h"
 
 namespace ashlar {
 
 Result<std::unique_ptr<ReadableFile>> open_posix_reader(const std::string& path, ReadMode mode);
+// Of a file that is open for reading; through the page cache. `path` is for messages.
+std::unique_ptr<ReadableFile> posix_reader_of(UniqueFd fd, std::string path);
 
 }  // namespace ashlar

@@ -1,6 +1,10 @@
 #include "transfer/bundle_writer.h"
 
+#include <algorithm>
+#include <set>
+
 #include "manifest/store_block_ids.h"
+#include "transfer/bundle_cuts.h"
 #include "transfer/stored_segment.h"
 #include "transfer/tree_visit.h"
 
@@ -12,12 +16,12 @@ constexpr std::size_t kWindow = 16;  // segments in memory at a time, up to 4 Mi
 // Counts and hashes what goes out.
 class Output {
  public:
-  explicit Output(const WriteBytes& write) : write_(write) { hasher_.begin(); }
+  explicit Output(const BundleOutput& output) : output_(output) { hasher_.begin(); }
 
   Status put(ByteSpan bytes) {
     hasher_.update(bytes);
     bytes_ += bytes.size();
-    return write_(bytes);
+    return output_.write(bytes);
   }
   Status put_item(BundleItem type, std::initializer_list<ByteSpan> parts) {
     ByteVector payload;
@@ -31,13 +35,14 @@ class Output {
     const ByteVector head =
         encode(BundleItemHead{BundleItem::kEnd, static_cast<std::uint32_t>(end.size()), checksum64(end)});
     bytes_ += head.size() + end.size();
-    TRY(write_(head));
-    return write_(end);
+    TRY(output_.write(head));
+    return output_.write(end);
   }
+  Status cut() { return output_.cut(); }
   std::uint64_t bytes() const { return bytes_; }
 
  private:
-  const WriteBytes& write_;
+  const BundleOutput& output_;
   Sha256Hasher hasher_;
   std::uint64_t bytes_ = 0;
   std::uint64_t items_ = 0;
@@ -60,81 +65,102 @@ class Base : public TreeVisitor {
   std::set<SegmentId> segments;
 };
 
-class Writer : public TreeVisitor {
+// Finds the segments that go out.
+class Contents : public TreeVisitor {
  public:
-  Writer(const CopySource& source, Base& base, Output& output, CopyProgress& progress,
-         const std::stop_token& stop)
-      : source_(source), base_(base), output_(output), progress_(progress), stop_(stop) {}
+  Contents(SegmentReader& reader, Base& base) : reader_(reader), base_(base) {}
 
-  Status visit_leaf(const NodeRef& ref, const Leaf& leaf) override {
+  Status visit_leaf(const NodeRef& /*ref*/, const Leaf& leaf) override {
     TRY(check_digest(leaf, block_ids_));
-    for (const SegmentId& segment : leaf.segments) {
-      if (!base_.segments.insert(segment).second) continue;
-      waiting_.push_back(segment);
-      if (waiting_.size() == kWindow) TRY(send_waiting());
-    }
-    for (const LeafExtent& extent : leaf.extents) {
-      if (extent.kind == ExtentKind::kData)
-        progress_.done_bytes += byte_count(BlockCount{extent.block_count}).value;
-    }
-    return put_node(ref, encode(leaf));
-  }
-  Status visit_inner(const NodeRef& ref, const InnerNode& node) override {
-    return put_node(ref, encode(node));
-  }
-
-  Status send_waiting() {
-    auto window = TRY(read_stored_segments(source_.segments, waiting_, stop_));
-    waiting_.clear();
-    for (const EncodedSegment& segment : window) {
-      TRY(output_.put_item(BundleItem::kSegment, {encode(segment.directory), segment.payload}));
-      progress_.sent_bytes += segment.payload.size();
-      ++segments;
+    for (const SegmentId& id : leaf.segments) {
+      if (!base_.segments.insert(id).second) continue;
+      const SegmentPlace place = TRY(reader_.place_of(id));
+      segments.push_back({place.pack, place.entry.offset, id, place.entry.block_count});
     }
     return {};
   }
+  Status visit_inner(const NodeRef& /*ref*/, const InnerNode& /*node*/) override { return {}; }
 
-  std::uint64_t segments = 0;
+  std::vector<BundleSegment> segments;
+
+ private:
+  SegmentReader& reader_;
+  Base& base_;
+  StoreBlockIds block_ids_{reader_};
+};
+
+Status put_segments(const CopySource& source, const std::vector<BundleSegment>& row, Output& output,
+                    CopyProgress& progress, const std::stop_token& stop) {
+  const BundleCuts cuts(row);
+  for (std::size_t first = 0; first < row.size(); first += kWindow) {
+    const std::size_t end = std::min(first + kWindow, row.size());
+    std::vector<SegmentId> ids;
+    ids.reserve(kWindow);
+    for (std::size_t i = first; i < end; ++i) ids.push_back(row[i].id);
+    const auto window = TRY(read_stored_segments(source.segments, ids, stop));
+    for (std::size_t i = first; i < end; ++i) {
+      const EncodedSegment& segment = window[i - first];
+      if (i == 0 || cuts.between(row[i - 1], row[i])) TRY(output.cut());
+      TRY(output.put_item(BundleItem::kSegment, {encode(segment.directory), segment.payload}));
+      progress.sent_bytes += segment.payload.size();
+      progress.done_bytes += byte_count(BlockCount{row[i].blocks}).value;
+    }
+  }
+  return {};
+}
+
+class NodeItems : public TreeVisitor {
+ public:
+  NodeItems(Base& base, Output& output) : base_(base), output_(output) {}
+
+  Status visit_leaf(const NodeRef& ref, const Leaf& leaf) override { return put(ref, encode(leaf)); }
+  Status visit_inner(const NodeRef& ref, const InnerNode& node) override { return put(ref, encode(node)); }
+
   std::uint64_t nodes = 0;
 
  private:
-  Status put_node(const NodeRef& ref, const ByteVector& encoding) {
+  Status put(const NodeRef& ref, const ByteVector& encoding) {
     if (!base_.nodes.insert(ref.id).second) return {};
     ++nodes;
     return output_.put_item(BundleItem::kNode, {encoding});
   }
 
-  const CopySource& source_;
-  StoreBlockIds block_ids_{source_.segments};
   Base& base_;
   Output& output_;
-  CopyProgress& progress_;
-  const std::stop_token& stop_;
-  std::vector<SegmentId> waiting_;
 };
+
+Status visit_trees(const CopySource& source, const std::vector<SnapshotRecord>& snapshots,
+                   TreeVisitor& visitor, const std::stop_token& stop) {
+  std::set<SeenNode> seen;
+  for (const SnapshotRecord& record : snapshots) TRY(visit_tree(source.nodes, record, seen, visitor, stop));
+  return {};
+}
 
 }  // namespace
 
 Result<ExportReport> write_bundle(const CopySource& source, const BundleHeader& header,
                                   const ImageRecord& image, const std::vector<SnapshotRecord>& snapshots,
-                                  const std::vector<SnapshotRecord>& since, const WriteBytes& write,
+                                  const std::vector<SnapshotRecord>& since, const BundleOutput& output,
                                   CopyProgress& progress, const std::stop_token& stop) {
-  for (const SnapshotRecord& record : snapshots) progress.total_bytes += byte_count(record.data_blocks).value;
   Base base;
-  std::set<SeenNode> seen;
-  for (const SnapshotRecord& record : since) TRY(visit_tree(source.nodes, record, seen, base, stop));
-  Output output(write);
-  TRY(output.put(encode(header)));
+  TRY(visit_trees(source, since, base, stop));
+  Contents contents(source.segments, base);
+  TRY(visit_trees(source, snapshots, contents, stop));
+  std::ranges::sort(contents.segments);
+  for (const BundleSegment& segment : contents.segments)
+    progress.total_bytes += byte_count(BlockCount{segment.blocks}).value;
+
+  Output out(output);
+  TRY(out.put(encode(header)));
   const std::string text = encode(image);
-  TRY(output.put_item(BundleItem::kImage, {as_byte_span(text)}));
-  for (const SnapshotRecord& record : snapshots)
-    TRY(output.put_item(BundleItem::kSnapshot, {encode(record)}));
-  Writer writer(source, base, output, progress, stop);
-  seen.clear();
-  for (const SnapshotRecord& record : snapshots) TRY(visit_tree(source.nodes, record, seen, writer, stop));
-  TRY(writer.send_waiting());
-  TRY(output.put_end());
-  return ExportReport{output.bytes(), writer.segments, writer.nodes};
+  TRY(out.put_item(BundleItem::kImage, {as_byte_span(text)}));
+  for (const SnapshotRecord& record : snapshots) TRY(out.put_item(BundleItem::kSnapshot, {encode(record)}));
+  TRY(put_segments(source, contents.segments, out, progress, stop));
+  TRY(out.cut());
+  NodeItems nodes(base, out);
+  TRY(visit_trees(source, snapshots, nodes, stop));
+  TRY(out.put_end());
+  return ExportReport{out.bytes(), contents.segments.size(), nodes.nodes};
 }
 
 }  // namespace ashlar

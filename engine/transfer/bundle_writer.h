@@ -12,6 +12,14 @@ namespace ashlar {
 
 using WriteBytes = std::function<Status(ByteSpan)>;
 
+// Where a bundle goes.
+struct BundleOutput {
+  WriteBytes write;
+  // Called between items, where the stream may be cut: what lies between two such places is often the same
+  // in the bundle of another version of the image (docs/decisions/oci-artifacts.md).
+  std::function<Status()> cut = [] { return Status(); };
+};
+
 struct ExportReport {
   std::uint64_t bytes = 0;  // of the bundle
   std::uint64_t segments = 0;
@@ -19,11 +27,11 @@ struct ExportReport {
 };
 
 // `snapshots` are the records of the image's snapshots, in the order of snapshots_of(); `since` are those of
-// the image that the other side has. Every frame is checked on the way out. Nothing is to be made of an
-// output whose end is missing.
+// the image that the other side has. Every frame is checked on the way out. Segments go in the order in which
+// they lie in the packs, nodes behind them. Nothing is to be made of an output whose end is missing.
 Result<ExportReport> write_bundle(const CopySource& source, const BundleHeader& header,
                                   const ImageRecord& image, const std::vector<SnapshotRecord>& snapshots,
-                                  const std::vector<SnapshotRecord>& since, const WriteBytes& write,
+                                  const std::vector<SnapshotRecord>& since, const BundleOutput& output,
                                   CopyProgress& progress, const std::stop_token& stop);
 
 }  // namespace ashlar

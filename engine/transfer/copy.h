@@ -35,7 +35,7 @@ struct CopyTarget {
 
 // Read by another thread while a copy runs.
 struct CopyProgress {
-  std::atomic<std::uint64_t> total_bytes{0};  // of data in the snapshots
+  std::atomic<std::uint64_t> total_bytes{0};  // of data in the snapshots, or in what is exported
   std::atomic<std::uint64_t> done_bytes{0};   // of that, sent or found there
   std::atomic<std::uint64_t> sent_bytes{0};   // stored bytes that crossed
 };

@@ -142,6 +142,9 @@ class Json(program.ProgramTest):
         self.ok("image", "tag", image, "group=web")
         self.documented("lifecycle-run", "lifecycle", "run", "--dry-run")
         self.ok("image", "deregister", again)
+        layout = self.scratch / "layout"
+        self.documented("image-export-oci", "image", "export", image, layout, "--format", "oci")
+        self.documented("image-copy", "image", "import", layout, "--format", "oci", "--name", "pulled")
         self.documented("image-deregister", "image", "deregister", image)
         self.ok("delete", snapshot)
         listed = self.documented("bin-list", "bin", "list")["bin"]

@@ -1,0 +1,52 @@
+#include "io/contained_directory.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include "io/object_key.h"
+#include "io/posix_reader.h"
+
+namespace ashlar {
+namespace {
+
+Result<UniqueFd> open_below(int directory, const std::string& name, int flags, const std::string& shown) {
+  for (;;) {
+    UniqueFd fd(::openat(directory, name.c_str(), flags | O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (fd.valid()) return fd;
+    if (errno == EINTR) continue;
+    // With O_DIRECTORY a link is ENOTDIR.
+    if (errno == ELOOP || errno == ENOTDIR)
+      return invalid(fmt::format("{} is a symbolic link or no directory: links are not followed", shown));
+    return last_errno("open " + shown);
+  }
+}
+
+}  // namespace
+
+Result<ContainedDirectory> ContainedDirectory::open(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return last_errno("open directory " + path);
+  return ContainedDirectory(std::move(fd), path);
+}
+
+Result<std::unique_ptr<ReadableFile>> ContainedDirectory::open_file(const std::string& name) const {
+  TRY(check_object_key(name));  // no "..", nothing absolute
+  const std::string shown = path_ + "/" + name;
+  UniqueFd folder;
+  std::size_t begin = 0;
+  for (std::size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', begin)) {
+    folder = TRY(open_below(folder.valid() ? folder.get() : fd_.get(), name.substr(begin, slash - begin),
+                            O_DIRECTORY, shown));
+    begin = slash + 1;
+  }
+  // O_NONBLOCK: a pipe without a writer would make open() wait.
+  UniqueFd fd =
+      TRY(open_below(folder.valid() ? folder.get() : fd_.get(), name.substr(begin), O_NONBLOCK, shown));
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return last_errno("open " + shown);
+  if (!S_ISREG(info.st_mode)) return invalid(shown + " is no regular file");
+  return posix_reader_of(std::move(fd), shown);
+}
+
+}  // namespace ashlar
