@@ -98,10 +98,10 @@ Status serve(Distance& distance, char** words, const sigset_t& wanted) {
   FarFileSystem files(distance);
   VolumeHost host(files, TRY(Repo::open(files, words[1])));
   TRY(host.prepare());
-  const VolumeRecord record = TRY(host.create({TRY(SnapshotId::parse(words[2])), {}, "far", {}}));
+  const VolumeRecord record = TRY(host.create({TRY(SnapshotId::parse(words[2])), {}, "far", {}, {}}));
   const std::shared_ptr<Volume> volume = TRY(host.open_volume(record.id));
   distance.is_far = true;
-  const auto warm_up = TRY(host.warm_up(*volume));
+  const auto warm_up = TRY(host.warm_up(record.id, *volume));
   ExportPools pools;
   OneExport exports(std::make_shared<VolumeExport>(volume, pools));
   warm_up->prepare();

@@ -1,6 +1,7 @@
 // Headers of disks as QEMU, VMware and Microsoft lay them out, and what a hostile one says in each field.
 #include "disk/header_check.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "support/memory_file.h"
@@ -106,15 +107,16 @@ TEST(HeaderCheck, AVmdkInOneFile) {
 }
 
 TEST(HeaderCheck, AVmdkThatNamesOtherFiles) {
+  const auto with = [](const char* line) { return fmt::format("{}{}", kDescriptor, line); };
   const auto others = [](const std::string& text, const std::string& says) {
     refused(DiskFormat::kVmdk, vmdk(text), ErrorCode::kInvalid, says);
   };
   others(replaced("RW 2048 SPARSE \"disk.vmdk\"", "RW 2048 FLAT \"/etc/passwd\" 0"), "other files");
   others(replaced("RW 2048 SPARSE", "RW 2048 VMFS"), "other files");
-  others(std::string(kDescriptor) + "RW 2048 SPARSE \"/other.vmdk\"\n", "more than one extent");
+  others(with("RW 2048 SPARSE \"/other.vmdk\"\n"), "more than one extent");
   others(replaced("streamOptimized", "monolithicFlat"), "monolithicFlat");
   others(replaced("parentCID=ffffffff", "parentCID=00000001"), "parent");
-  others(std::string(kDescriptor) + "parentFileNameHint=\"/etc/passwd\"\n", "parent");
+  others(with("parentFileNameHint=\"/etc/passwd\"\n"), "parent");
   others(replaced("RW 2048 SPARSE \"disk.vmdk\"\n", ""), "without an extent");
   others("", "no descriptor");
 }

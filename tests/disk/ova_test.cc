@@ -48,7 +48,7 @@ const std::vector<Member> kGood = {
 TEST(Ova, MembersAreReadWhereTheyLie) {
   for (const char* format : {"ustar", "pax", "gnutar"}) {
     std::vector<Member> members = kGood;
-    members[1].name = std::string(120, 'n') + ".vmdk";  // longer than a tar header has room for
+    members[1].name = fmt::format("{}.vmdk", std::string(120, 'n'));  // longer than a tar header has room for
     const MemoryFile file = tar(members, std::string_view(format) == "ustar" ? "pax" : format);
     const Ova ova = read_ova(file).take();
     ASSERT_EQ(ova.members.size(), 3U);
