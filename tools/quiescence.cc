@@ -32,6 +32,18 @@ Result<std::set<dev_t>> check_mounts(const SourceUse& use, const std::set<dev_t>
   return ways;
 }
 
+// The place of one that none of the others lies on. When each lies on another, one is named twice: freezing
+// it again says so.
+Result<std::size_t> topmost(const std::vector<std::string>& mount_points) {
+  for (std::size_t i = 0; i < mount_points.size(); ++i) {
+    bool carries = false;
+    for (std::size_t j = 0; j < mount_points.size(); ++j)
+      carries = carries || (i != j && TRY(writes_through(mount_points[j], mount_points[i])));
+    if (!carries) return i;
+  }
+  return std::size_t{0};
+}
+
 }  // namespace
 
 Result<Consistencies> check_quiescence(const std::vector<SourceUse>& sources,
@@ -56,19 +68,27 @@ Result<Consistencies> check_quiescence(const std::vector<SourceUse>& sources,
   return out;
 }
 
-Result<Frozen> freeze_all(const std::vector<std::string>& mount_points, const std::string& never) {
+Result<Frozen> Frozen::freeze(std::vector<std::string> mount_points, const std::string& never) {
   Frozen frozen;
-  frozen.reserve(mount_points.size());
-  for (const std::string& mount_point : mount_points)
-    frozen.push_back(TRY(FrozenFileSystem::freeze(mount_point, never)));
+  while (!mount_points.empty()) {
+    const auto next = mount_points.begin() + static_cast<std::ptrdiff_t>(TRY(topmost(mount_points)));
+    frozen.file_systems_.push_back(TRY(FrozenFileSystem::freeze(*next, never)));
+    mount_points.erase(next);
+  }
   return frozen;
 }
 
-Status thaw_all(Frozen& frozen) {
+Frozen::~Frozen() {
+  // Nobody is left to tell; thaw() is there for those who want to know.
+  if (!thaw().ok()) return;
+}
+
+Status Frozen::thaw() {
   Status first;
-  for (const auto& file_system : frozen) {
-    Status status = file_system->thaw();
+  while (!file_systems_.empty()) {
+    Status status = file_systems_.back()->thaw();
     if (first.ok() && !status.ok()) first = std::move(status);
+    file_systems_.pop_back();
   }
   return first;
 }

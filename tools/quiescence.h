@@ -26,11 +26,24 @@ struct Consistencies {
 Result<Consistencies> check_quiescence(const std::vector<SourceUse>& sources,
                                        const std::vector<std::string>& freeze, bool live);
 
-// Several file systems, frozen until the last of them is thawed or this is gone.
-using Frozen = std::vector<std::unique_ptr<FrozenFileSystem>>;
-// `never` is a path that must not lie on one of them: the store. Before the first thread is started: a fork
-// stands by to thaw.
-Result<Frozen> freeze_all(const std::vector<std::string>& mount_points, const std::string& never);
-Status thaw_all(Frozen& frozen);
+// Several file systems that are frozen at the same time. One that lies on another, over a loop device, is
+// frozen before it and thawed after it: either way it is written to.
+class Frozen {
+ public:
+  // `never` is a path that must not lie on one of them: the store. Before the first thread is started: a fork
+  // stands by to thaw.
+  static Result<Frozen> freeze(std::vector<std::string> mount_points, const std::string& never);
+  Frozen(Frozen&&) = default;
+  Frozen& operator=(Frozen&&) = delete;
+  ~Frozen();
+
+  bool is_empty() const { return file_systems_.empty(); }
+  // All of them, whatever fails; the first error.
+  Status thaw();
+
+ private:
+  Frozen() = default;
+  std::vector<std::unique_ptr<FrozenFileSystem>> file_systems_;  // in the order in which they were frozen
+};
 
 }  // namespace ashlar

@@ -36,7 +36,8 @@ Status check_version_word(std::string_view word) {
 Result<LaunchTemplate> find_template(ImageStore& store, std::string_view name) {
   const LaunchTemplateCatalog catalog(store.repo().objects());
   auto record = catalog.get(launch_template_id(store.account(), name));
-  if (record.ok() || record.error().code() != ErrorCode::kNotFound) return record;
+  const bool is_it = record.ok() && record.value().name == name && record.value().owner == store.account();
+  if (is_it || (!record.ok() && record.error().code() != ErrorCode::kNotFound)) return record;
   return not_found(fmt::format("no launch template '{}': 'ashlar template list' lists them", name));
 }
 

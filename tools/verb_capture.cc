@@ -118,11 +118,11 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   CaptureOptions how = TRY(engine_options(*repo, *source, options));
   how.consistency = consistency;
   // The guardian that thaws if we die is a fork: before the first thread.
-  Frozen frozen = TRY(freeze_all(options.freeze, repo->path()));
+  Frozen frozen = TRY(Frozen::freeze(options.freeze, repo->path()));
   TRY(stop.watch());
   const CaptureReport report = TRY(capture_with_progress(globals, "capture", *repo, *source, std::move(how),
                                                          options.parent == "auto", stop));
-  Status thawed = thaw_all(frozen);
+  Status thawed = frozen.thaw();
   if (!thawed.ok()) {
     return thawed.take_error().with_context(report.record.id.text() +
                                             " is made, but its source is still frozen");

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "base/random.h"
 #include "capture_flow.h"
@@ -12,7 +13,6 @@
 #include "image_store.h"
 #include "output.h"
 #include "quiescence.h"
-#include "source/file_source.h"
 #include "stop.h"
 #include "tag_words.h"
 
@@ -86,11 +86,14 @@ Status check(const Options& options) {
   return check_limits(image);
 }
 
+// Who else writes to an NBD export is not known here.
 ImageConsistency consistency_of(const std::vector<Disk>& disks) {
   const auto has = [&](Consistency wanted) {
     return std::ranges::any_of(disks, [&](const Disk& disk) { return disk.consistency == wanted; });
   };
   if (has(Consistency::kLive)) return ImageConsistency::kLive;
+  const auto is_nbd = [](const Disk& disk) { return disk.source->type() == SourceType::kNbd; };
+  if (std::ranges::any_of(disks, is_nbd)) return ImageConsistency::kSeparate;
   return has(Consistency::kFrozen) ? ImageConsistency::kFrozen : ImageConsistency::kStopped;
 }
 
@@ -109,15 +112,14 @@ Status open_sources(Repo& repo, const Options& options, std::vector<Disk>& disks
   return {};
 }
 
-// Nothing is for a disk that is no file, and for a file on a file system that is frozen: making a clone there
-// would wait for the thaw.
+// Null where there is none, and for a file that is written through a file system that is frozen: making a
+// clone would wait for the thaw.
 Result<std::unique_ptr<Source>> clone_of(const Disk& disk, const std::vector<std::string>& freeze) {
   if (disk.source->type() != SourceType::kFile) return std::unique_ptr<Source>();
-  const dev_t lies_on = TRY(superblock_of(disk.path));
   for (const std::string& mount_point : freeze) {
-    if (TRY(superblock_of(mount_point)) == lies_on) return std::unique_ptr<Source>();
+    if (TRY(writes_through(disk.path, mount_point))) return std::unique_ptr<Source>();
   }
-  auto clone = open_file_clone(disk.path);
+  auto clone = disk.source->clone();
   if (!clone.ok() && clone.error().code() == ErrorCode::kUnsupported) return std::unique_ptr<Source>();
   return clone;
 }
@@ -131,6 +133,14 @@ Result<bool> clone_files(std::vector<Disk>& disks, const std::vector<std::string
     if (clone) disk.source = std::move(clone);
   }
   return all;
+}
+
+// On a thread of its own: should it wait for the thaw all the same, a kill ends the main thread, and the
+// guardians see that.
+Result<bool> clone_files_aside(std::vector<Disk>& disks, const std::vector<std::string>& freeze) {
+  Result<bool> cloned = false;
+  std::jthread([&] { cloned = clone_files(disks, freeze); }).join();
+  return cloned;
 }
 
 Status capture_disks(const Globals& globals, Repo& repo, const ImageRecord& image, std::vector<Disk>& disks,
@@ -154,19 +164,17 @@ Status capture_disks(const Globals& globals, Repo& repo, const ImageRecord& imag
 // guardians that thaw if we die are forks: before the first thread.
 Status capture_still(const Globals& globals, const Options& options, Repo& repo, const ImageRecord& image,
                      std::vector<Disk>& disks, Stop& stop) {
-  Frozen frozen = TRY(freeze_all(options.freeze, repo.path()));
-  if (!frozen.empty() && TRY(clone_files(disks, options.freeze))) TRY(thaw_all(frozen));
+  Frozen frozen = TRY(Frozen::freeze(options.freeze, repo.path()));
   TRY(stop.watch());
+  if (!frozen.is_empty() && TRY(clone_files_aside(disks, options.freeze))) TRY(frozen.thaw());
   TRY(capture_disks(globals, repo, image, disks, stop));
-  return thaw_all(frozen);
+  return frozen.thaw();
 }
 
-// Nothing of an image that failed stays but blocks, which the next capture finds.
+// The snapshots of an image that failed go into the bin, but those that somebody uses already.
 void take_back(Repo& repo, ImageCatalog& images, const ImageRecord& image) {
   (void)images.remove(image.id).ok();
-  for (const SnapshotId id : snapshots_of(image)) {
-    if (repo.snapshots().get(id).ok()) (void)repo.snapshots().remove(id).ok();
-  }
+  for (const SnapshotId id : snapshots_of(image)) (void)delete_snapshot(repo.objects(), id).ok();
 }
 
 Result<ImageRecord> capture_image(const Globals& globals, const Options& options) {

@@ -18,17 +18,25 @@ struct Options {
   std::string file;
   std::string name;
   std::vector<std::string> names;
+  bool all_accounts = false;
   bool dry_run = false;
+};
+
+// Policies, and what keeps others from being read.
+struct Policies {
+  std::vector<LifecyclePolicy> found;
+  std::vector<std::string> damaged;
 };
 
 Result<LifecyclePolicy> find_policy(ImageStore& store, const std::string& name) {
   const LifecyclePolicyCatalog catalog(store.repo().objects());
   auto policy = catalog.get(lifecycle_policy_id(store.account(), name));
-  if (policy.ok() || policy.error().code() != ErrorCode::kNotFound) return policy;
+  const bool is_it = policy.ok() && policy.value().name == name && policy.value().owner == store.account();
+  if (is_it || (!policy.ok() && policy.error().code() != ErrorCode::kNotFound)) return policy;
   return not_found(fmt::format("no lifecycle policy '{}': 'ashlar lifecycle list' lists them", name));
 }
 
-// A new one, or in place of the one of its name.
+// A new one, or in place of the one of its name; one that can't be read is for 'lifecycle delete'.
 Result<ExitCode> put(const Globals& globals, const Options& options) {
   ImageStore store = TRY(ImageStore::open(globals));
   const std::string text = TRY(read_input(options.file, kMaxLifecyclePolicyBytes));
@@ -60,29 +68,45 @@ Json policy_json(const LifecyclePolicy& policy) {
           {"Policy", Json::parse(lifecycle_policy_text(policy))}};
 }
 
-Result<std::vector<LifecyclePolicy>> policies_of(ImageStore& store, const std::vector<std::string>& names) {
-  std::vector<LifecyclePolicy> policies;
-  policies.reserve(names.size());
-  for (const std::string& name : names) policies.push_back(TRY(find_policy(store, name)));
-  if (!names.empty()) return policies;
-  for (LifecyclePolicy& policy : TRY(LifecyclePolicyCatalog(store.repo().objects()).list())) {
-    if (policy.owner == store.account()) policies.push_back(std::move(policy));
+// Of the account, or of all. A damaged one hides none of the others, whose ever it is.
+Result<Policies> policies_of(ImageStore& store, bool all_accounts) {
+  Policies policies;
+  const LifecyclePolicyCatalog catalog(store.repo().objects());
+  for (const LifecyclePolicyId id : TRY(catalog.list_ids())) {
+    auto policy = catalog.get(id);
+    if (!policy.ok() && policy.error().code() != ErrorCode::kNotFound)
+      policies.damaged.push_back(policy.error().text());
+    if (policy.ok() && (all_accounts || policy.value().owner == store.account()))
+      policies.found.push_back(policy.take());
   }
-  std::ranges::sort(policies, {}, &LifecyclePolicy::name);
+  std::ranges::sort(policies.found, {}, [](const LifecyclePolicy& p) { return std::pair(p.name, p.id); });
   return policies;
+}
+
+Result<Policies> policies_of(ImageStore& store, const Options& options) {
+  if (options.names.empty()) return policies_of(store, options.all_accounts);
+  Policies policies;
+  for (const std::string& name : options.names) policies.found.push_back(TRY(find_policy(store, name)));
+  return policies;
+}
+
+ExitCode finish(const Policies& policies) {
+  for (const std::string& what : policies.damaged) print_warning(what);
+  return policies.damaged.empty() ? ExitCode::kDone : ExitCode::kDamaged;
 }
 
 Result<ExitCode> list(const Globals& globals) {
   ImageStore store = TRY(ImageStore::open(globals));
+  const Policies policies = TRY(policies_of(store, false));
   Json all = Json::array();
   Table table({"NAME", "ID", "CREATED", "FILTERS"});
-  for (const LifecyclePolicy& policy : TRY(policies_of(store, {}))) {
+  for (const LifecyclePolicy& policy : policies.found) {
     all.push_back(policy_json(policy));
     table.add({policy.name, policy.id.text(), policy.created.iso8601(),
                fmt::format("{}", fmt::join(policy.filters, " "))});
   }
   globals.json ? print_json({{"Policies", all}}) : print(table.text());
-  return ExitCode::kDone;
+  return finish(policies);
 }
 
 Result<ExitCode> describe(const Globals& globals, const Options& options) {
@@ -93,11 +117,14 @@ Result<ExitCode> describe(const Globals& globals, const Options& options) {
   return ExitCode::kDone;
 }
 
+// Without reading it: a damaged one must go too.
 Result<ExitCode> remove(const Globals& globals, const Options& options) {
   ImageStore store = TRY(ImageStore::open(globals));
-  const LifecyclePolicy policy = TRY(find_policy(store, options.name));
-  TRY(LifecyclePolicyCatalog(store.repo().objects()).remove(policy.id));
-  if (globals.json) print_json({{"PolicyId", policy.id.text()}});
+  const LifecyclePolicyId id = lifecycle_policy_id(store.account(), options.name);
+  const Status gone = LifecyclePolicyCatalog(store.repo().objects()).remove(id);
+  if (!gone.ok() && gone.error().code() == ErrorCode::kNotFound) TRY(find_policy(store, options.name));
+  if (!gone.ok()) return Error(gone.error().code(), gone.error().text());
+  if (globals.json) print_json({{"PolicyId", id.text()}});
   return ExitCode::kDone;
 }
 
@@ -125,8 +152,9 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   ImageStore store = TRY(ImageStore::open(globals));
   ObjectStore& objects = store.repo().objects();
   const UtcTime now = UtcTime::now();
-  const auto plan = TRY(plan_lifecycle(objects, TRY(policies_of(store, options.names)), now));
-  if (!globals.json) print(plan_text(plan));
+  const Policies policies = TRY(policies_of(store, options));
+  const LifecyclePlan plan = TRY(plan_lifecycle(objects, policies.found, now));
+  if (!globals.json) print(plan_text(plan.actions));
   if (!globals.json && !finish_output()) return ExitCode::kFailed;
   Json actions = Json::array();
   bool all_done = true;
@@ -136,13 +164,16 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
     if (!done.ok()) print_warning(done.error().text());
     all_done = all_done && done.ok();
   };
+  Status finished;
   if (options.dry_run) {
-    for (const LifecycleAction& action : plan) report(action, Status());
+    for (const LifecycleAction& action : plan.actions) report(action, Status());
   } else {
-    TRY(execute_lifecycle(objects, plan, now, report));
+    finished = execute_lifecycle(objects, plan, now, report);
   }
   if (globals.json) print_json({{"DryRun", options.dry_run}, {"Actions", actions}});
-  return all_done ? ExitCode::kDone : ExitCode::kFailed;
+  if (!finished.ok()) print_warning(finished.error().text());
+  const ExitCode code = finish(policies);
+  return all_done && finished.ok() ? code : ExitCode::kFailed;
 }
 
 }  // namespace
@@ -168,7 +199,13 @@ void add_lifecycle(Cli& cli) {
   Verb running = cli.add_verb("lifecycle run", "Print what the policies ask for now, and do just that",
                               "  ashlar lifecycle run --dry-run");
   running.texts("--policy", "NAME", options->names, "This policy alone; may be given more than once [all]");
+  running.flag("--all-accounts", options->all_accounts, "Those of every account of the store");
   running.flag("--dry-run", options->dry_run, "Print it only");
+  running.check([options]() -> Status {
+    if (options->all_accounts && !options->names.empty())
+      return invalid("--policy and --all-accounts exclude each other");
+    return {};
+  });
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return run(globals, *options); });
 }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "cli.h"
 #include "launch_options.h"
@@ -170,27 +171,37 @@ Result<ExitCode> set_default(const Globals& globals, const Options& options) {
   return ExitCode::kDone;
 }
 
-Status delete_versions(LaunchTemplate& record, const std::vector<std::string>& words) {
-  for (const std::string& word : words) {
-    const std::uint64_t number = TRY(version_of(record, word)).number;
-    if (number == record.default_version)
-      return invalid(fmt::format("version {} is the default: set another default first", number));
-    std::erase_if(record.versions, [&](const TemplateVersion& version) { return version.number == number; });
-  }
+// Words are numbers from here on: $Latest is another version once somebody adds one.
+Result<std::set<std::uint64_t>> numbers_of(const LaunchTemplate& record,
+                                           const std::vector<std::string>& words) {
+  std::set<std::uint64_t> numbers;
+  for (const std::string& word : words) numbers.insert(TRY(version_of(record, word)).number);
+  return numbers;
+}
+
+Status delete_versions(LaunchTemplate& record, const std::set<std::uint64_t>& numbers) {
+  if (numbers.contains(record.default_version))
+    return invalid(
+        fmt::format("version {} is the default: set another default first", record.default_version));
+  std::erase_if(record.versions,
+                [&](const TemplateVersion& version) { return numbers.contains(version.number); });
   return {};
 }
 
+// All of it goes without being read: a damaged one must go too.
 Result<ExitCode> remove(const Globals& globals, const Options& options) {
   ImageStore store = TRY(ImageStore::open(globals));
   LaunchTemplateCatalog catalog(store.repo().objects());
-  const LaunchTemplate before = TRY(find_template(store, options.name));
+  const LaunchTemplateId id = launch_template_id(store.account(), options.name);
   if (options.versions.empty()) {
-    TRY(catalog.remove(before.id));
+    const Status gone = catalog.remove(id);
+    if (!gone.ok() && gone.error().code() == ErrorCode::kNotFound) TRY(find_template(store, options.name));
+    if (!gone.ok()) return Error(gone.error().code(), gone.error().text());
   } else {
-    TRY(catalog.update(before.id,
-                       [&](LaunchTemplate& record) { return delete_versions(record, options.versions); }));
+    const auto numbers = TRY(numbers_of(TRY(find_template(store, options.name)), options.versions));
+    TRY(catalog.update(id, [&](LaunchTemplate& record) { return delete_versions(record, numbers); }));
   }
-  if (globals.json) print_json({{"LaunchTemplateId", before.id.text()}, {"LaunchTemplateName", before.name}});
+  if (globals.json) print_json({{"LaunchTemplateId", id.text()}, {"LaunchTemplateName", options.name}});
   return ExitCode::kDone;
 }
 

@@ -180,6 +180,9 @@ Status check_limits(const LaunchTemplate& record) {
     return invalid("a launch template has an owner, a revision, and the id of its name");
   TRY(check_numbers(record));
   for (const TemplateVersion& version : record.versions) TRY(check_version(version));
+  if (encode(record).size() > kMaxLaunchTemplateBytes)
+    return invalid(
+        fmt::format("a launch template has at most {} bytes: delete old versions", kMaxLaunchTemplateBytes));
   return {};
 }
 

@@ -2,7 +2,7 @@
 // docs/format/launch_template.md.
 //
 // It lives as `launch-templates/<id>`, is replaced as a whole, and is the owner's alone. A version never
-// changes, and its number is never given again; which one is the default may change. As in EC2.
+// changes, and its number is not given again while the template lives; which one is the default may change.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // The bytes of a trace: what is read first from volumes of one snapshot. Page: docs/format/trace.md.
 //
-// It lives as `traces/<snapshot id>` and is replaced as a whole. It is advice: losing it, or believing a
+// It lives as `traces/<snapshot id>`, or `traces/<snapshot id>.<account>` of another account, and is replaced as a whole. It is advice: losing it, or believing a
 // wrong one, costs time.
 #pragma once
 

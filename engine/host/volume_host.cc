@@ -157,9 +157,11 @@ Result<std::unique_ptr<Volume>> VolumeHost::open_volume(VolumeId id) {
 Result<std::unique_ptr<WarmUp>> VolumeHost::warm_up(VolumeId id, Volume& volume) {
   std::shared_ptr<const BaseImage> base = volume.base();
   if (!base) return std::unique_ptr<WarmUp>();
+  const auto record = catalog_.get(id);
+  if (!record.ok()) return std::unique_ptr<WarmUp>();  // costs time alone
   const WarmParts parts{repo_->objects(), *TRY(repo_->nodes()), *TRY(repo_->segments()), *TRY(frames())};
   return std::make_unique<WarmUp>(parts, repo_->snapshots(), boot_packs_, gate_, volume, std::move(base),
-                                  repo_->config().id, TRY(catalog_.get(id)).owner);
+                                  repo_->config().id, record.value().owner);
 }
 
 Status VolumeHost::write_incarnation(VolumeId id, const std::string& text) {

@@ -26,7 +26,11 @@ constexpr std::uint64_t kDay = std::uint64_t{24} * 3600 * 1'000'000'000;
 // that a run which is cut off is taken up, and never afterwards: a snapshot that comes back from the bin
 // stays.
 std::string reason_of(std::string_view policy) { return fmt::format("by lifecycle policy {}", policy); }
-std::string unfinished(std::string_view policy) { return reason_of(policy) + ", its snapshots too"; }
+std::string unfinished_by(std::string_view policy) { return reason_of(policy) + ", its snapshots too"; }
+
+bool is_unfinished(const ImageRecord& image, std::string_view policy) {
+  return image.state == ImageState::kDeregistered && image.state_reason == unfinished_by(policy);
+}
 
 bool is_past(const Retention& retention, std::size_t newer, const ImageRecord& image, UtcTime now) {
   return newer >= retention.keep_last && now.unix_ns >= image.created.unix_ns &&
@@ -34,7 +38,14 @@ bool is_past(const Retention& retention, std::size_t newer, const ImageRecord& i
 }
 
 LifecycleAction action_on(Kind kind, const LifecyclePolicy& policy, const ImageRecord& image) {
-  return {kind, policy.name, image.id, image.name, image.revision, {}};
+  LifecycleAction action;
+  action.kind = kind;
+  action.policy = policy.name;
+  action.image = image.id;
+  action.image_name = image.name;
+  action.revision = image.revision;
+  action.deletes_snapshots = kind == Kind::kDeregister && policy.delete_snapshots;
+  return action;
 }
 
 // The policy's images that can be launched, or could be if they were enabled, newest first.
@@ -65,12 +76,11 @@ Status plan_images(const LifecyclePolicy& policy, const std::vector<ImageRecord>
     const auto asks = [&](const std::optional<Retention>& retention) {
       return retention && is_past(*retention, newer, *image, now);
     };
-    const bool is_deprecated = image->deprecated && *image->deprecated <= now;
     if (asks(policy.deregister)) {
       const auto before = actions.find(image->id);
       if (before == actions.end() || before->second.kind != Kind::kDeregister)
         actions[image->id] = action_on(Kind::kDeregister, policy, *image);
-    } else if (asks(policy.deprecate) && !is_deprecated) {
+    } else if (asks(policy.deprecate) && !image->deprecated) {
       actions.try_emplace(image->id, action_on(Kind::kDeprecate, policy, *image));
     }
     ++newer;
@@ -79,32 +89,38 @@ Status plan_images(const LifecyclePolicy& policy, const std::vector<ImageRecord>
 }
 
 // The policy that wants the snapshots of an image deleted: one that deregisters it in this plan, or did so in
-// a run that was cut off.
-const LifecyclePolicy* deletes_snapshots_of(const ImageRecord& image,
-                                            const std::vector<LifecyclePolicy>& policies,
-                                            const Actions& actions) {
+// a run that was cut off. Empty: none.
+std::string deletes_snapshots_of(const ImageRecord& image, const std::vector<LifecyclePolicy>& policies,
+                                 const Actions& actions) {
   const auto action = actions.find(image.id);
-  const bool is_planned = action != actions.end() && action->second.kind == Kind::kDeregister;
+  if (action != actions.end() && action->second.deletes_snapshots) return action->second.policy;
   for (const LifecyclePolicy& policy : policies) {
-    if (!policy.delete_snapshots || policy.owner != image.owner) continue;
-    if (is_planned && action->second.policy == policy.name) return &policy;
-    if (image.state == ImageState::kDeregistered && image.state_reason == unfinished(policy.name))
-      return &policy;
+    if (policy.owner == image.owner && is_unfinished(image, policy.name)) return policy.name;
   }
-  return nullptr;
+  return {};
 }
 
-Result<std::vector<LifecycleAction>> plan_snapshots(ObjectStore& objects,
-                                                    const std::vector<LifecyclePolicy>& policies,
-                                                    const std::vector<ImageRecord>& images,
-                                                    const Actions& actions) {
+LifecycleAction deletion_of(SnapshotId snapshot, const ImageRecord& image, const std::string& policy) {
+  LifecycleAction action;
+  action.kind = Kind::kDeleteSnapshot;
+  action.policy = policy;
+  action.image = image.id;
+  action.image_name = image.name;
+  action.snapshot = snapshot;
+  return action;
+}
+
+Status plan_snapshots(ObjectStore& objects, const std::vector<LifecyclePolicy>& policies,
+                      const std::vector<ImageRecord>& images, const Actions& actions, LifecyclePlan& plan) {
   std::map<SnapshotId, LifecycleAction> wanted;
   std::set<SnapshotId> needed;
   for (const ImageRecord& image : images) {
-    const LifecyclePolicy* policy = deletes_snapshots_of(image, policies, actions);
+    const std::string policy = deletes_snapshots_of(image, policies, actions);
+    if (!policy.empty()) plan.unfinished.push_back({image.id, policy});
     for (const SnapshotId id : snapshots_of(image)) {
-      if (policy) {
-        wanted.try_emplace(id, action_on(Kind::kDeleteSnapshot, *policy, image)).first->second.snapshot = id;
+      if (!policy.empty()) {
+        LifecycleAction& action = wanted.try_emplace(id, deletion_of(id, image, policy)).first->second;
+        action.had.push_back({image.id, policy});
       } else if (is_alive(image)) {
         needed.insert(id);
       }
@@ -114,13 +130,21 @@ Result<std::vector<LifecycleAction>> plan_snapshots(ObjectStore& objects,
     if (!volume.is_detached) needed.insert({volume.base, volume.previous_base});
   }
   const SnapshotCatalog snapshots(objects);
-  std::vector<LifecycleAction> deletions;
   for (const auto& [id, action] : wanted) {
     if (needed.contains(id)) continue;
     const auto record = snapshots.get(id);
-    if (record.ok() || record.error().code() != ErrorCode::kNotFound) deletions.push_back(action);
+    if (record.ok() || record.error().code() != ErrorCode::kNotFound) plan.actions.push_back(action);
   }
-  return deletions;
+  return {};
+}
+
+Status check_clock(const std::vector<ImageRecord>& images, UtcTime now) {
+  for (const ImageRecord& image : images) {
+    if (image.created > now)
+      return invalid(fmt::format("{} is dated {}, after now, which is {}: set the clock", image.id.text(),
+                                 image.created.iso8601(), now.iso8601()));
+  }
+  return {};
 }
 
 Status change_image(ObjectStore& objects, const LifecycleAction& action,
@@ -134,6 +158,18 @@ Status change_image(ObjectStore& objects, const LifecycleAction& action,
   return {};
 }
 
+// Somebody may have deregistered an image by hand since, or brought it back: its snapshots are his then.
+Status delete_as_planned(ObjectStore& objects, const LifecycleAction& action) {
+  const ImageCatalog images(objects);
+  for (const PolicyImage& had : action.had) {
+    const auto image = images.get(had.image);
+    if (!image.ok() || !is_unfinished(image.value(), had.policy))
+      return busy(fmt::format("{} stays: {} was changed since the plan was made", action.snapshot.text(),
+                              had.image.text()));
+  }
+  return delete_snapshot(objects, action.snapshot);
+}
+
 Status execute(ObjectStore& objects, const LifecycleAction& action, UtcTime now) {
   switch (action.kind) {
     case Kind::kDeprecate:
@@ -144,25 +180,29 @@ Status execute(ObjectStore& objects, const LifecycleAction& action, UtcTime now)
     case Kind::kDeregister:
       return change_image(objects, action, [&](ImageRecord& record) -> Status {
         TRY(deregister(record, now));
-        record.state_reason = unfinished(action.policy);
+        record.state_reason =
+            action.deletes_snapshots ? unfinished_by(action.policy) : reason_of(action.policy);
         return {};
       });
     case Kind::kDeleteSnapshot:
       break;
   }
-  return delete_snapshot(objects, action.snapshot);
+  return delete_as_planned(objects, action);
 }
 
 // The image may be gone from the bin, or back from it, by now.
-Status finish(ObjectStore& objects, const LifecycleAction& action) {
-  const auto done = ImageCatalog(objects).update(action.image, [&](ImageRecord& record) -> Status {
-    const bool is_ours =
-        record.state == ImageState::kDeregistered && record.state_reason == unfinished(action.policy);
-    if (is_ours) record.state_reason = reason_of(action.policy);
+Status finish(ObjectStore& objects, const PolicyImage& done) {
+  const auto changed = ImageCatalog(objects).update(done.image, [&](ImageRecord& record) -> Status {
+    if (is_unfinished(record, done.policy)) record.state_reason = reason_of(done.policy);
     return {};
   });
-  if (done.ok() || done.error().code() == ErrorCode::kNotFound) return {};
-  return Error(done.error().code(), done.error().text());
+  if (changed.ok() || changed.error().code() == ErrorCode::kNotFound) return {};
+  return Error(changed.error().code(), changed.error().text());
+}
+
+bool concerns(const LifecycleAction& action, ImageId image) {
+  if (action.kind == Kind::kDeregister) return action.image == image;
+  return std::ranges::find(action.had, image, &PolicyImage::image) != action.had.end();
 }
 
 }  // namespace
@@ -171,37 +211,55 @@ std::string_view lifecycle_action_name(LifecycleAction::Kind kind) {
   return kNames.at(static_cast<std::size_t>(kind));
 }
 
-Result<std::vector<LifecycleAction>> plan_lifecycle(ObjectStore& objects,
-                                                    const std::vector<LifecyclePolicy>& policies,
-                                                    UtcTime now) {
+Result<LifecyclePlan> plan_lifecycle(ObjectStore& objects, const std::vector<LifecyclePolicy>& policies,
+                                     UtcTime now) {
   const std::vector<ImageRecord> images = TRY(ImageCatalog(objects).list());
+  TRY(check_clock(images, now));
   Actions actions;
   for (const LifecyclePolicy& policy : policies) TRY(plan_images(policy, images, now, actions));
-  std::vector<LifecycleAction> plan;
+  LifecyclePlan plan;
   for (const Kind kind : {Kind::kDeprecate, Kind::kDeregister}) {
     for (const auto& [id, action] : actions) {
-      if (action.kind == kind) plan.push_back(action);
+      if (action.kind == kind) plan.actions.push_back(action);
     }
   }
-  const std::vector<LifecycleAction> deletions = TRY(plan_snapshots(objects, policies, images, actions));
-  plan.insert(plan.end(), deletions.begin(), deletions.end());
+  TRY(plan_snapshots(objects, policies, images, actions, plan));
   return plan;
 }
 
-Status execute_lifecycle(ObjectStore& objects, const std::vector<LifecycleAction>& plan, UtcTime now,
+// Each image is finished right behind the last action that concerns it: what is cut off later leaves it
+// alone.
+Status execute_lifecycle(ObjectStore& objects, const LifecyclePlan& plan, UtcTime now,
                          const std::function<void(const LifecycleAction&, const Status&)>& report) {
-  std::map<ImageId, LifecycleAction> finished;
-  for (const LifecycleAction& action : plan) {
-    if (action.kind != Kind::kDeprecate) finished.emplace(action.image, action);
+  std::map<ImageId, std::size_t> last;
+  std::set<ImageId> failed;
+  for (const PolicyImage& one : plan.unfinished) {
+    last[one.image] = 0;
+    for (std::size_t i = 0; i < plan.actions.size(); ++i) {
+      if (concerns(plan.actions[i], one.image)) last[one.image] = i + 1;
+    }
   }
-  for (const LifecycleAction& action : plan) {
+  const auto finish_those_behind = [&](std::size_t done) -> Status {
+    Status first;
+    for (const PolicyImage& one : plan.unfinished) {
+      if (last[one.image] != done || failed.contains(one.image)) continue;
+      Status finished = finish(objects, one);
+      if (first.ok() && !finished.ok()) first = std::move(finished);
+    }
+    return first;
+  };
+  Status first = finish_those_behind(0);
+  for (std::size_t i = 0; i < plan.actions.size(); ++i) {
+    const LifecycleAction& action = plan.actions[i];
     const Status done = execute(objects, action, now);
+    if (!done.ok() && done.error().code() != ErrorCode::kBusy) {
+      for (const PolicyImage& had : action.had) failed.insert(had.image);
+    }
+    Status finished = finish_those_behind(i + 1);
+    if (first.ok() && !finished.ok()) first = std::move(finished);
     report(action, done);
-    const bool is_settled = done.ok() || done.error().code() == ErrorCode::kBusy;
-    if (!is_settled) finished.erase(action.image);
   }
-  for (const auto& [id, action] : finished) TRY(finish(objects, action));
-  return {};
+  return first;
 }
 
 }  // namespace ashlar

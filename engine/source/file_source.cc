@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 
 #include "io/file_use.h"
@@ -43,6 +44,7 @@ class FileSource : public Source {
     return std::unique_ptr<RunReader>(std::make_unique<PreadReader>(file_, std::move(plan)));
   }
   Result<SourceExtent> next_extent(ByteOffset offset) override;
+  Result<std::unique_ptr<Source>> clone() override;
 
  private:
   Result<std::uint64_t> seek(std::uint64_t offset, int whence);
@@ -82,13 +84,7 @@ Result<SourceExtent> FileSource::next_extent(ByteOffset offset) {
   return SourceExtent{offset, ByteCount{end - offset.value}, SourceState::kData};
 }
 
-Result<UniqueFd> open_to_read(const std::string& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return last_errno(path);
-  return fd;
-}
-
-Result<std::unique_ptr<Source>> source_of(UniqueFd opened, const std::string& path) {
+Result<std::shared_ptr<OpenFile>> open_file_of(UniqueFd opened, const std::string& path) {
   auto file = std::make_shared<OpenFile>();
   file->name = path;
   file->fd = std::move(opened);
@@ -97,27 +93,38 @@ Result<std::unique_ptr<Source>> source_of(UniqueFd opened, const std::string& pa
   file->size = TRY(file->size_now());
   if (file->size.value > kMaxVolumeBytes) return invalid(path + ": larger than 64 PiB");
   ::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-  std::error_code failed;
-  const std::filesystem::path canonical = std::filesystem::canonical(path, failed);
-  if (failed) return Error::from_errno(failed.value(), path + ": finding its real path");
-  return std::unique_ptr<Source>(std::make_unique<FileSource>(std::move(file), canonical.string()));
+  return file;
+}
+
+// Errors that say no more than that this file is read without a clone.
+bool means_no_clones(int error_number) {
+  constexpr std::array kErrors = {EOPNOTSUPP, ENOTTY, EXDEV,  EINVAL, EROFS,
+                                  EACCES,     EPERM,  ENOSPC, EDQUOT, EISDIR};
+  return std::ranges::find(kErrors, error_number) != kErrors.end();
+}
+
+// Of the file that is open already, whatever its path leads to by now. The identity stays.
+Result<std::unique_ptr<Source>> FileSource::clone() {
+  const std::string folder = std::filesystem::path(canonical_).parent_path().string();
+  UniqueFd fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!fd.valid() || ::ioctl(fd.get(), FICLONE, file_->fd.get()) != 0) {
+    if (means_no_clones(errno)) return unsupported(name() + ": no clone can be made of it");
+    return last_errno(name() + ": making a clone of it");
+  }
+  return std::unique_ptr<Source>(
+      std::make_unique<FileSource>(TRY(open_file_of(std::move(fd), name())), canonical_));
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Source>> open_file_source(const std::string& path) {
-  return source_of(TRY(open_to_read(path)), path);
-}
-
-Result<std::unique_ptr<Source>> open_file_clone(const std::string& path) {
-  const UniqueFd original = TRY(open_to_read(path));
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return last_errno(path);
+  auto file = TRY(open_file_of(std::move(fd), path));
   std::error_code failed;
   const std::filesystem::path canonical = std::filesystem::canonical(path, failed);
   if (failed) return Error::from_errno(failed.value(), path + ": finding its real path");
-  UniqueFd clone(::open(canonical.parent_path().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  if (!clone.valid() || ::ioctl(clone.get(), FICLONE, original.get()) != 0)
-    return unsupported(path + ": its file system makes no clones");
-  return source_of(std::move(clone), path);
+  return std::unique_ptr<Source>(std::make_unique<FileSource>(std::move(file), canonical.string()));
 }
 
 }  // namespace ashlar

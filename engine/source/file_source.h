@@ -16,8 +16,4 @@ namespace ashlar {
 
 Result<std::unique_ptr<Source>> open_file_source(const std::string& path);
 
-// The file as it is at this moment: a clone without a name, which shares its blocks and is gone with the
-// source (FICLONE; Btrfs and XFS have it). Same identity. kUnsupported where the file system has no clones.
-Result<std::unique_ptr<Source>> open_file_clone(const std::string& path);
-
 }  // namespace ashlar

@@ -92,6 +92,10 @@ Error freeze_error(const std::string& mount_point, Error error) {
 
 }  // namespace
 
+Result<bool> writes_through(const std::string& path, const std::string& mount_point) {
+  return writes_to(TRY(place_of(path)), TRY(place_of(mount_point)));
+}
+
 Result<dev_t> superblock_of(const std::string& path) { return TRY(place_of(path)).superblock; }
 
 struct FrozenFileSystem::State {

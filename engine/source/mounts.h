@@ -35,6 +35,11 @@ Status check_no_writer(const std::string& path);
 // its mounts and all its subvolumes.
 Result<dev_t> superblock_of(const std::string& path);
 
+// Whether what lies at `path` is written through the file system mounted on `mount_point`: it lies there, or
+// on a file system of a loop device over a file there, and so on. Writing to such a path waits while that is
+// frozen.
+Result<bool> writes_through(const std::string& path, const std::string& mount_point);
+
 // A frozen file system (FIFREEZE). It is thawed when this is destroyed, and by a guardian process when this
 // process dies in whatever way, also when it was killed and a thread of it hangs in the frozen file system.
 class FrozenFileSystem {

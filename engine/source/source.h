@@ -102,6 +102,11 @@ class Source {
   // nothing when it keeps no map.
   virtual Result<std::optional<std::vector<SourceExtent>>> changed_extents() = 0;
 
+  // The source as it is at this moment, to be read later: a file without a name that shares its blocks and is
+  // gone with the clone (FICLONE; Btrfs and XFS have it). kUnsupported where there are no clones, or no room
+  // for one. It writes to the file system that the source lies on, and so waits while that is frozen.
+  virtual Result<std::unique_ptr<Source>> clone() { return unsupported(name() + ": has no clones"); }
+
   // For a stream, requests follow each other without gaps; when it has ended, next() gives nothing. See
   // size().
   virtual Result<std::unique_ptr<RunReader>> read(RunReader::Plan plan) = 0;

@@ -20,6 +20,7 @@ struct NamedFormat {
   bool has_checksum = true;        // else: every accepted encoding must be canonical
   std::size_t version_offset = 8;  // of the low byte of the version
   bool wide_version = true;        // u16, else u8
+  unsigned newest = 1;             // version that is known
 };
 
 template <auto kDecode>

@@ -85,7 +85,7 @@ TEST(Damage, ANewerVersionIsUnsupportedAndVersionZeroIsDamage) {
   for (const NamedFormat& format : binary_formats()) {
     if (format.version_offset == 0) continue;
     for (const unsigned version : {2U, 3U, 255U, 256U, 0xffffU, 0U}) {
-      if (version > 255 && !format.wide_version) continue;
+      if ((version > 255 && !format.wide_version) || version == format.newest) continue;
       ByteVector bytes = format.golden;
       bytes[format.version_offset] = static_cast<std::byte>(version & 255U);
       if (format.wide_version) bytes[format.version_offset + 1] = static_cast<std::byte>(version >> 8U);

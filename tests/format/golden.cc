@@ -223,6 +223,12 @@ VolumeRecord volume() {
   return record;
 }
 
+VolumeRecord owned_volume() {
+  VolumeRecord record = volume();
+  record.owner = AccountId{123456789012};
+  return record;
+}
+
 TraceRecord trace() {
   TraceRecord record;
   record.snapshot = golden::snapshot().id;
@@ -296,6 +302,7 @@ std::vector<File> files(ByteSpan data_pack) {
       {"store/snapshots/" + snapshot().id.text(), encode(snapshot())},
       {"session.bin", encode(session())},
       {"volume.bin", encode(volume())},
+      {"volume-2.bin", encode(owned_volume())},
       {"trace.bin", encode(trace())},
       {"boot-pack-header.bin", encode(boot_pack_header())},
       {"leaf.bin", encode(leaf_of_all_kinds())},

@@ -38,6 +38,7 @@ InnerNode root();   // first_leaf, a ZERO constant, last_leaf
 SnapshotRecord snapshot();
 SessionRecord session();
 VolumeRecord volume();
+VolumeRecord owned_volume();  // version 2
 TraceRecord trace();
 BootPackHeader boot_pack_header();
 // Not part of the volume: every kind of extent, a full region mask's worth of variety.

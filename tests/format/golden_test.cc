@@ -24,7 +24,7 @@ std::string data_pack_name() { return "store/" + pack_key(PackKind::kData, golde
 
 TEST(Golden, TheFixturesAreWhatTheirInputsEncodeToToday) {
   const auto files = golden::files(read_fixture(data_pack_name()));
-  ASSERT_EQ(files.size(), 10U);
+  ASSERT_EQ(files.size(), 11U);
   for (const golden::File& file : files)
     EXPECT_EQ(to_hex(read_fixture(file.name)), to_hex(file.bytes)) << file.name;
 }
@@ -36,6 +36,7 @@ TEST(Golden, TheFixturesDecodeToTheirInputs) {
   EXPECT_EQ(decode_snapshot_record(record).take(), golden::snapshot());
   EXPECT_EQ(decode_session_record(read_fixture("session.bin")).take(), golden::session());
   EXPECT_EQ(decode_volume_record(read_fixture("volume.bin")).take(), golden::volume());
+  EXPECT_EQ(decode_volume_record(read_fixture("volume-2.bin")).take(), golden::owned_volume());
   EXPECT_EQ(decode_trace_record(read_fixture("trace.bin")).take(), golden::trace());
   EXPECT_EQ(decode_boot_pack_header(read_fixture("boot-pack-header.bin")).take(), golden::boot_pack_header());
   EXPECT_EQ(decode_leaf(read_fixture("leaf.bin")).take(), golden::leaf_of_all_kinds());

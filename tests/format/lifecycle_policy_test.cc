@@ -54,6 +54,7 @@ TEST(LifecyclePolicy, DamageIsRefused) {
 
 TEST(LifecyclePolicy, WhatMakesNoSenseIsRefused) {
   const std::string text = encode(golden());
+  ASSERT_EQ(refusal(changed(text, Json::object())), ErrorCode::kCancelled);
   EXPECT_EQ(refusal(changed(text, {{"version", 2}})), ErrorCode::kUnsupported);
   for (const Json& change : std::vector<Json>{
            {{"name", "web"}},  // the id is of another name

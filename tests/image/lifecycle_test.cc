@@ -1,6 +1,8 @@
 // Lifecycle policies: what they ask for, and that just that is done, also when it is cut off.
 #include "image/lifecycle.h"
 
+#include <set>
+
 #include "catalog/records.h"
 #include "catalog/volumes.h"
 #include "image/deletion.h"
@@ -57,7 +59,8 @@ class Lifecycle : public testing::Test {
   // "deprecate 102", "delete snap 1", …
   std::vector<std::string> plan(const std::vector<LifecyclePolicy>& policies, std::uint64_t day) {
     std::vector<std::string> words;
-    for (const LifecycleAction& action : plan_lifecycle(objects_, policies, UtcTime{day * kDay}).take()) {
+    const LifecyclePlan planned = plan_lifecycle(objects_, policies, UtcTime{day * kDay}).take();
+    for (const LifecycleAction& action : planned.actions) {
       const bool deletes = action.kind == Kind::kDeleteSnapshot;
       words.push_back(fmt::format("{} {}", lifecycle_action_name(action.kind),
                                   deletes ? action.snapshot.value : action.image.value));
@@ -111,7 +114,9 @@ TEST_F(Lifecycle, AnAgeCounts) {
   EXPECT_EQ(plan({policy({}, Retention{0, 20})}, 30), Words{"deregister 100"});
   EXPECT_EQ(plan({policy({}, Retention{0, 20})}, 40), (Words{"deregister 100", "deregister 101"}));
   EXPECT_EQ(plan({policy({}, Retention{1, 20})}, 40), Words{"deregister 100"}) << "both are asked for";
-  EXPECT_EQ(plan({policy({}, Retention{0, 1})}, 5), Words{}) << "an image of the future is not old";
+  const auto early = plan_lifecycle(objects_, {policy({}, Retention{0, 1})}, UtcTime{15 * kDay});
+  ASSERT_FALSE(early.ok()) << "an image of the future: the clock is wrong";
+  EXPECT_EQ(early.error().code(), ErrorCode::kInvalid);
 }
 
 TEST_F(Lifecycle, OfTwoPoliciesTheStrongerOneWins) {
@@ -167,24 +172,86 @@ TEST_F(Lifecycle, WhatWasChangedSinceThePlanIsLeftAlone) {
   EXPECT_EQ(state(id), ImageState::kAvailable);
 }
 
+TEST_F(Lifecycle, ATimeOfDeprecationThatSomebodySetStays) {
+  const ImageId id = image(1, 10);
+  const UtcTime chosen{90 * kDay};
+  ASSERT_TRUE(images_
+                  .update(id,
+                          [&](ImageRecord& record) -> Status {
+                            record.deprecated = chosen;
+                            return {};
+                          })
+                  .ok());
+  EXPECT_EQ(plan({policy(Retention{0, 1}, {})}, 40), Words{});
+}
+
+// Cut off behind any of its actions, a run is taken up by the next one, and what comes back from the bin in
+// between, or afterwards, stays.
 TEST_F(Lifecycle, WhatWasCutOffIsTakenUpAndWhatCameBackStays) {
+  struct CutOff {};
+  const std::vector<ImageId> ids = {image(1, 10), image(2, 11), image(3, 12)};
+  const LifecyclePolicy all = policy({}, Retention{0, 1}, true);
+  const auto planned = plan_lifecycle(objects_, {all}, UtcTime{40 * kDay}).take();
+  ASSERT_EQ(planned.actions.size(), 6U);
+  for (std::size_t lives = 0; lives < planned.actions.size(); ++lives) {
+    SCOPED_TRACE(lives);
+    std::size_t left = lives;
+    const auto dies = [&](const LifecycleAction&, const Status& done) {
+      EXPECT_TRUE(done.ok());
+      if (left-- == 0) throw CutOff();
+    };
+    const auto again = plan_lifecycle(objects_, {all}, UtcTime{40 * kDay}).take();
+    ASSERT_EQ(again.actions.size(), planned.actions.size());
+    EXPECT_THROW((void)execute_lifecycle(objects_, again, UtcTime{40 * kDay}, dies).ok(), CutOff);
+    std::set<std::uint64_t> back;
+    for (const std::uint64_t number : {1, 2, 3}) {
+      if (!is_there(number)) {
+        back.insert(number);
+        ASSERT_TRUE(restore_snapshot(objects_, sample_record(number).id).ok());
+      }
+    }
+    EXPECT_EQ(back.size(), lives < 3 ? 0 : lives - 2);
+    EXPECT_EQ(run({all}, 41), Words{});
+    for (const std::uint64_t number : {1, 2, 3}) EXPECT_EQ(is_there(number), back.contains(number)) << number;
+    for (const ImageId id : ids) {
+      EXPECT_EQ(state(id), ImageState::kDeregistered);
+      EXPECT_EQ(images_.get(id).take().state_reason, "by lifecycle policy p");
+    }
+    for (const std::uint64_t number : {1, 2, 3}) {
+      if (is_there(number)) continue;
+      ASSERT_TRUE(restore_snapshot(objects_, sample_record(number).id).ok());
+    }
+    EXPECT_EQ(plan({all}, 42), Words{}) << "somebody wanted them back";
+    for (const ImageId id : ids) {
+      ASSERT_TRUE(restore_image(objects_, id).ok());
+      EXPECT_EQ(images_.get(id).take().state_reason, "");
+    }
+  }
+}
+
+TEST_F(Lifecycle, SnapshotsOfAnImageThatSomebodyElseRetiredStay) {
   const ImageId id = image(1, 10);
   const LifecyclePolicy all = policy({}, Retention{0, 1}, true);
-  const UtcTime now{40 * kDay};
-  auto planned = plan_lifecycle(objects_, {all}, now).take();
-  ASSERT_EQ(planned.size(), 2U);
+  const auto planned = plan_lifecycle(objects_, {all}, UtcTime{40 * kDay}).take();
+  ASSERT_EQ(planned.actions.size(), 2U);
+  ASSERT_TRUE(images_.update(id, [](ImageRecord& now) { return deregister(now, UtcTime{1}); }).ok());
+  std::vector<ErrorCode> failed;
+  const auto report = [&](const LifecycleAction&, const Status& done) {
+    if (!done.ok()) failed.push_back(done.error().code());
+  };
+  ASSERT_TRUE(execute_lifecycle(objects_, planned, UtcTime{40 * kDay}, report).ok());
+  EXPECT_EQ(failed, std::vector(2, ErrorCode::kBusy));
+  EXPECT_TRUE(is_there(1));
+}
+
+TEST_F(Lifecycle, APolicyThatBeginsToDeleteSnapshotsTakesNoOldOnes) {
+  image(1, 10);
+  const auto planned = plan_lifecycle(objects_, {policy({}, Retention{0, 1})}, UtcTime{40 * kDay}).take();
   struct CutOff {};
   const auto dies = [](const LifecycleAction&, const Status&) { throw CutOff(); };
-  EXPECT_THROW((void)execute_lifecycle(objects_, planned, now, dies).ok(), CutOff);
-  EXPECT_EQ(state(id), ImageState::kDeregistered);
+  EXPECT_THROW((void)execute_lifecycle(objects_, planned, UtcTime{40 * kDay}, dies).ok(), CutOff);
+  EXPECT_EQ(plan({policy({}, Retention{0, 1}, true)}, 41), Words{});
   EXPECT_TRUE(is_there(1));
-  EXPECT_EQ(plan({all}, 41), Words{deletion_of(1)});
-  EXPECT_EQ(run({all}, 41), Words{});
-  EXPECT_FALSE(is_there(1));
-  ASSERT_TRUE(restore_snapshot(objects_, sample_record(1).id).ok());
-  EXPECT_EQ(plan({all}, 42), Words{}) << "somebody wanted it back";
-  ASSERT_TRUE(restore_image(objects_, id).ok());
-  EXPECT_EQ(images_.get(id).take().state_reason, "");
 }
 
 TEST_F(Lifecycle, NothingIsPlannedOverADamagedRecord) {

@@ -1,10 +1,7 @@
 #!/usr/bin/env python3
-"""Machine images as their users meet them: made of snapshots or of the disks of a host, found, shared, retired and brought
-back."""
+"""Machine images as their users meet them: made of snapshots, found, shared, retired and brought back."""
 
 import datetime
-import os
-import threading
 
 import host
 from program import noise
@@ -343,125 +340,6 @@ class Images(host.HostTest):
         self.fails(3, "delete", self.data, says=bad, code="corrupt")
         record.write_text(text)
         self.ok("delete", self.data)
-
-
-class Twins:
-    """Writes one number after the other to two files, each durable before the next begins: the first is never behind the
-    second, and never ahead by more than one."""
-
-    def __init__(self, folders):
-        self.files = [folder / "number" for folder in folders]
-        self.ending = threading.Event()
-        self.number = 0
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-
-    def run(self):
-        while not self.ending.is_set():
-            self.number += 1
-            for file in self.files:
-                with open(file, "wb") as out:
-                    out.write(b"%d" % self.number)
-                    out.flush()
-                    os.fsync(out.fileno())
-
-    def end(self):
-        self.ending.set()
-        self.thread.join(timeout=60)
-
-
-class Captured(host.HostTest):
-    def setUp(self):
-        super().setUp()
-        self.need("mkfs.ext4", "losetup")
-        self.need_root()
-        self.init()
-
-    def disks(self, folder):
-        made = [folder / f"disk{number}.raw" for number in range(2)]
-        for disk in made:
-            with open(disk, "wb") as file:
-                file.truncate(32 * MIB)
-            self.do("mkfs.ext4", "-q", "-F", disk)
-        return made
-
-    def written_to(self, disks):
-        mounts = [self.mount_on("-o", "loop", disk) for disk in disks]
-        twins = Twins(mounts)
-        self.addCleanup(twins.end)
-        self.wait_until(lambda: twins.number > 20, "nothing is written")
-        return mounts, twins
-
-    def goes_on(self, twins):
-        before = twins.number
-        self.wait_until(lambda: twins.number > before + 3, "the file systems stay frozen")
-
-    def numbers_in(self, image):
-        numbers = []
-        for mapping in self.ok_json("image", "describe", image)["Images"][0]["BlockDeviceMappings"]:
-            disk = self.restored(mapping["Ebs"]["SnapshotId"], f"out{len(numbers)}.raw")
-            numbers.append(int((self.mount_on("-o", "loop", disk) / "number").read_bytes() or b"-1"))
-        return numbers
-
-    def of_one_moment(self, disks):
-        mounts, twins = self.written_to(disks)
-        words = [f"--device=/dev/sda={disks[0]}", f"--device=/dev/sdb={disks[1]}"]
-        self.fails(1, "image", "capture", "--name", "now", *words, says=(str(mounts[0]), "--freeze"), code="busy")
-        self.assertEqual((self.ok_json("image", "list")["Images"], self.snapshots()), ([], []))
-        freeze = [f"--freeze={mount}" for mount in mounts]
-        image = self.ok("image", "capture", "--name", "now", *words, *freeze, "--tag", "a=b").strip()
-        self.goes_on(twins)
-        shown = self.ok_json("image", "describe", image)["Images"][0]
-        self.assertEqual((shown["State"], shown["Consistency"], shown["RootDeviceName"]), ("available", "frozen", "/dev/sda"))
-        first, second = self.numbers_in(image)
-        self.assertIn(first - second, (0, 1), "not of one moment")
-        live = self.ok("image", "capture", "--name", "live", *words, "--live").strip()
-        self.assertEqual(self.ok_json("image", "describe", live)["Images"][0]["Consistency"], "live")
-        twins.end()
-        for mount in mounts:
-            self.unmount(mount)
-        quiet = self.ok("image", "capture", "--name", "quiet", *words).strip()
-        self.assertEqual(self.ok_json("image", "describe", quiet)["Images"][0]["Consistency"], "stopped")
-        self.assertEqual(self.numbers_in(quiet), [twins.number] * 2)
-        self.ok("image", "verify", quiet)
-
-    def test_two_disks_under_one_freeze(self):
-        self.of_one_moment(self.disks(self.scratch))
-
-    def test_two_files_that_can_be_cloned(self):
-        self.need("mkfs.xfs")
-        backing = self.image("xfs.img", 1 << 30)
-        self.do("mkfs.xfs", "-q", "-m", "reflink=1", backing)
-        self.of_one_moment(self.disks(self.mount_on("-o", "loop", backing)))
-
-    def test_what_goes_wrong_leaves_nothing(self):
-        disks = self.disks(self.scratch)
-        words = ["image", "capture", "--name", "now", f"--device=/dev/sda={disks[0]}"]
-        self.fails(1, *words, f"--device=/dev/sdb={self.scratch}/none", says="none", code="not_found")
-        self.fails(1, *words, "--freeze", self.scratch, says="mount point", code="invalid")
-        for more in (["--device=sdb"], ["--device=/dev/sda=x"], ["--device=/dev/sdb=-"], ["--root-device", "/dev/sdc"],
-                     ["--live", "--freeze", "/"]):
-            self.fails(2, *words, *more, code="usage")
-        self.assertEqual((self.ok_json("image", "list")["Images"], self.snapshots()), ([], []))
-
-    def test_a_capture_that_is_killed(self):
-        disks = self.disks(self.scratch)
-        with open(disks[0], "r+b") as file:
-            file.seek(32 * MIB)  # behind the file system
-            for seed in range(6):
-                file.write(noise(64 * MIB, seed))
-        mounts, twins = self.written_to(disks)
-        words = ["image", "capture", "--name", "now", f"--device=/dev/sda={disks[0]}", f"--device=/dev/sdb={disks[1]}",
-                 *(f"--freeze={mount}" for mount in mounts)]
-        running = self.start(*words)
-        self.wait_until(lambda: list((self.store / "packs").rglob("*.pack")) or running.poll() is not None, "nothing is stored")
-        self.assertIsNone(running.poll(), "too quick for this test")
-        running.kill()
-        running.communicate()
-        self.goes_on(twins)
-        self.assertEqual([one["State"] for one in self.ok_json("image", "list")["Images"]], ["failed"])
-        image = self.ok(*words).strip()
-        self.assertEqual(self.ok_json("image", "describe", image)["Images"][0]["State"], "available")
 
 
 if __name__ == "__main__":

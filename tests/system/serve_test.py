@@ -406,7 +406,7 @@ class Units(host.HostTest):
         folder = self.scratch / "root/lib/systemd/system"
         units = [folder / f"ashlar-{name}" for name in ("serve.service", "serve.socket", "lifecycle.service", "lifecycle.timer")]
         self.assertRegex(units[0].read_text(), r"\nExecStart=/\S+/ashlar serve --all\n")
-        self.assertRegex(units[2].read_text(), r"\nExecStart=/\S+/ashlar lifecycle run\n")
+        self.assertRegex(units[2].read_text(), r"\nExecStart=/\S+/ashlar lifecycle run --all-accounts\n")
         for unit in units:  # where the program will be, it is not yet
             there = str(self.scratch / "root/bin/ashlar")
             unit.write_text(re.sub(r"(?<=\nExecStart=)\S+", there, unit.read_text()))
