@@ -327,6 +327,31 @@ class Images(host.HostTest):
             self.fails(1, "lifecycle", "put", policy, says="policy", code="invalid")
         self.fails(1, "lifecycle", "run", "--policy", "none", says="'none'", code="not_found")
 
+    def test_policies_of_others_and_damaged_ones(self):
+        theirs = self.ok("--as", OTHER, "image", "create", "--name", "web", "--map", f"/dev/sda={self.snapshot}").strip()
+        text = b'{"name": "all", "filters": ["name=name,values=*"], "deprecate": {"keep_last": %d, "after_days": 0}}'
+        policy = self.file("policy.json", text % 1)
+        self.ok("--as", OTHER, "lifecycle", "put", policy)
+        self.create("web")
+        newest = self.ok("--as", OTHER, "image", "create", "--name", "web-2", "--map", f"/dev/sda={self.snapshot}").strip()
+        self.assertEqual(self.ok("lifecycle", "run", "--dry-run"), "", "policies are the account's own")
+        ours = self.ok("lifecycle", "put", policy).strip()
+        self.fails(2, "lifecycle", "run", "--all-accounts", "--policy", "all", code="usage")
+        record = self.store / "lifecycle-policies" / ours
+        record.write_text(record.read_text().replace('"keep_last": 1', '"keep_last": 0'))
+        done = self.run_ashlar("lifecycle", "run", "--all-accounts")
+        self.assertEqual((done.returncode, ours in done.stderr.decode()), (3, True))
+        self.assertIn(theirs, done.stdout.decode(), "a damaged one hides none of the others")
+        self.assertNotIn("DeprecationTime", self.describe(newest, "--as", OTHER))
+        self.fails(3, "lifecycle", "describe", "all", says=ours, code="corrupt")
+        self.ok("lifecycle", "delete", "all")
+        self.ok("lifecycle", "run", "--all-accounts")
+        made = self.ok("template", "create", "web", newest).strip()
+        (self.store / "launch-templates" / made).write_text("{}")
+        self.fails(3, "template", "describe", "web", says=made, code="corrupt")
+        self.ok("template", "delete", "web")
+        self.fails(1, "template", "delete", "web", says="'web'", code="not_found")
+
     def test_a_damaged_record_is_named_and_hides_no_other(self):
         good, bad = self.create("good"), self.create("bad")
         record = self.store / "images" / bad
