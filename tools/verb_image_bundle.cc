@@ -15,6 +15,7 @@
 #include "oci/layout_writer.h"
 #include "output.h"
 #include "stop.h"
+#include "store_option.h"
 #include "transfer/bundle_reader.h"
 #include "transfer/bundle_writer.h"
 #include "transfer_output.h"
@@ -156,6 +157,7 @@ Result<ExitCode> export_bundle(const Globals& globals, const Options& options) {
   if (to_pipe && ::isatty(STDOUT_FILENO) != 0)
     return invalid("a bundle is not written to a terminal: redirect standard output or name a file");
   ImageStore store = TRY(ImageStore::open(globals));
+  if (!to_pipe) TRY(check_outside_store(options.file, store.repo().path()));
   TRY(stop.watch());
   const ExportReport report = TRY(to_pipe ? write_stream(globals, store, options, STDOUT_FILENO, stop)
                                           : write_file(globals, store, options, stop));
@@ -174,6 +176,7 @@ Result<ExitCode> export_layout(const Globals& globals, const Options& options) {
   const LayoutName name(options.file);
   ImageStore store = TRY(ImageStore::open(globals));
   TRY(store.find(TRY(ImageId::parse(options.image))));  // before there is a directory
+  TRY(check_outside_store(name.directory, store.repo().path()));
   TRY(stop.watch());
   const auto writer = TRY(OciLayoutWriter::begin(posix_file_system(), name.directory,
                                                  name.tag.empty() ? options.image : name.tag));

@@ -45,10 +45,14 @@ class DiskPart {
     CHECK(contains(offset, out.size()));
     return disk_.read(ByteOffset{first_.value + offset}, out);
   }
+  Result<bool> is_blank(std::uint64_t offset, std::uint64_t bytes) const {
+    CHECK(contains(offset, bytes));
+    return disk_.is_blank(ByteOffset{first_.value + offset}, ByteCount{bytes});
+  }
   // From `offset`, at most the size, to the end.
   Result<bool> is_blank_from(std::uint64_t offset) const {
     CHECK(contains(offset, 0));
-    return disk_.is_blank(ByteOffset{first_.value + offset}, ByteCount{size_.value - offset});
+    return is_blank(offset, size_.value - offset);
   }
 
  private:

@@ -1,6 +1,7 @@
 #include "inspect/ext_channel.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ashlar {
 namespace {
@@ -56,7 +57,8 @@ struct ExtChannel::Calls {
   }
 };
 
-ExtChannel::ExtChannel(const DiskPart& part, Budget& budget) : part_(part), budget_(budget) {
+ExtChannel::ExtChannel(const DiskPart& part, Budget& budget, std::stop_token stop)
+    : part_(part), budget_(budget), stop_(std::move(stop)) {
   channel_.magic = EXT2_ET_MAGIC_IO_CHANNEL;
   channel_.manager = Calls::manager();
   channel_.block_size = EXT2_MIN_BLOCK_SIZE;
@@ -72,6 +74,10 @@ errcode_t ExtChannel::open(int flags, ext2_filsys* file_system) {
 }
 
 errcode_t ExtChannel::read(std::uint64_t block, int count, void* out) {
+  if (stop_.stop_requested()) {
+    if (!failure_) failure_ = cancelled();
+    return EXT2_ET_SHORT_READ;
+  }
   const std::uint64_t bytes = bytes_of(count, channel_.block_size);
   const auto offset = checked_mul(block, static_cast<std::uint64_t>(channel_.block_size));
   if (!offset || !part_.contains(*offset, bytes)) return EXT2_ET_SHORT_READ;

@@ -1,10 +1,11 @@
-// ExtChannel: what libext2fs reads a file system through: a part of a disk, read-only, and no more of it than
-// a budget has left. One thread.
+// ExtChannel: what libext2fs reads a file system through: a part of a disk, read-only, no more of it than a
+// budget has left, and nothing once it is told to stop. One thread.
 #pragma once
 
 #include <ext2fs/ext2fs.h>
 
 #include <optional>
+#include <stop_token>
 
 #include "inspect/budget.h"
 #include "inspect/disk.h"
@@ -14,7 +15,7 @@ namespace ashlar {
 class ExtChannel {
  public:
   // `part` and `budget` outlive it, and it outlives what open() opened.
-  ExtChannel(const DiskPart& part, Budget& budget);
+  ExtChannel(const DiskPart& part, Budget& budget, std::stop_token stop);
   ExtChannel(const ExtChannel&) = delete;
   ExtChannel& operator=(const ExtChannel&) = delete;
 
@@ -23,7 +24,7 @@ class ExtChannel {
 
   // Whether a read was refused because the budget is spent.
   bool is_exhausted() const { return is_exhausted_; }
-  // The first failure of the disk itself; libext2fs only heard that it could not read.
+  // The first failure of the disk itself, or kCancelled; libext2fs only heard that it could not read.
   const std::optional<Error>& failure() const { return failure_; }
 
  private:
@@ -32,6 +33,7 @@ class ExtChannel {
 
   const DiskPart& part_;
   Budget& budget_;
+  const std::stop_token stop_;
   bool is_exhausted_ = false;
   std::optional<Error> failure_;
   struct_io_channel channel_{};

@@ -108,9 +108,10 @@ std::vector<std::string> names_of(std::string_view path) {
 
 }  // namespace
 
-Result<std::unique_ptr<ExtFileSystem>> ExtFileSystem::open(const DiskPart& part, Budget& budget) {
+Result<std::unique_ptr<ExtFileSystem>> ExtFileSystem::open(const DiskPart& part, Budget& budget,
+                                                           std::stop_token stop) {
   TRY(check_superblock(part));
-  std::unique_ptr<ExtFileSystem> made(new ExtFileSystem(part, budget));
+  std::unique_ptr<ExtFileSystem> made(new ExtFileSystem(part, budget, std::move(stop)));
   const errcode_t failed = made->channel_.open(EXT2_FLAG_64BITS | EXT2_FLAG_SKIP_MMP, &made->file_system_);
   if (const auto& failure = made->failure()) return Error(failure->code(), failure->text());
   if (failed != 0) made->file_system_ = nullptr;

@@ -1,13 +1,14 @@
 // ExtFileSystem: looks into an ext2, ext3 or ext4 file system through libext2fs, without mounting it.
 //
 // Its bytes are hostile. What is wrong in them is an error kInvalid with a line of why; so is what the
-// budget does not allow. An error of the disk itself is told by failure(), and whatever failed after
-// it may be its fault. The journal is not replayed. One thread.
+// budget does not allow. An error of the disk itself, and kCancelled, is told by failure(), and whatever
+// failed after it may be its fault. The journal is not replayed. One thread.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -29,7 +30,8 @@ class ExtFileSystem {
   };
 
   // `part` and `budget` outlive it.
-  static Result<std::unique_ptr<ExtFileSystem>> open(const DiskPart& part, Budget& budget);
+  static Result<std::unique_ptr<ExtFileSystem>> open(const DiskPart& part, Budget& budget,
+                                                     std::stop_token stop);
   ~ExtFileSystem();
 
   // Changes lie in its journal that a mount would make first.
@@ -50,7 +52,8 @@ class ExtFileSystem {
   const std::optional<Error>& failure() const { return channel_.failure(); }
 
  private:
-  ExtFileSystem(const DiskPart& part, Budget& budget) : channel_(part, budget) {}
+  ExtFileSystem(const DiskPart& part, Budget& budget, std::stop_token stop)
+      : channel_(part, budget, std::move(stop)) {}
   Result<ext2_inode> read_inode(Inode inode) const;
   Result<std::string> inline_head(Inode inode, ext2_inode& record, std::size_t most) const;
   Result<std::optional<Inode>> find(Inode directory, std::string_view name) const;

@@ -4,14 +4,28 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 
 namespace ashlar {
 namespace {
 
-// Where a file system that is no root may be mounted: nothing in it says so.
-constexpr auto kMountPoints = std::to_array<std::string_view>({"", "/home", "/root", "/var", "/srv", "/opt"});
-// One that holds any of these may be mounted at /var/log.
+// Where a file system that is no root may be mounted: nothing in it says so. One of /home/bob is looked into
+// as one of /home and as a home, which leaves no pattern out.
+constexpr auto kMountPoints =
+    std::to_array<std::string_view>({"/home", "/root", "/etc", "/var", "/var/lib", "/srv", "/opt"});
+// A root has nearly all of these. A few are not enough: people have a bin and an etc of their own.
+constexpr auto kRootMarks = std::to_array<std::string_view>({"bin", "etc", "sbin", "usr", "var"});
+constexpr std::ptrdiff_t kEnoughRootMarks = 4;
+
+// Where one may be mounted that holds such a name: without it, too much would be taken for what lies there.
+struct MarkedMountPoint {
+  std::string_view path;
+  std::span<const std::string_view> marks;
+};
 constexpr auto kLogMarks = std::to_array<std::string_view>({"journal", "wtmp", "btmp", "lastlog", "syslog"});
+constexpr auto kCloudMarks = std::to_array<std::string_view>({"instances", "sem"});
+constexpr auto kMarkedMountPoints =
+    std::to_array<MarkedMountPoint>({{"/var/log", kLogMarks}, {"/var/lib/cloud", kCloudMarks}});
 
 }  // namespace
 
@@ -41,16 +55,18 @@ bool FileWalk::choose_patterns() {
     return false;
   }
   patterns_ = patterns_below("");
-  if (names.contains("etc")) return true;
+  const auto has = [&](std::string_view mark) { return names.contains(mark); };
+  if (std::ranges::count_if(kRootMarks, has) >= kEnoughRootMarks) return true;
   const auto add = [&](std::string_view mount_point) {
     std::vector<PathPattern> more = patterns_below(mount_point);
     std::ranges::move(more, std::back_inserter(patterns_));
   };
-  for (const std::string_view mount_point : kMountPoints) {
-    if (!mount_point.empty()) add(mount_point);
+  std::ranges::for_each(kMountPoints, add);
+  for (const MarkedMountPoint& marked : kMarkedMountPoints) {
+    if (std::ranges::any_of(marked.marks, has)) add(marked.path);
   }
-  if (std::ranges::any_of(kLogMarks, [&](std::string_view mark) { return names.contains(mark); }))
-    add("/var/log");
+  // The rules are one array: again in their order.
+  std::ranges::stable_sort(patterns_, {}, &PathPattern::rule);
   return true;
 }
 

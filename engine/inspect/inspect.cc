@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/units.h"
 #include "inspect/ext_file_system.h"
 #include "inspect/file_walk.h"
 #include "inspect/signatures.h"
@@ -19,13 +20,19 @@ constexpr auto kEfiSystemTypes = std::to_array<std::string_view>({kEfiSystem, "0
 constexpr auto kBootProgramTypes = std::to_array<std::string_view>(
     {"21686148-6449-6e6f-744e-656564454649", "9e1a2d38-c612-4316-aa26-8b49521e5a8b", "0x41"});
 
+// Outside of partitions there may be: the table and GRUB's core image in the first MiB, a GPT's second copy
+// at the end, the sectors that announce logical partitions, and whatever in gaps that come of alignment.
+constexpr std::uint64_t kTableBytes = std::uint64_t{1} << 20U;
+constexpr std::uint64_t kSecondTableBytes = std::uint64_t{64} << 10U;
+constexpr std::uint64_t kAlignmentBytes = std::uint64_t{1} << 20U;
+
 bool is_among(std::string_view word, auto&& words) {
   return std::ranges::find(words, word) != std::ranges::end(words);
 }
 
 Status inspect_ext(const DiskPart& bytes, Budget& budget, DiskReport& report, InspectedPart& part,
                    const std::stop_token& stop) {
-  const auto opened = ExtFileSystem::open(bytes, budget);
+  const auto opened = ExtFileSystem::open(bytes, budget, stop);
   if (!opened.ok() && opened.error().code() != ErrorCode::kInvalid)
     return Error(opened.error().code(), opened.error().text());
   if (!opened.ok()) {
@@ -88,6 +95,38 @@ Status inspect_part(const DiskPart& bytes, unsigned number, std::string_view typ
   return {};
 }
 
+struct Stretch {
+  std::uint64_t first = 0;
+  std::uint64_t end = 0;
+};
+
+// What the table accounts for, in order. In whole blocks: the next one's bytes must not count as a gap's.
+std::vector<Stretch> stretches_of(const PartitionTable& table, std::uint64_t size) {
+  std::vector<Stretch> taken = {{0, kTableBytes}, {size - std::min(size, kSecondTableBytes), size}};
+  taken.reserve(taken.size() + table.partitions.size() + table.links.size());
+  for (const Partition& one : table.partitions)
+    taken.push_back({one.first.value, one.first.value + one.size.value});
+  for (const ByteOffset link : table.links) taken.push_back({link.value, link.value + 1});
+  for (Stretch& one : taken) {
+    one.first -= one.first % kBlockBytes;
+    one.end = std::min(size, one.end + (kBlockBytes - one.end % kBlockBytes) % kBlockBytes);
+  }
+  std::ranges::sort(taken, {}, &Stretch::first);
+  return taken;
+}
+
+// Data that no partition holds, or that no longer belongs to one, is not looked into.
+Status inspect_gaps(const DiskPart& whole, const PartitionTable& table, InspectedPart& around) {
+  std::uint64_t at = 0;
+  for (const Stretch& taken : stretches_of(table, whole.size().value)) {
+    if (taken.first > at && taken.first - at > kAlignmentBytes && !TRY(whole.is_blank(at, taken.first - at)))
+      add_doubt(around, fmt::format("data outside of partitions, in the {} at {}, is not looked into",
+                                    format_size(taken.first - at), format_size(at)));
+    at = std::max(at, taken.end);
+  }
+  return {};
+}
+
 // A disk may have both a partition table and a file system of its own: CD images for USB sticks do.
 Status inspect_around(const DiskPart& whole, const PartitionTable& table, DiskReport& report) {
   InspectedPart around;
@@ -98,6 +137,7 @@ Status inspect_around(const DiskPart& whole, const PartitionTable& table, DiskRe
   if (!signature.type.empty())
     add_doubt(around, around.type + " over the whole disk, beside its partitions, is not looked into");
   for (const std::string& fault : table.faults) add_doubt(around, fault);
+  TRY(inspect_gaps(whole, table, around));
   if (!around.doubts.empty()) report.parts.push_back(std::move(around));
   return {};
 }

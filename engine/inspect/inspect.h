@@ -2,10 +2,14 @@
 //
 // The disk is read through Disk, a few MiB of it: nothing is mounted. ext2, ext3 and ext4 are looked into by
 // the rules of rules.h. What can't be looked into, and could hold anything, is a doubt of its part: other
-// file systems, LVM, encrypted disks, rubbish, a journal that was not replayed, damage. Without doubt are
-// blank parts, swap that holds nothing, and partitions that only hold a boot loader.
+// file systems, LVM, encrypted disks, rubbish, a journal that was not replayed, damage; and data outside of
+// partitions, which is a doubt of the whole disk (part 0). Without doubt are blank parts, swap that holds
+// nothing, and partitions that only hold a boot loader.
 //
-// Not looked at: free space, and what lies between partitions.
+// So a report without findings and doubts says that nothing which the rules name was found where they look.
+// Not looked at: free space within file systems; files that no rule leads to; of a file's content more than
+// its first kContentBytes; what is compressed or encoded; boot partitions; outside of partitions the first
+// MiB, gaps of at most a MiB, and the last 64 KiB.
 #pragma once
 
 #include <stop_token>

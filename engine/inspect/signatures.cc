@@ -22,7 +22,7 @@ constexpr std::size_t kPieceBytes = kFrameBytes;
 
 constexpr std::uint64_t kSectorBytes = 512;
 constexpr std::size_t kMostPartitions = 128;
-constexpr unsigned kMostLogical = 100;  // libblkid follows no more
+constexpr std::size_t kMostLogical = 100;  // libblkid follows no more
 
 struct ProbeCloser {
   void operator()(blkid_probe probe) const { blkid_free_probe(probe); }
@@ -59,21 +59,23 @@ std::uint64_t extended_start(std::span<const std::byte, kSectorBytes> sector) {
 
 // Each logical partition is announced by a sector that names the place of the next one, relative to the
 // first.
-Status copy_logical_chain(const DiskPart& disk, int file) {
+Result<std::vector<ByteOffset>> copy_logical_chain(const DiskPart& disk, int file) {
+  std::vector<ByteOffset> links;
   std::array<std::byte, kSectorBytes> sector{};
-  if (!disk.contains(0, sector.size())) return {};
+  if (!disk.contains(0, sector.size())) return links;
   TRY(disk.read(0, sector));
   const std::uint64_t first = extended_start(sector);
   std::uint64_t next = first;
-  for (unsigned links = 0; next != 0 && links < kMostLogical; ++links) {
+  while (next != 0 && links.size() < kMostLogical) {
     const std::uint64_t at = next * kSectorBytes;
-    if (!disk.contains(at, sector.size())) return {};
+    if (!disk.contains(at, sector.size())) return links;
+    links.push_back(ByteOffset{at});
     TRY(copy_range(disk, at, at + sector.size(), file));
     TRY(disk.read(at, sector));
     const std::uint64_t distance = extended_start(sector);
     next = distance == 0 ? 0 : first + distance;
   }
-  return {};
+  return links;
 }
 
 Result<UniqueFd> copy_ends(const DiskPart& part) {
@@ -125,7 +127,7 @@ void add_partition(blkid_partition found, const DiskPart& disk, PartitionTable& 
 
 Result<PartitionTable> read_partition_table(const DiskPart& disk) {
   const UniqueFd file = TRY(copy_ends(disk));
-  TRY(copy_logical_chain(disk, file.get()));
+  std::vector<ByteOffset> links = TRY(copy_logical_chain(disk, file.get()));
   const Probe probe = TRY(begin_probe(file.get()));
   PartitionTable table;
   const blkid_partlist found = blkid_probe_get_partitions(probe.get());
@@ -134,6 +136,7 @@ Result<PartitionTable> read_partition_table(const DiskPart& disk) {
   const char* type = kind ? blkid_parttable_get_type(kind) : nullptr;
   if (!type) return table;
   table.type = type;
+  if (table.type == "dos") table.links = std::move(links);
   const auto count = static_cast<std::size_t>(std::max(blkid_partlist_numof_partitions(found), 0));
   table.partitions.reserve(std::min(count, kMostPartitions));
   for (std::size_t i = 0; i < std::min(count, kMostPartitions); ++i) {

@@ -22,6 +22,7 @@ struct Partition {
 struct PartitionTable {
   std::string type;  // "gpt", "dos", …; empty: none that is known
   std::vector<Partition> partitions;
+  std::vector<ByteOffset> links;  // the sectors that announce logical partitions
   // Lines about partitions that the table names and that can't be: past the end of the disk, or too many.
   std::vector<std::string> faults;
 };

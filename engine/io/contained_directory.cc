@@ -12,13 +12,22 @@ namespace {
 
 Result<UniqueFd> open_below(int directory, const std::string& name, int flags, const std::string& shown) {
   for (;;) {
-    UniqueFd fd(::openat(directory, name.c_str(), flags | O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    UniqueFd fd(::openat(directory, name.c_str(), flags | O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (fd.valid()) return fd;
     if (errno == EINTR) continue;
-    // With O_DIRECTORY a link is ENOTDIR.
-    if (errno == ELOOP || errno == ENOTDIR)
+    if (errno == ENOTDIR)  // of a link too
       return invalid(fmt::format("{} is a symbolic link or no directory: links are not followed", shown));
     return last_errno("open " + shown);
+  }
+}
+
+// Opens what `found` has hold of: looked at before, and nobody can put another file in its place.
+Result<UniqueFd> open_found(int found, const std::string& shown) {
+  const std::string path = fmt::format("/proc/self/fd/{}", found);
+  for (;;) {
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (fd.valid()) return fd;
+    if (errno != EINTR) return last_errno("open " + shown);
   }
 }
 
@@ -40,13 +49,13 @@ Result<std::unique_ptr<ReadableFile>> ContainedDirectory::open_file(const std::s
                             O_DIRECTORY, shown));
     begin = slash + 1;
   }
-  // O_NONBLOCK: a pipe without a writer would make open() wait.
-  UniqueFd fd =
-      TRY(open_below(folder.valid() ? folder.get() : fd_.get(), name.substr(begin), O_NONBLOCK, shown));
+  const UniqueFd found =
+      TRY(open_below(folder.valid() ? folder.get() : fd_.get(), name.substr(begin), 0, shown));
   struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) return last_errno("open " + shown);
+  if (::fstat(found.get(), &info) != 0) return last_errno("open " + shown);
+  if (S_ISLNK(info.st_mode)) return invalid(shown + " is a symbolic link: links are not followed");
   if (!S_ISREG(info.st_mode)) return invalid(shown + " is no regular file");
-  return posix_reader_of(std::move(fd), shown);
+  return posix_reader_of(TRY(open_found(found.get(), shown)), shown);
 }
 
 }  // namespace ashlar

@@ -1,5 +1,6 @@
 // Reads files below a directory whose contents come from elsewhere: no symbolic link below it is followed,
-// and only regular files are opened, so that a name in it leads nowhere else and never makes a reader wait.
+// and only regular files are opened (a pipe or a device is refused unopened: opening one may wait, or do
+// something), so that a name in it leads nowhere else. Needs /proc.
 #pragma once
 
 #include <memory>

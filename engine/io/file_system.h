@@ -89,7 +89,8 @@ class FileLock {
 
 struct DirectoryEntry {
   std::string name;
-  bool is_directory = false;
+  bool is_directory = false;  // or a link to one
+  bool is_link = false;       // a symbolic one
   friend bool operator==(const DirectoryEntry&, const DirectoryEntry&) = default;
 };
 
@@ -116,7 +117,8 @@ class FileSystem {
   // Sorted by name. kNotFound when there is no such directory.
   virtual Result<std::vector<DirectoryEntry>> list(const std::string& path) = 0;
   virtual Result<std::uint64_t> file_size(const std::string& path) = 0;
-  // Takes an advisory lock on a file, made when missing; kBusy when another holder has it.
+  // Takes an advisory lock on a file, made when missing, that is no symbolic link; kBusy when another holder
+  // has it.
   virtual Result<std::unique_ptr<FileLock>> lock(const std::string& path) = 0;
 };
 

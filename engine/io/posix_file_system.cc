@@ -162,7 +162,7 @@ class PosixFileSystem : public FileSystem {
     auto at = std::filesystem::directory_iterator(path, failure);
     for (; !failure && at != std::filesystem::directory_iterator(); at.increment(failure)) {
       std::error_code gone;
-      entries.push_back({at->path().filename().string(), at->is_directory(gone)});
+      entries.push_back({at->path().filename().string(), at->is_directory(gone), at->is_symlink(gone)});
     }
     if (failure) return Error::from_errno(failure.value(), "list " + path);
     std::ranges::sort(entries, {}, &DirectoryEntry::name);
@@ -178,7 +178,7 @@ class PosixFileSystem : public FileSystem {
 
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
     for (;;) {
-      UniqueFd fd = TRY(open_fd(path, O_RDWR | O_CREAT, "open lock file"));
+      UniqueFd fd = TRY(open_fd(path, O_RDWR | O_CREAT | O_NOFOLLOW, "open lock file"));
       if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno == EINTR) continue;
         if (errno == EWOULDBLOCK) return busy(path + " is locked by somebody else");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 
 namespace ashlar {
 namespace {
@@ -12,6 +13,28 @@ constexpr std::string_view kOurs = ".ashlar-";
 constexpr const char* kLock = ".ashlar-lock";
 constexpr const char* kLayoutFile = "oci-layout";
 constexpr const char* kIndexFile = "index.json";
+
+std::string temporary(const std::string& name) { return std::string(kOurs) + name; }
+
+// Of files at the top of a layout, and in the folder of its blobs: nothing else with such a beginning is
+// ours.
+bool is_temporary(const std::string& name) {
+  return name == temporary(kLayoutFile) || name == temporary(kIndexFile);
+}
+bool is_incoming(const std::string& name) {
+  if (!name.starts_with(kOurs) || name.size() == kOurs.size()) return false;
+  return std::ranges::all_of(name.substr(kOurs.size()), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// They would lead what is written out of the directory that was named.
+Status refuse_links(const std::vector<DirectoryEntry>& entries, std::initializer_list<const char*> names) {
+  for (const DirectoryEntry& entry : entries) {
+    const bool is_used = std::ranges::any_of(names, [&](const char* name) { return entry.name == name; });
+    if (is_used && entry.is_link)
+      return invalid(fmt::format("{} in it is a symbolic link: links are not followed", entry.name));
+  }
+  return {};
+}
 
 Result<std::string> read_text(FileSystem& files, const std::string& path) {
   const ByteVector bytes = TRY(read_file(files, path, kMaxOciJsonBytes));
@@ -83,6 +106,7 @@ Result<OciBlob> OciLayoutWriter::finish(OciManifest manifest) {
 // What the directory is. One that died while it made a new layout is none yet.
 Status OciLayoutWriter::check_directory() {
   const auto entries = TRY(files_.list(directory_));
+  TRY(refuse_links(entries, {"blobs", kLock, kLayoutFile, kIndexFile}));
   is_new_ =
       std::ranges::none_of(entries, [](const DirectoryEntry& entry) { return entry.name == kIndexFile; });
   if (!is_new_) {
@@ -92,7 +116,8 @@ Status OciLayoutWriter::check_directory() {
     return {};
   }
   for (const DirectoryEntry& entry : entries) {
-    if (entry.name != "blobs" && entry.name != kLayoutFile && !entry.name.starts_with(kOurs))
+    const bool is_part = entry.name == "blobs" || entry.name == kLayoutFile || entry.name == kLock;
+    if (!is_part && !is_temporary(entry.name))
       return invalid("it is no OCI image layout: name one, or a new directory");
   }
   return {};
@@ -109,15 +134,19 @@ Status OciLayoutWriter::prepare() {
   lock_ = TRY(std::move(lock));
   TRY(check_directory().with_context(directory_));  // whoever had the lock may have changed it
   TRY(files_.make_directory(path("blobs")));
+  TRY(refuse_links(TRY(files_.list(path("blobs"))), {"sha256"}).with_context(path("blobs")));
   TRY(files_.make_directory(path(std::string(kBlobs))));
+  is_prepared_ = true;
   return remove_leftovers();
 }
 
 Status OciLayoutWriter::remove_leftovers() {
-  for (const std::string& folder : {directory_, path(std::string(kBlobs))}) {
-    for (const DirectoryEntry& entry : TRY(files_.list(folder))) {
-      if (entry.name.starts_with(kOurs) && entry.name != kLock) TRY(files_.remove(folder + "/" + entry.name));
-    }
+  for (const DirectoryEntry& entry : TRY(files_.list(directory_))) {
+    if (is_temporary(entry.name)) TRY(files_.remove(path(entry.name)));
+  }
+  const std::string blobs = path(std::string(kBlobs));
+  for (const DirectoryEntry& entry : TRY(files_.list(blobs))) {
+    if (is_incoming(entry.name)) TRY(files_.remove(blobs + "/" + entry.name));
   }
   return {};
 }
@@ -161,37 +190,66 @@ Status OciLayoutWriter::publish_blobs() {
   return files_.sync_directory(parent_of(directory_));
 }
 
-// Read again: tools that know nothing of our lock may have added to it.
+// Read again: tools that know nothing of our lock may have made it, or added to it.
 Status OciLayoutWriter::publish_index(const OciBlob& manifest) {
-  const std::string before = is_new_ ? empty_oci_index() : TRY(read_text(files_, path(kIndexFile)));
-  TRY(write_file(kIndexFile, TRY(add_to_oci_index(before, tag_, manifest).with_context(directory_))));
-  is_new_ = false;  // also when the next step fails: the index may have its name then
+  auto before = read_text(files_, path(kIndexFile));
+  if (!before.ok() && before.error().code() == ErrorCode::kNotFound) {
+    if (TRY(publish_first_index(manifest))) return {};
+    before = read_text(files_, path(kIndexFile));
+  }
+  TRY(write_index(TRY(std::move(before)), manifest));
   return name_file(kIndexFile);
 }
 
+// False when somebody else's index is there now: a link replaces nothing.
+Result<bool> OciLayoutWriter::publish_first_index(const OciBlob& manifest) {
+  TRY(write_index(empty_oci_index(), manifest));
+  const std::string written = path(temporary(kIndexFile));
+  Status linked = files_.link(written, path(kIndexFile));
+  if (!linked.ok() && linked.error().error_number() == EEXIST) {
+    TRY(files_.remove(written));
+    return false;
+  }
+  // A file system without links, such as that of USB sticks.
+  if (!linked.ok() && linked.error().error_number() == EPERM) {
+    TRY(name_file(kIndexFile));
+    return true;
+  }
+  TRY(std::move(linked));
+  TRY(files_.sync_directory(directory_));
+  return true;
+}
+
+Status OciLayoutWriter::write_index(const std::string& before, const OciBlob& manifest) {
+  return write_file(kIndexFile, TRY(add_to_oci_index(before, tag_, manifest).with_context(directory_)));
+}
+
 Status OciLayoutWriter::write_file(const std::string& name, std::string_view text) {
-  const auto file = TRY(files_.create(path(std::string(kOurs) + name)));
+  const auto file = TRY(files_.create(path(temporary(name))));
   TRY(file->append(as_byte_span(text)));
   return file->sync();
 }
 
 Status OciLayoutWriter::name_file(const std::string& name) {
-  TRY(files_.rename(path(std::string(kOurs) + name), path(name)));
+  TRY(files_.rename(path(temporary(name)), path(name)));
   return files_.sync_directory(directory_);
 }
 
-// As far as it goes: nothing leads to what stays. Blobs that have their names may be needed by others; in a
-// layout that is new there is nobody else.
+// As far as it goes: nothing leads to what stays. Blobs that have their names stay in a layout that has an
+// index, of whoever made it: they may be needed by others.
 void OciLayoutWriter::take_away() {
+  const auto index = files_.file_size(path(kIndexFile));
+  is_new_ = is_new_ && !index.ok() && index.error().code() == ErrorCode::kNotFound;
   const auto remove = [this](const std::string& one) { (void)files_.remove(one).ok(); };
-  (void)remove_leftovers().ok();
+  if (is_prepared_) (void)remove_leftovers().ok();
   if (is_new_ && is_named_) {
     for (const OciBlob& blob : blobs_) remove(path(oci_blob_path(blob.digest)));
     remove(path(kLayoutFile));
   }
   remove(path(kLock));
   if (!is_new_) return;
-  for (const std::string& folder : {path(std::string(kBlobs)), path("blobs")}) remove(folder);
+  if (is_prepared_) remove(path(std::string(kBlobs)));
+  remove(path("blobs"));
 }
 
 }  // namespace ashlar

@@ -2,8 +2,12 @@
 // which keeps what it holds.
 //
 // Parts are written under names of their own, are synced and renamed to their digests; the directory is
-// synced; last index.json is replaced. Until then nothing leads to them. A writer that is destroyed before
-// finish() takes away what it wrote; one that died leaves `.ashlar-` files, which the next one removes.
+// synced; last index.json is replaced, or made unless somebody else makes one. Until then nothing leads to
+// them. A writer that is destroyed before finish(), or fails in it, takes away what it wrote; but blobs that
+// have the names of their digests stay in a layout that has an index, where others may need them. One that
+// died leaves `.ashlar-` files, which the next one removes.
+//
+// A layout of which blobs, index.json, oci-layout or the lock is a symbolic link is kInvalid.
 //
 // One writer a layout at a time (kBusy). One thread. Its first failure ends it.
 #pragma once
@@ -50,6 +54,8 @@ class OciLayoutWriter {
   Status name_file(const std::string& name);
   Status publish_blobs();
   Status publish_index(const OciBlob& manifest);
+  Result<bool> publish_first_index(const OciBlob& manifest);
+  Status write_index(const std::string& before, const OciBlob& manifest);
   void take_away();
 
   std::string path(const std::string& name) const { return directory_ + "/" + name; }
@@ -61,8 +67,9 @@ class OciLayoutWriter {
   const std::uint64_t part_bytes_;
   std::unique_ptr<FileLock> lock_;
   bool makes_directory_ = false;
-  bool is_new_ = false;    // the layout: there is no index yet
-  bool is_named_ = false;  // blobs have the names of their digests
+  bool is_new_ = false;       // the layout: there is no index yet
+  bool is_prepared_ = false;  // there is a folder for blobs, and no link leads out of it
+  bool is_named_ = false;     // blobs have the names of their digests
   std::vector<OciBlob> parts_;
   std::vector<OciBlob> blobs_;  // under incoming(0), incoming(1), …: the parts and what describes them
   std::unique_ptr<WritableFile> file_;  // of the part that grows

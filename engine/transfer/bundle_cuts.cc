@@ -14,7 +14,8 @@ bool ends_in_zeros(std::uint64_t number, unsigned bits) {
 BundleCuts::BundleCuts(const std::vector<BundleSegment>& row) {
   std::size_t packs = 0;
   for (std::size_t i = 1; i < row.size(); ++i) packs += row[i].pack == row[i - 1].pack ? 0 : 1;
-  while ((row.size() >> (kSegmentBits + level_)) + (packs >> level_) > kMostCuts) ++level_;
+  const auto expected = [&] { return (row.size() >> (kSegmentBits + level_)) + (packs >> level_); };
+  while (expected() > (level_ == 0 ? kMostCuts : kMostCoarseCuts)) ++level_;
 }
 
 bool BundleCuts::between(const BundleSegment& one, const BundleSegment& next) const {

@@ -65,6 +65,22 @@ TEST(BundleCuts, APackMoreIsItsOwnPiecesAndASegmentLessChangesOne) {
   }
 }
 
+// Images grow: up to some 300 GiB no segment more changes the cuts everywhere.
+TEST(BundleCuts, OneSegmentMoreIsOnePieceMoreUpToTheFirstStep) {
+  for (const std::size_t segments : {32'768UL + 7, 65'536UL + 7, 90'000UL}) {
+    const Row row = random_row(1, segments, segments);
+    Row more = row;
+    more.push_back(row.back());
+    ++more.back().offset;
+    EXPECT_LE(new_pieces(row, more), 2U) << segments;
+  }
+  const Row row = random_row(1, 96'007, 1);
+  Row more = row;
+  more.push_back(row.back());
+  ++more.back().offset;
+  EXPECT_GT(new_pieces(row, more), 2000U) << "the first step";
+}
+
 TEST(BundleCuts, ThereAreNeverTooMany) {
   for (const auto& [packs, segments] :
        {std::pair<std::size_t, std::size_t>{1, 3}, {1, 100'000}, {10'000, 1}, {30'000, 30}, {100, 1000}}) {

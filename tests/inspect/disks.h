@@ -88,6 +88,11 @@ class DiskTest : public testing::Test {
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file) << text;
   }
+  // What tells a root file system from one that is mounted below it.
+  void put_root() const {
+    for (const char* name : {"bin", "etc", "sbin", "usr", "var"})
+      std::filesystem::create_directories(path("tree") + "/" + name);
+  }
   void put_link(const std::string& name, const std::string& target) const {
     const std::filesystem::path file = path("tree") + name;
     std::filesystem::create_directories(file.parent_path());

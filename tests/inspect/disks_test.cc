@@ -108,6 +108,44 @@ TEST_F(Disks, PartitionsOutsideOfTheDisk) {
   EXPECT_NE(doubts.find("partition 2 does not lie within the disk"), std::string::npos) << doubts;
 }
 
+// Whatever was there before, behind a table that says nothing about it.
+TEST_F(Disks, TablesWithoutPartitions) {
+  for (const char* label : {"label: dos\n", "label: gpt\n"}) {
+    table("32M", label);
+    EXPECT_TRUE(inspect_file().is_clean()) << label << doubts_of(inspect_file());
+    run("head -c 500000 /dev/urandom | dd of=disk bs=1024 seek=32 conv=notrunc status=none");
+    EXPECT_TRUE(inspect_file().is_clean()) << "a boot loader in the gap before partitions";
+    put("/root/.ssh/id_rsa", kKeyText);
+    fill(1, 24, kMke2fs);
+    const DiskReport report = inspect_file();
+    EXPECT_FALSE(report.is_clean()) << label;
+    EXPECT_NE(doubts_of(report).find("data outside of partitions"), std::string::npos) << doubts_of(report);
+  }
+  table("32M", "label: dos\n");
+  ByteVector bytes = bytes_of_file(path("disk"));
+  bytes[20 * kMiB] = std::byte{1};
+  EXPECT_FALSE(inspect(bytes).is_clean());
+}
+
+TEST_F(Disks, DataBetweenPartitions) {
+  put_system();
+  table("100M",
+        "label: dos\nstart=2048,size=10M,type=83\nstart=14M,size=10M,type=83\nstart=40M,type=5\n"
+        "disk5 : start=41M,size=20M,type=83\ndisk6 : start=80M,size=5M,type=83\n");
+  const ByteVector sound = bytes_of_file(path("disk"));
+  EXPECT_TRUE(inspect(sound).is_clean()) << doubts_of(inspect(sound));
+  for (const std::uint64_t mib : {12U, 30U, 39U, 70U, 90U}) {
+    ByteVector changed = sound;
+    changed[mib * kMiB + 5] = std::byte{1};
+    EXPECT_NE(doubts_of(inspect(changed)).find("0: data outside of partitions"), std::string::npos) << mib;
+  }
+  for (const std::uint64_t mib : {2U, 15U, 50U, 81U}) {
+    ByteVector changed = sound;
+    changed[mib * kMiB + 5] = std::byte{1};
+    EXPECT_EQ(doubts_of(inspect(changed)).find("outside"), std::string::npos) << mib;
+  }
+}
+
 TEST_F(Disks, SwapThatWasUsed) {
   ByteVector bytes = make("mkswap");
   EXPECT_TRUE(inspect(bytes).is_clean());

@@ -12,6 +12,7 @@ class Findings : public DiskTest {
  protected:
   // A machine that was lived in, and what is to be found in it.
   std::multiset<std::string> live() const {
+    put_root();
     put("/root/.ssh/authorized_keys", "ssh-ed25519 AAAAC3Nza me@here\n");
     put("/root/.ssh/id_ed25519", kKeyText);
     put("/root/.ssh/id_ed25519.pub", "ssh-ed25519 AAAAC3Nza me@here\n");
@@ -78,6 +79,7 @@ TEST_F(Findings, InEveryKindOfExt) {
 }
 
 TEST_F(Findings, ACleanMachine) {
+  put_root();
   put("/root/.ssh/authorized_keys", "# nobody\n");
   put("/root/.bash_history", "");
   put_link("/root/.zsh_history", "/dev/null");
@@ -99,6 +101,7 @@ TEST_F(Findings, ACleanMachine) {
 }
 
 TEST_F(Findings, LinksLeadWithinTheFileSystem) {
+  put_root();
   put("/etc/hostname", "a\n");
   put("/data/root/.bash_history", "one\n");
   put("/data/people/bob/.ssh/authorized_keys", "ssh-rsa AAAA bob\n");
@@ -135,6 +138,52 @@ TEST_F(Findings, FileSystemsThatAreMountedDeeper) {
   put("/wtmp", "");
   put("/auth.log", "x\n");
   EXPECT_EQ(found_in(inspect(make(kMke2fs))), std::multiset<std::string>({"log /auth.log"}));
+}
+
+// Whose people are called like the folders of a root.
+TEST_F(Findings, AHomeWithFoldersOfARoot) {
+  put("/etc/notes", "a\n");
+  put("/bin/tool", "a\n");
+  put("/var/notes", "a\n");
+  put("/bob/.ssh/id_rsa", kKeyText);
+  put("/bob/work/key.pem", kKeyText);
+  EXPECT_EQ(found_in(inspect(make(kMke2fs))),
+            std::multiset<std::string>({"private-key /bob/.ssh/id_rsa", "private-key /bob/work/key.pem"}));
+  std::filesystem::remove_all(path("tree"));
+  put("/bin/tool", "a\n");
+  put("/.bash_history", "x\n");
+  put("/work/key.pem", kKeyText);
+  EXPECT_EQ(found_in(inspect(make(kMke2fs))),
+            std::multiset<std::string>({"shell-history /.bash_history", "private-key /work/key.pem"}))
+      << "of /home/bob";
+}
+
+TEST_F(Findings, FoldersOfVarAndEtcOfTheirOwn) {
+  put("/dhcp/dhclient.leases", "lease {}\n");
+  put("/systemd/random-seed", "xxxx");
+  put("/NetworkManager/secret_key", "nm-v2:xxxx");
+  put("/cloud/instances/i-01a2b3c4/user-data.txt", "#cloud-config\n");
+  EXPECT_EQ(found_in(inspect(make(kMke2fs))),
+            std::multiset<std::string>(
+                {"dhcp-lease /dhcp/dhclient.leases", "random-seed /systemd/random-seed",
+                 "private-key /NetworkManager/secret_key", "cloud-init-state /cloud/instances/i-01a2b3c4"}))
+      << "of /var/lib";
+  std::filesystem::remove_all(path("tree"));
+  put("/instances/i-01a2b3c4/user-data.txt", "#cloud-config\n");
+  put("/data/instance-id", "i-01a2b3c4\n");
+  EXPECT_EQ(found_in(inspect(make(kMke2fs))),
+            std::multiset<std::string>(
+                {"cloud-init-state /instances/i-01a2b3c4", "cloud-init-state /data/instance-id"}))
+      << "of /var/lib/cloud";
+  std::filesystem::remove_all(path("tree"));
+  put("/machine-id", "b08dfa6083e7567a1921a715000001fb\n");
+  put("/ssh/ssh_host_ed25519_key", kKeyText);
+  EXPECT_EQ(found_in(inspect(make(kMke2fs))),
+            std::multiset<std::string>({"machine-id /machine-id", "ssh-host-key /ssh/ssh_host_ed25519_key"}))
+      << "of /etc";
+  std::filesystem::remove_all(path("tree"));
+  put("/data/table", "a\n");
+  EXPECT_TRUE(inspect(make(kMke2fs)).is_clean()) << "of a database";
 }
 
 TEST_F(Findings, ManyFindingsAreCounted) {
@@ -186,7 +235,7 @@ TEST_F(Findings, WhatTheDiskFailsToGiveIsAnError) {
   disk.fail_before(0);
   Budget budget;
   const DiskPart part(disk, ByteOffset{0}, disk.size());
-  const auto files = ExtFileSystem::open(part, budget).take();
+  const auto files = ExtFileSystem::open(part, budget, {}).take();
   disk.fail_before(disk.size().value);
   DiskReport report;
   InspectedPart shown;
@@ -203,6 +252,36 @@ TEST_F(Findings, AStoppedWalkIsCancelled) {
   const auto report = inspect_disk(disk, stop.get_token());
   ASSERT_FALSE(report.ok());
   EXPECT_EQ(report.error().code(), ErrorCode::kCancelled);
+}
+
+// Stops whoever reads it, after so many reads.
+class StoppingDisk : public MemoryDisk {
+ public:
+  StoppingDisk(ByteVector bytes, unsigned reads) : MemoryDisk(std::move(bytes)), reads_left_(reads) {}
+  Status read(ByteOffset offset, MutableByteSpan out) const override {
+    if (stop_.stop_requested()) ++reads_after_;
+    if (reads_left_ > 0 && --reads_left_ == 0) stop_.request_stop();
+    return MemoryDisk::read(offset, out);
+  }
+  std::stop_token token() const { return stop_.get_token(); }
+  unsigned reads_after() const { return reads_after_; }
+
+ private:
+  mutable std::stop_source stop_;
+  mutable unsigned reads_left_;
+  mutable unsigned reads_after_ = 0;
+};
+
+// Not only between folders: one may hold any number of files.
+TEST_F(Findings, AWalkIsStoppedWithinAFolder) {
+  put_root();
+  for (int i = 0; i < 500; ++i) put(fmt::format("/root/{:03}", i), std::string(20'000, 'a'));
+  const StoppingDisk disk(make(kMke2fs, "32M"), 3000);
+  const auto report = inspect_disk(disk, disk.token());
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.error().code(), ErrorCode::kCancelled);
+  EXPECT_TRUE(disk.token().stop_requested());
+  EXPECT_EQ(disk.reads_after(), 0U);
 }
 
 // Of a large file system only what the rules need is read.

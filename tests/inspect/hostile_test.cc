@@ -74,7 +74,7 @@ TEST_F(Hostile, MoreToReadThanABudgetAllows) {
   const DiskPart whole(disk, ByteOffset{0}, disk.size());
   Budget budget;
   budget.read_bytes = 200'000;
-  const auto files = ExtFileSystem::open(whole, budget).take();
+  const auto files = ExtFileSystem::open(whole, budget, {}).take();
   DiskReport report;
   InspectedPart part;
   ASSERT_TRUE(FileWalk(*files, budget, report, part, {}).run().ok());
@@ -107,6 +107,7 @@ TEST_F(Hostile, BytesThatChange) {
     put(fmt::format("/home/u{}/.ssh/authorized_keys", i), "ssh-rsa AAAA\n");
     put(fmt::format("/home/u{}/files/note{}", i, i), std::string(9000, 'n'));
   }
+  put_root();
   put("/etc/machine-id", "uninitialized\n");
   put_link("/root", "home/u1");
   put("/var/log/syslog", std::string(30'000, 'l'));

@@ -1,11 +1,16 @@
 // Files of a directory that somebody else filled.
 #include "io/contained_directory.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
+#include "base/unique_fd.h"
 #include "io_asserts.h"
 #include "support/temporary_directory.h"
 
@@ -39,6 +44,29 @@ TEST(ContainedDirectory, FilesAreReadAndNothingElseIs) {
   EXPECT_EQ(directory.value().open_file("none/file").error().code(), ErrorCode::kNotFound);
   EXPECT_EQ(ContainedDirectory::open(scratch / "none").error().code(), ErrorCode::kNotFound);
   EXPECT_FALSE(ContainedDirectory::open(scratch / "outside").ok());
+}
+
+// Opening a device may rewind a tape; opening a pipe is what its writer waits for, which shows here.
+TEST(ContainedDirectory, WhatIsNoFileIsNotEvenOpened) {
+  const TemporaryDirectory scratch;
+  const std::string pipe = scratch / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::atomic<bool> was_opened = false;
+  const std::jthread writer([&] {
+    const UniqueFd fd(::open(pipe.c_str(), O_WRONLY | O_CLOEXEC));
+    was_opened = true;
+  });
+  const auto directory = ContainedDirectory::open(scratch.path());
+  ASSERT_DONE(directory);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(directory.value().open_file("pipe").error().code(), ErrorCode::kInvalid);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_FALSE(was_opened);
+  while (!was_opened) {
+    const UniqueFd reader(::open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 }  // namespace

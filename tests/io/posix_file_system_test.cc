@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "io/file_system.h"
@@ -96,6 +97,20 @@ TEST(PosixWritableFile, AFullDiskPoisonsTheFile) {
   }
   ASSERT_DONE(posix_file_system().remove(directory / "f"));
   ::umount2(directory.path().c_str(), MNT_DETACH);
+}
+
+TEST(PosixFiles, LinksAreShownAsSuchAndNoLockIsMadeThroughOne) {
+  const TemporaryDirectory scratch;
+  std::filesystem::create_directory(scratch / "folder");
+  std::filesystem::create_directory_symlink("folder", scratch / "link");
+  std::filesystem::create_symlink("elsewhere", scratch / "lock");
+  FileSystem& files = posix_file_system();
+  const auto entries = files.list(scratch.path());
+  ASSERT_DONE(entries);
+  EXPECT_EQ(entries.value(), std::vector<DirectoryEntry>(
+                                 {{"folder", true, false}, {"link", true, true}, {"lock", false, true}}));
+  EXPECT_FALSE(files.lock(scratch / "lock").ok());
+  EXPECT_FALSE(std::filesystem::exists(scratch / "elsewhere"));
 }
 
 TEST(PosixFiles, AreReadableToTheirOwnerAlone) {

@@ -149,6 +149,74 @@ TEST_F(Layouts, LeftoversOfOneThatDiedGo) {
     EXPECT_EQ(path.find(".ashlar-"), std::string::npos) << path;
 }
 
+// skopeo knows nothing of our lock.
+TEST_F(Layouts, AnIndexThatAppearsMeanwhileIsKept) {
+  const std::string other = scratch_ / "other";
+  ASSERT_TRUE(write_layout(files_, other, "theirs", noise(5'000, 1)).ok());
+  const auto appear = [&](const std::string& tag) {
+    auto writer = OciLayoutWriter::begin(files_, layout_, tag, kTestPartBytes).take();
+    EXPECT_TRUE(fill(*writer, noise(25'000, 2)).ok());
+    std::filesystem::copy(
+        other, layout_,
+        std::filesystem::copy_options::recursive | std::filesystem::copy_options::skip_existing);
+    return writer;
+  };
+  ASSERT_TRUE(appear("ours")->finish(about("ours")).ok());
+  EXPECT_EQ(read_layout(layout_, "theirs").value(), noise(5'000, 1));
+  EXPECT_EQ(read_layout(layout_, "ours").value(), noise(25'000, 2));
+  std::filesystem::remove_all(layout_);
+  EXPECT_EQ(appear("theirs")->finish(about("ours")).error().code(), ErrorCode::kInvalid)
+      << "the tag is taken";
+  EXPECT_EQ(read_layout(layout_, "theirs").value(), noise(5'000, 1)) << "with the config that both share";
+}
+
+// One that appears after the writer has looked for it, on a file system with links and on one without.
+TEST_F(Layouts, TheFirstIndexReplacesNone) {
+  SimulatedFileSystem sound;
+  ASSERT_TRUE(write_layout(sound, "/layout", "v1", noise(10, 1)).ok());
+  std::uint64_t linking = 0;
+  while (!sound.trace()[linking].starts_with("link")) ++linking;
+  for (const int error_number : {EEXIST, EPERM, EIO}) {
+    SimulatedFileSystem files;
+    files.fail_operation(linking, error_number);
+    const auto done = write_layout(files, "/layout", "v1", noise(10, 1));
+    EXPECT_EQ(done.ok(), error_number == EPERM);
+    EXPECT_EQ(read_layout(files, "/layout", "v1").ok(), error_number == EPERM);
+  }
+}
+
+TEST_F(Layouts, LinksLeadNothingOut) {
+  const std::string outside = scratch_ / "outside";
+  std::filesystem::create_directories(outside + "/sha256");
+  put_text(outside + "/.ashlar-0", "theirs");
+  put_text(outside + "/sha256/.ashlar-0", "theirs");
+  const auto before = paths_below(outside);
+  const auto refused = [&](const std::string& name, const std::string& target) {
+    std::filesystem::remove_all(layout_);
+    std::filesystem::create_directories((std::filesystem::path(layout_) / name).parent_path());
+    std::filesystem::create_symlink(target, std::filesystem::path(layout_) / name);
+    const auto done = write_layout(files_, layout_, "v1", noise(100, 2));
+    ASSERT_FALSE(done.ok()) << name;
+    EXPECT_EQ(done.error().code(), ErrorCode::kInvalid) << name << ": " << done.error().text();
+    EXPECT_NE(done.error().text().find("symbolic link"), std::string::npos) << done.error().text();
+    EXPECT_EQ(paths_below(outside), before) << name;
+  };
+  refused("blobs", outside);
+  refused("blobs/sha256", outside + "/sha256");
+  refused(".ashlar-lock", outside + "/lock");
+  refused("oci-layout", outside + "/version");
+  refused("index.json", outside + "/index");
+}
+
+TEST_F(Layouts, WhatOnlyLooksLikeALeftoverStays) {
+  ASSERT_TRUE(write_layout(files_, layout_, "v1", noise(100, 1)).ok());
+  const std::vector<std::string> names = {".ashlar-notes", ".ashlar-0", "blobs/sha256/.ashlar-",
+                                          "blobs/sha256/.ashlar-1x", "blobs/sha256/.ashlar-index.json"};
+  for (const std::string& name : names) put_text(layout_ + "/" + name, "theirs");
+  ASSERT_TRUE(write_layout(files_, layout_, "v2", noise(100, 2)).ok());
+  for (const std::string& name : names) EXPECT_EQ(text_of(layout_ + "/" + name), "theirs") << name;
+}
+
 // A layout with one image, and then another one added, on a disk that forgets.
 class LayoutCrashes : public testing::Test {
  protected:

@@ -113,6 +113,13 @@ class Layouts(host.HostTest):
         self.export(second, here, "difference", "--since", self.image)
         self.imported(f"{here}:difference", second, self.disk, "--name", "from-1.4")
 
+    def test_not_into_the_store(self):
+        before = tree(self.store)
+        for place in (self.store, self.store / "packs", self.store / "packs" / "layout"):
+            self.fails(1, "image", "export", self.image, f"{place}:1.4", "--format", "oci", says="lies in the store", code="invalid")
+        self.fails(1, "image", "export", self.image, self.store / "packs" / "bundle", says="lies in the store", code="invalid")
+        self.assertEqual(tree(self.store).keys(), before.keys())
+
     def test_through_a_registry(self):
         remote, stored = self.registry()
         here, back = self.scratch / "here", self.scratch / "back"
