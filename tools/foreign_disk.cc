@@ -1,16 +1,15 @@
 #include "foreign_disk.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
+#include <future>
 
 #include "attachment.h"
 #include "base/clock.h"
 #include "disk/header_check.h"
 #include "output.h"
-#include "source/mounts.h"
 
 namespace ashlar {
 namespace {
@@ -18,13 +17,36 @@ namespace {
 constexpr double kStartSeconds = 60;
 constexpr double kPauseSeconds = 0.01;
 constexpr double kLookSeconds = 0.05;
+constexpr std::chrono::milliseconds kLook{20};
 
-// The source that qemu-nbd serves, under the name and identity of the file behind it: it is found as the
-// parent of the next import from there.
-class NamedSource : public Source {
+// At the end of what is asked for, the file must be as it was, or the capture fails.
+class WatchedReader : public RunReader {
  public:
-  NamedSource(std::unique_ptr<Source> source, std::string name, std::string identity)
-      : source_(std::move(source)), name_(std::move(name)), identity_(std::move(identity)) {}
+  WatchedReader(std::unique_ptr<RunReader> reader, std::shared_ptr<const HeldFile> file)
+      : reader_(std::move(reader)), file_(std::move(file)) {}
+
+  Result<std::optional<Run>> next() override {
+    auto run = reader_->next();
+    if (run.ok() && !run.value()) TRY(file_->check_unchanged());
+    return run;
+  }
+  void cancel() override { reader_->cancel(); }
+
+ private:
+  std::unique_ptr<RunReader> reader_;
+  const std::shared_ptr<const HeldFile> file_;
+};
+
+// A disk under the name and identity of the file behind it: it is found as the parent of the next import from
+// there.
+class WatchedSource : public Source {
+ public:
+  WatchedSource(std::unique_ptr<Source> source, std::shared_ptr<const HeldFile> file, std::string name,
+                std::string identity)
+      : source_(std::move(source)),
+        file_(std::move(file)),
+        name_(std::move(name)),
+        identity_(std::move(identity)) {}
 
   SourceType type() const override { return SourceType::kFile; }
   const std::string& name() const override { return name_; }
@@ -35,11 +57,13 @@ class NamedSource : public Source {
     return std::optional<std::vector<SourceExtent>>();
   }
   Result<std::unique_ptr<RunReader>> read(RunReader::Plan plan) override {
-    return source_->read(std::move(plan));
+    return std::unique_ptr<RunReader>(
+        std::make_unique<WatchedReader>(TRY(source_->read(std::move(plan))), file_));
   }
 
  private:
   std::unique_ptr<Source> source_;
+  const std::shared_ptr<const HeldFile> file_;
   const std::string name_;
   const std::string identity_;
 };
@@ -77,24 +101,8 @@ Error about(const std::string& file, Error error) {
   return {error.code(), fmt::format("{} {}", file, error.text())};
 }
 
-Status check_settled(const std::string& file) {
-  std::error_code failed;
-  const auto status = std::filesystem::status(file, failed);
-  if (failed) return Error::from_errno(failed.value(), file);
-  if (std::filesystem::is_directory(status)) return invalid(file + " is a directory: give a disk image");
-  if (!std::filesystem::is_regular_file(status))
-    return invalid(file + " is no regular file: 'ashlar capture' takes devices and streams");
-  for (const MountUse& mount : TRY(mounts_of(file))) {
-    if (mount.read_write)
-      return busy(fmt::format("{} is mounted read-write on {}: unmount it first", file, mount.mount_point));
-  }
-  return check_no_writer(file);
-}
-
-std::string ForeignDisk::path() const { return fmt::format("/proc/{}/fd/{}", ::getpid(), file_.get()); }
-
 Status ForeignDisk::look_at(DiskFormat format, const std::optional<OvaMember>& member) {
-  const auto opened = TRY(posix_file_system().open(path(), ReadMode::kCached));
+  const auto opened = TRY(posix_file_system().open(file_->path(), ReadMode::kCached));
   const FileRange range{*opened, member ? member->offset : 0, member ? member->bytes : TRY(opened->size())};
   Status checked = member ? check_member(*member) : Status();
   if (checked.ok()) checked = check_header(format, range);
@@ -108,18 +116,34 @@ Status ForeignDisk::start(const std::string& block_device) {
   return {};
 }
 
-// qemu-nbd listens before it opens the disk, and ends when it can't.
+// qemu-nbd listens before it opens the disk. One that accepts and then says nothing would hold us for ever:
+// its end is what ends the handshake.
+Result<std::unique_ptr<Source>> ForeignDisk::shake_hands(const std::string& uri, double deadline,
+                                                         const std::stop_token& stop) {
+  auto connecting = std::async(std::launch::async, [uri] { return open_source(uri, {}); });
+  while (connecting.wait_for(kLook) != std::future_status::ready) {
+    const bool is_late = monotonic_seconds() > deadline;
+    if (!is_late && !stop.stop_requested()) continue;
+    server_.reset();
+    connecting.wait();
+    if (!is_late) return cancelled();
+    return busy(name_ + ": qemu-nbd does not answer");
+  }
+  return connecting.get();
+}
+
 Status ForeignDisk::connect(std::string identity, const std::stop_token& stop) {
   const std::string uri = nbd_uri({directory_.path() + "/nbd.sock", ""});
   const double deadline = monotonic_seconds() + kStartSeconds;
   for (;;) {
-    auto source = open_source(uri, {});
+    auto source = shake_hands(uri, deadline, stop);
     if (source.ok()) {
-      source_ = std::make_unique<NamedSource>(source.take(), name_, std::move(identity));
+      source_ = std::make_unique<WatchedSource>(source.take(), file_, name_, std::move(identity));
       return {};
     }
+    if (!server_) return source.take_error();
     if (stop.stop_requested()) return cancelled();
-    if (server_->wait(kPauseSeconds)) {
+    if (server_->wait(kPauseSeconds)) {  // it ends when it can't open the disk
       TRY(server_->outcome().with_context(name_));
       return source.take_error().with_context(name_);  // of what was served, ours is the complaint
     }
@@ -130,6 +154,7 @@ Status ForeignDisk::connect(std::string identity, const std::stop_token& stop) {
 // Its exit status says all: of an image that was not closed well it lists every cluster.
 Status ForeignDisk::check_tables(const std::string& block_device, const std::stop_token& stop) {
   constexpr int kWell = 0;
+  constexpr int kDamaged = 2;
   constexpr int kOnlyLeaks = 3;
   constexpr int kNoCheckForFormat = 63;
   const auto qemu_img =
@@ -140,25 +165,31 @@ Status ForeignDisk::check_tables(const std::string& block_device, const std::sto
   }
   const auto status = qemu_img->exit_status();
   if (status == kWell || status == kOnlyLeaks || status == kNoCheckForFormat) return {};
-  return corrupt(name_ + " is damaged, or a part of it is missing: 'qemu-img check' says more of it");
+  if (status == kDamaged)
+    return corrupt(name_ + " is damaged, or a part of it is missing: 'qemu-img check' says more of it");
+  if (!status) return qemu_img->outcome().with_context(name_);
+  return Error(ErrorCode::kIo, fmt::format("{}: 'qemu-img check' can't look through it (exit status {}): run "
+                                           "it yourself, it says why",
+                                           name_, *status));
 }
 
-Result<std::unique_ptr<ForeignDisk>> ForeignDisk::open(const std::string& file, DiskFormat format,
+Result<std::unique_ptr<ForeignDisk>> ForeignDisk::open(std::shared_ptr<const HeldFile> file,
+                                                       DiskFormat format,
                                                        const std::optional<OvaMember>& member,
                                                        const std::stop_token& stop) {
-  const std::string name = member ? fmt::format("{}: {}", file, member->name) : file;
+  std::string name = member ? fmt::format("{}: {}", file->name(), member->name) : file->name();
   PrivateDirectory directory = TRY(PrivateDirectory::make());
-  std::unique_ptr<ForeignDisk> disk(new ForeignDisk(std::move(directory), name));
+  std::unique_ptr<ForeignDisk> disk(new ForeignDisk(std::move(directory), std::move(file), std::move(name)));
   if (format == DiskFormat::kRaw) {
-    disk->source_ = TRY(open_source(std::filesystem::absolute(file).string(), {}));
+    auto source = TRY(open_source(disk->file_->path(), {}));
+    std::string identity = source->identity();
+    disk->source_ = std::make_unique<WatchedSource>(std::move(source), disk->file_, disk->name_, identity);
     return disk;
   }
-  disk->file_.reset(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!disk->file_.valid()) return last_errno(file);
   TRY(disk->look_at(format, member));
-  const std::string device = "json:" + block_device(format, disk->path(), member).dump();
+  const std::string device = "json:" + block_device(format, disk->file_->path(), member).dump();
   TRY(disk->start(device));
-  TRY(disk->connect(TRY(identity_text(file, member)), stop));
+  TRY(disk->connect(TRY(identity_text(disk->file_->name(), member)), stop));
   TRY(disk->check_tables(device, stop));
   return disk;
 }

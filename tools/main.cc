@@ -27,6 +27,8 @@ int main(int argc, char** argv) try {
   if (!fill_standard_descriptors()) return static_cast<int>(ashlar::ExitCode::kFailed);
   // A reader of our output that went away is a failed write, not a reason to die without a word.
   (void)std::signal(SIGPIPE, SIG_IGN);
+  // Ignored signals outlive exec: with this one, how a child ended could not be told.
+  (void)std::signal(SIGCHLD, SIG_DFL);
 
   // Buffers of some MiB come and go with every segment; giving them back to the system each time costs more
   // page faults than hashing costs time.

@@ -32,13 +32,24 @@ Status rename_new(const std::string& from, const std::string& to) {
   return linked;
 }
 
+// As the kernel goes: "link/.." is where the link leads, and up.
+Result<std::filesystem::path> real_place(const std::string& path) {
+  const std::filesystem::path given = std::filesystem::absolute(path);
+  const std::string name = given.filename().string();
+  if (name.empty() || name == "." || name == "..")
+    return invalid(path + " is a directory: name a new file in it");
+  std::error_code failed;
+  const std::filesystem::path parent = std::filesystem::canonical(given.parent_path(), failed);
+  if (failed) return Error::from_errno(failed.value(), path);
+  return parent / name;
+}
+
 }  // namespace
 
 Result<NewFile> NewFile::begin(const std::string& path) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) == 0) return is_taken(path);
-  const std::filesystem::path target = std::filesystem::absolute(path).lexically_normal();
-  if (!target.has_filename()) return invalid(path + " is a directory: name a new file in it");
+  const std::filesystem::path target = TRY(real_place(path));
   PrivateDirectory directory = TRY(PrivateDirectory::make_at(target.string() + ".ashlar-partial-"));
   std::string working = (std::filesystem::path(directory.path()) / target.filename()).string();
   return NewFile(target.string(), std::move(directory), std::move(working));

@@ -19,6 +19,9 @@ sigset_t stop_signals() {
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  // Under nohup it stays ignored: a blocked signal reaches a signalfd all the same.
+  struct sigaction hangup {};
+  if (::sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) sigaddset(&set, SIGHUP);
   return set;
 }
 
@@ -45,7 +48,9 @@ void Stop::wait_for_signals() {
     if (waiting[1].revents != 0) return;
     signalfd_siginfo signal{};
     if (::read(signals_.get(), &signal, sizeof signal) != sizeof signal) continue;
-    if (stop_.stop_requested()) ::_exit(static_cast<int>(ExitCode::kFailed));
+    // A terminal that goes may send it twice, once by its shell.
+    const bool is_of_a_person = signal.ssi_signo != SIGHUP;
+    if (stop_.stop_requested() && is_of_a_person) ::_exit(static_cast<int>(ExitCode::kFailed));
     stop_.request_stop();
   }
 }

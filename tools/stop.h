@@ -1,5 +1,5 @@
-// Ctrl-C and SIGTERM as a stop token: the operation ends in order, what it had published stays, nothing half
-// done becomes visible. A second one ends the process at once.
+// Ctrl-C, SIGTERM and SIGHUP (the terminal is gone) as a stop token: the operation ends in order, what it had
+// published stays, nothing half done becomes visible. A second Ctrl-C or SIGTERM ends the process at once.
 //
 // The constructor only blocks the signals, in this thread and in those started later. Nothing starts a thread
 // until watch(), so a process may still be forked in between.

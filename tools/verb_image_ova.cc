@@ -14,6 +14,7 @@
 #include "disk/ova.h"
 #include "disk/ovf.h"
 #include "foreign_disk.h"
+#include "image/deletion.h"
 #include "image/register.h"
 #include "image/signing.h"
 #include "image_store.h"
@@ -47,6 +48,7 @@ Status check(const Options& options) {
 struct Machine {
   OvfMachine described;
   Ova ova;
+  bool has_manifest = false;
 };
 
 // What the OVA says of itself; all that it names is there, and matches its manifest.
@@ -58,7 +60,7 @@ Result<Machine> read_machine(const std::string& path, const std::stop_token& sto
   machine.described = TRY(parse_ovf(TRY(read_member(*file, descriptor, kMaxOvfBytes))));
   std::vector<std::string> needed = {descriptor.name};
   for (const OvfDisk& disk : machine.described.disks) needed.push_back(TRY(machine.ova.find(disk.file)).name);
-  TRY(verify_manifest(*file, machine.ova, needed, stop));
+  machine.has_manifest = TRY(verify_manifest(*file, machine.ova, needed, stop));
   return machine;
 }
 
@@ -70,18 +72,18 @@ Status check_capacity(const MachineDisk& disk) {
                              size.value, disk.described.capacity.value));
 }
 
-Result<std::vector<MachineDisk>> open_disks(const Options& options, const Machine& machine,
-                                            const Stop& stop) {
+Result<std::vector<MachineDisk>> open_disks(const std::shared_ptr<const HeldFile>& file,
+                                            const Machine& machine, const Stop& stop) {
   std::vector<MachineDisk> disks;
   disks.reserve(machine.described.disks.size());
   for (const OvfDisk& described : machine.described.disks) {
     MachineDisk disk;
     disk.device = std::string("/dev/sd") + static_cast<char>('a' + disks.size());
     disk.described = described;
-    disk.disk = TRY(ForeignDisk::open(options.file, DiskFormat::kVmdk, TRY(machine.ova.find(described.file)),
-                                      stop.token()));
+    disk.disk =
+        TRY(ForeignDisk::open(file, DiskFormat::kVmdk, TRY(machine.ova.find(described.file)), stop.token()));
     Status fits = check_capacity(disk);
-    if (!fits.ok()) return about(options.file, fits.take_error());
+    if (!fits.ok()) return about(file->name(), fits.take_error());
     disks.push_back(std::move(disk));
   }
   return disks;
@@ -106,12 +108,14 @@ Result<ImageRecord> image_of(ImageStore& store, const Options& options, const Ov
   return image;
 }
 
-// Snapshots of disks, which go again unless the image that needs them is made.
+// Snapshots of disks, which go into the bin unless the image that needs them is made. Those that somebody
+// uses by then stay: a volume that was made of one, or the image itself, when registering it failed behind
+// its publication.
 class NewSnapshots {
  public:
-  explicit NewSnapshots(SnapshotCatalog& catalog) : catalog_(catalog) {}
+  explicit NewSnapshots(ObjectStore& objects) : objects_(objects) {}
   ~NewSnapshots() {
-    for (const SnapshotId id : ids_) (void)catalog_.remove(id).ok();
+    for (const SnapshotId id : ids_) (void)delete_snapshot(objects_, id).ok();
   }
   NewSnapshots(const NewSnapshots&) = delete;
   NewSnapshots& operator=(const NewSnapshots&) = delete;
@@ -119,7 +123,7 @@ class NewSnapshots {
   void keep() { ids_.clear(); }
 
  private:
-  SnapshotCatalog& catalog_;
+  ObjectStore& objects_;
   std::vector<SnapshotId> ids_;
 };
 
@@ -141,15 +145,16 @@ Result<ImageDevice> import_disk(const Globals& globals, Repo& repo, const Option
 }
 
 Result<ImageRecord> import_machine(const Globals& globals, ImageStore& store, const Options& options,
-                                   ImageRecord image, const std::vector<MachineDisk>& disks,
-                                   const Stop& stop) {
+                                   const HeldFile& file, ImageRecord image,
+                                   const std::vector<MachineDisk>& disks, const Stop& stop) {
   Repo& repo = store.repo();
-  NewSnapshots made(repo.snapshots());
+  NewSnapshots made(repo.objects());
   image.devices.reserve(disks.size());
   for (const MachineDisk& disk : disks) {
     image.devices.push_back(TRY(import_disk(globals, repo, options, image, disk, stop)));
     made.add(image.devices.back().content.snapshot);
   }
+  TRY(file.check_unchanged());
   ImageRecord registered = TRY(register_image(store.catalog(), repo.snapshots(), std::move(image)));
   made.keep();
   return registered;
@@ -171,17 +176,19 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   const double started = monotonic_seconds();
   ImageStore store = TRY(ImageStore::open(globals));
   TRY(stop.watch());
-  TRY(check_settled(options.file));
-  auto machine = read_machine(options.file, stop.token());
+  const auto file = TRY(HeldFile::open(options.file));
+  auto machine = read_machine(file->path(), stop.token());
   if (!machine.ok()) return about(options.file, machine.take_error());
   ImageRecord image = TRY(image_of(store, options, machine.value().described));
   TRY(store.catalog().look_for_namesake(image));
   if (const auto warning = TRY(check_trust(image, TRY(get_settings(store.repo().objects())))))
     print_warning(*warning);
-  const auto disks = TRY(open_disks(options, machine.value(), stop));
-  for (const std::string& file : machine.value().described.left_out)
-    print_warning(fmt::format("'{}' is left out: it is no disk of the machine", file));
-  image = TRY(import_machine(globals, store, options, std::move(image), disks, stop));
+  const auto disks = TRY(open_disks(file, machine.value(), stop));
+  image = TRY(import_machine(globals, store, options, *file, std::move(image), disks, stop));
+  for (const std::string& other : machine.value().described.left_out)
+    print_warning(fmt::format("'{}' is left out: it is no disk of the machine", other));
+  if (!machine.value().has_manifest)
+    print_warning(options.file + " has no manifest: damage within its disks may go unseen");
   print_image(globals, image, monotonic_seconds() - started);
   return ExitCode::kDone;
 }

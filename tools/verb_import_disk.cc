@@ -43,9 +43,10 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   const double started = monotonic_seconds();
   const std::unique_ptr<Repo> repo = TRY(open_store(globals));
   const std::unique_ptr<FileLock> raw_file = TRY(hold_raw_file(*repo, options.file));
-  TRY(check_settled(options.file));
+  auto file = TRY(HeldFile::open(options.file));
   TRY(stop.watch());
-  const auto disk = TRY(ForeignDisk::open(options.file, TRY(format_of(options)), std::nullopt, stop.token()));
+  const auto disk =
+      TRY(ForeignDisk::open(std::move(file), TRY(format_of(options)), std::nullopt, stop.token()));
   CaptureOptions how = TRY(engine_options(*repo, disk->source(), options));
   auto report =
       capture_with_progress(globals, "import-disk", *repo, disk->source(), std::move(how), true, stop);

@@ -1,4 +1,4 @@
-// Big-endian integers in and out of bytes, as NBD sends them.
+// Big-endian integers in and out of bytes, as NBD and the disk formats of other programs have them.
 //
 // A BigEndianReader never reads past its end: the first short read makes it fail, and from then on it yields
 // zeros, so a decoder reads its fields in a row and asks done() before it believes them.

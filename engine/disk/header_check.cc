@@ -6,16 +6,20 @@
 
 #include "base/big_endian.h"
 #include "base/quantity.h"
+#include "disk/table_check.h"
 
 namespace ashlar {
 namespace {
 
 constexpr std::uint32_t kQcowMagic = 0x514649fb;  // "QFI" 0xfb
 constexpr std::size_t kQcowHeaderBytes = 72;      // of version 2; version 3 goes on with the features
+constexpr std::uint64_t kVhdxSector = 512;
+constexpr std::uint64_t kQcowDirty = 1U << 0U;
 constexpr std::uint64_t kQcowCorrupt = 1U << 1U;
 constexpr std::uint64_t kQcowExternalData = 1U << 2U;
+constexpr std::uint64_t kQcowExtendedL2 = 1U << 4U;
 
-Status check_qcow2_features(const FileRange& disk) {
+Status check_qcow2_features(const FileRange& disk, Qcow2Layout& layout) {
   std::array<std::byte, sizeof(std::uint64_t)> bytes{};
   TRY(disk.read(kQcowHeaderBytes, bytes));
   const auto incompatible = load_big_endian<std::uint64_t>(bytes);
@@ -23,6 +27,9 @@ Status check_qcow2_features(const FileRange& disk) {
     return invalid("keeps its data in another file: make it one file with 'qemu-img convert' first");
   if ((incompatible & kQcowCorrupt) != 0)
     return corrupt("is marked as corrupt: 'qemu-img check' says more of it");
+  if ((incompatible & kQcowDirty) != 0)
+    return invalid("was not closed by the program that wrote it: 'qemu-img check -r all FILE' mends that");
+  layout.has_subclusters = (incompatible & kQcowExtendedL2) != 0;
   return {};
 }
 
@@ -35,16 +42,21 @@ Status check_qcow2_header(const FileRange& disk) {
   const std::uint32_t version = reader.u32();
   const std::uint64_t backing_offset = reader.u64();
   const std::uint32_t backing_bytes = reader.u32();
-  reader.u32();  // bits of a cluster
-  const std::uint64_t size = reader.u64();
+  Qcow2Layout layout;
+  layout.version = version;
+  layout.cluster_bits = reader.u32();
+  layout.size = reader.u64();
   const std::uint32_t encryption = reader.u32();
+  layout.l1_entries = reader.u32();
+  layout.l1_offset = reader.u64();
   if (magic != kQcowMagic) return invalid("is no qcow2 image");
   if (version != 2 && version != 3) return unsupported(fmt::format("is a qcow image of version {}", version));
   if (backing_offset != 0 || backing_bytes != 0)
     return invalid("has a backing file: make it one file with 'qemu-img convert' first");
   if (encryption != 0) return unsupported("is encrypted: decrypt it with 'qemu-img convert' first");
-  if (size > kMaxVolumeBytes) return invalid("says that its disk is larger than 64 PiB");
-  return version == 3 ? check_qcow2_features(disk) : Status();
+  if (layout.size > kMaxVolumeBytes) return invalid("says that its disk is larger than 64 PiB");
+  if (version == 3) TRY(check_qcow2_features(disk, layout));
+  return check_qcow2_tables(disk, layout);
 }
 
 Status check_vhdx_header(const FileRange& disk) {
@@ -53,6 +65,8 @@ Status check_vhdx_header(const FileRange& disk) {
   if (disk.bytes < bytes.size()) return invalid("is no vhdx image");
   TRY(disk.read(0, bytes));
   if (as_text(bytes) != kMagic) return invalid("is no vhdx image");
+  // QEMU counts the file in sectors, the last rounded up.
+  if (disk.bytes % kVhdxSector != 0) return part_is_missing();
   return {};  // QEMU refuses those with a parent, and never looks for one
 }
 

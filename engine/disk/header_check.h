@@ -1,6 +1,6 @@
 // What has to be known of a disk's header before QEMU is given the file: that it is in the format that the
-// person stated, whole in itself, and names no other file of this host. Only that is read of it; what the
-// disk holds is QEMU's matter.
+// person stated, whole in itself, and names no other file of this host; and that its tables lead to nothing
+// behind its end, where QEMU reads zeros (vhdx: QEMU looks itself). What the disk holds is QEMU's matter.
 //
 // Fields as in QEMU's docs/interop/qcow2.txt, VMware's "Virtual Disk Format 5.0" and Microsoft's "Virtual
 // Hard Disk Image Format Specification" of 2006. What is looked at is what QEMU 7.2 would act upon.

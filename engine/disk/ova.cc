@@ -106,6 +106,16 @@ Status add_member(Ova& ova, OvaMember member, std::uint64_t header_at) {
   return {};
 }
 
+// Two blocks of zeros. Without them, one that was cut off where a member ends would look whole.
+Status check_end(const ReadableFile& file, std::uint64_t file_bytes, std::uint64_t at) {
+  std::array<std::byte, 2 * kTarBlock> marker{};
+  if (at > file_bytes || file_bytes - at < marker.size() || TRY(file.read_at(at, marker)) != marker.size())
+    return corrupt("ends without the end mark of a tar file: a part is missing");
+  if (std::ranges::any_of(marker, [](std::byte byte) { return byte != std::byte{0}; }))
+    return corrupt("has no end mark of a tar file behind its last member");
+  return {};
+}
+
 Result<Archive> open_archive(Reading& reading) {
   Archive opened(::archive_read_new());
   if (!opened) return Error(ErrorCode::kExhausted, "no memory for libarchive");
@@ -140,6 +150,7 @@ Result<Ova> read_ova(const ReadableFile& file) {
   }
   if (ova.members.empty() || !ova.members.front().name.ends_with(".ovf"))
     return invalid("is no OVA: its first member is no descriptor (*.ovf)");
+  TRY(check_end(file, reading.size, end_of(ova.members.back())));
   return ova;
 }
 

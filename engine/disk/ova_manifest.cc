@@ -101,10 +101,10 @@ Result<std::optional<OvaMember>> find_manifest(const Ova& ova) {
 
 }  // namespace
 
-Status verify_manifest(const ReadableFile& file, const Ova& ova, const std::vector<std::string>& needed,
-                       const std::stop_token& stop) {
+Result<bool> verify_manifest(const ReadableFile& file, const Ova& ova, const std::vector<std::string>& needed,
+                             const std::stop_token& stop) {
   const auto manifest = TRY(find_manifest(ova));
-  if (!manifest) return {};
+  if (!manifest) return false;
   std::set<std::string> verified;
   for (const Line& line : TRY(parse_manifest(TRY(read_member(file, *manifest, kMaxManifestBytes))))) {
     const auto member = std::ranges::find(ova.members, line.name, &OvaMember::name);
@@ -119,7 +119,7 @@ Status verify_manifest(const ReadableFile& file, const Ova& ova, const std::vect
   for (const std::string& name : needed) {
     if (!verified.contains(name)) return corrupt(fmt::format("has a manifest that does not name '{}'", name));
   }
-  return {};
+  return true;
 }
 
 }  // namespace ashlar

@@ -125,21 +125,59 @@ Result<std::string> disk_id_of(const pugi::xml_node& item) {
   return std::string(resource.substr(kDiskResource.size()));
 }
 
+// Where a drive is: hypervisors go by controller and place on it, not by the order of the items. Controllers
+// come by kind as the machine names them first, then by their own place, then by name. What an item does not
+// say is behind what others say.
+using Place = std::array<std::uint64_t, 4>;
+constexpr std::uint64_t kUnsaid = ~std::uint64_t{0};
+
+bool is_item(const pugi::xml_node& node) {
+  return local(node.name()) == "Item" || local(node.name()) == "StorageItem";
+}
+
+std::uint64_t number_in(const pugi::xml_node& item, std::string_view name) {
+  return number(text_of(child(item, name))).value_or(kUnsaid);
+}
+
+std::map<std::string_view, Place> controllers_of(const pugi::xml_node& hardware) {
+  std::map<std::string_view, Place> controllers;
+  std::map<std::string_view, std::uint64_t> kinds;
+  for (const pugi::xml_node& item : hardware.children()) {
+    const std::string_view id = text_of(child(item, "InstanceID"));
+    if (!is_item(item) || id.empty()) continue;
+    const auto kind = kinds.emplace(text_of(child(item, "ResourceType")), kinds.size()).first;
+    controllers.emplace(id, Place{kind->second, number_in(item, "Address"), controllers.size(), kUnsaid});
+  }
+  return controllers;
+}
+
+Place place_of(const pugi::xml_node& item, const std::map<std::string_view, Place>& controllers) {
+  const auto controller = controllers.find(text_of(child(item, "Parent")));
+  Place place = controller != controllers.end() ? controller->second : Place{kUnsaid, kUnsaid, kUnsaid};
+  place.back() = number_in(item, "AddressOnParent");
+  return place;
+}
+
 Status read_drives(const pugi::xml_node& hardware, const std::map<std::string, OvfDisk>& disks,
                    OvfMachine& machine) {
+  const std::map<std::string_view, Place> controllers = controllers_of(hardware);
   std::set<std::string> seen;
+  std::vector<std::pair<Place, OvfDisk>> drives;
   for (const pugi::xml_node& item : hardware.children()) {
-    if (local(item.name()) != "Item" && local(item.name()) != "StorageItem") continue;
+    if (!is_item(item)) continue;
     if (text_of(child(item, "ResourceType")) != kDiskItem) continue;
     const std::string id = TRY(disk_id_of(item));
     const auto disk = disks.find(id);
     if (disk == disks.end()) return invalid(fmt::format("has no disk '{}'", id.substr(0, 64)));
     if (!seen.insert(disk->second.file).second)
       return invalid(fmt::format("has two drives for the disk '{}'", id.substr(0, 64)));
-    if (machine.disks.size() == kMaxOvfDisks)
+    if (drives.size() == kMaxOvfDisks)
       return unsupported(fmt::format("has more than {} disks", kMaxOvfDisks));
-    machine.disks.push_back(disk->second);
+    drives.emplace_back(place_of(item, controllers), disk->second);
   }
+  std::ranges::stable_sort(drives, {}, &std::pair<Place, OvfDisk>::first);
+  machine.disks.reserve(drives.size());
+  for (auto& [place, disk] : drives) machine.disks.push_back(std::move(disk));
   return machine.disks.empty() ? invalid("has a machine without disks") : Status();
 }
 

@@ -23,7 +23,8 @@ struct OvfMachine {
   std::string name;        // may be empty
   std::string annotation;  // may be empty
   bool is_uefi = false;
-  std::vector<OvfDisk> disks;         // in the order of the machine's disk items; at least one
+  // By controller and place on it, else in the order of the items; at least one.
+  std::vector<OvfDisk> disks;
   std::vector<std::string> left_out;  // files that are no disk of the machine: CD images, for instance
 };
 

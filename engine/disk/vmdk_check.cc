@@ -11,6 +11,7 @@
 
 #include "base/quantity.h"
 #include "disk/header_check.h"
+#include "disk/table_check.h"
 #include "format/cursor.h"
 
 namespace ashlar {
@@ -111,7 +112,8 @@ Status check_vmdk_header(const FileRange& disk) {
   const std::string qemus = TRY(read_sectors(disk, 1, std::min(kQemuDescriptorSectors, behind)));
   TRY(check_no_parent(own));
   TRY(check_no_parent(qemus));
-  return check_descriptor(own);
+  TRY(check_descriptor(own));
+  return check_vmdk_tables(disk, bytes);
 }
 
 }  // namespace ashlar

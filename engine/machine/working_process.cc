@@ -40,9 +40,12 @@ WorkingProcess::~WorkingProcess() {
 bool WorkingProcess::wait(double seconds) {
   if (has_ended_) return true;
   if (!process_.wait(seconds)) return false;
-  while (::waitpid(static_cast<pid_t>(pid_), &status_, 0) < 0) {
-    if (errno != EINTR) break;
-  }
+  int status = 0;
+  pid_t reaped = -1;
+  do {
+    reaped = ::waitpid(static_cast<pid_t>(pid_), &status, 0);
+  } while (reaped < 0 && errno == EINTR);
+  if (reaped == static_cast<pid_t>(pid_)) status_ = status;
   has_ended_ = true;
   return true;
 }
@@ -63,16 +66,17 @@ std::string WorkingProcess::said() const {
 }
 
 std::optional<int> WorkingProcess::exit_status() const {
-  if (!WIFEXITED(status_)) return std::nullopt;
-  return WEXITSTATUS(status_);
+  if (!status_ || !WIFEXITED(*status_)) return std::nullopt;
+  return WEXITSTATUS(*status_);
 }
 
 Status WorkingProcess::outcome() const {
   if (exit_status() == 0) return {};
   const std::string line = said();
   if (!line.empty()) return Error(ErrorCode::kIo, line);
-  if (WIFSIGNALED(status_))
-    return Error(ErrorCode::kIo, fmt::format("{} was ended by signal {}", name_, WTERMSIG(status_)));
+  if (!status_) return Error(ErrorCode::kIo, fmt::format("how {} ended is not known", name_));
+  if (WIFSIGNALED(*status_))
+    return Error(ErrorCode::kIo, fmt::format("{} was ended by signal {}", name_, WTERMSIG(*status_)));
   return Error(ErrorCode::kIo, fmt::format("{} failed without a word", name_));
 }
 

@@ -30,7 +30,7 @@ class WorkingProcess {
   bool wait(double seconds);
   // Once it ended: kIo with what it said, unless its exit status was 0.
   Status outcome() const;
-  // Once it ended: its exit status; nothing when a signal ended it.
+  // Once it ended: its exit status; nothing when a signal ended it, or when it is not known.
   std::optional<int> exit_status() const;
   // The first line that it said and that is no warning: later ones are what follows from it. May be empty.
   std::string said() const;
@@ -44,7 +44,8 @@ class WorkingProcess {
   const RunningProcess process_;
   const std::uint32_t pid_;
   bool has_ended_ = false;
-  int status_ = 0;  // as waitpid() gives it
+  // As waitpid() gives it; nothing when it can't be had, as where SIGCHLD is ignored.
+  std::optional<int> status_;
 };
 
 }  // namespace ashlar

@@ -37,7 +37,77 @@ MemoryFile qcow2(std::uint32_t version) {
   file.big(4, version, 4);
   file.big(20, 16, 4);
   file.big(24, 1 << 20, 8);
+  file.big(36, 1, 4);     // entries of the first table
+  file.big(40, 1024, 8);  // and its place
   return file;
+}
+
+// Of 64 KiB clusters: one of the first table, one of the second, and two of data, the last in the middle of
+// the disk.
+MemoryFile full_qcow2() {
+  MemoryFile file(5UL << 16U);
+  std::memcpy(file.bytes().data(), qcow2(3).bytes().data(), 4096);
+  file.big(40, 1 << 16, 8);
+  file.big(1 << 16, 2 << 16, 8);
+  file.big(2 << 16, 3 << 16, 8);
+  file.big((2 << 16) + 8 * 7, 4 << 16, 8);
+  return file;
+}
+
+void refused_as_cut(DiskFormat format, const MemoryFile& whole, std::size_t bytes) {
+  MemoryFile cut(whole.size().take() - bytes);
+  ASSERT_EQ(whole.read_at(0, cut.bytes()).take(), cut.bytes().size());
+  refused(format, cut, ErrorCode::kCorrupt, "a part of it is missing");
+}
+
+TEST(HeaderCheck, AQcow2ThatIsCutOffWithinItsLastCluster) {
+  EXPECT_TRUE(check(DiskFormat::kQcow2, full_qcow2()).ok());
+  for (const std::size_t bytes : {1UL, 512UL, 4096UL, 65535UL, 65536UL, 65537UL, 131073UL, 200'000UL})
+    refused_as_cut(DiskFormat::kQcow2, full_qcow2(), bytes);
+  MemoryFile short_disk = full_qcow2();  // it ends within that cluster
+  short_disk.big(24, 7 * 65536 + 512, 8);
+  EXPECT_TRUE(check(DiskFormat::kQcow2, short_disk).ok());
+  refused_as_cut(DiskFormat::kQcow2, short_disk, 65536 - 511);
+  MemoryFile zeros = full_qcow2();  // what lies there does not count
+  zeros.big((2 << 16) + 8 * 7, 4 << 16 | 1, 8);
+  MemoryFile cut(zeros.size().take() - 512);
+  ASSERT_EQ(zeros.read_at(0, cut.bytes()).take(), cut.bytes().size());
+  EXPECT_TRUE(check(DiskFormat::kQcow2, cut).ok());
+}
+
+TEST(HeaderCheck, AQcow2WithSubclusters) {
+  MemoryFile file = full_qcow2();
+  file.big(72, 1U << 4U, 8);
+  file.big((2 << 16) + 8 * 7, 0, 8);
+  file.big((2 << 16) + 16 * 7, 4 << 16, 8);
+  file.big((2 << 16) + 16 * 7 + 8, 1, 8);  // the first 32nd is there
+  MemoryFile cut((4UL << 16U) + 2048);
+  ASSERT_EQ(file.read_at(0, cut.bytes()).take(), cut.bytes().size());
+  EXPECT_TRUE(check(DiskFormat::kQcow2, cut).ok());
+  refused_as_cut(DiskFormat::kQcow2, cut, 1);
+  cut.big((2 << 16) + 16 * 7 + 8, 2, 8);
+  refused(DiskFormat::kQcow2, cut, ErrorCode::kCorrupt, "a part of it is missing");
+}
+
+TEST(HeaderCheck, AQcow2WhoseTablesLie) {
+  for (const std::uint64_t bits : {0U, 8U, 22U, 63U, 64U, ~0U}) {
+    MemoryFile file = full_qcow2();
+    file.big(20, bits, 4);
+    refused(DiskFormat::kQcow2, file, ErrorCode::kCorrupt, "clusters");
+  }
+  MemoryFile narrow = full_qcow2();
+  narrow.big(24, std::uint64_t{1} << 40U, 8);
+  refused(DiskFormat::kQcow2, narrow, ErrorCode::kCorrupt, "no room");
+  MemoryFile again = full_qcow2();  // one table for all of a disk of 4 GiB, eight times
+  again.big(24, std::uint64_t{1} << 32U, 8);
+  again.big(36, 8, 4);
+  for (std::size_t i = 0; i < 8; ++i) again.big((1 << 16) + 8 * i, 2 << 16, 8);
+  refused(DiskFormat::kQcow2, again, ErrorCode::kCorrupt, "larger than the file");
+  for (const std::uint64_t place : {std::uint64_t{5} << 16U, ~std::uint64_t{0}}) {
+    MemoryFile elsewhere = full_qcow2();
+    elsewhere.big(40, place, 8);
+    refused(DiskFormat::kQcow2, elsewhere, ErrorCode::kCorrupt, "missing");
+  }
 }
 
 TEST(HeaderCheck, AQcow2ThatIsWholeInItself) {
@@ -67,6 +137,9 @@ TEST(HeaderCheck, AQcow2ThatCantBeTaken) {
   MemoryFile damaged = qcow2(3);
   damaged.big(72, 1U << 1U, 8);
   refused(DiskFormat::kQcow2, damaged, ErrorCode::kCorrupt, "corrupt");
+  MemoryFile dirty = qcow2(3);
+  dirty.big(72, 1, 8);
+  refused(DiskFormat::kQcow2, dirty, ErrorCode::kInvalid, "qemu-img check -r all");
   MemoryFile huge = qcow2(3);
   huge.big(24, ~std::uint64_t{0}, 8);
   refused(DiskFormat::kQcow2, huge, ErrorCode::kInvalid, "64 PiB");
@@ -89,8 +162,69 @@ MemoryFile vmdk(std::string_view descriptor = kDescriptor) {
   file.little(20, 128, 8);
   file.little(28, 1, 8);
   file.little(36, 20, 8);
+  file.little(44, 512, 4);  // entries of a table
+  file.little(56, 21, 8);   // the directory
   file.put(512, descriptor);
   return file;
+}
+
+// A table at sector 22, and a grain of 128 sectors at 64.
+MemoryFile full_vmdk() {
+  MemoryFile file((64UL + 128) * 512);
+  std::memcpy(file.bytes().data(), vmdk().bytes().data(), 64UL * 512);
+  file.little(21UL * 512, 22, 4);
+  file.little(22UL * 512 + 4 * 3, 64, 4);
+  return file;
+}
+
+TEST(HeaderCheck, AVmdkThatIsCutOffWithinItsLastGrain) {
+  EXPECT_TRUE(check(DiskFormat::kVmdk, full_vmdk()).ok());
+  for (const std::size_t bytes : {1UL, 512UL, 4096UL, 65024UL, 65536UL, 65537UL})
+    refused_as_cut(DiskFormat::kVmdk, full_vmdk(), bytes);
+  MemoryFile short_disk = full_vmdk();  // it ends within that grain
+  short_disk.little(12, 3 * 128 + 1, 8);
+  MemoryFile cut(65UL * 512);
+  ASSERT_EQ(short_disk.read_at(0, cut.bytes()).take(), cut.bytes().size());
+  EXPECT_TRUE(check(DiskFormat::kVmdk, cut).ok());
+  refused_as_cut(DiskFormat::kVmdk, cut, 1);
+}
+
+TEST(HeaderCheck, AVmdkWithAFooter) {
+  MemoryFile file = full_vmdk();
+  file.little(77, 1, 2);  // compressed
+  MemoryFile whole(file.size().take() + 3UL * 512);
+  ASSERT_EQ(file.read_at(0, whole.bytes()).take(), file.bytes().size());
+  std::memcpy(whole.bytes().data() + file.bytes().size() + 512, file.bytes().data(), 512);
+  whole.little(56, ~std::uint64_t{0}, 8);
+  EXPECT_TRUE(check(DiskFormat::kVmdk, whole).ok());
+  for (const std::size_t bytes : {512UL, 1024UL, 1536UL, 4096UL})
+    refused_as_cut(DiskFormat::kVmdk, whole, bytes);
+}
+
+TEST(HeaderCheck, AVmdkWhoseTablesLie) {
+  const auto lies = [](std::size_t at, std::uint64_t value, std::size_t size, const std::string& says) {
+    MemoryFile file = full_vmdk();
+    file.little(at, value, size);
+    refused(DiskFormat::kVmdk, file, ErrorCode::kCorrupt, says);
+  };
+  lies(20, 0, 8, "impossible size");
+  lies(20, ~std::uint64_t{0}, 8, "impossible size");
+  lies(44, 0, 4, "impossible size");
+  lies(44, 513, 4, "impossible size");
+  lies(12, std::uint64_t{1} << 40U, 8, "missing");  // a directory that is larger than the file
+  for (const std::uint64_t place : {std::uint64_t{192}, std::uint64_t{1} << 55U, ~std::uint64_t{0} - 1})
+    lies(56, place, 8, "missing");
+  MemoryFile again = full_vmdk();  // one table, 50 times
+  again.little(12, 50UL * 512 * 128, 8);
+  again.little(22UL * 512 + 4 * 3, 0, 4);
+  MemoryFile tables(2UL << 20U);
+  ASSERT_GT(again.read_at(0, tables.bytes()).take(), 0U);
+  for (std::size_t i = 0; i < 50; ++i) tables.little(100UL * 512 + 4 * i, 22, 4);
+  tables.little(56, 100, 8);
+  EXPECT_TRUE(check(DiskFormat::kVmdk, tables).ok());
+  MemoryFile narrow(80'000);
+  ASSERT_EQ(tables.read_at(0, narrow.bytes()).take(), narrow.bytes().size());
+  refused(DiskFormat::kVmdk, narrow, ErrorCode::kCorrupt, "larger than the file");
 }
 
 std::string replaced(std::string_view from, std::string_view to) {
@@ -247,6 +381,7 @@ TEST(HeaderCheck, RawMayHoldAnything) {
   refused(DiskFormat::kVhdx, vhdx, ErrorCode::kInvalid, "no vhdx");
   vhdx.put(0, "vhdxfile");
   EXPECT_TRUE(check(DiskFormat::kVhdx, vhdx).ok());
+  refused_as_cut(DiskFormat::kVhdx, vhdx, 1);
 }
 
 TEST(HeaderCheck, AMemberIsReadWithinItsBounds) {

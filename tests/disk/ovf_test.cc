@@ -57,6 +57,32 @@ TEST(Ovf, DisksAreInTheOrderOfTheMachine) {
   EXPECT_THAT(machine.left_out, ElementsAre("tools.iso"));
 }
 
+// The items are in no order that counts.
+TEST(Ovf, DisksAreInTheOrderOfTheirPlaces) {
+  const auto controller = [](int id, int kind, int address) {
+    return fmt::format(
+        "<Item><rasd:Address>{}</rasd:Address><rasd:InstanceID>{}</rasd:InstanceID>"
+        "<rasd:ResourceType>{}</rasd:ResourceType></Item>",
+        address, id, kind);
+  };
+  const auto drive = [](std::string_view disk, int parent, int place) {
+    return fmt::format(
+        "<Item><rasd:AddressOnParent>{}</rasd:AddressOnParent><rasd:HostResource>/disk/{}</rasd:HostResource>"
+        "<rasd:Parent>{}</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>",
+        place, disk, parent);
+  };
+  const auto order_of = [](const std::string& items) {
+    Parts parts;
+    parts.items = items;
+    return files_of(parse_ovf(parts.text()).take());
+  };
+  const std::string scsi = controller(8, 6, 1) + controller(3, 6, 0) + controller(4, 5, 0);
+  EXPECT_THAT(order_of(scsi + drive("d2", 3, 10) + drive("d1", 3, 9)), ElementsAre("a.vmdk", "b.vmdk"));
+  EXPECT_THAT(order_of(drive("d2", 8, 0) + drive("d1", 3, 1) + scsi), ElementsAre("a.vmdk", "b.vmdk"));
+  EXPECT_THAT(order_of(scsi + drive("d2", 4, 0) + drive("d1", 8, 1)), ElementsAre("a.vmdk", "b.vmdk"));
+  EXPECT_THAT(order_of(scsi + drive("d2", 99, 0) + drive("d1", 8, 1)), ElementsAre("a.vmdk", "b.vmdk"));
+}
+
 TEST(Ovf, Firmware) {
   Parts vmware;
   vmware.rest = R"(<vmw:Config ovf:required="false" vmw:key="firmware" vmw:value="efi"/>)";

@@ -59,6 +59,20 @@ TEST(WorkingProcess, OneThatIsKilled) {
   EXPECT_EQ(process->outcome().error().text(), "sh was ended by signal 9");
 }
 
+// A program that ignores SIGCHLD hands that on to those that it starts; then nobody keeps exit statuses.
+TEST(WorkingProcess, OneWhoseEndIsNotKnownHasNotDoneWell) {
+  const TemporaryDirectory directory;
+  const auto before = std::signal(SIGCHLD, SIG_IGN);
+  for (const char* script : {"exit 1", "exit 0"}) {
+    const auto process = shell(directory, script);
+    ASSERT_TRUE(process->wait(kLong));
+    EXPECT_EQ(process->exit_status(), std::nullopt);
+    ASSERT_FALSE(process->outcome().ok()) << script;
+    EXPECT_EQ(process->outcome().error().text(), "how sh ended is not known");
+  }
+  (void)std::signal(SIGCHLD, before);
+}
+
 TEST(WorkingProcess, IsEndedAndReapedWithItsObject) {
   const TemporaryDirectory directory;
   auto process = shell(directory, "echo $$ > pid; exec sleep 1000");

@@ -2,11 +2,13 @@
 """Disks to and from other programs: each format with QEMU's own tools on the other side, and files that try to make the host
 read something else."""
 
+import json
 import os
 import pathlib
 import signal
 import struct
 import subprocess
+import sys
 import time
 
 import host
@@ -197,28 +199,103 @@ class Hostile(DiskTest):
         self.refused(self.file("data.vmdk", bytes(data)), ("can't be read", "qemu-nbd"))
 
     def test_files_that_were_cut_off(self):
-        """QEMU reads zeros behind the end of most."""
+        """QEMU reads zeros behind the end of most. What ends a file may be filling that nobody needs: then all is there."""
         disk = self.disk()
+        content = self.ok_json("describe", self.capture(disk))["snapshot"]["content"]
+        known = self.snapshots()
         for form, words in (("qcow2", []), ("qcow2", ["-c"]), ("vmdk", ["-o", "subformat=monolithicSparse"]),
                             ("vmdk", ["-o", "subformat=streamOptimized"]), ("vhd", []), ("vhd", ["-o", "subformat=fixed"]),
                             ("vhdx", [])):
             whole = self.converted(disk, form, *words)
-            for part in (0.3, 0.9):
-                cut = self.scratch / f"cut.{form}"
-                cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * part)])
-                done = self.run_ashlar("import-disk", cut)
-                self.assertIn(done.returncode, (1, 3), (form, words, part, done.stderr))
-                self.assertRegex(done.stderr.decode(), rf"\Aashlar: [^\n]*cut.{form}[^\n]+\n\Z")
-        self.nothing_visible()
+            size = whole.stat().st_size
+            for lost in (int(size * 0.7), int(size * 0.1), 65024, 32768, 4096, 512, 1):
+                with self.subTest(form=form, words=words, lost=lost):
+                    cut = self.scratch / f"cut.{form}"
+                    cut.write_bytes(whole.read_bytes()[: size - lost])
+                    done = self.run_ashlar("--json", "import-disk", cut)
+                    if done.returncode == 0:
+                        self.assertTrue(form == "vhdx" or words in (["-c"], ["-o", "subformat=streamOptimized"]), "ends in filling")
+                        snapshot = json.loads(done.stdout)["snapshot"]
+                        self.assertEqual(snapshot["content"], content)
+                        self.ok("delete", snapshot["id"])
+                        continue
+                    self.assertIn(done.returncode, (1, 3), done.stderr)
+                    self.assertRegex(done.stderr.decode(), rf"\Aashlar: [^\n]*cut.{form}[^\n]+\n\Z")
+        self.assertEqual(self.snapshots(), known)
 
     def test_files_that_are_in_use_or_no_files(self):
         file = self.converted(self.disk(), "qcow2")
         socket = self.scratch / "qemu.sock"
         self.serve("qemu-nbd", "-t", "-f", "qcow2", "-k", socket, file, socket=socket)
         self.fails(1, "import-disk", file, says=str(file), code="busy")
+        raw = self.disk()
+        for written in (raw, self.converted(raw, "vmdk")):
+            with open(written, "r+b"):
+                self.fails(1, "import-disk", written, says=(str(written), "open for writing"), code="busy")
         self.fails(1, "import-disk", self.scratch, "--format", "raw", says="directory")
         self.fails(1, "import-disk", "/dev/zero", "--format", "raw", says="ashlar capture")
         self.fails(1, "import-disk", self.scratch / "no.qcow2", says="no.qcow2", code="not_found")
+
+    def test_a_file_that_changes_while_it_is_read(self):
+        """Opened for writing behind the look at its beginning; a pipe of ours makes qemu-img wait for us."""
+        for form in ("qcow2", "vmdk"):
+            file = self.converted(self.disk(), form)
+            running = self.held_at_check(file)
+            with open(file, "ab") as writer:
+                writer.write(bytes(65536))
+            self.go()
+            _, said = running.communicate(timeout=60)
+            self.assertEqual(running.returncode, 1, said)
+            self.assertRegex(said.decode(), rf"\Aashlar: [^\n]*{file.name} was changed while it was read[^\n]+\n\Z")
+        self.nothing_visible()
+
+    def test_a_name_that_is_given_to_another_file(self):
+        disk = self.disk()
+        file = self.converted(disk, "qcow2")
+        other = self.converted(self.file("other.raw", noise(MIB, 9)), "qcow2", name="other.qcow2")
+        running = self.held_at_check(file)
+        file.rename(self.scratch / "moved.qcow2")
+        other.rename(file)
+        self.go()
+        running.communicate(timeout=60)
+        if running.returncode == 0:  # a rename may change the times of a file
+            self.same(disk, self.restored(self.snapshots()[-1]))
+        else:
+            self.nothing_visible()
+
+    def test_what_qemu_img_says_of_a_disk(self):
+        data = bytearray(self.converted(self.disk(), "qcow2").read_bytes())
+        table = struct.unpack_from(">Q", data, 48)[0]
+        counts = struct.unpack_from(">Q", data, table)[0]
+        data[counts: counts + 65536] = bytes(65536)
+        self.refused(self.file("counts.qcow2", bytes(data)), "is damaged", 3)
+        dirty = self.converted(self.disk(), "qcow2", "-o", "lazy_refcounts=on", name="dirty.qcow2")
+        with open(dirty, "r+b") as file:
+            file.seek(79)
+            file.write(b"\1")
+        self.refused(dirty, "qemu-img check -r all")
+        file = self.converted(self.disk(), "qcow2")
+        for script, says in (("exit 1", "exit status 1"), ("kill -9 $$", "signal 9"), ("exit 127", "exit status 127")):
+            running = self.start("import-disk", file, path=self.stand_in("qemu-img", script))
+            _, said = running.communicate(timeout=60)
+            self.assertEqual(running.returncode, 1, said)
+            self.assertRegex(said.decode(), rf"\Aashlar: [^\n]*{file.name}[^\n]*{says}[^\n]*\n\Z")
+        self.nothing_visible()
+
+    def test_a_server_that_does_not_answer(self):
+        script = f"""exec {sys.executable} -c '
+import socket, sys, time
+listening = socket.socket(socket.AF_UNIX)
+listening.bind([word for word in sys.argv if word.startswith("--socket=")][0][9:])
+listening.listen()
+open("{self.scratch}/listens", "w")
+time.sleep(1000)' "$@" """
+        running = self.start("import-disk", self.converted(self.disk(), "qcow2"), path=self.stand_in("qemu-nbd", script))
+        self.wait_until((self.scratch / "listens").exists, "it listens")
+        time.sleep(0.3)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=20)
+        self.assertEqual((running.returncode, said), (1, b"ashlar: stopped on request\n"))
 
     def test_without_qemu(self):
         snapshot = self.capture(self.disk())
@@ -248,6 +325,40 @@ class Export(DiskTest):
         self.fails(1, "export", "snap-00000000000000001", self.scratch / "x.raw", says="snap-00000000000000001",
                    code="not_found")
         self.assertEqual(self.leftovers(), [])
+
+    def test_the_place_is_the_kernels(self):
+        """LINK/.. is where the link leads, and up."""
+        snapshot = self.capture(self.disk())
+        inner = self.scratch / "far" / "inner"
+        inner.mkdir(parents=True)
+        for name, folder in (("link", self.scratch), ("link", self.store)):
+            (folder / name).symlink_to(inner)
+            done = self.run_ashlar("export", snapshot, f"{folder}/{name}/../x.raw")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertFalse((folder / "x.raw").exists())
+            (self.scratch / "far" / "x.raw").unlink()
+            (folder / name).unlink()
+        for name in ("far/.", "far/..", "far/"):
+            self.assertEqual(self.run_ashlar("export", snapshot, f"{self.scratch}/{name}", "--format", "raw").returncode, 1)
+
+    def test_when_ended_children_are_nobodys(self):
+        """A parent may ignore SIGCHLD, and a program inherits that: qemu-img's failure must be seen."""
+        snapshot = self.capture(self.disk())
+        path = self.stand_in("qemu-img", 'for target; do :; done; echo part > "$target"; exit 1')
+        running = self.start("export", snapshot, self.scratch / "x.qcow2", path=path,
+                             preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        _, said = running.communicate(timeout=60)
+        self.assertEqual(running.returncode, 1, said)
+        self.assertFalse((self.scratch / "x.qcow2").exists())
+
+    def test_nohup(self):
+        snapshot = self.capture(self.file("disk.raw", b"".join(noise(32 * MIB, seed) for seed in range(3))))
+        running = self.start("export", snapshot, self.scratch / "x.vmdk",
+                             preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        self.wait_until(lambda: self.leftovers() and self.children(running.pid), "qemu-img has begun")
+        running.send_signal(signal.SIGHUP)
+        _, said = running.communicate(timeout=120)
+        self.assertEqual(running.returncode, 0, said)
 
     def test_a_full_disk(self):
         snapshot = self.capture(self.file("disk.raw", noise(32 * MIB)))
@@ -279,7 +390,7 @@ class Export(DiskTest):
         """The partial file of one that was killed stays; nothing else does."""
         snapshot = self.capture(self.file("disk.raw", b"".join(noise(32 * MIB, seed) for seed in range(3))))
         target = self.scratch / "x.vmdk"
-        for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
             running = self.start("export", snapshot, target)
             self.wait_until(lambda: self.leftovers() and self.children(running.pid), "qemu-img has begun")
             children = self.children(running.pid)

@@ -1,7 +1,9 @@
 """What tests of other programs' disks share: disks with data, holes and zeros, QEMU's tools, and their processes."""
 
 import json
+import os
 import pathlib
+import shutil
 
 import host
 from program import noise
@@ -57,6 +59,29 @@ class DiskTest(host.HostTest):
             return bool(state) and state[0] != "Z"
 
         self.wait_until(lambda: not any(runs(pid) for pid in pids), f"{pids} have ended")
+
+    def stand_in(self, name, script):
+        """A PATH on which `name` is a script of ours."""
+        folder = self.scratch / "programs"
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+        return f"{folder}:{os.environ['PATH']}"
+
+    def held_at_check(self, *words, call=1):
+        """import-disk WORDS..., or the words of another verb, waiting in the given call of 'qemu-img check' until go()."""
+        for name in ("waits", "goes", "calls"):
+            (self.scratch / name).unlink(missing_ok=True)
+        path = self.stand_in("qemu-img", f"""cd {self.scratch}
+echo >> calls
+if [ $(wc -l < calls) = {call} ]; then touch waits; until [ -e goes ]; do sleep 0.01; done; fi
+exec {shutil.which("qemu-img")} "$@" """)
+        running = self.start(*(["import-disk", *words] if len(words) == 1 else words), path=path)
+        self.wait_until((self.scratch / "waits").exists, "qemu-img waits")
+        return running
+
+    def go(self):
+        (self.scratch / "goes").touch()
 
     def leftovers(self):
         return [path.name for path in self.scratch.iterdir() if "partial" in path.name]

@@ -127,9 +127,9 @@ class HostTest(program.ProgramTest):
                 running.kill()
         return running.communicate()
 
-    def start(self, *words, **how):
-        """ashlar WORDS... in the background."""
-        environment = {**os.environ, "ASHLAR_STORE": str(self.store)}
+    def start(self, *words, path=None, **how):
+        """ashlar WORDS... in the background; `path`: its PATH."""
+        environment = {**os.environ, "ASHLAR_STORE": str(self.store), **({"PATH": path} if path else {})}
         running = subprocess.Popen([program.PROGRAM, *map(str, words)], env=environment, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how)
         self.addCleanup(self.stop, running, signal.SIGKILL)

@@ -3,6 +3,7 @@
 
 import hashlib
 import io
+import os
 import pathlib
 import signal
 import subprocess
@@ -158,6 +159,54 @@ class Ova(DiskTest):
         damaged = bytearray(data)
         damaged[len(data) // 2] ^= 1
         self.refused([("web.ovf", self.ovf()), (name, bytes(damaged)), self.members[1]], (name, "can't be read"), 1, "io")
+
+    def test_a_snapshot_that_somebody_uses_stays(self):
+        """A volume is made of the first disk while the second is read; then the import is ended."""
+        members = [self.members[0], self.members[1]]
+        path = self.ova([("web.ovf", self.ovf(order=(0, 1))), *members])
+        running = self.held_at_check("image", "import-ova", path, "--name", "web", call=2)
+        server = max(pid for pid in self.children(running.pid)
+                     if "qemu-nbd" in host.read_or_nothing(pathlib.Path(f"/proc/{pid}/comm")))
+        os.kill(server, signal.SIGSTOP)
+        self.go()
+        self.wait_until(lambda: self.snapshots(), "the first disk is a snapshot")
+        snapshot = self.snapshots()[0]
+        self.ok("volume", "create", "--snapshot", snapshot)
+        running.send_signal(signal.SIGTERM)
+        _, said = running.communicate(timeout=60)
+        self.assertEqual((running.returncode, said), (1, b"ashlar: stopped on request\n"))
+        self.assertEqual(self.snapshots(), [snapshot])
+        self.same(self.disks[0], self.restored(snapshot))
+
+    def test_one_that_goes_again_is_in_the_bin(self):
+        name, data = self.members[0]
+        damaged = bytearray(data)
+        damaged[len(data) // 2] ^= 1
+        self.refused([("web.ovf", self.ovf()), (name, bytes(damaged)), self.members[1]], (name, "can't be read"), 1, "io")
+        self.assertIn("snap-", self.ok("bin", "list"))
+
+    def test_one_that_changes_while_it_is_read(self):
+        path = self.ova(self.good())
+        running = self.held_at_check("image", "import-ova", path, "--name", "web", call=2)
+        with open(path, "r+b") as file:
+            file.write(file.read(1))
+        self.go()
+        _, said = running.communicate(timeout=60)
+        self.assertEqual(running.returncode, 1, said)
+        self.assertIn(b"was changed while it was read", said)
+        self.nothing_visible()
+
+    def test_one_that_is_cut_off_where_a_member_ends(self):
+        """The manifest is last here, and is lost whole."""
+        members = [("web.ovf", self.ovf()), *self.members]
+        manifest = ("web.mf", self.manifest(members))
+        whole = self.ova([*members, manifest])
+        with tarfile.open(whole) as tar:
+            at = tar.getmember("web.mf").offset
+        self.refused(self.file("cut.ova", whole.read_bytes()[:at]), "a part is missing", 3, "corrupt")
+        done = self.run_ashlar("image", "import-ova", self.ova(members), "--name", "web")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(b"has no manifest", done.stderr)
 
     def test_ctrl_c_and_death(self):
         path = self.ova(self.good())

@@ -1,0 +1,66 @@
+#include "held_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+
+#include "source/mounts.h"
+
+namespace ashlar {
+namespace {
+
+// A lease for reading is given only while nobody has the file open for writing. It is given back at once, so
+// nobody waits for us; a writer that comes in between sends a signal, by default one that kills: this one is
+// ignored.
+bool is_written_by_somebody(int fd) {
+  (void)::fcntl(fd, F_SETSIG, SIGURG);
+  if (::fcntl(fd, F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN;
+  (void)::fcntl(fd, F_SETLEASE, F_UNLCK);
+  return false;
+}
+
+bool same_time(const timespec& a, const timespec& b) {
+  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+Status check_mounts(const std::string& name) {
+  for (const MountUse& mount : TRY(mounts_of(name))) {
+    if (mount.read_write)
+      return busy(fmt::format("{} is mounted read-write on {}: unmount it first", name, mount.mount_point));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const HeldFile>> HeldFile::open(const std::string& name) {
+  // Opening a pipe would wait for its writer.
+  UniqueFd fd(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd.valid()) return last_errno(name);
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return last_errno(name);
+  if (S_ISDIR(info.st_mode)) return invalid(name + " is a directory: give a disk image");
+  if (!S_ISREG(info.st_mode))
+    return invalid(name + " is no regular file: 'ashlar capture' takes devices and streams");
+  TRY(check_mounts(name));
+  TRY(check_no_writer(name));
+  if (is_written_by_somebody(fd.get()))
+    return busy(name + " is open for writing in another program: end that first");
+  return std::shared_ptr<const HeldFile>(new HeldFile(name, std::move(fd), info));
+}
+
+std::string HeldFile::path() const { return fmt::format("/proc/{}/fd/{}", ::getpid(), fd_.get()); }
+
+Status HeldFile::check_unchanged() const {
+  struct stat now {};
+  if (::fstat(fd_.get(), &now) != 0) return last_errno(name_);
+  const bool is_same = now.st_size == info_.st_size && same_time(now.st_mtim, info_.st_mtim) &&
+                       same_time(now.st_ctim, info_.st_ctim);
+  if (is_same && !is_written_by_somebody(fd_.get())) return {};
+  return busy(name_ + " was changed while it was read: end the program that writes to it");
+}
+
+}  // namespace ashlar
