@@ -1,7 +1,7 @@
 // The bytes of a trace: what is read first from volumes of one snapshot. Page: docs/format/trace.md.
 //
-// It lives as `traces/<snapshot id>`, or `traces/<snapshot id>.<account>` of another account, and is replaced as a whole. It is advice: losing it, or believing a
-// wrong one, costs time.
+// It lives as `traces/<snapshot id>`, or `traces/<snapshot id>.<account>` of another account, and is replaced
+// as a whole. It is advice: losing it, or believing a wrong one, costs time.
 #pragma once
 
 #include <cstdint>

@@ -17,8 +17,8 @@ Status delete_snapshot(ObjectStore& objects, SnapshotId id);
 // Out of the bin: it is there again, as it was.
 Result<SnapshotRecord> restore_snapshot(ObjectStore& objects, SnapshotId id);
 
-// Makes the record that of a deregistered image, which lies in the bin. kBusy for one that is still being made,
-// kInvalid for one that is deregistered.
+// Makes the record that of a deregistered image, which lies in the bin. kBusy for one that is still being
+// made, kInvalid for one that is deregistered.
 Status deregister(ImageRecord& record, UtcTime now);
 
 // A deregistered image is available again; all of its snapshots must be there. kBusy when another image has

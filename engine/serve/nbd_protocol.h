@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "base/bytes.h"
 #include "base/big_endian.h"
+#include "base/bytes.h"
 
 namespace ashlar::nbd {
 
