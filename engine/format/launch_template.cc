@@ -20,7 +20,6 @@ constexpr std::string_view kIdDomain = "ashlar launch template";
 constexpr std::string_view kNameMarks = "()./-_";
 constexpr std::size_t kMinNameBytes = 3;
 constexpr std::size_t kMaxNameBytes = 128;
-constexpr std::size_t kMaxPathBytes = 4096;
 
 std::string_view device_of(std::string_view mapping) { return mapping.substr(0, mapping.find('=')); }
 
