@@ -5,6 +5,7 @@
 #include "capture_flow.h"
 #include "changed_map.h"
 #include "cli.h"
+#include "disk/disk_format.h"
 #include "output.h"
 #include "quiescence.h"
 #include "stop.h"
@@ -108,6 +109,19 @@ Result<CaptureOptions> engine_options(Repo& repo, Source& source, const Options&
   return out;
 }
 
+// What can hardly be meant, and would be noticed when it is too late.
+void warn_of_mistakes(const Options& options, const CaptureReport& report) {
+  if (report.record.size.value == 0)
+    print_warning((options.source == "-" ? "standard input" : options.source) +
+                  " is empty: the snapshot has 0 bytes");
+  const auto format = disk_format_of_name(options.source);
+  if (format.ok() && format.value() != DiskFormat::kRaw)
+    print_warning(
+        fmt::format("{} was captured byte by byte, as a raw disk: 'ashlar import-disk' takes the disk "
+                    "that is in a {}",
+                    options.source, disk_format_name(format.value())));
+}
+
 Result<ExitCode> run(const Globals& globals, const Options& options) {
   Stop stop;
   const double started = monotonic_seconds();
@@ -128,6 +142,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
                                             " is made, but its source is still frozen");
   }
   TRY(print_report(globals, report, monotonic_seconds() - started));
+  warn_of_mistakes(options, report);
   return ExitCode::kDone;
 }
 

@@ -190,7 +190,7 @@ class Hostile(DiskTest):
         data = bytearray(self.converted(self.disk(), "qcow2").read_bytes())
         data[40:48] = struct.pack(">Q", 1 << 60)  # where the first table is
         self.refused(self.file("table.qcow2", bytes(data)), "is damaged", 3)
-        self.refused(self.file("zeros.vhdx", b"vhdxfile" + bytes(MIB)), "VHDX")
+        self.refused(self.file("zeros.vhdx", b"vhdxfile" + bytes(MIB - 8)), "VHDX")
         self.nothing_visible()
 
     def test_damage_that_is_met_while_it_is_read(self):

@@ -26,6 +26,14 @@ class Errors(program.ProgramTest):
         self.fails(1, "snapshots", store=other, says=("not a store", "ashlar init"))
         self.fails(1, "capture", self.source, store=self.source, says=str(self.source))
 
+    def test_what_can_hardly_be_meant_is_said(self):
+        for name, says in (("empty.raw", "is empty"), ("other.vmdk", "import-disk")):
+            source = self.file(name, b"" if says == "is empty" else b"KDMV")
+            done = self.run_ashlar("capture", source)
+            self.assertEqual(done.returncode, 0)
+            self.assertIn(says, done.stderr.decode())
+        self.assertNotIn("warning", self.run_ashlar("capture", self.source).stderr.decode())
+
     def test_a_newer_store(self):
         config = self.store / "ashlar.json"
         body = json.loads(config.read_text())
