@@ -74,6 +74,13 @@ class Life(machines.MachineTest):
         self.fails(2, "instances", "stop", "vol-00000000000000000", says="instance", code="usage")
         self.assertEqual((self.volumes(), self.folders()), ([], []))
 
+    def test_without_a_word_it_runs_whatever_kvm_is_worth(self):
+        said = os.environ.pop("ASHLAR_ACCEL", None)
+        if said:
+            self.addCleanup(os.environ.__setitem__, "ASHLAR_ACCEL", said)
+        instance = self.ok("launch", self.snapshot, "--memory", "64M").strip()
+        self.assertEqual((self.state(instance), self.machine(instance)["accelerator"]), ("running", "auto"))
+
     def test_volumes_that_are_kept(self):
         instance = self.launch(self.snapshot, "--keep-volumes", "--memory", "64M")[0]
         volume = self.volume_of(instance)
