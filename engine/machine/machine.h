@@ -11,8 +11,8 @@ namespace ashlar {
 
 // Starts QEMU on exports that are being served, and returns when it runs. The record is saved with the new
 // process before QEMU does anything. On failure nothing runs, and the message ends with what QEMU said.
-// `preference` is an accelerator for records that say "auto"; empty: none, and QEMU is started with TCG when it
-// does not start with KVM.
+// `preference` is an accelerator for records that say "auto"; empty: none, and QEMU is started with TCG when
+// it does not start with KVM.
 Status start_machine(Instances& instances, InstanceRecord& record, std::vector<NbdExport> exports,
                      std::string_view preference);
 
