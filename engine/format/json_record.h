@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/result.h"
 
@@ -83,6 +84,18 @@ class JsonMembers {
       out = parsed.value();
     } else {
       fine_ = false;
+    }
+  }
+  // A list of texts.
+  void texts(const char* key, std::vector<std::string>& out) {
+    const nlohmann::json* list = array(key);
+    if (!list) return;
+    for (const nlohmann::json& one : *list) {
+      if (one.is_string()) {
+        out.push_back(one.get<std::string>());
+      } else {
+        fine_ = false;
+      }
     }
   }
   // One of `names`, in the order of the values of an enumeration that starts at 0.

@@ -37,20 +37,11 @@ Json to_json(const LaunchChoices& choices) {
           {"network", choices.network}, {"keep_volumes", choices.keep_volumes}};
 }
 
-bool read(const Json* list, std::vector<std::string>& out) {
-  if (!list) return false;
-  for (const Json& one : *list) {
-    if (!one.is_string()) return false;
-    out.push_back(one.get<std::string>());
-  }
-  return true;
-}
-
 bool read(const Json* body, LaunchChoices& out) {
   if (!body) return false;
   JsonMembers members(*body);
   members.text("source", out.source);
-  const bool mappings = read(members.array("mappings"), out.mappings);
+  members.texts("mappings", out.mappings);
   members.text("name", out.name);
   members.number("memory_bytes", out.memory.value);
   members.number("cpus", out.cpus);
@@ -61,7 +52,7 @@ bool read(const Json* body, LaunchChoices& out) {
   members.text("accelerator", out.accelerator);
   members.text("network", out.network);
   members.flag("keep_volumes", out.keep_volumes);
-  return mappings && members.all_read();
+  return members.all_read();
 }
 
 bool read(const Json* list, std::vector<TemplateVersion>& out) {

@@ -23,15 +23,6 @@ Json to_json(const std::optional<Retention>& retention) {
   return {{"keep_last", retention->keep_last}, {"after_days", retention->after_days}};
 }
 
-bool read(const Json* list, std::vector<std::string>& out) {
-  if (!list) return false;
-  for (const Json& one : *list) {
-    if (!one.is_string()) return false;
-    out.push_back(one.get<std::string>());
-  }
-  return true;
-}
-
 bool read(const Json* body, std::optional<Retention>& out) {
   if (!body || (!body->is_null() && !body->is_object())) return false;
   if (body->is_null()) return true;
@@ -44,9 +35,9 @@ bool read(const Json* body, std::optional<Retention>& out) {
 bool read_rules(JsonMembers& members, LifecyclePolicy& policy) {
   members.text("name", policy.name);
   members.flag("delete_snapshots", policy.delete_snapshots);
-  const bool filters = read(members.array("filters"), policy.filters);
+  members.texts("filters", policy.filters);
   const bool deprecate = read(members.any("deprecate"), policy.deprecate);
-  return read(members.any("deregister"), policy.deregister) && filters && deprecate;
+  return read(members.any("deregister"), policy.deregister) && deprecate;
 }
 
 Status check_retention(std::string_view what, const std::optional<Retention>& retention) {

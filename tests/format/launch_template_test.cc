@@ -2,10 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <iterator>
-
 #include "format/json_changes.h"
+#include "format/json_fixture.h"
 
 namespace ashlar {
 namespace {
@@ -60,25 +58,10 @@ Json versions_with(const Json& version, const Json& choices) {
 }
 
 TEST(LaunchTemplate, TheFixtureIsReadAndStillWritten) {
-  std::ifstream in(ASHLAR_FIXTURES "/format-v1/launch_template.json", std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  EXPECT_EQ(text, encode(golden()));
-  EXPECT_EQ(decode_launch_template(text).take(), golden());
+  expect_fixture("launch_template.json", golden(), decode_launch_template);
 }
 
-TEST(LaunchTemplate, DamageIsRefused) {
-  const std::string text = encode(golden());
-  for (std::size_t size = 0; size + 1 < text.size(); ++size)
-    ASSERT_EQ(refusal(text.substr(0, size)), ErrorCode::kCorrupt) << size;
-  for (std::size_t bit = 0; bit < text.size() * 8; ++bit) {
-    std::string flipped = text;
-    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
-    const auto got = decode_launch_template(flipped);
-    if (got.ok()) {
-      ASSERT_EQ(got.value(), golden()) << bit;
-    }
-  }
-}
+TEST(LaunchTemplate, DamageIsRefused) { expect_damage_is_refused(golden(), decode_launch_template); }
 
 TEST(LaunchTemplate, WhatMakesNoSenseIsRefused) {
   ASSERT_EQ(refusal_with(Json::object()), ErrorCode::kCancelled);

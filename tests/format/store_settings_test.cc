@@ -2,10 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <iterator>
-
 #include "format/json_changes.h"
+#include "format/json_fixture.h"
 
 namespace ashlar {
 namespace {
@@ -33,24 +31,11 @@ ErrorCode refusal(const std::string& text) {
 }
 
 TEST(StoreSettings, TheFixtureIsReadAndStillWritten) {
-  std::ifstream in(ASHLAR_FIXTURES "/format-v1/settings.json", std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  EXPECT_EQ(text, encode(golden()));
-  EXPECT_EQ(decode_store_settings(text).take(), golden());
+  expect_fixture("settings.json", golden(), decode_store_settings);
 }
 
 TEST(StoreSettings, DamageIsRefused) {
-  const std::string text = encode(golden());
-  for (std::size_t size = 0; size + 1 < text.size(); ++size)
-    ASSERT_EQ(refusal(text.substr(0, size)), ErrorCode::kCorrupt) << size;
-  for (std::size_t bit = 0; bit < text.size() * 8; ++bit) {
-    std::string flipped = text;
-    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
-    const auto got = decode_store_settings(flipped);
-    if (got.ok()) {
-      ASSERT_EQ(got.value(), golden()) << bit;
-    }
-  }
+  expect_damage_is_refused(golden(), decode_store_settings);
   const std::string key(64, '1');
   for (const Json& change : std::vector<Json>{
            {{"revision", 0}},

@@ -1,0 +1,42 @@
+// What every record that is JSON is held to: its golden file, and damage.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "base/result.h"
+
+namespace ashlar {
+
+// The golden file decodes to `golden`, and `golden` encodes to it.
+template <class Record, class Decode>
+void expect_fixture(const std::string& name, const Record& golden, const Decode& decode) {
+  std::ifstream in(ASHLAR_FIXTURES "/format-v1/" + name, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  EXPECT_EQ(text, encode(golden));
+  EXPECT_EQ(decode(text).take(), golden);
+}
+
+// Whatever is cut off is kCorrupt; with any bit flipped it is refused, or means the same.
+template <class Record, class Decode>
+void expect_damage_is_refused(const Record& golden, const Decode& decode) {
+  const std::string text = encode(golden);
+  for (std::size_t size = 0; size + 1 < text.size(); ++size) {
+    const auto got = decode(text.substr(0, size));
+    ASSERT_FALSE(got.ok()) << size;
+    ASSERT_EQ(got.error().code(), ErrorCode::kCorrupt) << size;
+  }
+  for (std::size_t bit = 0; bit < text.size() * 8; ++bit) {
+    std::string flipped = text;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
+    const auto got = decode(flipped);
+    if (got.ok()) {
+      ASSERT_EQ(got.value(), golden) << bit;
+    }
+  }
+}
+
+}  // namespace ashlar
