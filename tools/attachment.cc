@@ -14,10 +14,10 @@
 
 #include "base/clock.h"
 #include "base/unique_fd.h"
-#include "host_command.h"
-#include "machine/background_process.h"
 #include "nbd_device.h"
-#include "output.h"
+#include "process/background_process.h"
+#include "process/host_command.h"
+#include "program/output.h"
 
 namespace ashlar {
 namespace {
@@ -220,7 +220,7 @@ Result<Attachment> Attachments::attach_kernel(const NbdExport& at) {
   attachment.device = TRY(free_nbd_device());
   TRY(save(attachment));
   auto ran = run_command({program, "-unix", at.socket, "-N", at.name, attachment.device});
-  auto client = ran.ok() ? wait_for_nbd_client(attachment.device) : Result<InstanceProcess>(ran.take_error());
+  auto client = ran.ok() ? wait_for_nbd_client(attachment.device) : Result<ProcessIdentity>(ran.take_error());
   if (client.ok()) {
     attachment.process = client.take();
     Status saved = save(attachment);

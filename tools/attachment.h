@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "format/instance_record.h"
+#include "document/instance_record.h"
 #include "host_server.h"
 #include "io/file_system.h"
 
@@ -24,7 +24,7 @@ std::string_view attach_method_name(AttachMethod method);
 struct Attachment {
   AttachMethod method = AttachMethod::kFuseLoop;
   std::string device;       // "/dev/nbd0", "/dev/loop3"
-  InstanceProcess process;  // nbdfuse, or nbd-client
+  ProcessIdentity process;  // nbdfuse, or nbd-client
 };
 
 // The best of those that work here. kUnsupported when none does, and what to install.

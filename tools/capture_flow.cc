@@ -6,9 +6,9 @@
 
 #include "base/units.h"
 #include "catalog/volumes.h"
-#include "output.h"
-#include "progress.h"
-#include "record_output.h"
+#include "program/output.h"
+#include "program/progress.h"
+#include "shapes/record_output.h"
 
 namespace ashlar {
 namespace {

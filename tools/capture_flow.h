@@ -6,9 +6,9 @@
 #include <string>
 
 #include "capture/capture.h"
-#include "cli.h"
+#include "program/cli.h"
+#include "program/stop.h"
 #include "repo/repo.h"
-#include "stop.h"
 
 namespace ashlar {
 

@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "output.h"
+#include "program/output.h"
 
 namespace ashlar {
 

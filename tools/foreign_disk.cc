@@ -9,7 +9,7 @@
 #include "attachment.h"
 #include "base/clock.h"
 #include "disk/header_check.h"
-#include "output.h"
+#include "program/output.h"
 
 namespace ashlar {
 namespace {

@@ -14,8 +14,8 @@
 #include "disk/disk_format.h"
 #include "disk/ova.h"
 #include "held_file.h"
-#include "machine/working_process.h"
 #include "private_directory.h"
+#include "process/working_process.h"
 #include "source/source.h"
 
 namespace ashlar {

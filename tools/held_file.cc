@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <csignal>
 
-#include "source/mounts.h"
+#include "quiesce/mounts.h"
 
 namespace ashlar {
 namespace {

@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "control.h"
 #include "io/file_system.h"
-#include "machine/background_process.h"
-#include "output.h"
+#include "process/background_process.h"
+#include "program/output.h"
 
 namespace ashlar {
 namespace {

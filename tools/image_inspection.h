@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "format/image_record.h"
+#include "document/image_record.h"
 #include "inspect/inspect.h"
 #include "repo/repo.h"
 

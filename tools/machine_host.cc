@@ -10,10 +10,10 @@
 #include "attachment.h"
 #include "base/random.h"
 #include "base/unique_fd.h"
-#include "machine/background_process.h"
 #include "machine/machine.h"
+#include "process/background_process.h"
+#include "program/store_option.h"
 #include "restore/restore.h"
-#include "store_option.h"
 
 namespace ashlar {
 namespace {

@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "cli.h"
-#include "format/image_record.h"
+#include "document/image_record.h"
 #include "host/volume_host.h"
 #include "host_server.h"
 #include "machine/instances.h"
+#include "program/cli.h"
 
 namespace ashlar {
 

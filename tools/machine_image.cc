@@ -8,9 +8,9 @@
 #include "catalog/sessions.h"
 #include "image/register.h"
 #include "image_inspection.h"
-#include "machine/background_process.h"
 #include "machine/machine.h"
 #include "machine_host.h"
+#include "process/background_process.h"
 
 namespace ashlar {
 namespace {

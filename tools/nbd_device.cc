@@ -8,9 +8,9 @@
 #include <thread>
 
 #include "base/clock.h"
-#include "host_command.h"
-#include "io/process_identity.h"
-#include "machine/background_process.h"
+#include "process/background_process.h"
+#include "process/host_command.h"
+#include "process/process_identity.h"
 
 namespace ashlar {
 namespace {
@@ -64,9 +64,9 @@ Result<std::string> free_nbd_device() {
   return busy("all devices /dev/nbdN are in use");
 }
 
-Result<InstanceProcess> nbd_client_of(const std::string& device) {
+Result<ProcessIdentity> nbd_client_of(const std::string& device) {
   const std::string text = TRY(first_line(pid_path(device)));
-  InstanceProcess client;
+  ProcessIdentity client;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), client.pid);
   if (failed != std::errc() || end != text.data() + text.size() || client.pid == 0)
     return corrupt(fmt::format("{}: '{}' is no process", pid_path(device), text));
@@ -75,7 +75,7 @@ Result<InstanceProcess> nbd_client_of(const std::string& device) {
   return client;
 }
 
-Result<InstanceProcess> wait_for_nbd_client(const std::string& device) {
+Result<ProcessIdentity> wait_for_nbd_client(const std::string& device) {
   const double deadline = monotonic_seconds() + kConnectSeconds;
   while (true) {
     auto client = nbd_client_of(device);
@@ -85,7 +85,7 @@ Result<InstanceProcess> wait_for_nbd_client(const std::string& device) {
   }
 }
 
-Result<bool> is_nbd_client_of(const InstanceProcess& noted, const std::string& device) {
+Result<bool> is_nbd_client_of(const ProcessIdentity& noted, const std::string& device) {
   // Devices get their names anew after a reboot.
   if (TRY(this_process()).boot != noted.boot) return false;
   const auto now = nbd_client_of(device);

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "format/instance_record.h"
+#include "document/instance_record.h"
 #include "io/file_system.h"
 
 namespace ashlar {
@@ -20,11 +20,11 @@ Result<std::string> free_nbd_device();
 
 // The client of a connected device. Its start time is 0 when it has ended: it hands the connection over to
 // the kernel. kNotFound when the device is not connected.
-Result<InstanceProcess> nbd_client_of(const std::string& device);
+Result<ProcessIdentity> nbd_client_of(const std::string& device);
 // The same, once a client that has just been started has connected the device.
-Result<InstanceProcess> wait_for_nbd_client(const std::string& device);
+Result<ProcessIdentity> wait_for_nbd_client(const std::string& device);
 // Whether the device is still connected by the client that was noted. kBusy when that can't be told: none was
 // noted, and somebody's is there.
-Result<bool> is_nbd_client_of(const InstanceProcess& noted, const std::string& device);
+Result<bool> is_nbd_client_of(const ProcessIdentity& noted, const std::string& device);
 
 }  // namespace ashlar

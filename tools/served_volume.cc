@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include "output.h"
-#include "record_output.h"
+#include "program/output.h"
+#include "shapes/record_output.h"
+#include "shapes/volume_output.h"
 #include "volume/hydrator.h"
-#include "volume_output.h"
 
 namespace ashlar {
 

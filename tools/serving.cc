@@ -6,8 +6,8 @@
 #include <system_error>
 #include <thread>
 
-#include "output.h"
-#include "record_output.h"
+#include "program/output.h"
+#include "shapes/record_output.h"
 
 namespace ashlar {
 namespace {

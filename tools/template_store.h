@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "catalog/launch_templates.h"
-#include "image_store.h"
+#include "program/image_store.h"
 
 namespace ashlar {
 

@@ -11,7 +11,7 @@
 #include "base/random.h"
 #include "index/index.h"
 #include "io/local_object_store.h"
-#include "io/simulated_file_system.h"
+#include "simulated/simulated_file_system.h"
 #include "store/pack_appender.h"
 #include "store/segments.h"
 

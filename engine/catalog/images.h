@@ -9,7 +9,7 @@
 #pragma once
 
 #include "catalog/record_folder.h"
-#include "format/image_record.h"
+#include "document/image_record.h"
 
 namespace ashlar {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "catalog/record_folder.h"
-#include "format/launch_template.h"
+#include "document/launch_template.h"
 
 namespace ashlar {
 

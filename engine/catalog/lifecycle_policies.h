@@ -2,7 +2,7 @@
 #pragma once
 
 #include "catalog/record_folder.h"
-#include "format/lifecycle_policy.h"
+#include "document/lifecycle_policy.h"
 
 namespace ashlar {
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/random.h"
-#include "io/process_identity.h"
+#include "process/process_identity.h"
 
 namespace ashlar {
 namespace {
@@ -37,8 +37,9 @@ Result<std::vector<std::string>> session_keys(ObjectStore& objects) {
   return keys;
 }
 
-Result<bool> certainly_dead(const SessionRecord& record, const ProcessIdentity& self) {
-  if (record.host != self.host) return false;
+Result<bool> certainly_dead(const SessionRecord& record, const ProcessIdentity& self,
+                            const std::string& place) {
+  if (record.host != place) return false;
   if (record.boot != self.boot) return true;
   const auto start = TRY(process_start(record.pid));
   return !start || *start != record.pid_started;
@@ -55,7 +56,7 @@ Result<std::unique_ptr<Session>> Session::begin(ObjectStore& objects, const Stor
   record.boot = self.boot;
   record.pid = self.pid;
   record.pid_started = self.pid_started;
-  record.host = self.host;
+  record.host = pid_namespace_name();
   TRY(objects.put_if_absent(key_of(record.id), encode(record)).with_context("open a session"));
   return std::unique_ptr<Session>(new Session(objects, std::move(record)));
 }
@@ -83,6 +84,7 @@ Result<std::vector<SessionRecord>> list_sessions(ObjectStore& objects) {
 
 Result<std::size_t> remove_dead_sessions(ObjectStore& objects) {
   const ProcessIdentity self = TRY(this_process());
+  const std::string place = pid_namespace_name();
   std::size_t removed = 0;
   for (const std::string& key : TRY(session_keys(objects))) {
     auto found = read_record(objects, key);
@@ -93,7 +95,7 @@ Result<std::size_t> remove_dead_sessions(ObjectStore& objects) {
       continue;
     }
     const std::optional<SessionRecord> record = found.take();
-    if (!record || !TRY(certainly_dead(*record, self))) continue;
+    if (!record || !TRY(certainly_dead(*record, self, place))) continue;
     Status status = objects.remove(key);
     if (!status.ok() && status.error().code() == ErrorCode::kNotFound) continue;  // someone else was quicker
     TRY(std::move(status));

@@ -1,7 +1,7 @@
 // The settings of a store: one object, `settings.json`.
 #pragma once
 
-#include "format/store_settings.h"
+#include "document/store_settings.h"
 #include "io/object_store.h"
 
 namespace ashlar {

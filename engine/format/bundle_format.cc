@@ -17,7 +17,7 @@ Error damaged(std::string_view what) { return corrupt(fmt::format("bundle: {}", 
 std::size_t limit_of(BundleItem type) {
   switch (type) {
     case BundleItem::kImage:
-      return kMaxImageRecordBytes;
+      return kMaxBundleImageBytes;
     case BundleItem::kSnapshot:
       return kMaxSnapshotRecordBytes;
     case BundleItem::kSegment:

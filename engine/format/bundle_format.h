@@ -6,7 +6,7 @@
 
 #include "base/id.h"
 #include "base/result.h"
-#include "format/image_record.h"
+#include "codec/hash.h"
 #include "format/node_format.h"
 #include "format/pack_format.h"
 #include "format/snapshot_record.h"
@@ -16,6 +16,7 @@ namespace ashlar {
 inline constexpr std::uint16_t kBundleVersion = 1;
 inline constexpr std::size_t kBundleHeaderBytes = 48;
 inline constexpr std::size_t kBundleItemHeadBytes = 24;
+inline constexpr std::size_t kMaxBundleImageBytes = 1UL << 20U;  // of an image record
 inline constexpr std::size_t kMaxBundleSegmentBytes = kMaxDirectoryBytes + kSegmentBytes;
 
 struct BundleHeader {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/clock.h"
-#include "format/image_record.h"
+#include "document/image_record.h"
 
 namespace ashlar {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "catalog/images.h"
-#include "format/lifecycle_policy.h"
+#include "document/lifecycle_policy.h"
 
 namespace ashlar {
 

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "format/image_record.h"
+#include "document/image_record.h"
 
 namespace ashlar {
 

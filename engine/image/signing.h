@@ -5,8 +5,8 @@
 #include <string>
 
 #include "codec/signature.h"
-#include "format/image_record.h"
-#include "format/store_settings.h"
+#include "document/image_record.h"
+#include "document/store_settings.h"
 
 namespace ashlar {
 

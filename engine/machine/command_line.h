@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "format/instance_record.h"
+#include "document/instance_record.h"
 #include "machine/accelerator.h"
 
 namespace ashlar {

@@ -8,8 +8,8 @@
 #include <array>
 #include <sstream>
 
-#include "machine/background_process.h"
 #include "machine/command_line.h"
+#include "process/background_process.h"
 
 namespace ashlar {
 namespace {
@@ -100,7 +100,7 @@ Result<std::vector<InstanceId>> Instances::list() const {
 }
 
 Status Instances::begin_launch(InstanceId id) {
-  const InstanceProcess us = TRY(process_of(static_cast<std::uint32_t>(::getpid())));
+  const ProcessIdentity us = TRY(process_of(static_cast<std::uint32_t>(::getpid())));
   const std::string text = fmt::format("{} {} {}\n", to_hex(us.boot), us.pid, us.pid_started);
   const auto file = TRY(files_.create(launch_path(id)));
   TRY(file->append(as_byte_span(text)));
@@ -126,7 +126,7 @@ Result<bool> Instances::is_being_launched(InstanceId id) const {
   if (!mark.ok()) return false;
   std::istringstream words{std::string(as_text(mark.value()))};
   std::string boot;
-  InstanceProcess process;
+  ProcessIdentity process;
   words >> boot >> process.pid >> process.pid_started;
   if (!words || !from_hex(boot, process.boot).ok()) return false;
   return is_running(process);

@@ -1,7 +1,7 @@
 // Instances: the machines of this host, a directory each.
 //
 //   <store>/instances/<instance id>/instance.json   what it is and what is wanted of it
-//   (format/instance_record.h)
+//   (document/instance_record.h)
 //                                   console.log     what the guest wrote to its serial port
 //                                   qemu.log        what QEMU wrote to its standard error
 //                                   qmp.sock        QEMU's monitor
@@ -19,7 +19,7 @@
 #include <string>
 #include <vector>
 
-#include "format/instance_record.h"
+#include "document/instance_record.h"
 #include "io/file_system.h"
 
 namespace ashlar {

@@ -7,8 +7,8 @@
 #include <filesystem>
 
 #include "base/clock.h"
-#include "machine/background_process.h"
 #include "machine/qmp.h"
+#include "process/background_process.h"
 
 namespace ashlar {
 namespace {

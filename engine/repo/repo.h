@@ -5,7 +5,7 @@
 #include <string>
 
 #include "catalog/snapshots.h"
-#include "format/store_config.h"
+#include "document/store_config.h"
 #include "index/index.h"
 #include "io/local_object_store.h"
 #include "store/meta_store.h"

@@ -12,7 +12,7 @@
 #include "base/quantity.h"
 #include "base/result.h"
 #include "catalog/snapshots.h"
-#include "format/store_config.h"
+#include "document/store_config.h"
 #include "index/index.h"
 #include "store/meta_store.h"
 

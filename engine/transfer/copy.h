@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "catalog/snapshots.h"
-#include "format/store_config.h"
+#include "document/store_config.h"
 #include "index/index.h"
 #include "store/node_store.h"
 #include "store/segments.h"

@@ -8,7 +8,7 @@
 
 #include "catalog/snapshots.h"
 #include "io/local_object_store.h"
-#include "io/simulated_file_system.h"
+#include "simulated/simulated_file_system.h"
 
 namespace ashlar {
 

@@ -6,7 +6,7 @@
 
 #include "base/random.h"
 #include "catalog/records.h"
-#include "io/process_identity.h"
+#include "process/process_identity.h"
 
 namespace ashlar {
 namespace {
@@ -24,7 +24,7 @@ class Sessions : public testing::Test {
     record.boot = self.boot;
     record.pid = self.pid;
     record.pid_started = self.pid_started;
-    record.host = self.host;
+    record.host = pid_namespace_name();
     change(record);
     EXPECT_TRUE(objects_.put_if_absent("sessions/" + record.id.hex(), encode(record)).ok());
     return record.id;
@@ -143,7 +143,7 @@ TEST(ProcessIdentity, IsTheSameWheneverAsked) {
   const ProcessIdentity b = this_process().take();
   EXPECT_EQ(a.pid_started, b.pid_started);
   EXPECT_EQ(a.boot, b.boot);
-  EXPECT_EQ(a.host, b.host);
+  EXPECT_EQ(a, b);
   EXPECT_FALSE(process_start(0x7ffffff0).take().has_value());
 }
 

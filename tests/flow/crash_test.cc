@@ -3,7 +3,7 @@
 #include <cerrno>
 
 #include "flow/world.h"
-#include "io/simulated_file_system.h"
+#include "simulated/simulated_file_system.h"
 
 namespace ashlar {
 namespace {

@@ -2,8 +2,8 @@
 #include <nlohmann/json.hpp>
 
 #include "flow/bundle_world.h"
-#include "oci/layout_reader.h"
-#include "oci/layout_writer.h"
+#include "transfer/layout_reader.h"
+#include "transfer/layout_writer.h"
 
 namespace ashlar {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "flow/world.h"
 #include "host/volume_host.h"
-#include "io/simulated_file_system.h"
+#include "simulated/simulated_file_system.h"
 
 namespace ashlar {
 namespace {

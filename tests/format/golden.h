@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "document/store_config.h"
 #include "format/boot_pack_format.h"
 #include "format/node_format.h"
 #include "format/pack_format.h"
 #include "format/session_record.h"
 #include "format/snapshot_record.h"
-#include "format/store_config.h"
 #include "format/trace_record.h"
 #include "format/volume_record.h"
 #include "pack/pack_store.h"

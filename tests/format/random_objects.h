@@ -6,11 +6,11 @@
 
 #include "base/random.h"
 #include "codec/hash.h"
+#include "document/store_config.h"
 #include "format/node_format.h"
 #include "format/pack_format.h"
 #include "format/session_record.h"
 #include "format/snapshot_record.h"
-#include "format/store_config.h"
 #include "format/trace_record.h"
 #include "format/volume_record.h"
 

@@ -5,8 +5,8 @@
 
 #include "catalog/images.h"
 #include "fuzz/target.h"
-#include "io/simulated_file_system.h"
 #include "repo/repo.h"
+#include "simulated/simulated_file_system.h"
 #include "transfer/bundle_reader.h"
 
 namespace {

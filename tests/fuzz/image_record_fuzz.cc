@@ -1,6 +1,6 @@
 // An image's record: as it is, and with the checksum that its members ask for.
-#include "format/image_record.h"
-#include "format/json_changes.h"
+#include "document/image_record.h"
+#include "document/json_changes.h"
 #include "fuzz/target.h"
 
 namespace {

@@ -1,5 +1,5 @@
 // The JSON of OCI layouts, each text as each of the three files.
-#include "format/oci_layout.h"
+#include "document/oci_layout.h"
 #include "fuzz/target.h"
 
 namespace {

@@ -1,6 +1,6 @@
 // ashlar.json: as it is, and with the checksum that its members ask for.
-#include "format/json_changes.h"
-#include "format/store_config.h"
+#include "document/json_changes.h"
+#include "document/store_config.h"
 #include "fuzz/target.h"
 
 namespace {

@@ -21,7 +21,8 @@ MAX_LINES = 500
 UNFINISHED = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")) + r")\b")
 PAGE = re.compile(r"docs/format/(\w+\.md)")
 NEW_WITH_TRY = re.compile(r"\bnew\s+[\w:<>]+\s*[({][^;]*\bTRY\(")
-HEADER = re.compile(r"engine/format/(\w+\.h)")
+FORMATS = ("format", "document")
+HEADER = re.compile(r"engine/(?:format|document)/(\w+\.h)")
 NO_FORMAT = {"cursor.h", "tags.h"}  # parts of formats
 
 
@@ -55,7 +56,7 @@ def new_breaches(root):
 
 
 def page_breaches(root):
-    headers = {h.name: h for h in sorted((root / "engine" / "format").glob("*.h")) if h.name not in NO_FORMAT}
+    headers = {h.name: h for f in FORMATS for h in sorted((root / "engine" / f).glob("*.h")) if h.name not in NO_FORMAT}
     pages = {p.name: p for p in sorted((root / "docs" / "format").glob("*.md"))}
     for header in headers.values():
         named = PAGE.findall(header.read_text())
@@ -65,13 +66,13 @@ def page_breaches(root):
             if name not in pages:
                 yield f"{header}:1: names docs/format/{name}, which does not exist"
             elif header.name not in HEADER.findall(pages[name].read_text()):
-                yield f"{pages[name]}:1: does not name engine/format/{header.name}, which names it"
+                yield f"{pages[name]}:1: does not name engine/{header.parent.name}/{header.name}, which names it"
     for page in pages.values():
         for name in sorted(set(HEADER.findall(page.read_text()))):
             if name not in headers and name not in NO_FORMAT:
-                yield f"{page}:1: names engine/format/{name}, which does not exist"
+                yield f"{page}:1: names {name}, which is no header of a format"
         if not HEADER.findall(page.read_text()):
-            yield f"{page}:1: names no header of engine/format/"
+            yield f"{page}:1: names no header of a format"
 
 
 def breaches(root):
@@ -94,7 +95,7 @@ CASES = [
      "engine/format/b.h:1: names docs/format/b.md, which does not exist"),
     ("a page that names no header", {"docs/format/b.md": "# b\n"}, "docs/format/b.md:1: names no header"),
     ("a page of a header that is gone", {"docs/format/b.md": "engine/format/gone.h\n"},
-     "docs/format/b.md:1: names engine/format/gone.h, which does not exist"),
+     "docs/format/b.md:1: names gone.h, which is no header of a format"),
     ("a page that does not name its header", {"engine/format/b.h": "// docs/format/a.md\n"},
      "docs/format/a.md:1: does not name engine/format/b.h"),
     ("TRY while new allocates", {"engine/low/b.cc": "\nauto* b = new B(\n    TRY(a()));\n"},

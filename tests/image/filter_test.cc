@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "format/golden_image.h"
+#include "document/golden_image.h"
 
 namespace ashlar {
 namespace {

@@ -6,8 +6,8 @@
 #include <atomic>
 #include <thread>
 
-#include "io/simulated_file_system.h"
 #include "io_asserts.h"
+#include "simulated/simulated_file_system.h"
 #include "support/temporary_directory.h"
 
 namespace ashlar {

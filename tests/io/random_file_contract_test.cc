@@ -2,8 +2,8 @@
 #include <set>
 
 #include "io/file_system.h"
-#include "io/simulated_file_system.h"
 #include "io_asserts.h"
+#include "simulated/simulated_file_system.h"
 #include "support/temporary_directory.h"
 
 namespace ashlar {

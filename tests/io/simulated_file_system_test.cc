@@ -1,5 +1,5 @@
 // What the simulated disk forgets, keeps and fails. Seeds are printed, so that a failure repeats.
-#include "io/simulated_file_system.h"
+#include "simulated/simulated_file_system.h"
 
 #include <set>
 

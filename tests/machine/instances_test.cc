@@ -8,8 +8,8 @@
 #include <csignal>
 #include <fstream>
 
-#include "io/simulated_file_system.h"
-#include "machine/background_process.h"
+#include "process/background_process.h"
+#include "simulated/simulated_file_system.h"
 #include "support/temporary_directory.h"
 
 namespace ashlar {
@@ -188,7 +188,7 @@ TEST(BackgroundProcess, RunsOnlyOnceItIsLetGo) {
   const TemporaryDirectory folder;
   const BackgroundCommand command = {
       {"/bin/sh", "-c", "echo said; echo here >made; exec sleep 60"}, folder.path(), folder / "log"};
-  InstanceProcess process;
+  ProcessIdentity process;
   {
     const WaitingChild dropped = WaitingChild::fork(command).take();
     process = dropped.process();

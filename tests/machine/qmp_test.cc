@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "machine/accelerator.h"
-#include "machine/background_process.h"
+#include "process/background_process.h"
 #include "support/temporary_directory.h"
 
 namespace ashlar {
@@ -50,7 +50,7 @@ class RealQemu : public ::testing::Test {
   }
 
   TemporaryDirectory folder_;
-  InstanceProcess process_;
+  ProcessIdentity process_;
 };
 
 TEST_F(RealQemu, IsAskedStoppedResumedAndEnded) {

@@ -3,7 +3,7 @@
 #include <iostream>
 
 #include "base/random.h"
-#include "io/simulated_file_system.h"
+#include "simulated/simulated_file_system.h"
 #include "support/temporary_directory.h"
 #include "volume/overlay.h"
 #include "volume/overlay_map_file.h"

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <functional>
 
-#include "io/simulated_file_system.h"
+#include "simulated/simulated_file_system.h"
 
 namespace ashlar {
 namespace {

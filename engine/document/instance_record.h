@@ -1,0 +1,78 @@
+// The record of a machine that was launched on this host. Page: docs/format/instance.md.
+//
+// It lives beside the store, as `instances/<instance id>/instance.json`, is replaced as a whole, and says
+// what the machine is made of, what its owner wants of it, and which process it was when it was last started.
+// Whether that process lives is asked of the host.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/quantity.h"
+#include "base/result.h"
+#include "process/process_identity.h"
+
+namespace ashlar {
+
+inline constexpr std::uint32_t kInstanceVersion = 2;  // 1 had volumes only
+inline constexpr std::size_t kMaxInstanceRecordBytes = 64UL * 1024;
+inline constexpr std::size_t kMaxInstanceDevices = 24;  // /dev/sda to /dev/sdx
+inline constexpr std::uint32_t kMaxInstanceCpus = 256;
+inline constexpr std::uint64_t kMinInstanceMemory = std::uint64_t{16} << 20U;
+inline constexpr std::uint64_t kMaxInstanceMemory = std::uint64_t{16} << 40U;
+
+enum class InstanceWish : unsigned char { kRunning, kStopped, kTerminated };
+
+struct InstanceDevice {
+  std::string name;  // "/dev/sda", as EC2 names it; the guest's kernel has names of its own
+  VolumeId volume;
+  bool delete_on_termination = true;
+  // In place of a volume (value 0 then): a file in the machine's directory, lost with the machine.
+  std::string file;
+  friend bool operator==(const InstanceDevice&, const InstanceDevice&) = default;
+};
+
+struct InstanceRecord {
+  InstanceId id;
+  std::string name;
+  UtcTime created;
+  InstanceWish wish = InstanceWish::kRunning;
+  SnapshotId snapshot;  // what its first device was made from
+  ImageId image;        // value 0: it was launched from the snapshot alone
+  // Hardware that must not change under a guest between two starts.
+  std::string machine = "q35";                // QEMU's name
+  ByteCount memory{std::uint64_t{1} << 30U};  // whole MiB
+  std::uint32_t cpus = 1;
+  std::string accelerator = "auto";  // auto, kvm, tcg
+  std::string network = "none";      // none, user
+  // Direct boot, by absolute paths of files on the host; empty: the firmware boots the first device.
+  std::string kernel;
+  std::string initrd;
+  std::string append;
+  std::vector<InstanceDevice> devices;
+  std::optional<ProcessIdentity> process;  // of the last start
+
+  friend bool operator==(const InstanceRecord&, const InstanceRecord&) = default;
+};
+
+// kInvalid, and the message names what is wrong.
+Status check_limits(const InstanceRecord& record);
+std::string encode(const InstanceRecord& record);
+// kUnsupported for a newer version. Members that the record's version does not have are refused: whoever
+// replaces the record would lose them.
+Result<InstanceRecord> decode_instance_record(std::string_view text);
+
+// The file of a device: "disk-sdb.raw" of "/dev/sdb". is_device_file() knows such names.
+std::string device_file(std::string_view device);
+bool is_device_file(std::string_view name);
+
+std::string_view instance_wish_name(InstanceWish wish);
+
+}  // namespace ashlar

@@ -1,0 +1,59 @@
+#include "document/json_record.h"
+
+#include <fmt/format.h>
+
+#include "codec/hash.h"
+#include "format/tags.h"
+
+namespace ashlar {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string checksum_of(Json body) {
+  body.erase("checksum");
+  return fmt::format("{:016x}", checksum64(as_byte_span(body.dump())));
+}
+
+}  // namespace
+
+std::string write_json_record(const JsonFormat& format, Json body) {
+  body["format"] = format.name;
+  body["version"] = format.version;
+  body["checksum"] = checksum_of(body);
+  return body.dump(2) + "\n";
+}
+
+Result<Json> read_json_record(const JsonFormat& format, std::string_view text, std::uint32_t& version) {
+  const auto damaged = [&](std::string_view what) {
+    return corrupt(fmt::format("{}: {}", format.what, what));
+  };
+  if (text.size() > format.max_bytes) return damaged("too long");
+  bool deep = false;
+  const auto shallow = [&](int depth, Json::parse_event_t, const Json&) {
+    if (depth > format.depth) deep = true;
+    return !deep;
+  };
+  Json body = Json::parse(text, shallow, false);
+  if (deep || !body.is_object() || body.value("format", Json()) != format.name)
+    return damaged(fmt::format("this is no {}", format.what));
+  const Json written = body.value("version", Json());
+  if (!written.is_number_unsigned() || written == 0U) return damaged("impossible version");
+  if (written > format.version) {
+    return unsupported(fmt::format("{}: format version {} is newer than this program", format.what,
+                                   written.get<std::uint64_t>()));
+  }
+  if (body.value("checksum", Json()) != checksum_of(body)) return damaged("checksum does not match");
+  version = written.get<std::uint32_t>();
+  for (const char* key : {"format", "version", "checksum"}) body.erase(key);
+  return body;
+}
+
+Status check_json_text(std::string_view what, const std::string& text, std::size_t limit) {
+  TRY(check_text(what, text, limit));
+  const std::string written = Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (Json::parse(written, nullptr, false) == text && text.find('\0') == std::string::npos) return {};
+  return invalid(fmt::format("{} is not UTF-8", what));
+}
+
+}  // namespace ashlar

@@ -1,0 +1,227 @@
+#include "program/cli.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "base/id.h"
+#include "base/units.h"
+#include "program/output.h"
+
+namespace ashlar {
+namespace {
+
+constexpr const char* kAbout =
+    "Ashlar captures disks into deduplicated, compressed snapshots, keeps increments, and restores and "
+    "verifies them.";
+
+bool asked_for_json(int argc, char** argv) {
+  return std::any_of(argv, argv + argc, [](const char* word) { return std::strcmp(word, "--json") == 0; });
+}
+
+CLI::Option* required_if(CLI::Option* option, Presence presence) {
+  return option->required(presence == Presence::kRequired);
+}
+
+// These say what is wrong with a word; nothing when nothing is.
+std::string is_empty(const std::string& text) { return text.empty() ? "must not be empty" : std::string(); }
+
+template <class Id>
+std::string not_an_id(const std::string& text) {
+  const auto parsed = Id::parse(text);
+  return parsed.ok() ? std::string() : parsed.error().text();
+}
+
+void add_globals(CLI::App& app, Globals& globals) {
+  app.set_help_flag("-h,--help", "Print this help and exit");
+  app.set_version_flag("--version", "ashlar " ASHLAR_VERSION, "Print the program's version and exit");
+  app.add_option("--store", globals.store, "The directory of the store; without it, $ASHLAR_STORE")
+      ->type_name("STORE")
+      ->envname("ASHLAR_STORE");
+  app.add_option("--as", globals.account,
+                 "The account that images are made, seen and launched as: 12 digits; without it, "
+                 "$ASHLAR_ACCOUNT, else the store's own")
+      ->type_name("ACCOUNT")
+      ->envname("ASHLAR_ACCOUNT")
+      ->check(CLI::Validator(not_an_id<AccountId>, ""));
+  app.add_flag("--json", globals.json, "Print one JSON document on standard output instead of text");
+  app.add_option(
+         "--progress", globals.progress,
+         "On standard error: a line that is redrawn when that is a terminal (auto), a line of JSON each "
+         "second (json), nothing (none)")
+      ->check(CLI::IsMember({"auto", "json", "none"}));
+  app.footer("Each verb has --help with an example. Exit status: 0 done, 1 failed, 2 usage, 3 data damaged.");
+}
+
+}  // namespace
+
+void Verb::positional(const std::string& name, const std::string& value, std::string& out,
+                      const std::string& about, Presence presence) {
+  CLI::Option* option = app_.add_option(name, out, about)->type_name(value);
+  required_if(option->check(CLI::Validator(is_empty, "")), presence);
+}
+
+void Verb::positionals(const std::string& name, const std::string& value, std::vector<std::string>& out,
+                       const std::string& about) {
+  app_.add_option(name, out, about)->type_name(value)->required()->check(CLI::Validator(is_empty, ""));
+}
+
+void Verb::positional_choice(const std::string& name, const std::vector<std::string>& choices,
+                             std::string& out, const std::string& about) {
+  app_.add_option(name, out, about)->check(CLI::IsMember(choices))->required();
+}
+
+void Verb::snapshot(const std::string& name, std::string& id, const std::string& about, Presence presence) {
+  CLI::Option* option = app_.add_option(name, id, about)->type_name("SNAP");
+  required_if(option->check(CLI::Validator(not_an_id<SnapshotId>, "")), presence);
+}
+
+void Verb::volume(const std::string& name, std::string& id, const std::string& about) {
+  CLI::Option* option = app_.add_option(name, id, about)->type_name("VOL")->required();
+  option->check(CLI::Validator(not_an_id<VolumeId>, ""));
+}
+
+void Verb::image(const std::string& name, std::string& id, const std::string& about) {
+  CLI::Option* option = app_.add_option(name, id, about)->type_name("IMAGE")->required();
+  option->check(CLI::Validator(not_an_id<ImageId>, ""));
+}
+
+void Verb::flag(const std::string& name, bool& out, const std::string& about) {
+  app_.add_flag(name, out, about);
+}
+
+void Verb::text(const std::string& name, const std::string& value, std::string& out,
+                const std::string& about) {
+  app_.add_option(name, out, about)->type_name(value);
+}
+
+void Verb::texts(const std::string& name, const std::string& value, std::vector<std::string>& out,
+                 const std::string& about) {
+  app_.add_option(name, out, about)->type_name(value)->allow_extra_args(false);
+}
+
+void Verb::number(const std::string& name, unsigned low, unsigned high, unsigned& out,
+                  const std::string& about) {
+  app_.add_option(name, out, about)->type_name("N")->check(CLI::Range(low, high).description(""));
+}
+
+void Verb::size(const std::string& name, std::uint64_t& bytes, const std::string& about) {
+  const auto read = [&bytes, name](const CLI::results_t& words) {
+    const auto parsed = parse_size(words.front());
+    if (!parsed.ok()) throw CLI::ValidationError(name, parsed.error().text());
+    bytes = parsed.value();
+    return true;
+  };
+  app_.add_option(name, read, about)->type_name("SIZE");
+}
+
+void Verb::check(std::function<Status()> check) {
+  app_.callback([check = std::move(check)] {
+    const Status status = check();
+    if (!status.ok()) throw CLI::ValidationError(status.error().text());
+  });
+}
+
+struct Cli::State {
+  struct Entry {
+    CLI::App* app = nullptr;
+    Needs needs = Needs::kNothing;
+    RunVerb run;
+  };
+  CLI::App app{kAbout, "ashlar"};
+  std::vector<Entry> verbs;
+};
+
+Cli::Cli() : state_(std::make_unique<State>()) {
+  state_->app.require_subcommand(0, 1);
+  add_globals(state_->app, globals_);
+}
+
+Cli::~Cli() = default;
+
+void Cli::add_group(const std::string& name, const std::string& about) {
+  CLI::App* group = state_->app.add_subcommand(name, about);
+  group->fallthrough();
+  group->require_subcommand(1);
+}
+
+Verb Cli::add_verb(const std::string& name, const std::string& about, const std::string& example) {
+  const std::size_t space = name.find(' ');
+  CLI::App* parent =
+      space == std::string::npos ? &state_->app : state_->app.get_subcommand(name.substr(0, space));
+  CLI::App* app = parent->add_subcommand(space == std::string::npos ? name : name.substr(space + 1), about);
+  app->fallthrough();
+  app->footer("Example:\n" + example);
+  state_->verbs.push_back({app, Needs::kNothing, {}});
+  return Verb(*app);
+}
+
+void Cli::on_run(Needs needs, RunVerb run) {
+  state_->verbs.back().needs = needs;
+  state_->verbs.back().run = std::move(run);
+}
+
+ProgramWords Cli::words() const { return words_of(state_->app); }
+
+Result<ExitCode> Cli::dispatch() {
+  for (const State::Entry& verb : state_->verbs) {
+    if (!verb.app->parsed()) continue;
+    if (verb.needs == Needs::kStore && globals_.store.empty()) {
+      return refuse("no store is named: use --store STORE or set ASHLAR_STORE", globals_.json);
+    }
+    return verb.run(globals_);
+  }
+  return refuse("a verb is missing", globals_.json);
+}
+
+// What CLI11 could not place: a verb that there is not, an option that the verb does not have, or a word too
+// many.
+std::string Cli::unexpected() const {
+  std::vector<std::string> words = state_->app.remaining(true);
+  const auto option =
+      std::ranges::find_if(words, [](const std::string& word) { return word.starts_with("-"); });
+  if (state_->app.get_subcommands().empty() && option != words.begin())
+    return fmt::format("there is no verb '{}'", words.front());
+  if (option != words.end()) return fmt::format("there is no option '{}'", *option);
+  return fmt::format("'{}' is one word too many", words.front());
+}
+
+// CLI11 has an exit status for each kind of error; this program has one for all of them, and one line.
+ExitCode Cli::refuse(const std::string& message, bool json) const {
+  std::string verb;
+  const CLI::App* app = &state_->app;
+  for (auto given = app->get_subcommands(); !given.empty(); given = app->get_subcommands()) {
+    app = given.front();
+    verb += app->get_name() + " ";
+  }
+  print_error("usage", fmt::format("{} (see: ashlar {}--help)", message, verb), json);
+  return ExitCode::kUsage;
+}
+
+int Cli::run(int argc, char** argv) {
+  ExitCode code = ExitCode::kDone;
+  bool json = asked_for_json(argc, argv);
+  try {
+    state_->app.parse(argc, argv);
+    json = globals_.json;
+    Result<ExitCode> result = dispatch();
+    if (!result.ok()) print_error(error_code_name(result.error().code()), result.error().text(), json);
+    code = result.ok() ? result.value() : exit_code_of(result.error());
+  } catch (const CLI::Success& asked_for_help) {
+    state_->app.exit(asked_for_help);
+  } catch (const CLI::ExtrasError&) {
+    code = refuse(unexpected(), json);
+  } catch (const CLI::ParseError& error) {
+    code = refuse(error.what(), json);
+  }
+  if (!finish_output() && code == ExitCode::kDone) {
+    std::fputs("ashlar: standard output can't be written: the output is incomplete\n", stderr);
+    code = ExitCode::kFailed;
+  }
+  return static_cast<int>(code);
+}
+
+}  // namespace ashlar

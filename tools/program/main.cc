@@ -1,0 +1,79 @@
+// The ashlar program. One file a verb; each parses, calls one operation of the engine, and prints.
+#include <fcntl.h>
+#include <malloc.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+
+#include "program/cli.h"
+
+namespace {
+
+// The next files that are opened would get the numbers of closed standard descriptors, and what is printed
+// would be written into the store. The wrong way round, so that using one stays an error.
+bool fill_standard_descriptors() {
+  for (int fd = 0; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) >= 0) continue;
+    if (::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  if (!fill_standard_descriptors()) return static_cast<int>(ashlar::ExitCode::kFailed);
+  // A reader of our output that went away is a failed write, not a reason to die without a word.
+  (void)std::signal(SIGPIPE, SIG_IGN);
+  // Ignored signals outlive exec: with this one, how a child ended could not be told.
+  (void)std::signal(SIGCHLD, SIG_DFL);
+
+  // Buffers of some MiB come and go with every segment; giving them back to the system each time costs more
+  // page faults than hashing costs time.
+  (void)mallopt(M_MMAP_THRESHOLD, 64 << 20);   // NOLINT(concurrency-mt-unsafe): there are no threads yet
+  (void)mallopt(M_TRIM_THRESHOLD, 256 << 20);  // NOLINT(concurrency-mt-unsafe): the same
+
+  ashlar::Cli cli;
+  add_init(cli);
+  add_capture(cli);
+  add_restore(cli);
+  add_export(cli);
+  add_import_disk(cli);
+  add_snapshots(cli);
+  add_describe(cli);
+  add_delete(cli);
+  add_diff(cli);
+  add_verify(cli);
+  add_stats(cli);
+  add_analyze(cli);
+  add_volume(cli);
+  add_volume_attach(cli);
+  add_serve(cli);
+  add_launch(cli);
+  add_instances(cli);
+  add_template(cli);
+  add_image(cli);
+  add_image_launch(cli);
+  add_image_capture(cli);
+  add_image_copy(cli);
+  add_image_bundle(cli);
+  add_image_ova(cli);
+  add_image_changes(cli);
+  add_image_sign(cli);
+  add_image_inspect(cli);
+  add_lifecycle(cli);
+  add_bin(cli);
+  add_key(cli);
+  add_settings(cli);
+  add_reindex(cli);
+  add_completion(cli);
+  add_man(cli);
+  add_version(cli);
+  return cli.run(argc, argv);
+} catch (const std::exception& error) {
+  // Only libraries throw; what gets here is mostly memory that could not be had.
+  std::fprintf(stderr, "ashlar: %s\n", error.what());
+  return static_cast<int>(ashlar::ExitCode::kFailed);
+}

@@ -1,0 +1,20 @@
+// The store that a verb works on: --store, else $ASHLAR_STORE.
+#pragma once
+
+#include <memory>
+
+#include "host/volume_host.h"
+#include "program/cli.h"
+#include "repo/repo.h"
+
+namespace ashlar {
+
+Result<std::unique_ptr<Repo>> open_store(const Globals& globals);
+// The same, and the volumes that this host has of it.
+Result<std::unique_ptr<VolumeHost>> open_volume_host(const Globals& globals,
+                                                     std::size_t cache_bytes = FrameCache::kDefaultBytes);
+// kInvalid for a target in the store: even --force must not turn a pack into a disk image, or fill the
+// store's folders with strange files.
+Status check_outside_store(const std::string& target, const std::string& store);
+
+}  // namespace ashlar

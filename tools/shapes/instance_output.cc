@@ -1,0 +1,78 @@
+#include "shapes/instance_output.h"
+
+#include <fmt/format.h>
+
+#include "base/units.h"
+#include "machine/command_line.h"
+
+namespace ashlar {
+namespace {
+
+bool has_process(InstanceState state) {
+  return state == InstanceState::kPending || state == InstanceState::kRunning ||
+         state == InstanceState::kStopping;
+}
+
+Json devices_json(const Instances& instances, const InstanceRecord& record) {
+  Json devices = Json::array();
+  for (const InstanceDevice& device : record.devices) {
+    const bool is_file = !device.file.empty();
+    devices.push_back({{"device", device.name},
+                       {"volume", is_file ? Json() : Json(device.volume.text())},
+                       {"file", is_file ? Json(instances.directory(record.id) + "/" + device.file) : Json()},
+                       {"delete_on_termination", device.delete_on_termination}});
+  }
+  return devices;
+}
+
+}  // namespace
+
+Json instance_json(const Instances& instances, const InstanceRecord& record, InstanceState state) {
+  return {{"id", record.id.text()},
+          {"name", record.name},
+          {"state", instance_state_name(state)},
+          {"created", record.created.iso8601()},
+          {"snapshot", record.snapshot.text()},
+          {"image", record.image.value == 0 ? Json() : Json(record.image.text())},
+          {"machine", record.machine},
+          {"memory_bytes", record.memory.value},
+          {"cpus", record.cpus},
+          {"accelerator", record.accelerator},
+          {"network", record.network},
+          {"kernel", record.kernel},
+          {"initrd", record.initrd},
+          {"append", record.append},
+          {"devices", devices_json(instances, record)},
+          {"pid", has_process(state) && record.process ? Json(record.process->pid) : Json()},
+          {"console", instances.directory(record.id) + "/" + kConsoleName}};
+}
+
+std::string instance_text(const Instances& instances, const InstanceRecord& record, InstanceState state) {
+  std::vector<std::pair<std::string, std::string>> lines = {
+      {"id", record.id.text()},
+      {"name", record.name},
+      {"state", std::string(instance_state_name(state))},
+      {"created", record.created.iso8601()},
+      {"snapshot", record.snapshot.text()},
+      {"machine", fmt::format("{}, {} processor{}, {}", record.machine, record.cpus,
+                              record.cpus == 1 ? "" : "s", format_size(record.memory.value))},
+      {"accelerator", record.accelerator},
+      {"network", record.network}};
+  if (record.image.value != 0) lines.emplace_back("image", record.image.text());
+  if (!record.kernel.empty()) {
+    lines.emplace_back("kernel", record.kernel);
+    lines.emplace_back("initrd", record.initrd);
+    lines.emplace_back("append", record.append);
+  }
+  for (const InstanceDevice& device : record.devices) {
+    const std::string what = device.file.empty() ? device.volume.text() : device.file;
+    lines.emplace_back(device.name, what + (device.delete_on_termination ? ", deleted on termination"
+                                                                         : ", kept on termination"));
+  }
+  if (has_process(state) && record.process)
+    lines.emplace_back("process", std::to_string(record.process->pid));
+  lines.emplace_back("console", instances.directory(record.id) + "/" + kConsoleName);
+  return aligned(lines);
+}
+
+}  // namespace ashlar

@@ -1,0 +1,13 @@
+// What is shown of images on their way from store to store.
+#pragma once
+
+#include "program/output.h"
+#include "program/progress.h"
+#include "transfer/copy_image.h"
+
+namespace ashlar {
+
+ProgressSample sample_of(const CopyProgress& progress);
+Json transfer_json(const ImageCopyReport& report, double seconds);
+
+}  // namespace ashlar

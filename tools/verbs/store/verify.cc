@@ -1,0 +1,173 @@
+// ashlar verify: reads what is stored and says what is damaged, or compares a target with a snapshot.
+#include "scrub/verify.h"
+
+#include <fmt/format.h>
+
+#include <numeric>
+
+#include "base/clock.h"
+#include "base/units.h"
+#include "program/cli.h"
+#include "program/output.h"
+#include "program/progress.h"
+#include "program/stop.h"
+#include "program/store_option.h"
+#include "restore/restore.h"
+
+namespace ashlar {
+namespace {
+
+struct Options {
+  std::string snapshot;
+  bool all = false;
+  std::string against;
+};
+
+// Losses are named by snapshot; volumes of unknown size are cut nowhere.
+constexpr ByteCount kUncut{kMaxVolumeBytes};
+
+Status check(const Options& options) {
+  if (options.all == !options.snapshot.empty()) return invalid("give either a snapshot or --all");
+  if (options.all && !options.against.empty()) return invalid("--against needs a snapshot to compare with");
+  return {};
+}
+
+Json damage_json(const Damage& damage) {
+  Json losses = Json::array();
+  for (const Damage::Loss& loss : damage.losses) {
+    losses.push_back({{"snapshot", loss.snapshot.text()}, {"ranges", ranges_json(loss.ranges, kUncut)}});
+  }
+  return {{"object", damage.object},
+          {"segment", damage.segment ? Json(damage.segment->hex()) : Json(nullptr)},
+          {"frame", damage.frame ? Json(*damage.frame) : Json(nullptr)},
+          {"what", damage.what},
+          {"losses", losses}};
+}
+
+std::string damage_text(const Damage& damage) {
+  std::string text = "damaged: " + damage.object;
+  if (damage.segment) text += ", segment " + damage.segment->hex();
+  if (damage.frame) text += fmt::format(", frame {}", *damage.frame);
+  text += ": " + damage.what + "\n";
+  if (damage.losses.empty()) text += "  no snapshot needs it\n";
+  for (const Damage::Loss& loss : damage.losses) {
+    if (loss.ranges.empty()) text += fmt::format("  {} the whole snapshot\n", loss.snapshot.text());
+    for (const BlockRange& range : loss.ranges) {
+      text +=
+          fmt::format("  {} blocks {} to {} ({} bytes at {})\n", loss.snapshot.text(), range.first.value,
+                      range.end().value - 1, byte_count(range.count).value, byte_offset(range.first).value);
+    }
+  }
+  return text;
+}
+
+void print_verified(const Globals& globals, const VerifyReport& report, double seconds) {
+  if (globals.json) {
+    Json damages = Json::array();
+    for (const Damage& damage : report.damages) damages.push_back(damage_json(damage));
+    print_json({{"ok", report.damages.empty()},
+                {"packs", report.packs},
+                {"segments", report.segments},
+                {"blocks", report.blocks},
+                {"nodes", report.nodes},
+                {"snapshots", report.snapshots},
+                {"read_bytes", report.bytes_read.value},
+                {"damages", damages},
+                {"seconds", seconds}});
+    return;
+  }
+  for (const Damage& damage : report.damages) print(damage_text(damage));
+  print(fmt::format(
+      "{}: {} snapshots, {} packs, {} segments, {} blocks, {} nodes; {} read in {}\n",
+      report.damages.empty() ? "no damage found" : fmt::format("places damaged: {}", report.damages.size()),
+      report.snapshots, report.packs, report.segments, report.blocks, report.nodes,
+      format_size(report.bytes_read.value), duration_text(seconds)));
+}
+
+template <class Progress>
+ProgressSample sample_of(const Progress& progress) {
+  ProgressSample sample;
+  sample.total_bytes = progress.total_bytes;
+  sample.done_bytes = progress.done_bytes;
+  return sample;
+}
+
+Result<ExitCode> verify_stored(const Globals& globals, Repo& repo, const Options& options, const Stop& stop) {
+  const double started = monotonic_seconds();
+  const VerifyParts parts = {repo.config(), repo.objects(), *TRY(repo.index()), repo.snapshots()};
+  VerifyProgress progress;
+  const auto verify = [&]() -> Result<VerifyReport> {
+    const ProgressDisplay display(globals, "verify", [&progress] { return sample_of(progress); });
+    if (options.all) return verify_all(parts, progress, stop.token());
+    return verify_snapshot(parts, TRY(SnapshotId::parse(options.snapshot)), progress, stop.token());
+  };
+  const VerifyReport report = TRY(verify());
+  print_verified(globals, report, monotonic_seconds() - started);
+  if (report.damages.empty()) return ExitCode::kDone;
+  print_note(
+      fmt::format("ashlar: damage found, {} places, named above: restore what is lost from another copy",
+                  report.damages.size()));
+  return ExitCode::kDamaged;
+}
+
+void print_compared(const Globals& globals, const Options& options, const std::vector<BlockRange>& different,
+                    ByteCount size) {
+  std::uint64_t bytes = 0;
+  for (const BlockRange& range : different) bytes += byte_range(range, size).length;
+  if (globals.json) {
+    print_json({{"ok", different.empty()},
+                {"snapshot", options.snapshot},
+                {"target", options.against},
+                {"size_bytes", size.value},
+                {"different_bytes", bytes},
+                {"different", ranges_json(different, size)}});
+    return;
+  }
+  for (const BlockRange& range : different) {
+    const ByteRange r = byte_range(range, size);
+    print(fmt::format("{:<16} {:<12} {}\n", r.offset, r.length, format_size(r.length)));
+  }
+  if (different.empty()) print(fmt::format("{} holds what {} says\n", options.against, options.snapshot));
+}
+
+Result<ExitCode> verify_target(const Globals& globals, Repo& repo, const Options& options, const Stop& stop) {
+  const SnapshotRecord snapshot = TRY(repo.snapshots().get(TRY(SnapshotId::parse(options.snapshot))));
+  const RestoreParts parts = {*TRY(repo.segments()), *TRY(repo.nodes())};
+  const std::unique_ptr<Target> target = TRY(Target::open_to_compare(options.against));
+  RestoreProgress progress;
+  const auto run_compare = [&] {
+    const ProgressDisplay display(globals, "verify", [&progress] { return sample_of(progress); });
+    return compare(parts, snapshot, *target, progress, stop.token());
+  };
+  const std::vector<BlockRange> different = TRY(run_compare());
+  print_compared(globals, options, different, snapshot.size);
+  if (different.empty()) return ExitCode::kDone;
+  print_note(fmt::format("ashlar: {} differs from {}: {}", options.against, options.snapshot,
+                         ranges_text(different, snapshot.size)));
+  return ExitCode::kDamaged;
+}
+
+Result<ExitCode> run(const Globals& globals, const Options& options) {
+  Stop stop;
+  TRY(stop.watch());
+  const std::unique_ptr<Repo> repo = TRY(open_store(globals));
+  if (!options.against.empty()) return verify_target(globals, *repo, options, stop);
+  return verify_stored(globals, *repo, options, stop);
+}
+
+}  // namespace
+
+void add_verify(Cli& cli) {
+  auto options = std::make_shared<Options>();
+  Verb verb = cli.add_verb("verify", "Read what is stored past the page cache and name what is damaged",
+                           "  ashlar verify --all\n"
+                           "  ashlar verify snap-01a2b3c4d5e6f7089\n"
+                           "  ashlar verify snap-01a2b3c4d5e6f7089 --against /dev/sdb");
+  verb.snapshot("SNAP", options->snapshot, "Verify what this snapshot needs", Presence::kOptional);
+  verb.flag("--all", options->all, "Verify everything in the store");
+  verb.text("--against", "TARGET", options->against, "Compare this file or device with the snapshot instead");
+  verb.check([options] { return check(*options); });
+  cli.on_run(Needs::kStore, [options](const Globals& globals) { return run(globals, *options); });
+}
+
+}  // namespace ashlar
