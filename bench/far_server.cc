@@ -72,6 +72,7 @@ class FarFileSystem : public FileSystem {
   Status sync_directory(const std::string& path) override { return inner_.sync_directory(path); }
   Result<std::vector<DirectoryEntry>> list(const std::string& path) override { return inner_.list(path); }
   Result<std::uint64_t> file_size(const std::string& path) override { return inner_.file_size(path); }
+  Result<FilePlace> place_of(const std::string& path) override { return inner_.place_of(path); }
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override { return inner_.lock(path); }
 
  private:
@@ -96,7 +97,7 @@ void wait_for_sigterm(const sigset_t& wanted) {
 
 Status serve(Distance& distance, char** words, const sigset_t& wanted) {
   FarFileSystem files(distance);
-  VolumeHost host(files, TRY(Repo::open(files, words[1])));
+  VolumeHost host(files, TRY(Repo::open(files, StoreAddress{words[1]}, {})));
   TRY(host.prepare());
   const VolumeRecord record = TRY(host.create({TRY(SnapshotId::parse(words[2])), {}, "far", {}, {}}));
   const std::shared_ptr<Volume> volume = TRY(host.open_volume(record.id));

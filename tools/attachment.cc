@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/unique_fd.h"
+#include "io/replace_file.h"
 #include "nbd_device.h"
 #include "process/background_process.h"
 #include "process/host_command.h"
@@ -59,7 +60,7 @@ Status settle(const std::string& device) {
   return {};
 }
 
-bool is_busy(const Status& status) { return !status.ok() && status.error().code() == ErrorCode::kBusy; }
+bool is_busy(const Status& status) { return is(status, ErrorCode::kBusy); }
 
 std::vector<std::string> loops_over(const std::string& file) {
   std::vector<std::string> devices;
@@ -137,21 +138,21 @@ std::vector<std::string> attach_commands(AttachMethod method, const NbdExport& a
           fmt::format("losetup -f --show {}.disk", at.name)};
 }
 
-Attachments::Attachments(std::string store, VolumeId volume)
-    : store_(std::filesystem::absolute(store).lexically_normal()),
+Attachments::Attachments(HostDirectory& host, VolumeId volume)
+    : host_(&host),
       volume_(volume),
-      directory_(fmt::format("{}/attachments/{}", store_, volume.text())) {}
+      directory_(std::filesystem::absolute(host.attachments() + "/" + volume.text()).lexically_normal()) {}
 
 // Whoever waits for the file that is removed here notices, and makes another.
 Attachments::~Attachments() {
-  if (lock_) (void)files().remove(directory_ + ".lock").ok();
+  if (lock_) best_effort(files().remove(directory_ + ".lock"));
 }
 
 Status Attachments::hold() {
   if (lock_) return {};
-  TRY(files().make_directory(store_ + "/attachments"));
+  TRY(host_->make_folder(host_->attachments()));
   auto lock = files().lock(directory_ + ".lock");
-  if (!lock.ok() && lock.error().code() == ErrorCode::kBusy) {
+  if (is(lock, ErrorCode::kBusy)) {
     return busy(volume_.text() + " is being attached, released or started on by another process");
   }
   lock_ = TRY(std::move(lock));
@@ -165,8 +166,8 @@ Result<std::optional<Attachment>> Attachments::attached() {
 
 // On a disk that is too full for a lock nobody can write the note of an attachment either, and deleting
 // volumes is the way to make room.
-Result<Attachments> hold_unattached(const std::string& store, VolumeId volume) {
-  Attachments held(store, volume);
+Result<Attachments> hold_unattached(HostDirectory& host, VolumeId volume) {
+  Attachments held(host, volume);
   Status locked = held.hold();
   if (!locked.ok() && locked.error().code() != ErrorCode::kExhausted) return locked.take_error();
   if (const auto attached = TRY(held.find())) {
@@ -178,7 +179,7 @@ Result<Attachments> hold_unattached(const std::string& store, VolumeId volume) {
 
 Result<std::optional<Attachment>> Attachments::find() {
   auto text = read_file(files(), note(), kMaxNoteBytes);
-  if (!text.ok() && text.error().code() == ErrorCode::kNotFound) return std::optional<Attachment>();
+  if (is(text, ErrorCode::kNotFound)) return std::optional<Attachment>();
   Attachment attachment = TRY(from_text(as_text(TRY(std::move(text))), volume_).with_context(note()));
   if (TRY(is_live(attachment))) return std::optional(std::move(attachment));
   TRY(take_down(attachment));  // what a reboot, or the death of a part, has left
@@ -193,14 +194,7 @@ Result<bool> Attachments::is_live(const Attachment& attachment) const {
 }
 
 Status Attachments::save(const Attachment& attachment) {
-  const std::string fresh = note() + ".new";
-  (void)files().remove(fresh).ok();
-  {
-    const auto file = TRY(files().create(fresh));
-    TRY(file->append(as_byte_span(to_json(volume_, attachment).dump(2) + "\n")));
-    TRY(file->sync());
-  }
-  return files().rename(fresh, note());
+  return replace_file(files(), note(), as_byte_span(to_json(volume_, attachment).dump(2) + "\n"));
 }
 
 Result<Attachment> Attachments::attach(AttachMethod method, NbdExport at) {

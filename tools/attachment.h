@@ -3,8 +3,8 @@
 //   kernel NBD     nbd-client, where the kernel has the module: /dev/nbdN
 //   FUSE and loop  nbdfuse shows the volume as a file, and a loop device stands over it: /dev/loopN
 //
-// What was done is noted in <store>/attachments/<volume id>/, so that it is found again, and undone, by
-// another process. After a reboot the note names what is gone; it is cleared away by the next call.
+// What was done is noted in <host directory>/attachments/<volume id>/, so that it is found again, and undone,
+// by another process. After a reboot the note names what is gone; it is cleared away by the next call.
 #pragma once
 
 #include <memory>
@@ -15,6 +15,7 @@
 #include "document/instance_record.h"
 #include "host_server.h"
 #include "io/file_system.h"
+#include "repo/host_directory.h"
 
 namespace ashlar {
 
@@ -36,7 +37,7 @@ std::string nbd_uri(const NbdExport& at);
 
 class Attachments {
  public:
-  Attachments(std::string store, VolumeId volume);
+  Attachments(HostDirectory& host, VolumeId volume);
   Attachments(Attachments&&) = default;
   Attachments& operator=(Attachments&&) = delete;
   Attachments(const Attachments&) = delete;
@@ -69,15 +70,15 @@ class Attachments {
   std::string disk() const { return directory_ + "/disk"; }
   std::string note() const { return directory_ + "/attachment.json"; }
 
-  friend Result<Attachments> hold_unattached(const std::string& store, VolumeId volume);
+  friend Result<Attachments> hold_unattached(HostDirectory& host, VolumeId volume);
 
-  std::string store_;
+  HostDirectory* host_;
   VolumeId volume_;
   std::string directory_;
   std::unique_ptr<FileLock> lock_;
 };
 
 // Holds a volume that is not attached to this host; kBusy for one that is.
-Result<Attachments> hold_unattached(const std::string& store, VolumeId volume);
+Result<Attachments> hold_unattached(HostDirectory& host, VolumeId volume);
 
 }  // namespace ashlar

@@ -15,8 +15,7 @@ namespace {
 
 Result<CaptureReport> capture_once(const Globals& globals, const std::string& verb, Repo& repo,
                                    Source& source, const CaptureOptions& options, const Stop& stop) {
-  const CaptureParts parts = {repo.config(),         repo.objects(),     *TRY(repo.index()),
-                              *TRY(repo.segments()), *TRY(repo.nodes()), repo.snapshots()};
+  const WriteParts parts = TRY(repo.write_parts());
   CaptureProgress progress;
   const ProgressDisplay display(globals, verb, [&progress] { return sample_of(progress); });
   return capture(parts, source, options, progress, stop.token());
@@ -88,17 +87,15 @@ Result<std::unique_ptr<FileLock>> hold_raw_file(Repo& repo, const std::string& s
   const std::filesystem::path file = std::filesystem::canonical(source, failed);
   if (failed || file.filename() != "data") return std::unique_ptr<FileLock>();
   const std::filesystem::path folder = file.parent_path();
-  const auto id = VolumeId::parse(folder.filename().string());
-  const bool is_ours =
-      id.ok() && folder.parent_path() == std::filesystem::canonical(repo.path(), failed) / "overlays";
-  if (!is_ours) return std::unique_ptr<FileLock>();
-  if (!TRY(VolumeCatalog(repo.objects()).get(id.value())).is_detached) {
+  const std::optional<VolumeId> id = TRY(repo.host().volume_in(folder.string()));
+  if (!id) return std::unique_ptr<FileLock>();
+  if (!TRY(VolumeCatalog(repo.objects()).get(*id)).is_detached) {
     return invalid(fmt::format("{} holds only a part of {}: 'ashlar volume snapshot {}' takes all of it",
-                               source, id.value().text(), id.value().text()));
+                               source, id->text(), id->text()));
   }
   auto lock = posix_file_system().lock(folder.string() + "/lock");
-  if (!lock.ok() && lock.error().code() == ErrorCode::kBusy)
-    return busy(id.value().text() + " is being served: end that first, or its file would be captured torn");
+  if (is(lock, ErrorCode::kBusy))
+    return busy(id->text() + " is being served: end that first, or its file would be captured torn");
   return lock;
 }
 

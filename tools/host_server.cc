@@ -33,9 +33,9 @@ Result<std::uint64_t> size_or_zero(const std::string& path) {
 
 }  // namespace
 
-HostServer::HostServer(const std::string& store)
-    : store_(std::filesystem::absolute(store).lexically_normal()),
-      overlays_(store_ + "/overlays"),
+HostServer::HostServer(const Repo& repo)
+    : store_(std::filesystem::absolute(repo.address().directory).lexically_normal()),
+      overlays_(std::filesystem::absolute(repo.host().overlays()).lexically_normal()),
       // Relative to the server's working directory where the whole path has no room in an address.
       socket_(overlays_.size() + sizeof("/nbd.sock") <= kMaxSocketPath ? overlays_ + "/nbd.sock"
                                                                        : "nbd.sock") {}

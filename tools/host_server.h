@@ -8,13 +8,13 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "machine/command_line.h"
+#include "repo/repo.h"
 
 namespace ashlar {
 
 class HostServer {
  public:
-  // `store`: the path of the store, in any form.
-  explicit HostServer(const std::string& store);
+  explicit HostServer(const Repo& repo);
 
   // Where the volume is served; from now on, if it was not. Starts a server when none answers.
   Result<NbdExport> open(VolumeId volume);

@@ -37,8 +37,8 @@ Status resize_file(const std::string& path, ByteCount size) {
 
 MachineHost::MachineHost(std::unique_ptr<VolumeHost> volumes)
     : volumes_(std::move(volumes)),
-      instances_(posix_file_system(), volumes_->repo().path()),
-      server_(volumes_->repo().path()) {}
+      instances_(posix_file_system(), volumes_->repo().host().instances()),
+      server_(volumes_->repo()) {}
 
 Result<std::unique_ptr<MachineHost>> MachineHost::open(const Globals& globals) {
   std::unique_ptr<VolumeHost> volumes = TRY(open_volume_host(globals));
@@ -55,7 +55,7 @@ Status MachineHost::check_content(const ImageContent& content) {
 Status MachineHost::restore_file(const ImageContent& content, ByteCount size, const std::string& path) {
   Repo& repo = volumes_->repo();
   const SnapshotRecord snapshot = TRY(repo.snapshots().get(content.snapshot));
-  const RestoreParts parts{*TRY(repo.segments()), *TRY(repo.nodes())};
+  const ReadParts parts = TRY(repo.read_parts());
   RestoreProgress progress;
   {
     const auto target = TRY(Target::open(path, snapshot.size, false));
@@ -115,6 +115,7 @@ Result<InstanceRecord> MachineHost::launch(const MachineSpec& spec) {
   record.wish = InstanceWish::kTerminated;
   record.image = spec.image;
   record.snapshot = spec.devices.front().content.snapshot;
+  TRY(volumes_->repo().host().make_folder(volumes_->repo().host().instances()));
   TRY(instances_.make(record.id));
   const auto lock = TRY(instances_.lock(record.id));
   TRY(instances_.begin_launch(record.id));
@@ -139,7 +140,7 @@ Status MachineHost::start_locked(InstanceRecord& record) {
   for (const InstanceDevice& device : record.devices) {
     if (!device.file.empty()) continue;
     TRY(volumes_->catalog().get(device.volume));
-    held.push_back(TRY(hold_unattached(volumes_->repo().path(), device.volume)));
+    held.push_back(TRY(hold_unattached(volumes_->repo().host(), device.volume)));
     exports.push_back(TRY(server_.open(device.volume)));
   }
   return start_machine(instances_, record, std::move(exports), preferred_accelerator());
@@ -164,7 +165,7 @@ Result<InstanceState> MachineHost::begin_stop(InstanceId id, bool force) {
   record.wish = InstanceWish::kStopped;
   TRY(instances_.save(record));
   // A guest without a power button, or a monitor that hangs, is ended in the second step.
-  if (!force) (void)press_power_button(instances_, record).ok();
+  if (!force) best_effort(press_power_button(instances_, record));
   return state;
 }
 
@@ -195,7 +196,7 @@ Result<MachineHost::Ended> MachineHost::terminate(InstanceId id) {
   std::vector<Attachments> held;  // what 'volume attach' has attached is found before anything is ended
   for (const InstanceDevice& device : record.devices) {
     if (device.file.empty() && device.delete_on_termination)
-      held.push_back(TRY(hold_unattached(volumes_->repo().path(), device.volume)));
+      held.push_back(TRY(hold_unattached(volumes_->repo().host(), device.volume)));
   }
   record.wish = InstanceWish::kTerminated;
   TRY(instances_.save(record));
@@ -225,7 +226,7 @@ Status MachineHost::remove_unrecorded(InstanceId id) {
   for (const VolumeRecord& record : TRY(volumes_->catalog().list())) {
     const auto tag = record.tags.find(kInstanceTag);
     if (tag == record.tags.end() || tag->second != id.text()) continue;
-    const Attachments held = TRY(hold_unattached(volumes_->repo().path(), record.id));
+    const Attachments held = TRY(hold_unattached(volumes_->repo().host(), record.id));
     TRY(remove_volume(record.id));
   }
   return instances_.remove(id);
@@ -235,7 +236,7 @@ Status MachineHost::remove_unrecorded(InstanceId id) {
 Status MachineHost::remove_volume(VolumeId id) {
   TRY(server_.close(id));
   Status removed = volumes_->remove(id);
-  if (!removed.ok() && removed.error().code() == ErrorCode::kNotFound) return {};
+  if (is(removed, ErrorCode::kNotFound)) return {};
   return removed;
 }
 

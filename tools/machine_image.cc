@@ -63,7 +63,7 @@ Result<ImageDevice> MachineHost::mapping_of(const InstanceRecord& record, const 
 Status MachineHost::shut_down(InstanceRecord& record, double seconds) {
   record.wish = InstanceWish::kStopped;
   TRY(instances_.save(record));
-  (void)press_power_button(instances_, record).ok();  // one that has none does not switch itself off
+  best_effort(press_power_button(instances_, record));  // one that has none does not switch itself off
   const auto process = RunningProcess::find(*record.process);
   if (!process.ok() || process.value().wait(seconds)) return end_machine(instances_, record);
   record.wish = InstanceWish::kRunning;
@@ -79,8 +79,7 @@ Result<SnapshotId> MachineHost::capture_file(const std::string& path, const std:
   const auto source = TRY(open_source(path, {}));
   CaptureOptions options;
   options.description = "boots an image";
-  const CaptureParts parts = {repo.config(),         repo.objects(),     *TRY(repo.index()),
-                              *TRY(repo.segments()), *TRY(repo.nodes()), repo.snapshots()};
+  const WriteParts parts = TRY(repo.write_parts());
   CaptureProgress progress;
   return TRY(capture(parts, *source, options, progress, stop).with_context(path)).record.id;
 }
@@ -149,7 +148,7 @@ Status MachineHost::make_snapshots(const InstanceRecord& record, const ImageReco
 // The store is opened anew: the server's snapshots lie in packs that this process has not heard of. They
 // stay, for 'image inspect'.
 Status MachineHost::require_clean(const ImageRecord& image, const std::stop_token& stop) {
-  const std::unique_ptr<Repo> repo = TRY(Repo::open(posix_file_system(), volumes_->repo().path()));
+  const std::unique_ptr<Repo> repo = TRY(volumes_->repo().open_again());
   Status clean = check_clean(TRY(inspect_devices(*repo, image.devices, stop)));
   if (clean.ok()) return {};
   std::string made;
@@ -197,7 +196,7 @@ Result<ImageRecord> MachineHost::make_image(InstanceId id, const ImageWish& wish
   Status off = was_running && wish.reboot ? shut_down(record, wish.seconds) : Status();
   auto made = off.ok() ? complete(record, image, wish, was_running && !wish.reboot, stop)
                        : Result<ImageRecord>(off.take_error());
-  if (!made.ok()) (void)images.remove(image.id).ok();
+  if (!made.ok()) best_effort(images.remove(image.id));
   if (!was_running || TRY(instances_.state_of(record)) != InstanceState::kStopped) return made;
   Status started = start_locked(record);
   if (started.ok()) return made;

@@ -89,8 +89,8 @@ Result<bool> is_nbd_client_of(const ProcessIdentity& noted, const std::string& d
   // Devices get their names anew after a reboot.
   if (TRY(this_process()).boot != noted.boot) return false;
   const auto now = nbd_client_of(device);
-  if (!now.ok() && now.error().code() == ErrorCode::kNotFound) return false;
-  if (!now.ok()) return Error(now.error().code(), now.error().text());
+  if (is(now, ErrorCode::kNotFound)) return false;
+  if (!now.ok()) return now.error();
   if (noted.pid == 0) {
     return busy(
         fmt::format("an attachment was cut off, and {} may be it: see whose it is, disconnect it "

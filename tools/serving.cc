@@ -85,7 +85,7 @@ Status Serving::open_all() {
 Status Serving::serve_all() {
   const std::string overlays = TRY(host_.make_overlays_directory());
   auto lock = posix_file_system().lock(overlays + "/lock");
-  if (!lock.ok() && lock.error().code() == ErrorCode::kBusy) {
+  if (is(lock, ErrorCode::kBusy)) {
     return busy("another 'ashlar serve --all' serves the volumes of this store");
   }
   lock_ = TRY(std::move(lock));

@@ -51,6 +51,7 @@ using ContentDigest =
 using RegionHash = BinaryId<struct RegionHashTag, 16>;  // seeded XXH3-128 of a region: change detector only
 using PackId = BinaryId<struct PackIdTag, 16>;          // random
 using StoreId = BinaryId<struct StoreIdTag, 16>;        // random
+using HostId = BinaryId<struct HostIdTag, 8>;           // digest of what identifies a host
 using SessionId = BinaryId<struct SessionIdTag, 16>;    // random
 using SourceIdentity = BinaryId<struct SourceIdentityTag, 32>;  // digest of what identifies a source
 
@@ -62,6 +63,7 @@ Result<std::uint64_t> parse_record_id(std::string_view prefix, std::string_view 
 template <class Tag>
 struct RecordId {
   static constexpr std::string_view kNoun = Tag::kNoun;
+  static constexpr ErrorKind kMissing = Tag::kMissing;
   std::uint64_t value = 0;
   std::string text() const { return record_id_text(Tag::kPrefix, value); }
   static Result<RecordId> parse(std::string_view text) {
@@ -73,26 +75,32 @@ struct RecordId {
 struct SnapshotIdTag {
   static constexpr std::string_view kPrefix = "snap-0";
   static constexpr std::string_view kNoun = "snapshot";
+  static constexpr ErrorKind kMissing = ErrorKind::kNoSuchSnapshot;
 };
 struct VolumeIdTag {
   static constexpr std::string_view kPrefix = "vol-0";
   static constexpr std::string_view kNoun = "volume";
+  static constexpr ErrorKind kMissing = ErrorKind::kNoSuchVolume;
 };
 struct InstanceIdTag {
   static constexpr std::string_view kPrefix = "i-0";
   static constexpr std::string_view kNoun = "instance";
+  static constexpr ErrorKind kMissing = ErrorKind::kNoSuchInstance;
 };
 struct ImageIdTag {
   static constexpr std::string_view kPrefix = "ami-0";
   static constexpr std::string_view kNoun = "image";
+  static constexpr ErrorKind kMissing = ErrorKind::kNoSuchImage;
 };
 struct LaunchTemplateIdTag {
   static constexpr std::string_view kPrefix = "lt-0";
   static constexpr std::string_view kNoun = "launch template";
+  static constexpr ErrorKind kMissing = ErrorKind::kNoSuchTemplate;
 };
 struct LifecyclePolicyIdTag {
   static constexpr std::string_view kPrefix = "policy-0";
   static constexpr std::string_view kNoun = "lifecycle policy";
+  static constexpr ErrorKind kMissing = ErrorKind::kNoSuchPolicy;
 };
 using SnapshotId = RecordId<SnapshotIdTag>;
 using VolumeId = RecordId<VolumeIdTag>;

@@ -13,41 +13,33 @@ void check_failed(const char* belief, const char* file, int line) {
   std::abort();
 }
 
-std::string_view error_code_name(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kIo:
-      return "io";
-    case ErrorCode::kCorrupt:
-      return "corrupt";
-    case ErrorCode::kNotFound:
-      return "not_found";
-    case ErrorCode::kExhausted:
-      return "exhausted";
-    case ErrorCode::kInvalid:
-      return "invalid";
-    case ErrorCode::kUnsupported:
-      return "unsupported";
-    case ErrorCode::kBusy:
-      return "busy";
-    case ErrorCode::kCancelled:
-      return "cancelled";
-  }
-  return "unknown";
-}
-
 Error Error::from_errno(int error_number, std::string text) {
   ErrorCode code = ErrorCode::kIo;
   if (error_number == ENOSPC || error_number == EDQUOT || error_number == ENOMEM)
     code = ErrorCode::kExhausted;
   if (error_number == ENOENT) code = ErrorCode::kNotFound;
-  Error error(code, std::move(text) + ": " + std::generic_category().message(error_number));
-  error.body_->error_number = error_number;
-  return error;
+  return Error(Body{code,
+                    ErrorKind::kNone,
+                    error_number,
+                    std::move(text) + ": " + std::generic_category().message(error_number),
+                    {}});
 }
 
-Error Error::with_context(std::string_view context) && {
-  body_->text.insert(0, std::string(context) + ": ");
-  return std::move(*this);
+Error Error::with_context(std::string_view context) const {
+  return with_text(std::string(context) + ": " + body_->text);
+}
+
+Error Error::with_text(std::string text) const {
+  Body body = *body_;
+  body.text = std::move(text);
+  return Error(std::move(body));
+}
+
+Error Error::about(ErrorKind kind, std::string id) const {
+  Body body = *body_;
+  body.kind = kind;
+  body.id = std::move(id);
+  return Error(std::move(body));
 }
 
 }  // namespace ashlar

@@ -1,8 +1,10 @@
 // Result<T>: a value or an Error. The only way a function of the engine fails.
 //
-// An Error says what kind of failure it was (ErrorCode decides what a caller may do), the errno if the
-// system gave one, and one line of text. Callers add context on the way up; the outermost part comes first:
-// "capture /dev/sdb: read 4096 bytes at 1048576: Input/output error".
+// An Error has a code, which decides what a caller may do; the errno, if the system gave one; and one line of
+// text that says what is wrong. Callers add context on the way up; the outermost part comes first:
+// "capture /dev/sdb: read 4096 bytes at 1048576: Input/output error". Where a front end can say what to do
+// next, the error also has a kind and the id of the thing concerned; the text never names a command or an
+// option, because the command line is only one of the front ends.
 //
 // TRY(expr) yields the value of a Result or returns its error from the enclosing function.
 #pragma once
@@ -26,15 +28,49 @@ enum class ErrorCode : unsigned char {
   kExhausted,    // no space, memory or budget left
   kInvalid,      // the caller's input is wrong
   kUnsupported,  // a newer format, or something this build or host can't do
-  kBusy,         // somebody else holds it, or doing it now would be unsafe
+  kBusy,         // another process holds it, or doing it now would be unsafe
   kCancelled,    // the user stopped it
 };
 
 std::string_view error_code_name(ErrorCode code);
+// Returns the code of that name; kIo for a name that is not known.
+ErrorCode error_code_named(std::string_view name);
+
+// A situation that a front end has advice for. error_kinds.cc lists their names.
+enum class ErrorKind : unsigned char {
+  kNone,
+  kNoSuchSnapshot,
+  kNotInBin,
+  kNoSuchImage,
+  kNoSuchVolume,
+  kNoSuchInstance,
+  kNoSuchTemplate,
+  kNoSuchPolicy,
+  kNotAStore,    // id: the path
+  kStoreIsCopy,  // id: the path of the store
+  kSourceInUse,  // id: the source; mounted and written to
+  kSourceUnreadable,
+  kMapRefused,      // a changed-block map that can't be used with these options
+  kTargetHasData,   // id: the target
+  kTargetExists,    // id: the target
+  kFormatUnknown,   // id: the file whose name does not say its format
+  kVolumeServed,    // another process has the volume open
+  kVolumeNotWhole,  // some blocks are still in the store only
+  kVolumeAttached,
+  kVolumeOfMachine,  // id: the machine that uses the volume
+  kServerElsewhere,  // a server that listens on TCP where a unix socket is needed
+  kNotTrusted,
+  kNotClean,      // id: the snapshot with findings
+  kGuestStaysOn,  // a guest that did not switch itself off
+};
+
+std::string_view error_kind_name(ErrorKind kind);
+// Returns the kind of that name; kNone for a name that is not known.
+ErrorKind error_kind_named(std::string_view name);
 
 class [[nodiscard]] Error {
  public:
-  Error(ErrorCode code, std::string text) : body_(std::make_unique<Body>(Body{code, 0, std::move(text)})) {}
+  Error(ErrorCode code, std::string text) : body_(new Body{code, ErrorKind::kNone, 0, std::move(text), {}}) {}
 
   // An error of a system call; ENOSPC and EDQUOT become kExhausted, ENOENT kNotFound, the rest kIo.
   static Error from_errno(int error_number, std::string text);
@@ -42,16 +78,26 @@ class [[nodiscard]] Error {
   ErrorCode code() const { return body_->code; }
   int error_number() const { return body_->error_number; }
   const std::string& text() const { return body_->text; }
+  ErrorKind kind() const { return body_->kind; }
+  // Identifies the thing that kind() is about; empty without a kind.
+  const std::string& id() const { return body_->id; }
 
-  Error with_context(std::string_view context) &&;
+  Error with_context(std::string_view context) const;
+  // Returns the same error with another text.
+  Error with_text(std::string text) const;
+  // Returns the same error, which is about this thing from now on.
+  Error about(ErrorKind kind, std::string id) const;
 
  private:
   struct Body {
     ErrorCode code;
+    ErrorKind kind;
     int error_number;
     std::string text;
+    std::string id;
   };
-  std::unique_ptr<Body> body_;
+  explicit Error(Body body) : body_(std::make_shared<const Body>(std::move(body))) {}
+  std::shared_ptr<const Body> body_;  // shared by copies, never null
 };
 
 template <class T>
@@ -72,7 +118,7 @@ class [[nodiscard]] Result {
 
   Result with_context(std::string_view context) && {
     if (ok()) return std::move(*this);
-    return take_error().with_context(context);
+    return error().with_context(context);
   }
 
  private:
@@ -94,7 +140,7 @@ class [[nodiscard]] Result<void> {
 
   Result with_context(std::string_view context) && {
     if (ok()) return {};
-    return take_error().with_context(context);
+    return error().with_context(context);
   }
 
  private:
@@ -102,6 +148,18 @@ class [[nodiscard]] Result<void> {
 };
 
 using Status = Result<void>;
+
+// Returns whether `result` failed with this code.
+template <class T>
+bool is(const Result<T>& result, ErrorCode code) {
+  return !result.ok() && result.error().code() == code;
+}
+
+// Marks a step that may fail without harm, such as removing what nothing needs.
+template <class T>
+void best_effort(const Result<T>& result) {
+  static_cast<void>(result.ok());
+}
 
 inline Error invalid(std::string text) { return {ErrorCode::kInvalid, std::move(text)}; }
 inline Error corrupt(std::string text) { return {ErrorCode::kCorrupt, std::move(text)}; }

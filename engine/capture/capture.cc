@@ -54,8 +54,8 @@ struct Pass {
 // The threads and stages of one pass, from the source to published packs.
 class Pipeline {
  public:
-  Pipeline(const CaptureParts& parts, Source& source, const CaptureOptions& options,
-           CaptureProgress& progress, std::optional<ChangedRegions> changed)
+  Pipeline(const WriteParts& parts, Source& source, const CaptureOptions& options, CaptureProgress& progress,
+           std::optional<ChangedRegions> changed)
       : parts_(parts),
         source_(source),
         options_(options),
@@ -93,7 +93,7 @@ class Pipeline {
   }
 
  private:
-  Plan::Input plan_input(const CaptureParts& parts, Source& source, const CaptureOptions& options,
+  Plan::Input plan_input(const WriteParts& parts, Source& source, const CaptureOptions& options,
                          std::optional<ChangedRegions> changed) {
     const bool has_parent = options.parent.has_value();
     return {source,
@@ -173,7 +173,7 @@ class Pipeline {
     segments_.cancel();
   }
 
-  const CaptureParts& parts_;
+  const WriteParts& parts_;
   Source& source_;
   const CaptureOptions& options_;
   CaptureProgress& progress_;
@@ -236,7 +236,7 @@ Result<BlockCounts> volume_counts(MetaStore& nodes, const std::optional<Snapshot
   return total;
 }
 
-Result<SnapshotRecord> make_record(const CaptureParts& parts, const Source& source,
+Result<SnapshotRecord> make_record(const WriteParts& parts, const Source& source,
                                    const CaptureOptions& options, const Pass& pass) {
   SnapshotRecord record;
   record.id = options.id.value == 0 ? SnapshotId{random_u64()} : options.id;
@@ -270,7 +270,7 @@ Result<SnapshotRecord> make_record(const CaptureParts& parts, const Source& sour
 
 // What the new snapshot leans on and did not write itself must be there, and survive a loss of power: the
 // parent's record, the packs of older sessions, and this session's own lease.
-Status check_still_there(const CaptureParts& parts, const CaptureOptions& options, const Session& session,
+Status check_still_there(const WriteParts& parts, const CaptureOptions& options, const Session& session,
                          const Pass& pass) {
   TRY(session.check());
   if (options.parent)
@@ -310,7 +310,7 @@ SourceIdentity identity_of(const Source& source) {
   return SourceIdentity{sha256("ashlar source v1", as_byte_span(identity))};
 }
 
-Result<CaptureReport> capture(const CaptureParts& parts, Source& source, const CaptureOptions& options,
+Result<CaptureReport> capture(const WriteParts& parts, Source& source, const CaptureOptions& options,
                               CaptureProgress& progress, const std::stop_token& stop) {
   SnapshotRecord limits;
   limits.name = options.name;

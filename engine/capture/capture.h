@@ -24,19 +24,12 @@
 #include "index/index.h"
 #include "source/source.h"
 #include "store/meta_store.h"
+#include "store/parts.h"
 #include "store/segments.h"
 
 namespace ashlar {
 
 // The parts of a store that a capture works on.
-struct CaptureParts {
-  const StoreConfig& config;
-  ObjectStore& objects;
-  Index& index;
-  SegmentReader& segments;
-  MetaStore& nodes;
-  SnapshotCatalog& snapshots;
-};
 
 // What is said to have changed since the parent. A hint: it is used when its token is the one that the
 // parent's record keeps, and audited by reading a rotating sample of the rest.
@@ -86,7 +79,7 @@ struct CaptureReport {
 SourceIdentity identity_of(const Source& source);
 
 // Publishes a snapshot of `source`. On any error, or when stopped (kCancelled), nothing is published.
-Result<CaptureReport> capture(const CaptureParts& parts, Source& source, const CaptureOptions& options,
+Result<CaptureReport> capture(const WriteParts& parts, Source& source, const CaptureOptions& options,
                               CaptureProgress& progress, const std::stop_token& stop);
 
 }  // namespace ashlar

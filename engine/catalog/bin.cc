@@ -80,7 +80,7 @@ Result<bool> SnapshotBin::has(const BinEntry& entry) const {
   const auto found = objects_.stat(key_of(entry));
   if (found.ok()) return true;
   if (found.error().code() == ErrorCode::kNotFound) return false;
-  return Error(found.error().code(), found.error().text());
+  return found.error();
 }
 
 Status SnapshotBin::remove(const BinEntry& entry) { return remove_if_there(objects_, key_of(entry)); }

@@ -39,7 +39,7 @@ Status ImageCatalog::claim(const ImageRecord& record) {
   Status claimed = objects().put_if_absent(key, as_byte_span(ours));
   if (!is(claimed, ErrorCode::kBusy)) return claimed;
   auto bytes = get_object(objects(), key, kMaxClaimBytes);
-  if (!bytes.ok() && bytes.error().code() == ErrorCode::kNotFound) return taken(record, "another image");
+  if (is(bytes, ErrorCode::kNotFound)) return taken(record, "another image");
   const std::string theirs(as_text(TRY(std::move(bytes))));
   if (theirs == ours) return {};
   const ImageId other = TRY(ImageId::parse(theirs).with_context(key));
@@ -49,7 +49,8 @@ Status ImageCatalog::claim(const ImageRecord& record) {
     return taken(record, "another image");
   TRY(std::move(replaced));
   if (!TRY(holds_its_name(other, record))) return {};
-  (void)objects().replace(key, as_byte_span(ours), as_byte_span(theirs)).ok();  // or somebody took it from us
+  best_effort(
+      objects().replace(key, as_byte_span(ours), as_byte_span(theirs)));  // or somebody took it from us
   return taken(record, theirs);
 }
 
@@ -66,8 +67,7 @@ Status ImageCatalog::look_for_namesake(const ImageRecord& record) const {
 Status ImageCatalog::confirm(const ImageRecord& record) {
   const auto bytes = get_object(objects(), claim_key(record), kMaxClaimBytes);
   if (bytes.ok() && as_text(bytes.value()) == record.id.text()) return look_for_namesake(record);
-  if (!bytes.ok() && bytes.error().code() != ErrorCode::kNotFound)
-    return Error(bytes.error().code(), bytes.error().text());
+  if (!bytes.ok() && bytes.error().code() != ErrorCode::kNotFound) return bytes.error();
   return taken(record, "another image");
 }
 

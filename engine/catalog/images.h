@@ -21,7 +21,6 @@ struct ImageKind {
   using Id = ImageId;
   static constexpr std::string_view kFolder = "images/";
   static constexpr std::size_t kMaxBytes = kMaxImageRecordBytes;
-  static constexpr std::string_view kListedBy = "ashlar image list";
   static std::string encode(const ImageRecord& record) { return ashlar::encode(record); }
   static Result<ImageRecord> decode(ByteSpan bytes) { return decode_image_record(as_text(bytes)); }
 };

@@ -11,7 +11,6 @@ struct LaunchTemplateKind {
   using Id = LaunchTemplateId;
   static constexpr std::string_view kFolder = "launch-templates/";
   static constexpr std::size_t kMaxBytes = kMaxLaunchTemplateBytes;
-  static constexpr std::string_view kListedBy = "ashlar template list";
   static std::string encode(const LaunchTemplate& record) { return ashlar::encode(record); }
   static Result<LaunchTemplate> decode(ByteSpan bytes) { return decode_launch_template(as_text(bytes)); }
 };

@@ -11,7 +11,6 @@ struct LifecyclePolicyKind {
   using Id = LifecyclePolicyId;
   static constexpr std::string_view kFolder = "lifecycle-policies/";
   static constexpr std::size_t kMaxBytes = kMaxLifecyclePolicyBytes;
-  static constexpr std::string_view kListedBy = "ashlar lifecycle list";
   static std::string encode(const LifecyclePolicy& policy) { return ashlar::encode(policy); }
   static Result<LifecyclePolicy> decode(ByteSpan bytes) { return decode_lifecycle_policy(as_text(bytes)); }
 };

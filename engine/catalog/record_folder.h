@@ -1,8 +1,7 @@
 // RecordFolder: the records of one kind, as objects `<folder>/<id>` of a store.
 //
-// A Kind names the record and its form: types Record and Id, kFolder ("volumes/"), kMaxBytes, kListedBy (the
-// command that lists them), encode(record) → bytes or text, and decode(bytes). A record has `id` and
-// `created`.
+// A Kind names the record and its form: types Record and Id, kFolder ("volumes/"), kMaxBytes, encode(record)
+// → bytes or text, and decode(bytes). A record has `id` and `created`.
 #pragma once
 
 #include <fmt/format.h>
@@ -29,8 +28,7 @@ class RecordFolder {
   // Durable when it returns ok. kBusy when the id is taken; kInvalid for what no reader would accept.
   Status publish(const Record& record) {
     Status status = objects_.put_if_absent(key_of(record.id), TRY(checked_bytes(record)));
-    if (!status.ok() && status.error().code() == ErrorCode::kBusy)
-      return busy(fmt::format("{} exists already", record.id.text()));
+    if (is(status, ErrorCode::kBusy)) return busy(fmt::format("{} exists already", record.id.text()));
     return std::move(status).with_context(fmt::format("publish {}", record.id.text()));
   }
 
@@ -38,7 +36,7 @@ class RecordFolder {
   Status replace(const Record& before, const Record& now) {
     const ByteVector bytes = TRY(checked_bytes(now));
     Status status = objects_.replace(key_of(now.id), bytes_of(before), bytes);
-    if (!status.ok() && status.error().code() == ErrorCode::kNotFound) return unknown(now.id);
+    if (is(status, ErrorCode::kNotFound)) return unknown(now.id);
     return std::move(status).with_context(fmt::format("change {}", now.id.text()));
   }
 
@@ -62,7 +60,7 @@ class RecordFolder {
   Result<Record> get(Id id) const {
     const std::string key = key_of(id);
     auto bytes = get_object(objects_, key, Kind::kMaxBytes);
-    if (!bytes.ok() && bytes.error().code() == ErrorCode::kNotFound) return unknown(id);
+    if (is(bytes, ErrorCode::kNotFound)) return unknown(id);
     if (!bytes.ok()) return bytes.take_error().with_context(id.text());
     Record record = TRY(Kind::decode(bytes.value()).with_context(key));
     if (record.id != id) return corrupt(fmt::format("{}: holds the record of {}", key, record.id.text()));
@@ -98,7 +96,7 @@ class RecordFolder {
 
   Status remove(Id id) {
     Status status = objects_.remove(key_of(id));
-    if (!status.ok() && status.error().code() == ErrorCode::kNotFound) return unknown(id);
+    if (is(status, ErrorCode::kNotFound)) return unknown(id);
     return std::move(status).with_context(fmt::format("delete {}", id.text()));
   }
 
@@ -109,8 +107,8 @@ class RecordFolder {
   static std::string key_of(Id id) { return fmt::format("{}{}", Kind::kFolder, id.text()); }
 
   static Error unknown(Id id) {
-    return not_found(
-        fmt::format("no {} {} in this store: '{}' lists them", Id::kNoun, id.text(), Kind::kListedBy));
+    return not_found(fmt::format("no {} {} in this store", Id::kNoun, id.text()))
+        .about(Id::kMissing, id.text());
   }
 
   static ByteVector bytes_of(const Record& record) {

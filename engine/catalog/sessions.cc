@@ -18,7 +18,7 @@ std::string key_of(const SessionId& id) { return fmt::format("{}{}", kFolder, id
 // The record of a key; nothing when it is gone, which is no error: sessions end at any time.
 Result<std::optional<SessionRecord>> read_record(ObjectStore& objects, const std::string& key) {
   auto bytes = get_object(objects, key, kMaxSessionRecordBytes);
-  if (!bytes.ok() && bytes.error().code() == ErrorCode::kNotFound) return std::optional<SessionRecord>();
+  if (is(bytes, ErrorCode::kNotFound)) return std::optional<SessionRecord>();
   if (!bytes.ok()) return bytes.take_error();
   SessionRecord record = TRY(decode_session_record(bytes.value()).with_context(key));
   if (key_of(record.id) != key)
@@ -62,7 +62,7 @@ Result<std::unique_ptr<Session>> Session::begin(ObjectStore& objects, const Stor
 }
 
 // A record that can't be removed stays until remove_dead_sessions() finds its process gone.
-Session::~Session() { static_cast<void>(objects_.remove(key_of(record_.id)).ok()); }
+Session::~Session() { best_effort(objects_.remove(key_of(record_.id))); }
 
 Status Session::check() const {
   auto found = read_record(objects_, key_of(record_.id));
@@ -97,7 +97,7 @@ Result<std::size_t> remove_dead_sessions(ObjectStore& objects) {
     const std::optional<SessionRecord> record = found.take();
     if (!record || !TRY(certainly_dead(*record, self, place))) continue;
     Status status = objects.remove(key);
-    if (!status.ok() && status.error().code() == ErrorCode::kNotFound) continue;  // someone else was quicker
+    if (is(status, ErrorCode::kNotFound)) continue;  // someone else was quicker
     TRY(std::move(status));
     ++removed;
   }

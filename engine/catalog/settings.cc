@@ -9,7 +9,7 @@ constexpr std::string_view kKey = "settings.json";
 
 Result<StoreSettings> get_settings(ObjectStore& objects) {
   auto bytes = get_object(objects, kKey, kMaxSettingsBytes);
-  if (!bytes.ok() && bytes.error().code() == ErrorCode::kNotFound) return StoreSettings{};
+  if (is(bytes, ErrorCode::kNotFound)) return StoreSettings{};
   return decode_store_settings(as_text(TRY(std::move(bytes)))).with_context(kKey);
 }
 

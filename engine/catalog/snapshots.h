@@ -13,7 +13,6 @@ struct SnapshotKind {
   using Id = SnapshotId;
   static constexpr std::string_view kFolder = "snapshots/";
   static constexpr std::size_t kMaxBytes = kMaxSnapshotRecordBytes;
-  static constexpr std::string_view kListedBy = "ashlar snapshots";
   static ByteVector encode(const SnapshotRecord& record) { return ashlar::encode(record); }
   static Result<SnapshotRecord> decode(ByteSpan bytes) { return decode_snapshot_record(bytes); }
 };

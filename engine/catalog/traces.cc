@@ -23,7 +23,7 @@ std::string TraceCatalog::key_of(SnapshotId snapshot) const {
 Result<std::optional<TraceRecord>> TraceCatalog::get(SnapshotId snapshot) const {
   const std::string key = key_of(snapshot);
   auto bytes = get_object(objects_, key, kMaxTraceBytes);
-  if (!bytes.ok() && bytes.error().code() == ErrorCode::kNotFound) return std::optional<TraceRecord>();
+  if (is(bytes, ErrorCode::kNotFound)) return std::optional<TraceRecord>();
   if (!bytes.ok()) return bytes.take_error();
   TraceRecord record = TRY(decode_trace_record(bytes.value()).with_context(key));
   if (record.snapshot != snapshot || record.owner != owner_.value)

@@ -13,7 +13,6 @@ struct VolumeKind {
   using Id = VolumeId;
   static constexpr std::string_view kFolder = "volumes/";
   static constexpr std::size_t kMaxBytes = kMaxVolumeRecordBytes;
-  static constexpr std::string_view kListedBy = "ashlar volume list";
   static ByteVector encode(const VolumeRecord& record) { return ashlar::encode(record); }
   static Result<VolumeRecord> decode(ByteSpan bytes) { return decode_volume_record(bytes); }
 };

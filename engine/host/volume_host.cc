@@ -45,14 +45,12 @@ Status VolumeHost::remove_overlay(VolumeId id) {
   Status gone = Overlay::remove(files_, directory);
   if (!gone.ok() && gone.error().code() != ErrorCode::kNotFound) return named(gone.take_error(), id);
   for (const char* name : {"/control", "/incarnation", "/incarnation.new"})
-    (void)files_.remove(directory + name).ok();
-  (void)files_.remove(directory).ok();
+    best_effort(files_.remove(directory + name));
+  best_effort(files_.remove(directory));
   return {};
 }
 
-std::string VolumeHost::overlay_directory(VolumeId id) const {
-  return fmt::format("{}/overlays/{}", repo_->path(), id.text());
-}
+std::string VolumeHost::overlay_directory(VolumeId id) const { return repo_->host().overlay(id); }
 
 Result<bool> VolumeHost::has_overlay(VolumeId id) const {
   auto found = files_.list(overlay_directory(id));
@@ -72,9 +70,8 @@ Status VolumeHost::catch_up() {
 }
 
 Result<std::string> VolumeHost::make_overlays_directory() {
-  std::string overlays = repo_->path() + "/overlays";
-  TRY(make_durable_directory(repo_->path(), overlays));
-  return overlays;
+  TRY(repo_->host().make_folder(repo_->host().overlays()));
+  return repo_->host().overlays();
 }
 
 Result<std::unique_ptr<Overlay>> VolumeHost::open_overlay(VolumeId id) {
@@ -120,7 +117,7 @@ Result<VolumeRecord> VolumeHost::create(const VolumeSpec& spec) {
   TRY(make_durable_directory(TRY(make_overlays_directory()), directory));
   auto overlay = Overlay::create(files_, directory, record.id, record.size, base.id);
   if (!overlay.ok()) {
-    (void)remove_overlay(record.id).ok();
+    best_effort(remove_overlay(record.id));
     return overlay.take_error();
   }
   TRY(overlay.value()->close());
@@ -130,7 +127,7 @@ Result<VolumeRecord> VolumeHost::create(const VolumeSpec& spec) {
   auto still_there = repo_->snapshots().get(base.id);
   if (!still_there.ok()) {
     TRY(catalog_.remove(record.id));
-    (void)remove_overlay(record.id).ok();
+    best_effort(remove_overlay(record.id));
     return still_there.take_error().with_context("the snapshot was deleted meanwhile");
   }
   return record;
@@ -167,7 +164,7 @@ Result<std::unique_ptr<WarmUp>> VolumeHost::warm_up(VolumeId id, Volume& volume)
 Status VolumeHost::write_incarnation(VolumeId id, const std::string& text) {
   const std::string directory = overlay_directory(id);
   const std::string written = directory + "/incarnation.new";
-  (void)files_.remove(written).ok();  // of one that was cut off
+  best_effort(files_.remove(written));  // of one that was cut off
   auto file = TRY(files_.create(written));
   TRY(file->append(as_byte_span(text)));
   TRY(file->sync());
@@ -180,8 +177,7 @@ Result<std::uint64_t> VolumeHost::begin_serving(VolumeId id) {
   const std::string path = overlay_directory(id) + "/incarnation";
   std::uint64_t incarnation = 1;
   const auto bytes = read_file(files_, path, kMaxIncarnationBytes);
-  if (!bytes.ok() && bytes.error().code() != ErrorCode::kNotFound)
-    return Error(bytes.error().code(), bytes.error().text());
+  if (!bytes.ok() && bytes.error().code() != ErrorCode::kNotFound) return bytes.error();
   if (bytes.ok()) {
     const std::string text(as_text(bytes.value()));
     const auto digits = static_cast<std::size_t>(std::ranges::find_if_not(text, is_digit) - text.begin());
@@ -231,8 +227,7 @@ Result<CaptureReport> VolumeHost::snapshot_view(Wanted wanted, std::unique_ptr<S
   VolumeSource source(wanted.id, *view, *base);
   auto changed = TRY(source.changed_extents());
   options.changed = ChangedMap{std::move(*changed), options.parent->change_token, true};
-  const CaptureParts parts = {repo_->config(),         repo_->objects(),     *TRY(repo_->index()),
-                              *TRY(repo_->segments()), *TRY(repo_->nodes()), repo_->snapshots()};
+  const WriteParts parts = TRY(repo_->write_parts());
   CaptureReport report = TRY(capture(parts, source, options, progress, stop));
   // Both bases are named until the overlay durably stands on the new one.
   VolumeRecord now = record;

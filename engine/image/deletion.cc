@@ -25,7 +25,7 @@ Result<bool> is_there(const SnapshotCatalog& snapshots, SnapshotId id) {
   const auto record = snapshots.get(id);
   if (record.ok()) return true;
   if (record.error().code() == ErrorCode::kNotFound) return false;
-  return Error(record.error().code(), record.error().text());
+  return record.error();
 }
 
 }  // namespace
@@ -40,8 +40,7 @@ Status delete_snapshot(ObjectStore& objects, SnapshotId id) {
   TRY(refuse_if_used(objects, id));
   const auto record = snapshots.get(id);
   // A damaged record is of no use in the bin.
-  if (!record.ok() && record.error().code() == ErrorCode::kNotFound)
-    return Error(record.error().code(), record.error().text());
+  if (is(record, ErrorCode::kNotFound)) return record.error();
   const BinEntry entry{id, UtcTime::now()};
   if (record.ok()) TRY(bin.put(record.value(), entry.deleted));
   TRY(snapshots.remove(id));
@@ -122,12 +121,11 @@ Status purge_snapshots(ObjectStore& objects, UtcTime until, Purged& purged) {
     if (!TRY(is_there(snapshots, id))) {
       if (TRY(bin.find(id)).deleted != last.deleted) continue;  // restored, and deleted once more, meanwhile
       const Status unused = refuse_if_used(objects, id);
-      if (!unused.ok() && unused.error().code() != ErrorCode::kBusy)
-        return Error(unused.error().code(), unused.error().text());
+      if (!unused.ok() && unused.error().code() != ErrorCode::kBusy) return unused.error();
       if (!unused.ok()) {
         TRY(snapshots.publish(TRY(bin.get(last))));
       } else {
-        (void)TraceCatalog(objects).remove(id).ok();  // advice: losing it costs time
+        best_effort(TraceCatalog(objects).remove(id));  // advice: losing it costs time
         purged.snapshots.push_back(id);
       }
     }
@@ -144,7 +142,7 @@ Status purge_image(ImageCatalog& images, const ImageRecord& record, Purged& purg
   marked.deregistered.reset();
   marked.state_reason = kPurged;
   const auto done = record == marked ? Result(record) : images.replace(record, marked);
-  if (!done.ok() && done.error().code() == ErrorCode::kBusy) return {};  // restored meanwhile
+  if (is(done, ErrorCode::kBusy)) return {};  // restored meanwhile
   TRY(done.ok() ? Status() : Status(Error(done.error().code(), done.error().text())));
   TRY(images.remove(record.id));
   purged.images.push_back(record.id);

@@ -197,7 +197,7 @@ Status finish(ObjectStore& objects, const PolicyImage& done) {
     return {};
   });
   if (changed.ok() || changed.error().code() == ErrorCode::kNotFound) return {};
-  return Error(changed.error().code(), changed.error().text());
+  return changed.error();
 }
 
 bool concerns(const LifecycleAction& action, ImageId image) {

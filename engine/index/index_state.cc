@@ -10,7 +10,7 @@ constexpr int kHealsBeforeMemory = 2;
 
 template <class T>
 bool is_damage(const Result<T>& result) {
-  return !result.ok() && result.error().code() == ErrorCode::kCorrupt;
+  return is(result, ErrorCode::kCorrupt);
 }
 
 }  // namespace

@@ -33,8 +33,7 @@ bool is_among(std::string_view word, auto&& words) {
 Status inspect_ext(const DiskPart& bytes, Budget& budget, DiskReport& report, InspectedPart& part,
                    const std::stop_token& stop) {
   const auto opened = ExtFileSystem::open(bytes, budget, stop);
-  if (!opened.ok() && opened.error().code() != ErrorCode::kInvalid)
-    return Error(opened.error().code(), opened.error().text());
+  if (!opened.ok() && opened.error().code() != ErrorCode::kInvalid) return opened.error();
   if (!opened.ok()) {
     add_doubt(part, opened.error().text());
     return {};

@@ -94,6 +94,13 @@ struct DirectoryEntry {
   friend bool operator==(const DirectoryEntry&, const DirectoryEntry&) = default;
 };
 
+// Names a file or directory whatever its path: two places that are equal are one. A copy is another place.
+struct FilePlace {
+  std::string file_system;  // its UUID in hexadecimal, or another name that lasts as long as it does
+  std::uint64_t inode = 0;
+  friend bool operator==(const FilePlace&, const FilePlace&) = default;
+};
+
 class FileSystem {
  public:
   FileSystem() = default;
@@ -117,6 +124,7 @@ class FileSystem {
   // Sorted by name. kNotFound when there is no such directory.
   virtual Result<std::vector<DirectoryEntry>> list(const std::string& path) = 0;
   virtual Result<std::uint64_t> file_size(const std::string& path) = 0;
+  virtual Result<FilePlace> place_of(const std::string& path) = 0;
   // Takes an advisory lock on a file, made when missing, that is no symbolic link; kBusy when another holder
   // has it.
   virtual Result<std::unique_ptr<FileLock>> lock(const std::string& path) = 0;
@@ -124,6 +132,9 @@ class FileSystem {
 
 // The file system of this machine. Lives as long as the process.
 FileSystem& posix_file_system();
+
+// Removes a file; returns ok when there is none.
+Status remove_if_there(FileSystem& files, const std::string& path);
 
 // Reads a whole file of at most `limit` bytes; kCorrupt when it is larger.
 Result<ByteVector> read_file(FileSystem& files, const std::string& path, std::uint64_t limit);

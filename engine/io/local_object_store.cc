@@ -99,7 +99,7 @@ Status LocalObjectStore::State::own_incoming() {
   for (;;) {
     std::string name = fmt::format("{:016x}", random_u64());
     auto lock = files.lock(path(fmt::format("{}/{}{}", kIncoming, name, kLockSuffix)));
-    if (!lock.ok() && lock.error().code() == ErrorCode::kBusy) continue;
+    if (is(lock, ErrorCode::kBusy)) continue;
     owner_lock = TRY(std::move(lock));
     owner = std::move(name);
     break;
@@ -156,7 +156,7 @@ Status LocalObjectStore::State::publish(const std::string& incoming, std::string
 // What can't be removed now is left to clear_incoming.
 void LocalObjectStore::State::forget(const std::string& incoming) {
   const Status removed = files.remove(incoming);
-  static_cast<void>(removed.ok());
+  best_effort(removed);
 }
 
 namespace {
@@ -268,7 +268,7 @@ Status LocalObjectStore::ensure_durable(std::span<const std::string> keys) {
 Result<std::vector<std::string>> LocalObjectStore::State::children(const std::string& folder) const {
   auto entries = files.list(path(folder));
   std::vector<std::string> keys;
-  if (!entries.ok() && entries.error().code() == ErrorCode::kNotFound) return keys;
+  if (is(entries, ErrorCode::kNotFound)) return keys;
   for (const DirectoryEntry& entry : TRY(std::move(entries))) {
     if (!is_key_part(entry.name) || (folder.empty() && entry.name == kIncoming)) continue;
     keys.push_back(folder + entry.name + (entry.is_directory ? "/" : ""));
@@ -295,7 +295,7 @@ Status LocalObjectStore::list(std::string_view prefix,
       continue;
     }
     auto size = state_->files.file_size(state_->path(key));
-    if (!size.ok() && size.error().code() == ErrorCode::kNotFound) continue;
+    if (is(size, ErrorCode::kNotFound)) continue;
     TRY(visit({key, TRY(std::move(size))}));
   }
   return {};
@@ -337,7 +337,7 @@ Status LocalObjectStore::replace(std::string_view key, ByteSpan expected, ByteSp
 Status LocalObjectStore::State::clear_owner(const std::string& dead, const std::vector<std::string>& names) {
   const std::string lock_path = path(fmt::format("{}/{}{}", kIncoming, dead, kLockSuffix));
   auto lock = files.lock(lock_path);
-  if (!lock.ok() && lock.error().code() == ErrorCode::kBusy) return {};
+  if (is(lock, ErrorCode::kBusy)) return {};
   const auto held = TRY(std::move(lock));
   for (const std::string& name : names) {
     if (!name.starts_with(dead + "-")) continue;
@@ -349,7 +349,7 @@ Status LocalObjectStore::State::clear_owner(const std::string& dead, const std::
 
 Status LocalObjectStore::clear_incoming() {
   auto entries = state_->files.list(state_->path(kIncoming));
-  if (!entries.ok() && entries.error().code() == ErrorCode::kNotFound) return {};
+  if (is(entries, ErrorCode::kNotFound)) return {};
   std::set<std::string> owners;
   std::vector<std::string> names;
   for (const DirectoryEntry& entry : TRY(std::move(entries))) {

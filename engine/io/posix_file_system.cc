@@ -12,6 +12,7 @@
 
 #include "base/unique_fd.h"
 #include "io/file_system.h"
+#include "io/posix_place.h"
 #include "io/posix_random_file.h"
 #include "io/posix_reader.h"
 
@@ -175,6 +176,8 @@ class PosixFileSystem : public FileSystem {
     if (S_ISDIR(info.st_mode)) return Error::from_errno(EISDIR, "size of " + path);
     return static_cast<std::uint64_t>(info.st_size);
   }
+
+  Result<FilePlace> place_of(const std::string& path) override { return posix_place_of(path); }
 
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
     for (;;) {

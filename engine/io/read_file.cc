@@ -16,9 +16,15 @@ Result<ByteVector> read_file(FileSystem& files, const std::string& path, std::ui
   return bytes;
 }
 
+Status remove_if_there(FileSystem& files, const std::string& path) {
+  Status removed = files.remove(path);
+  if (is(removed, ErrorCode::kNotFound)) return {};
+  return removed;
+}
+
 Status remove_if_there(ObjectStore& objects, std::string_view key) {
   Status removed = objects.remove(key);
-  if (!removed.ok() && removed.error().code() == ErrorCode::kNotFound) return {};
+  if (is(removed, ErrorCode::kNotFound)) return {};
   return removed;
 }
 

@@ -8,6 +8,7 @@
 #include <array>
 #include <sstream>
 
+#include "io/replace_file.h"
 #include "machine/command_line.h"
 #include "process/background_process.h"
 
@@ -33,12 +34,6 @@ bool is_part(std::string_view name) {
   return is_device_file(name) || std::ranges::find(kParts, name) != kParts.end();
 }
 
-Status remove_if_there(FileSystem& files, const std::string& path) {
-  Status removed = files.remove(path);
-  if (!removed.ok() && removed.error().code() == ErrorCode::kNotFound) return {};
-  return removed;
-}
-
 }  // namespace
 
 std::string Instances::record_path(InstanceId id) const { return directory(id) + "/" + kRecordName; }
@@ -49,8 +44,6 @@ std::string_view instance_state_name(InstanceState state) {
 }
 
 Status Instances::make(InstanceId id) {
-  TRY(files_.make_directory(folder_));
-  TRY(files_.sync_directory(store_));
   TRY(files_.make_directory(directory(id)));
   if (::chmod(directory(id).c_str(), 0700) != 0) return last_errno(directory(id));
   return files_.sync_directory(folder_);
@@ -66,22 +59,13 @@ Result<std::unique_ptr<FileLock>> Instances::lock(InstanceId id) {
 
 Status Instances::save(const InstanceRecord& record) {
   TRY(check_limits(record));
-  const std::string path = record_path(record.id);
-  const std::string fresh = path + ".new";
-  TRY(remove_if_there(files_, fresh));
-  {
-    const auto file = TRY(files_.create(fresh));
-    TRY(file->append(as_byte_span(encode(record))));
-    TRY(file->sync());
-  }
-  TRY(files_.rename(fresh, path));
-  return files_.sync_directory(directory(record.id));
+  return replace_file(files_, record_path(record.id), as_byte_span(encode(record)));
 }
 
 Result<InstanceRecord> Instances::load(InstanceId id) const {
   const std::string path = record_path(id);
   auto bytes = read_file(files_, path, kMaxInstanceRecordBytes);
-  if (!bytes.ok() && bytes.error().code() == ErrorCode::kNotFound) return unknown(id);
+  if (is(bytes, ErrorCode::kNotFound)) return unknown(id);
   if (!bytes.ok()) return bytes.take_error();
   InstanceRecord record = TRY(decode_instance_record(as_text(bytes.value())).with_context(path));
   if (record.id != id) return corrupt(fmt::format("{}: holds the record of {}", path, record.id.text()));
@@ -91,7 +75,7 @@ Result<InstanceRecord> Instances::load(InstanceId id) const {
 Result<std::vector<InstanceId>> Instances::list() const {
   auto entries = files_.list(folder_);
   std::vector<InstanceId> ids;
-  if (!entries.ok() && entries.error().code() == ErrorCode::kNotFound) return ids;
+  if (is(entries, ErrorCode::kNotFound)) return ids;
   for (const DirectoryEntry& entry : TRY(std::move(entries))) {
     const auto id = InstanceId::parse(entry.name);
     if (entry.is_directory && id.ok()) ids.push_back(id.value());
@@ -117,7 +101,7 @@ Result<bool> Instances::is_launch_unfinished(InstanceId id) const {
   const auto mark = read_file(files_, launch_path(id), kMaxLaunchBytes);
   if (mark.ok()) return true;
   if (mark.error().code() == ErrorCode::kNotFound) return false;
-  return Error(mark.error().code(), mark.error().text());
+  return mark.error();
 }
 
 // One whose process is gone was cut off.
@@ -161,7 +145,7 @@ Result<std::optional<InstanceRecord>> Instances::owner_of(VolumeId volume) const
   Status unread;
   for (const InstanceId id : TRY(list())) {
     auto record = load(id);
-    if (!record.ok() && record.error().code() == ErrorCode::kNotFound) continue;
+    if (is(record, ErrorCode::kNotFound)) continue;
     if (!record.ok()) {
       unread = record.take_error().with_context("it can't be told whose " + volume.text() + " is");
       continue;

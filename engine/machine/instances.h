@@ -1,6 +1,6 @@
 // Instances: the machines of this host, a directory each.
 //
-//   <store>/instances/<instance id>/instance.json   what it is and what is wanted of it
+//   <folder>/<instance id>/instance.json   what it is and what is wanted of it
 //   (document/instance_record.h)
 //                                   console.log     what the guest wrote to its serial port
 //                                   qemu.log        what QEMU wrote to its standard error
@@ -37,9 +37,8 @@ std::string_view instance_state_name(InstanceState state);
 
 class Instances {
  public:
-  // `store` is an existing directory; the folder `instances` in it is made when it is needed.
-  Instances(FileSystem& files, std::string store)
-      : files_(files), store_(std::move(store)), folder_(store_ + "/instances") {}
+  // `folder` is that of all machines of the host; it need not exist.
+  Instances(FileSystem& files, std::string folder) : files_(files), folder_(std::move(folder)) {}
 
   std::string directory(InstanceId id) const { return folder_ + "/" + id.text(); }
 
@@ -76,7 +75,6 @@ class Instances {
   Status refuse_strange_files(InstanceId id) const;
 
   FileSystem& files_;
-  std::string store_;
   std::string folder_;
 };
 

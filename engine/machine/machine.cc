@@ -62,7 +62,7 @@ Status wait_until_running(const std::string& directory, const RunningProcess& pr
 
 Result<std::uint64_t> size_or_zero(const std::string& path) {
   auto size = posix_file_system().file_size(path);
-  if (!size.ok() && size.error().code() == ErrorCode::kNotFound) return std::uint64_t{0};
+  if (is(size, ErrorCode::kNotFound)) return std::uint64_t{0};
   return size;
 }
 
@@ -121,7 +121,7 @@ Status press_power_button(const Instances& instances, const InstanceRecord& reco
 Status end_machine(const Instances& instances, const InstanceRecord& record) {
   if (!record.process) return {};
   auto process = RunningProcess::find(*record.process);
-  if (!process.ok() && process.error().code() == ErrorCode::kNotFound) return {};
+  if (is(process, ErrorCode::kNotFound)) return {};
   if (!process.ok()) return process.take_error();
   const std::string directory = instances.directory(record.id);
   auto qmp = Qmp::connect(directory, kAnswerSeconds);

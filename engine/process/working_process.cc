@@ -31,9 +31,9 @@ Result<std::unique_ptr<WorkingProcess>> WorkingProcess::start(const std::vector<
 
 WorkingProcess::~WorkingProcess() {
   if (wait(0)) return;
-  (void)process_.signal(SIGTERM).ok();
+  best_effort(process_.signal(SIGTERM));
   if (wait(kEndSeconds)) return;
-  (void)process_.signal(SIGKILL).ok();
+  best_effort(process_.signal(SIGKILL));
   (void)wait(kEndSeconds);
 }
 

@@ -25,7 +25,7 @@ Result<std::set<dev_t>> check_mounts(const SourceUse& use, const std::set<dev_t>
   }
   if (type != SourceType::kFile) return ways;
   Status alone = check_no_writer(use.path);
-  if (!alone.ok() && alone.error().code() == ErrorCode::kBusy)
+  if (is(alone, ErrorCode::kBusy))
     return busy(alone.error().text() + ", or add --live to take a copy as after a crash");
   TRY(std::move(alone));
   ways.insert(TRY(superblock_of(use.path)));

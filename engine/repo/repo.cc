@@ -13,7 +13,6 @@ namespace ashlar {
 namespace {
 
 constexpr std::string_view kConfigKey = "ashlar.json";
-constexpr std::string_view kIndexFolder = "/index";
 
 Status check_init(const InitOptions& options) {
   if (options.frame_blocks == 0 || options.frame_blocks > kMaxFrameBlocks) {
@@ -42,7 +41,8 @@ Status make_empty_directory(FileSystem& files, const std::string& path) {
 
 Repo::~Repo() = default;
 
-Result<StoreConfig> Repo::init(FileSystem& files, const std::string& path, const InitOptions& options) {
+Result<StoreConfig> Repo::init(FileSystem& files, const StoreAddress& address, const InitOptions& options) {
+  const std::string& path = address.directory;
   TRY(check_init(options));
   TRY(make_empty_directory(files, path));
   StoreConfig config;
@@ -56,35 +56,40 @@ Result<StoreConfig> Repo::init(FileSystem& files, const std::string& path, const
   return config;
 }
 
-Result<std::unique_ptr<Repo>> Repo::open(FileSystem& files, const std::string& path) {
+Result<std::unique_ptr<Repo>> Repo::open(FileSystem& files, const StoreAddress& address,
+                                         const HostChoice& choice) {
+  const std::string& path = address.directory;
   std::unique_ptr<Repo> repo(new Repo);
   repo->files_ = &files;
-  repo->path_ = path;
+  repo->address_ = address;
+  repo->choice_ = choice;
   repo->objects_ = std::make_unique<LocalObjectStore>(files, path);
   auto text = get_object(*repo->objects_, kConfigKey, kMaxStoreConfigBytes);
-  if (!text.ok() && text.error().code() == ErrorCode::kNotFound) {
+  if (is(text, ErrorCode::kNotFound)) {
     const auto entries = files.list(path);
-    if (!entries.ok() && entries.error().code() == ErrorCode::kNotFound)
+    if (is(entries, ErrorCode::kNotFound))
       return not_found(fmt::format("{} does not exist: is it mistyped, or not mounted?", path));
     if (!entries.ok()) return invalid(fmt::format("{} is not a directory: a store is one", path));
-    return invalid(
-        fmt::format("{} is not a store (it has no {}): 'ashlar init {}' makes one", path, kConfigKey, path));
+    return invalid(fmt::format("{} is not a store: it has no {}", path, kConfigKey))
+        .about(ErrorKind::kNotAStore, path);
   }
   repo->config_ =
       TRY(decode_store_config(as_text(TRY(std::move(text).with_context(path)))).with_context(path));
+  repo->host_ = TRY(HostDirectory::find(files, address, repo->config_.id, choice));
   repo->snapshots_ = std::make_unique<SnapshotCatalog>(*repo->objects_);
   // What crashed writers left behind. A store that can't be written is still readable, so a failure here
   // stops nothing.
-  if (remove_dead_sessions(*repo->objects_).ok()) static_cast<void>(repo->objects_->clear_incoming().ok());
+  if (remove_dead_sessions(*repo->objects_).ok()) best_effort(repo->objects_->clear_incoming());
   return repo;
 }
 
+Result<std::unique_ptr<Repo>> Repo::open_again() const { return open(*files_, address_, choice_); }
+
 Status Repo::open_index() {
   if (index_) return {};
-  // RocksDB does its own I/O: beside a simulated disk the index lives in memory.
-  const bool on_disk = files_ == &posix_file_system();
-  auto index = TRY(on_disk ? Index::open(path_ + std::string(kIndexFolder), *objects_)
-                           : Index::open_in_memory(*objects_));
+  // A store that can't be written is still readable.
+  const bool on_disk = host_->keeps_index() && host_->make().ok();
+  auto index = TRY(on_disk ? Index::open(host_->index(), *objects_) : Index::open_in_memory(*objects_));
   TRY(index->catch_up());
   index_ = std::move(index);
   segments_ = std::make_unique<SegmentReader>(*objects_, *index_);
@@ -105,6 +110,21 @@ Result<SegmentReader*> Repo::segments() {
 Result<MetaStore*> Repo::nodes() {
   TRY(open_index());
   return nodes_.get();
+}
+
+Result<ReadParts> Repo::read_parts() {
+  TRY(open_index());
+  return ReadParts{*segments_, *nodes_};
+}
+
+Result<WriteParts> Repo::write_parts() {
+  TRY(open_index());
+  return WriteParts{config_, *objects_, *index_, *segments_, *nodes_, *snapshots_};
+}
+
+Result<VerifyParts> Repo::verify_parts() {
+  TRY(open_index());
+  return VerifyParts{config_, *objects_, *index_, *snapshots_};
 }
 
 Result<CatchUpReport> Repo::reindex() {

@@ -2,13 +2,17 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "catalog/snapshots.h"
 #include "document/store_config.h"
 #include "index/index.h"
 #include "io/local_object_store.h"
+#include "repo/host_directory.h"
+#include "repo/store_address.h"
 #include "store/meta_store.h"
+#include "store/parts.h"
 #include "store/segments.h"
 
 namespace ashlar {
@@ -20,24 +24,33 @@ struct InitOptions {
 
 class Repo {
  public:
-  // Makes a store in `path`: a new or an empty directory. Refuses anything else.
-  static Result<StoreConfig> init(FileSystem& files, const std::string& path, const InitOptions& options);
+  // Makes a store in a new or an empty directory. Refuses anything else.
+  static Result<StoreConfig> init(FileSystem& files, const StoreAddress& address, const InitOptions& options);
 
-  // Opens the store in `path`. What dead writers of this host left (session records, incoming files) is
-  // removed.
-  static Result<std::unique_ptr<Repo>> open(FileSystem& files, const std::string& path);
+  // Opens the store at `address`, and finds the directory that this host has for it. Removes what dead
+  // writers of this host left: session records and incoming files. Fails with kind kNotAStore where there is
+  // none.
+  static Result<std::unique_ptr<Repo>> open(FileSystem& files, const StoreAddress& address,
+                                            const HostChoice& choice);
   ~Repo();
+  // Opens the same store anew: it finds packs that other processes have published since.
+  Result<std::unique_ptr<Repo>> open_again() const;
 
-  const std::string& path() const { return path_; }
+  const StoreAddress& address() const { return address_; }
+  HostDirectory& host() { return *host_; }
+  const HostDirectory& host() const { return *host_; }
   const StoreConfig& config() const { return config_; }
   ObjectStore& objects() { return *objects_; }
   SnapshotCatalog& snapshots() { return *snapshots_; }
 
-  // Opened, and caught up with the packs, when first asked for: verbs that need records only never pay for
-  // it.
+  // The index, and what needs it, is opened and caught up with the packs when first asked for: operations
+  // that need records only never pay for it.
   Result<Index*> index();
   Result<SegmentReader*> segments();
   Result<MetaStore*> nodes();
+  Result<ReadParts> read_parts();
+  Result<WriteParts> write_parts();
+  Result<VerifyParts> verify_parts();
   // Throws the index away and makes it anew from the packs.
   Result<CatchUpReport> reindex();
 
@@ -46,8 +59,10 @@ class Repo {
   Status open_index();
 
   FileSystem* files_ = nullptr;
-  std::string path_;
+  StoreAddress address_;
+  HostChoice choice_;
   StoreConfig config_;
+  std::optional<HostDirectory> host_;
   std::unique_ptr<LocalObjectStore> objects_;
   std::unique_ptr<SnapshotCatalog> snapshots_;
   std::unique_ptr<Index> index_;

@@ -24,7 +24,7 @@ struct Piece {
 
 class Comparison {
  public:
-  Comparison(const RestoreParts& parts, const SnapshotRecord& snapshot, const Target& target,
+  Comparison(const ReadParts& parts, const SnapshotRecord& snapshot, const Target& target,
              RestoreProgress& progress, const std::stop_token& stop)
       : parts_(parts),
         snapshot_(snapshot),
@@ -106,7 +106,7 @@ class Comparison {
     return different;
   }
 
-  const RestoreParts& parts_;
+  const ReadParts& parts_;
   const SnapshotRecord& snapshot_;
   const TreeRoot root_;
   const Target& target_;
@@ -118,7 +118,7 @@ class Comparison {
 
 }  // namespace
 
-Result<std::vector<BlockRange>> compare(const RestoreParts& parts, const SnapshotRecord& snapshot,
+Result<std::vector<BlockRange>> compare(const ReadParts& parts, const SnapshotRecord& snapshot,
                                         const Target& target, RestoreProgress& progress,
                                         const std::stop_token& stop) {
   return Comparison(parts, snapshot, target, progress, stop).run();

@@ -51,7 +51,7 @@ void add_piece(std::vector<RestorePiece>& pieces, const SegmentId& segment, std:
 
 class Restorer {
  public:
-  Restorer(const RestoreParts& parts, const SnapshotRecord& snapshot, Target& target,
+  Restorer(const ReadParts& parts, const SnapshotRecord& snapshot, Target& target,
            const RestoreOptions& options, RestoreProgress& progress, const std::stop_token& stop)
       : parts_(parts),
         snapshot_(snapshot),
@@ -163,7 +163,7 @@ class Restorer {
   Status discard(BlockRange range) {
     if (target_.is_blank()) return {};
     auto done = target_.discard(byte_offset(range.first), bytes_of(range));
-    if (!done.ok() && done.error().code() == ErrorCode::kUnsupported) return zero(range);
+    if (is(done, ErrorCode::kUnsupported)) return zero(range);
     if (done.ok()) discarded_ += bytes_of(range).value;
     return done;
   }
@@ -299,7 +299,7 @@ class Restorer {
     return {};
   }
 
-  const RestoreParts& parts_;
+  const ReadParts& parts_;
   const SnapshotRecord& snapshot_;
   const TreeRoot root_;
   Target& target_;
@@ -320,7 +320,7 @@ TreeRoot tree_root(const SnapshotRecord& snapshot) {
   return {blocks_covering(snapshot.size), snapshot.root_level, snapshot.root};
 }
 
-Result<RestoreReport> restore(const RestoreParts& parts, const SnapshotRecord& snapshot, Target& target,
+Result<RestoreReport> restore(const ReadParts& parts, const SnapshotRecord& snapshot, Target& target,
                               const RestoreOptions& options, RestoreProgress& progress,
                               const std::stop_token& stop) {
   return Restorer(parts, snapshot, target, options, progress, stop).run();

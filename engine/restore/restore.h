@@ -20,14 +20,10 @@
 #include "manifest/tree.h"
 #include "restore/target.h"
 #include "store/meta_store.h"
+#include "store/parts.h"
 #include "store/segments.h"
 
 namespace ashlar {
-
-struct RestoreParts {
-  SegmentReader& segments;
-  NodeReader& nodes;
-};
 
 struct RestoreOptions {
   bool delta = false;    // read the target, write only blocks that differ
@@ -52,18 +48,18 @@ struct RestoreReport {
 };
 
 // Ends with everything durable (Target::finish; Target::sync when something is lost).
-Result<RestoreReport> restore(const RestoreParts& parts, const SnapshotRecord& snapshot, Target& target,
+Result<RestoreReport> restore(const ReadParts& parts, const SnapshotRecord& snapshot, Target& target,
                               const RestoreOptions& options, RestoreProgress& progress,
                               const std::stop_token& stop);
 
 // Writes the volume's bytes in order to a file descriptor, such as a pipe.
-Result<RestoreReport> restore_stream(const RestoreParts& parts, const SnapshotRecord& snapshot, int fd,
+Result<RestoreReport> restore_stream(const ReadParts& parts, const SnapshotRecord& snapshot, int fd,
                                      RestoreProgress& progress, const std::stop_token& stop);
 
 // Reads what the snapshot covers of the target and compares its block ids; the ranges that differ, merged.
 // Not read are holes of a file, where they can be trusted (BlockDevice::next_data), against whole leaves that
 // are zeros in the snapshot. Blocks that the snapshot lost (UNREADABLE) count as different.
-Result<std::vector<BlockRange>> compare(const RestoreParts& parts, const SnapshotRecord& snapshot,
+Result<std::vector<BlockRange>> compare(const ReadParts& parts, const SnapshotRecord& snapshot,
                                         const Target& target, RestoreProgress& progress,
                                         const std::stop_token& stop);
 

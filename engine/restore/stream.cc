@@ -27,7 +27,7 @@ Status write_all(int fd, ByteSpan bytes) {
 
 class Streamer {
  public:
-  Streamer(const RestoreParts& parts, const SnapshotRecord& snapshot, int fd, RestoreProgress& progress,
+  Streamer(const ReadParts& parts, const SnapshotRecord& snapshot, int fd, RestoreProgress& progress,
            const std::stop_token& stop)
       : parts_(parts),
         snapshot_(snapshot),
@@ -96,7 +96,7 @@ class Streamer {
     return {};
   }
 
-  const RestoreParts& parts_;
+  const ReadParts& parts_;
   const SnapshotRecord& snapshot_;
   const TreeRoot root_;
   int fd_;
@@ -107,7 +107,7 @@ class Streamer {
 
 }  // namespace
 
-Result<RestoreReport> restore_stream(const RestoreParts& parts, const SnapshotRecord& snapshot, int fd,
+Result<RestoreReport> restore_stream(const ReadParts& parts, const SnapshotRecord& snapshot, int fd,
                                      RestoreProgress& progress, const std::stop_token& stop) {
   return Streamer(parts, snapshot, fd, progress, stop).run();
 }

@@ -60,7 +60,7 @@ class Verifier {
     TRY(check_packs(PackKind::kData, ids_of(data), nullptr));
     for (const SnapshotId id : ids) {
       const auto record = parts_.snapshots.get(id);
-      if (!record.ok() && record.error().code() == ErrorCode::kNotFound) continue;
+      if (is(record, ErrorCode::kNotFound)) continue;
       TRY(walk_snapshot(id, record, nullptr));
     }
     return finish();

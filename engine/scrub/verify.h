@@ -15,15 +15,9 @@
 #include "document/store_config.h"
 #include "index/index.h"
 #include "store/meta_store.h"
+#include "store/parts.h"
 
 namespace ashlar {
-
-struct VerifyParts {
-  const StoreConfig& config;
-  ObjectStore& objects;
-  Index& index;
-  SnapshotCatalog& snapshots;
-};
 
 // One damaged or missing thing.
 struct Damage {

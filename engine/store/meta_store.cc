@@ -104,7 +104,7 @@ Result<bool> MetaWriter::may_lean_on(const PackId& pack) {
   const auto opened = WholePackReader::open(objects_, PackKind::kMeta, pack);
   const bool gone = !opened.ok() && (opened.error().code() == ErrorCode::kCorrupt ||
                                      opened.error().code() == ErrorCode::kNotFound);
-  if (!opened.ok() && !gone) return Error(opened.error().code(), opened.error().text());
+  if (!opened.ok() && !gone) return opened.error();
   (gone ? damaged_packs_ : reused_packs_).insert(pack);
   return !gone;
 }

@@ -113,7 +113,7 @@ class Import : private TreeVisitor {
   }
 
   // Verified blocks: whoever takes the bundle in again finds them.
-  void keep_what_is_there() { (void)appender_.publish().ok(); }
+  void keep_what_is_there() { best_effort(appender_.publish()); }
 
  private:
   Status check_image() const {
@@ -203,7 +203,7 @@ Result<ImageCopyReport> import_image(const ImportParts& parts, const ReadBytes& 
   const auto session = TRY(Session::begin(parts.target.objects, parts.target.config.id));
   Import import(parts, read, progress, stop);
   Status taken = import.take_in(accept);
-  if (!taken.ok() && taken.error().code() == ErrorCode::kCancelled) import.keep_what_is_there();
+  if (is(taken, ErrorCode::kCancelled)) import.keep_what_is_there();
   TRY(std::move(taken));
   TRY(session->check());
   return import.publish(options);

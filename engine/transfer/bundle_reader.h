@@ -19,7 +19,7 @@ namespace ashlar {
 using ReadBytes = std::function<Result<std::size_t>(MutableByteSpan)>;
 
 struct ImportParts {
-  const CopyTarget& target;
+  const WriteParts& target;
   NodeReader& nodes;  // of the target
   ImageCatalog& images;
   RandomFile& scratch;  // for nodes and block ids: 1 % of what the bundle holds

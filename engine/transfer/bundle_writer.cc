@@ -89,7 +89,7 @@ class Contents : public TreeVisitor {
   StoreBlockIds block_ids_{reader_};
 };
 
-Status put_segments(const CopySource& source, const std::vector<BundleSegment>& row, Output& output,
+Status put_segments(const ReadParts& source, const std::vector<BundleSegment>& row, Output& output,
                     CopyProgress& progress, const std::stop_token& stop) {
   const BundleCuts cuts(row);
   for (std::size_t first = 0; first < row.size(); first += kWindow) {
@@ -129,7 +129,7 @@ class NodeItems : public TreeVisitor {
   Output& output_;
 };
 
-Status visit_trees(const CopySource& source, const std::vector<SnapshotRecord>& snapshots,
+Status visit_trees(const ReadParts& source, const std::vector<SnapshotRecord>& snapshots,
                    TreeVisitor& visitor, const std::stop_token& stop) {
   std::set<SeenNode> seen;
   for (const SnapshotRecord& record : snapshots) TRY(visit_tree(source.nodes, record, seen, visitor, stop));
@@ -138,7 +138,7 @@ Status visit_trees(const CopySource& source, const std::vector<SnapshotRecord>& 
 
 }  // namespace
 
-Result<ExportReport> write_bundle(const CopySource& source, const BundleHeader& header,
+Result<ExportReport> write_bundle(const ReadParts& source, const BundleHeader& header,
                                   const ImageRecord& image, const std::vector<SnapshotRecord>& snapshots,
                                   const std::vector<SnapshotRecord>& since, const BundleOutput& output,
                                   CopyProgress& progress, const std::stop_token& stop) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "document/image_record.h"
 #include "format/bundle_format.h"
 #include "transfer/copy.h"
 
@@ -29,7 +30,7 @@ struct ExportReport {
 // `snapshots` are the records of the image's snapshots, in the order of snapshots_of(); `since` are those of
 // the image that the other side has. Every frame is checked on the way out. Segments go in the order in which
 // they lie in the packs, nodes behind them. Nothing is to be made of an output whose end is missing.
-Result<ExportReport> write_bundle(const CopySource& source, const BundleHeader& header,
+Result<ExportReport> write_bundle(const ReadParts& source, const BundleHeader& header,
                                   const ImageRecord& image, const std::vector<SnapshotRecord>& snapshots,
                                   const std::vector<SnapshotRecord>& since, const BundleOutput& output,
                                   CopyProgress& progress, const std::stop_token& stop);

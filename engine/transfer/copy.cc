@@ -18,7 +18,7 @@ constexpr std::size_t kWindow = 16;  // segments in memory at a time, up to 4 Mi
 // One copy into one store: what is missing there is queued as leaves are met, and goes over in windows.
 class Copier : private TreeVisitor {
  public:
-  Copier(const CopySource& source, const CopyTarget& target, CopyProgress& progress,
+  Copier(const ReadParts& source, const WriteParts& target, CopyProgress& progress,
          const std::stop_token& stop)
       : source_(source),
         target_(target),
@@ -42,7 +42,7 @@ class Copier : private TreeVisitor {
   // Segments that were sent so far stay for the next copy. Nodes do not: what they name may be waiting still.
   void keep_what_is_there() {
     waiting_.clear();
-    (void)appender_.publish().ok();
+    best_effort(appender_.publish());
   }
 
   void count(CopyReport& report) const {
@@ -104,9 +104,9 @@ class Copier : private TreeVisitor {
     return appender_.publish();
   }
 
-  const CopySource& source_;
+  const ReadParts& source_;
   StoreBlockIds block_ids_{source_.segments};
-  const CopyTarget& target_;
+  const WriteParts& target_;
   CopyProgress& progress_;
   const std::stop_token& stop_;
   PackAppender appender_;
@@ -137,7 +137,7 @@ Status publish_all(SnapshotCatalog& snapshots, const std::vector<SnapshotRecord>
   for (auto record = records.begin(); record != records.end(); ++record) {
     Status published = snapshots.publish(*record);
     if (published.ok()) continue;
-    for (auto before = records.begin(); before != record; ++before) (void)snapshots.remove(before->id).ok();
+    for (auto before = records.begin(); before != record; ++before) best_effort(snapshots.remove(before->id));
     return published;
   }
   return {};
@@ -145,7 +145,7 @@ Status publish_all(SnapshotCatalog& snapshots, const std::vector<SnapshotRecord>
 
 }  // namespace
 
-Result<CopyReport> copy_snapshots(const CopySource& source, const CopyTarget& target,
+Result<CopyReport> copy_snapshots(const ReadParts& source, const WriteParts& target,
                                   const std::vector<SnapshotRecord>& originals,
                                   const std::vector<SnapshotId>& ids, CopyProgress& progress,
                                   const std::stop_token& stop) {

@@ -16,22 +16,10 @@
 #include "document/store_config.h"
 #include "index/index.h"
 #include "store/node_store.h"
+#include "store/parts.h"
 #include "store/segments.h"
 
 namespace ashlar {
-
-struct CopySource {
-  SegmentReader& segments;
-  NodeReader& nodes;
-};
-
-struct CopyTarget {
-  const StoreConfig& config;
-  ObjectStore& objects;
-  Index& index;  // caught up
-  SegmentReader& segments;
-  SnapshotCatalog& snapshots;
-};
 
 // Read by another thread while a copy runs.
 struct CopyProgress {
@@ -51,7 +39,7 @@ struct CopyReport {
 // `originals` are records of the source. Each copy has the id of `ids` in its place, no parent and no source
 // identity (it is of another store: nothing is to be captured over it by itself), and the rest as it was.
 // Durable when it returns ok. kCorrupt for what is damaged in the source: nothing that needs it is published.
-Result<CopyReport> copy_snapshots(const CopySource& source, const CopyTarget& target,
+Result<CopyReport> copy_snapshots(const ReadParts& source, const WriteParts& target,
                                   const std::vector<SnapshotRecord>& originals,
                                   const std::vector<SnapshotId>& ids, CopyProgress& progress,
                                   const std::stop_token& stop);

@@ -22,7 +22,7 @@ void rename(ImageRecord& image, const NewIds& ids) {
   if (image.boot.ramdisk) image.boot.ramdisk->snapshot = ids.at(image.boot.ramdisk->snapshot);
 }
 
-ImageRecord copy_of(const ImageRecord& original, const StoreId& here, const CopyTarget& target,
+ImageRecord copy_of(const ImageRecord& original, const StoreId& here, const WriteParts& target,
                     const ImageCopyOptions& options, const SessionId& session) {
   ImageRecord image = original;
   image.id = ImageId{random_u64()};
@@ -81,8 +81,8 @@ Result<std::vector<SnapshotRecord>> records_of(const ImageRecord& image, const S
   return records;
 }
 
-Result<ImageCopyReport> copy_image(const CopySource& source, const std::vector<SnapshotRecord>& snapshots,
-                                   const StoreId& here, const CopyTarget& target, ImageCatalog& there,
+Result<ImageCopyReport> copy_image(const ReadParts& source, const std::vector<SnapshotRecord>& snapshots,
+                                   const StoreId& here, const WriteParts& target, ImageCatalog& there,
                                    const ImageRecord& original, const ImageCopyOptions& options,
                                    CopyProgress& progress, const std::stop_token& stop) {
   TRY(check_contents(original, snapshots));
@@ -98,7 +98,7 @@ Result<ImageCopyReport> copy_image(const CopySource& source, const std::vector<S
   TRY(there.publish(report.image));
   auto copied = copy_snapshots(source, target, snapshots, ids, progress, stop);
   if (!copied.ok()) {
-    (void)there.remove(report.image.id).ok();
+    best_effort(there.remove(report.image.id));
     return copied.take_error();
   }
   report.copy = copied.take();

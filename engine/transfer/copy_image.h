@@ -27,8 +27,8 @@ struct ImageCopyReport {
 // `snapshots` are the records of the original's snapshots, in the order of snapshots_of(). Its launch
 // permissions stay behind, its signatures go along. kBusy, naming the other image, when the name is taken
 // there; kCorrupt when a snapshot is not what the image says.
-Result<ImageCopyReport> copy_image(const CopySource& source, const std::vector<SnapshotRecord>& snapshots,
-                                   const StoreId& here, const CopyTarget& target, ImageCatalog& there,
+Result<ImageCopyReport> copy_image(const ReadParts& source, const std::vector<SnapshotRecord>& snapshots,
+                                   const StoreId& here, const WriteParts& target, ImageCatalog& there,
                                    const ImageRecord& original, const ImageCopyOptions& options,
                                    CopyProgress& progress, const std::stop_token& stop);
 

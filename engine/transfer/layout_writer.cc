@@ -68,7 +68,7 @@ Result<std::unique_ptr<OciLayoutWriter>> OciLayoutWriter::begin(FileSystem& file
 OciLayoutWriter::~OciLayoutWriter() {
   file_.reset();
   if (lock_) take_away();
-  if (makes_directory_) (void)files_.remove(directory_).ok();  // unless something is in it
+  if (makes_directory_) best_effort(files_.remove(directory_));  // unless something is in it
 }
 
 Status OciLayoutWriter::append(ByteSpan bytes) {
@@ -125,12 +125,11 @@ Status OciLayoutWriter::check_directory() {
 
 Status OciLayoutWriter::prepare() {
   const auto found = files_.list(directory_);
-  makes_directory_ = !found.ok() && found.error().code() == ErrorCode::kNotFound;
+  makes_directory_ = is(found, ErrorCode::kNotFound);
   TRY(files_.make_directory(directory_));
   TRY(check_directory().with_context(directory_));
   auto lock = files_.lock(path(kLock));
-  if (!lock.ok() && lock.error().code() == ErrorCode::kBusy)
-    return busy(directory_ + ": another export is writing this layout");
+  if (is(lock, ErrorCode::kBusy)) return busy(directory_ + ": another export is writing this layout");
   lock_ = TRY(std::move(lock));
   TRY(check_directory().with_context(directory_));  // whoever had the lock may have changed it
   TRY(files_.make_directory(path("blobs")));
@@ -193,7 +192,7 @@ Status OciLayoutWriter::publish_blobs() {
 // Read again: tools that know nothing of our lock may have made it, or added to it.
 Status OciLayoutWriter::publish_index(const OciBlob& manifest) {
   auto before = read_text(files_, path(kIndexFile));
-  if (!before.ok() && before.error().code() == ErrorCode::kNotFound) {
+  if (is(before, ErrorCode::kNotFound)) {
     if (TRY(publish_first_index(manifest))) return {};
     before = read_text(files_, path(kIndexFile));
   }
@@ -239,9 +238,9 @@ Status OciLayoutWriter::name_file(const std::string& name) {
 // index, of whoever made it: they may be needed by others.
 void OciLayoutWriter::take_away() {
   const auto index = files_.file_size(path(kIndexFile));
-  is_new_ = is_new_ && !index.ok() && index.error().code() == ErrorCode::kNotFound;
-  const auto remove = [this](const std::string& one) { (void)files_.remove(one).ok(); };
-  if (is_prepared_) (void)remove_leftovers().ok();
+  is_new_ = is_new_ && is(index, ErrorCode::kNotFound);
+  const auto remove = [this](const std::string& one) { best_effort(files_.remove(one)); };
+  if (is_prepared_) best_effort(remove_leftovers());
   if (is_new_ && is_named_) {
     for (const OciBlob& blob : blobs_) remove(path(oci_blob_path(blob.digest)));
     remove(path(kLayoutFile));

@@ -13,12 +13,6 @@ namespace {
 // 64 TiB with every chunk mixed is a map of 4.3 GiB.
 constexpr std::uint64_t kMaxMapBytes = std::uint64_t{64} << 30;
 
-Status remove_if_there(FileSystem& files, const std::string& path) {
-  Status removed = files.remove(path);
-  if (!removed.ok() && removed.error().code() != ErrorCode::kNotFound) return removed;
-  return {};
-}
-
 // A block of a chunk that was opened for writing may differ from the base though its last state was clean.
 void doubt_clean(ChunkTable& table, std::uint64_t number) {
   Stripe& stripe = table.stripe(number);
@@ -183,7 +177,7 @@ Result<std::unique_ptr<Overlay>> Overlay::create(FileSystem& files, const std::s
   state->lock = TRY(files.lock(directory + "/lock"));
   const auto there = files.file_size(directory + "/map");
   if (there.ok()) return Error::from_errno(EEXIST, "create overlay in " + directory);
-  if (there.error().code() != ErrorCode::kNotFound) return Error(there.error().code(), there.error().text());
+  if (there.error().code() != ErrorCode::kNotFound) return there.error();
   TRY(remove_if_there(files, directory + "/data"));
   state->data = TRY(files.create_random(directory + "/data", size.value));
   TRY(state->data->sync());

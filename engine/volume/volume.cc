@@ -115,7 +115,7 @@ Status Volume::read_through(BlockRange region, ByteOffset offset, MutableByteSpa
                   to - from);
     }
     // What can't be kept, on a full disk or a failed one, was read all the same.
-    (void)keep(step, bytes).ok();
+    best_effort(keep(step, bytes));
     at = step.end();
   }
   return {};

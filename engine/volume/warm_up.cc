@@ -158,7 +158,7 @@ void WarmUp::fetch_ahead(const RegionOrder& order, const std::stop_token& stop) 
 void WarmUp::finish() {
   const RegionOrder reads = volume_.first_reads().take();
   if (reads.size() < kFewestReads) return;
-  (void)publish(reads).ok();
+  best_effort(publish(reads));
 }
 
 Status WarmUp::publish(const RegionOrder& reads) {
@@ -173,7 +173,7 @@ Status WarmUp::publish(const RegionOrder& reads) {
 Status WarmUp::publish_once(const RegionOrder& reads) {
   std::optional<TraceRecord> before;
   auto found = traces_.get(base_->id());
-  if (!found.ok() && found.error().code() == ErrorCode::kCorrupt) {
+  if (is(found, ErrorCode::kCorrupt)) {
     TRY(traces_.forget(base_->id()));
   } else {
     before = TRY(std::move(found));
@@ -193,12 +193,11 @@ Status WarmUp::publish_once(const RegionOrder& reads) {
   }
   Status replaced = traces_.replace(before, now);
   const BootPackId& loser = replaced.ok() ? start.boot_pack : now.boot_pack;
-  if (makes_pack && !loser.is_zero()) (void)traces_.remove_boot_pack(base_->id(), loser).ok();
+  if (makes_pack && !loser.is_zero()) best_effort(traces_.remove_boot_pack(base_->id(), loser));
   // The snapshot may have been deleted meanwhile; then nobody else clears this away.
   if (replaced.ok()) {
     const auto still_there = snapshots_.get(base_->id());
-    if (!still_there.ok() && still_there.error().code() == ErrorCode::kNotFound)
-      return traces_.remove(base_->id());
+    if (is(still_there, ErrorCode::kNotFound)) return traces_.remove(base_->id());
   }
   return replaced;
 }

@@ -19,7 +19,7 @@ class BundleWorld : public testing::Test {
  protected:
   void SetUp() override {
     for (const char* name : {"here", "there"})
-      ASSERT_OK(Repo::init(posix_file_system(), directory_ / name, {}));
+      ASSERT_OK(Repo::init(posix_file_system(), StoreAddress{directory_ / name}, {}));
     ASSERT_OK(here_.open());
     ASSERT_OK(there_.open());
   }
@@ -54,7 +54,7 @@ class BundleWorld : public testing::Test {
     std::vector<SnapshotRecord> base;
     if (since) base = records_of(*since, repo.snapshots()).take();
     CopyProgress progress;
-    bytes = TRY(write_bundle({*repo.segments().take(), *repo.nodes().take()}, header, image,
+    bytes = TRY(write_bundle(repo.read_parts().take(), header, image,
                              records_of(image, repo.snapshots()).take(), base, output, progress, {}))
                 .bytes;
     return {};
@@ -76,8 +76,7 @@ class BundleWorld : public testing::Test {
     ImageCatalog images(repo.objects());
     std::filesystem::remove(directory_ / "scratch");
     const auto scratch = TRY(posix_file_system().create_random(directory_ / "scratch", 64 * kMiB));
-    const CopyTarget target{repo.config(), repo.objects(), *TRY(repo.index()), *TRY(repo.segments()),
-                            repo.snapshots()};
+    const WriteParts target = TRY(repo.write_parts());
     CopyProgress progress;
     return import_image({target, *TRY(repo.nodes()), images, *scratch}, read,
                         [](const ImageRecord&) { return Status(); }, {name, AccountId{2}, false, true},

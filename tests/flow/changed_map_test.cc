@@ -8,7 +8,7 @@ namespace {
 class ChangedMapFlow : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_OK(Repo::init(posix_file_system(), directory_.path() + "/store", {}));
+    ASSERT_OK(Repo::init(posix_file_system(), StoreAddress{directory_.path() + "/store"}, {}));
     ASSERT_OK(world_.open());
     Prng prng(21);
     std::vector<std::byte> data(48 << 20);

@@ -16,7 +16,7 @@ class CopyFlow : public testing::Test {
   void SetUp() override {
     for (World* world : {&here_, &there_}) {
       const std::string store = world == &here_ ? directory_ / "here" : directory_ / "there";
-      ASSERT_OK(Repo::init(posix_file_system(), store, {}));
+      ASSERT_OK(Repo::init(posix_file_system(), StoreAddress{store}, {}));
       ASSERT_OK(world->open());
     }
   }
@@ -34,9 +34,7 @@ class CopyFlow : public testing::Test {
     std::vector<SnapshotId> ids;
     for (std::size_t i = 0; i < originals.size(); ++i) ids.push_back(SnapshotId{++last_id_});
     CopyProgress progress;
-    return copy_snapshots({*TRY(from.segments()), *TRY(from.nodes())},
-                          {to.config(), to.objects(), *TRY(to.index()), *TRY(to.segments()), to.snapshots()},
-                          originals, ids, progress, stop);
+    return copy_snapshots(TRY(from.read_parts()), TRY(to.write_parts()), originals, ids, progress, stop);
   }
   void expect_restores(const SnapshotRecord& snapshot, const std::vector<std::byte>& model) {
     const std::string out = directory_ / "out";
@@ -195,11 +193,8 @@ TEST_F(CopyFlow, WhatTheOtherStoreHasLostGoesOverAgain) {
   ASSERT_OK(later.open());
   Repo& from = here_.repo();
   CopyProgress progress;
-  const auto healed =
-      copy_snapshots({*from.segments().take(), *from.nodes().take()},
-                     {later.repo().config(), later.repo().objects(), *later.repo().index().take(),
-                      *later.repo().segments().take(), later.repo().snapshots()},
-                     {original}, {SnapshotId{99}}, progress, {});
+  const auto healed = copy_snapshots(from.read_parts().take(), later.repo().write_parts().take(), {original},
+                                     {SnapshotId{99}}, progress, {});
   ASSERT_OK(healed);
   EXPECT_EQ(healed.value().segments_sent, 2U);
   const std::string out = directory_ / "healed";

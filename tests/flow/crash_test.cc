@@ -24,13 +24,13 @@ class CrashFlow : public testing::Test {
 
   // A store with one snapshot of base_, on a fresh disk.
   Result<SnapshotRecord> prepare(SimulatedFileSystem& files) {
-    TRY(Repo::init(files, kStore, {}));
-    World world(files, kStore);
+    TRY(Repo::init(files, StoreAddress{kStore}, {}));
+    World world(files, kStore, {{}, {}, true});
     TRY(world.open());
     return TRY(world.capture_file(base_.path())).record;
   }
   Result<SnapshotRecord> capture_changed(SimulatedFileSystem& files, const SnapshotRecord& parent) {
-    World world(files, kStore);
+    World world(files, kStore, {{}, {}, true});
     TRY(world.open());
     CaptureOptions options;
     options.parent = parent;
@@ -49,7 +49,7 @@ class CrashFlow : public testing::Test {
   }
 
   void expect_all_whole(SimulatedFileSystem& files, std::size_t at_least) {
-    World world(files, kStore);
+    World world(files, kStore, {{}, {}, true});
     ASSERT_OK(world.open());
     const auto snapshots = world.repo().snapshots().list();
     ASSERT_OK(snapshots);

@@ -11,7 +11,7 @@ namespace fs = std::filesystem;
 class DamageFlow : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_OK(Repo::init(posix_file_system(), store_, {}));
+    ASSERT_OK(Repo::init(posix_file_system(), StoreAddress{store_}, {}));
     ASSERT_OK(world_.open());
     Prng prng(41);
     for (int i = 0; i < 10; ++i) image_.edit(prng);

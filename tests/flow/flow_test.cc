@@ -10,7 +10,7 @@ namespace {
 class Flow : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_OK(Repo::init(posix_file_system(), store(), {}));
+    ASSERT_OK(Repo::init(posix_file_system(), StoreAddress{store()}, {}));
     ASSERT_OK(world_.open());
   }
   std::string store() const { return directory_.path() + "/store"; }
@@ -95,7 +95,7 @@ TEST_F(Flow, WhatACutOffPackHeldIsNotKnown) {
   {
     World before(posix_file_system(), copy);
     std::filesystem::copy(store(), copy, std::filesystem::copy_options::recursive);
-    std::filesystem::remove_all(copy + "/index");
+    std::filesystem::remove_all(copy + "/host");
     ASSERT_OK(before.open());
     ASSERT_EQ(before.capture_file(image.path()).take().record.new_blocks.value, 0U);
   }
@@ -252,7 +252,7 @@ TEST_F(Flow, ALostIndexAnswersTheSameWhenRebuilt) {
   const auto first = world_.capture_file(image.path());
   ASSERT_OK(first);
   ASSERT_OK(world_.open());
-  std::filesystem::remove_all(store() + "/index");
+  std::filesystem::remove_all(store() + "/host");
   ASSERT_OK(world_.open());
   const auto again = world_.capture_file(image.path());
   ASSERT_OK(again);

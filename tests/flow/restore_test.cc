@@ -14,7 +14,7 @@ constexpr std::uint64_t kMiB = 1 << 20;
 class RestoreFlow : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_OK(Repo::init(posix_file_system(), store_, {}));
+    ASSERT_OK(Repo::init(posix_file_system(), StoreAddress{store_}, {}));
     ASSERT_OK(world_.open());
   }
   std::string file(const std::string& name) const { return directory_.path() + "/" + name; }
@@ -53,8 +53,7 @@ TEST_F(RestoreFlow, TwoSnapshotsDoNotMeetUnderOneNewName) {
   ASSERT_FALSE(beside.ok());
   EXPECT_EQ(beside.error().code(), ErrorCode::kBusy);
   RestoreProgress progress;
-  ASSERT_OK(restore({*world_.repo().segments().value(), *world_.repo().nodes().value()}, first, *target, {},
-                    progress, {}));
+  ASSERT_OK(restore(world_.repo().read_parts().take(), first, *target, {}, progress, {}));
   EXPECT_TRUE(file_bytes(file("out")) == one.model());
   EXPECT_FALSE(std::filesystem::exists(partial_name(file("out"))));
 }

@@ -29,7 +29,7 @@ class WatchedStore : public ForwardingObjects {
 class VerifyBeside : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_OK(Repo::init(posix_file_system(), store_, {}));
+    ASSERT_OK(Repo::init(posix_file_system(), StoreAddress{store_}, {}));
     ASSERT_OK(world_.open());
     ASSERT_OK(other_.open());
     for (int i = 0; i < 3; ++i) kept_.push_back(captured(world_));

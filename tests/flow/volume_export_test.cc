@@ -23,7 +23,7 @@ struct BlockState {
 class VolumeExports : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_OK(Repo::init(posix_file_system(), directory_ / "store", {}));
+    ASSERT_OK(Repo::init(posix_file_system(), StoreAddress{directory_ / "store"}, {}));
     ASSERT_OK(world_.open());
     Image image(directory_ / "image", kBlocks * kBlockBytes);
     std::vector<std::byte> noise(kBlocks * kBlockBytes);

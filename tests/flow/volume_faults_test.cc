@@ -12,7 +12,7 @@ constexpr std::uint64_t kStep = 64 << 10;
 class VolumeFaults : public testing::TestWithParam<Fault> {
  protected:
   void SetUp() override {
-    ASSERT_OK(Repo::init(posix_file_system(), directory_ / "store", {}));
+    ASSERT_OK(Repo::init(posix_file_system(), StoreAddress{directory_ / "store"}, {}));
     ASSERT_OK(world_.open());
     Image image(directory_ / "image", kImageBytes);
     std::vector<std::byte> noise(kImageBytes);

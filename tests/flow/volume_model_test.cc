@@ -79,7 +79,7 @@ class Epoch {
       : image_(image), image_bytes_(bytes), prng_(seed) {}
 
   void run(std::uint64_t operations) {
-    ASSERT_OK(Repo::init(files_, "/store", {}));
+    ASSERT_OK(Repo::init(files_, StoreAddress{"/store"}, {}));
     open_store();
     SnapshotRecord first;
     ASSERT_OK(capture_image(first));
@@ -98,14 +98,13 @@ class Epoch {
   };
 
   void open_store() {
-    auto repo = Repo::open(files_, "/store");
+    auto repo = Repo::open(files_, StoreAddress{"/store"}, {{}, {}, true});
     ASSERT_OK(repo);
     host_ = std::make_unique<VolumeHost>(files_, repo.take(), 4 << 20);
   }
   Status capture_image(SnapshotRecord& record) {
     Repo& repo = host_->repo();
-    const CaptureParts parts{repo.config(),         repo.objects(),     *TRY(repo.index()),
-                             *TRY(repo.segments()), *TRY(repo.nodes()), repo.snapshots()};
+    const WriteParts parts = TRY(repo.write_parts());
     const auto source = TRY(open_source(image_, {}));
     CaptureProgress progress;
     record = TRY(capture(parts, *source, {}, progress, {})).record;

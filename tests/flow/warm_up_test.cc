@@ -15,7 +15,7 @@ constexpr std::size_t kReads = 200;
 class WarmUps : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_OK(Repo::init(posix_file_system(), directory_ / "store", {}));
+    ASSERT_OK(Repo::init(posix_file_system(), StoreAddress{directory_ / "store"}, {}));
     ASSERT_OK(world_.open());
     snapshot_ = captured("image", 1);
   }

@@ -84,11 +84,12 @@ class Image {
 
 class World {
  public:
-  explicit World(FileSystem& files, std::string store) : files_(files), path_(std::move(store)) {}
+  World(FileSystem& files, std::string store, HostChoice choice = {})
+      : files_(files), path_(std::move(store)), choice_(std::move(choice)) {}
 
   Status open() {
     repo_.reset();
-    repo_ = TRY(Repo::open(files_, path_));
+    repo_ = TRY(Repo::open(files_, StoreAddress{path_}, choice_));
     return {};
   }
   Repo& repo() { return *repo_; }
@@ -98,8 +99,7 @@ class World {
     return capture_source(*source, options);
   }
   Result<CaptureReport> capture_source(Source& source, const CaptureOptions& options) {
-    const CaptureParts parts{repo_->config(),         repo_->objects(),     *TRY(repo_->index()),
-                             *TRY(repo_->segments()), *TRY(repo_->nodes()), repo_->snapshots()};
+    const WriteParts parts = TRY(repo_->write_parts());
     CaptureProgress progress;
     return capture(parts, source, options, progress, {});
   }
@@ -108,22 +108,22 @@ class World {
     const auto target = TRY(Target::open(path, snapshot.size, true));
     options.delta = options.delta || target->is_resumed();
     RestoreProgress progress;
-    return restore({*TRY(repo_->segments()), *TRY(repo_->nodes())}, snapshot, *target, options, progress, {});
+    return restore(TRY(repo_->read_parts()), snapshot, *target, options, progress, {});
   }
   Result<std::vector<BlockRange>> compare_with(const SnapshotRecord& snapshot, const std::string& path) {
     const auto target = TRY(Target::open_to_compare(path));
     RestoreProgress progress;
-    return compare({*TRY(repo_->segments()), *TRY(repo_->nodes())}, snapshot, *target, progress, {});
+    return compare(TRY(repo_->read_parts()), snapshot, *target, progress, {});
   }
   Result<VerifyReport> verify() {
     VerifyProgress progress;
-    return verify_all({repo_->config(), repo_->objects(), *TRY(repo_->index()), repo_->snapshots()}, progress,
-                      {});
+    return verify_all(TRY(repo_->verify_parts()), progress, {});
   }
 
  private:
   FileSystem& files_;
   std::string path_;
+  HostChoice choice_;
   std::unique_ptr<Repo> repo_;
 };
 

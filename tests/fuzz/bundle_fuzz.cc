@@ -21,8 +21,8 @@ struct Store {
   std::unique_ptr<RandomFile> scratch;
 
   Store() {
-    CHECK(Repo::init(files, "/store", {}).ok());
-    repo = Repo::open(files, "/store").take();
+    CHECK(Repo::init(files, StoreAddress{"/store"}, {}).ok());
+    repo = Repo::open(files, StoreAddress{"/store"}, {{}, {}, true}).take();
     scratch = files.create_random("/scratch", kScratchBytes).take();
   }
 };
@@ -31,8 +31,7 @@ void import(ByteSpan bundle) {
   static Store store;
   Repo& repo = *store.repo;
   ImageCatalog images(repo.objects());
-  const CopyTarget target{repo.config(), repo.objects(), *repo.index().take(), *repo.segments().take(),
-                          repo.snapshots()};
+  const WriteParts target = repo.write_parts().take();
   std::size_t at = 0;
   const auto read = [&](MutableByteSpan out) -> Result<std::size_t> {
     const std::size_t size = std::min(out.size(), bundle.size() - at);

@@ -174,7 +174,7 @@ TEST_P(LoopTarget, DiscardKeepsPartsOfSectors) {
   const ByteVector bytes = random_bytes(kDeviceBytes, 4);
   ASSERT_DONE(device->write(ByteOffset{0}, bytes));
   const Status discarded = device->discard(ByteOffset{100}, ByteCount{(std::uint64_t{1} << 20) + 100});
-  if (!discarded.ok() && discarded.error().code() == ErrorCode::kUnsupported) {
+  if (is(discarded, ErrorCode::kUnsupported)) {
     GTEST_SKIP() << "the file system under the loop device can't punch holes";
   }
   ASSERT_DONE(discarded);

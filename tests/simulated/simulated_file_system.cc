@@ -254,6 +254,14 @@ Result<std::uint64_t> SimulatedFileSystem::file_size(const std::string& path) {
   return size_of(*node);
 }
 
+Result<FilePlace> SimulatedFileSystem::place_of(const std::string& path) {
+  const Guard guard(disk_->mutex);
+  TRY(disk_->alive(disk_->epoch));
+  const Node node = TRY(disk_->existing(path).with_context("place of"));
+  // A node keeps its address as long as any name leads to it, also over a crash.
+  return FilePlace{"simulated", reinterpret_cast<std::uintptr_t>(node.get())};
+}
+
 Result<std::unique_ptr<FileLock>> SimulatedFileSystem::lock(const std::string& path) {
   const Guard guard(disk_->mutex);
   TRY(disk_->alive(disk_->epoch));

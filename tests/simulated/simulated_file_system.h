@@ -54,6 +54,7 @@ class SimulatedFileSystem : public FileSystem {
   Status sync_directory(const std::string& path) override;
   Result<std::vector<DirectoryEntry>> list(const std::string& path) override;
   Result<std::uint64_t> file_size(const std::string& path) override;
+  Result<FilePlace> place_of(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
 
   // How many operations were begun: also the number of the next one.

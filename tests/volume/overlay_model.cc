@@ -79,7 +79,7 @@ bool OverlayModel::write(std::uint64_t offset, std::uint64_t bytes) {
   ByteVector data(bytes);
   prng_.fill(data);
   Status written = overlay_->write(ByteOffset{offset}, data);
-  if (!written.ok() && written.error().code() == ErrorCode::kBusy) {
+  if (is(written, ErrorCode::kBusy)) {
     if (!fetch_edges(offset, bytes)) return false;
     written = overlay_->write(ByteOffset{offset}, data);
   }
@@ -89,7 +89,7 @@ bool OverlayModel::write(std::uint64_t offset, std::uint64_t bytes) {
 
 bool OverlayModel::write_zeroes(std::uint64_t offset, std::uint64_t bytes, bool may_unmap) {
   Status written = overlay_->write_zeroes(ByteOffset{offset}, ByteCount{bytes}, may_unmap);
-  if (!written.ok() && written.error().code() == ErrorCode::kBusy) {
+  if (is(written, ErrorCode::kBusy)) {
     if (!fetch_edges(offset, bytes)) return false;
     written = overlay_->write_zeroes(ByteOffset{offset}, ByteCount{bytes}, may_unmap);
   }

@@ -3,12 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 
 namespace ashlar {
 
 Result<std::unique_ptr<Repo>> open_store(const Globals& globals) {
-  return Repo::open(posix_file_system(), globals.store);
+  HostChoice choice;
+  const char* directory = std::getenv("ASHLAR_HOST_DIR");  // NOLINT(concurrency-mt-unsafe): never changed
+  if (directory != nullptr) choice.directory = directory;
+  return Repo::open(posix_file_system(), TRY(StoreAddress::parse(globals.store)), choice);
 }
 
 Result<std::unique_ptr<VolumeHost>> open_volume_host(const Globals& globals, std::size_t cache_bytes) {

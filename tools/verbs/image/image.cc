@@ -206,7 +206,7 @@ Result<Listing> find_images(ImageStore& store, const ListOptions& options) {
     const UtcTime now = UtcTime::now();
     for (const ImageId id : TRY(store.catalog().list_ids())) {
       auto record = store.catalog().get(id);
-      if (!record.ok() && record.error().code() == ErrorCode::kNotFound) continue;
+      if (is(record, ErrorCode::kNotFound)) continue;
       if (!record.ok()) {
         listing.damaged.push_back(record.error().text());
       } else if (options.with_deprecated ? may_see(record.value(), store.account())

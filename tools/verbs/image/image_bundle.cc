@@ -119,7 +119,7 @@ Result<Exported> write_image(const Globals& globals, ImageStore& store, const Op
     header.since = base.id;
     since = TRY(records_of(base, repo.snapshots()));
   }
-  const CopySource source{*TRY(repo.segments()), *TRY(repo.nodes())};
+  const ReadParts source = TRY(repo.read_parts());
   CopyProgress progress;
   const ProgressDisplay display(globals, "image export", [&progress] { return sample_of(progress); });
   const ExportReport report =
@@ -157,7 +157,7 @@ Result<ExitCode> export_bundle(const Globals& globals, const Options& options) {
   if (to_pipe && ::isatty(STDOUT_FILENO) != 0)
     return invalid("a bundle is not written to a terminal: redirect standard output or name a file");
   ImageStore store = TRY(ImageStore::open(globals));
-  if (!to_pipe) TRY(check_outside_store(options.file, store.repo().path()));
+  if (!to_pipe) TRY(check_outside_store(options.file, store.repo().address().directory));
   TRY(stop.watch());
   const ExportReport report = TRY(to_pipe ? write_stream(globals, store, options, STDOUT_FILENO, stop)
                                           : write_file(globals, store, options, stop));
@@ -176,7 +176,7 @@ Result<ExitCode> export_layout(const Globals& globals, const Options& options) {
   const LayoutName name(options.file);
   ImageStore store = TRY(ImageStore::open(globals));
   TRY(store.find(TRY(ImageId::parse(options.image))));  // before there is a directory
-  TRY(check_outside_store(name.directory, store.repo().path()));
+  TRY(check_outside_store(name.directory, store.repo().address().directory));
   TRY(stop.watch());
   const auto writer = TRY(OciLayoutWriter::begin(posix_file_system(), name.directory,
                                                  name.tag.empty() ? options.image : name.tag));
@@ -200,10 +200,10 @@ Result<ExitCode> export_layout(const Globals& globals, const Options& options) {
 }
 
 // Gone from the directory at once: nobody else finds it, and it is no more when this process is.
-Result<std::unique_ptr<RandomFile>> make_scratch(const std::string& store) {
+Result<std::unique_ptr<RandomFile>> make_scratch(HostDirectory& host) {
   FileSystem& files = posix_file_system();
-  TRY(files.make_directory(store + "/incoming"));
-  const std::string path = fmt::format("{}/incoming/import-{:016x}", store, random_u64());
+  TRY(host.make_folder(host.scratch()));
+  const std::string path = fmt::format("{}/import-{:016x}", host.scratch(), random_u64());
   auto scratch = TRY(files.create_random(path, kScratchBytes));
   TRY(files.remove(path));
   return scratch;
@@ -213,9 +213,8 @@ Result<ImageCopyReport> read_image(const Globals& globals, ImageStore& store, co
                                    const ReadBytes& read, const Stop& stop) {
   Repo& repo = store.repo();
   const StoreSettings settings = TRY(get_settings(repo.objects()));
-  const auto scratch = TRY(make_scratch(repo.path()));
-  const CopyTarget target{repo.config(), repo.objects(), *TRY(repo.index()), *TRY(repo.segments()),
-                          repo.snapshots()};
+  const auto scratch = TRY(make_scratch(repo.host()));
+  const WriteParts target = TRY(repo.write_parts());
   const ImportParts parts{target, *TRY(repo.nodes()), store.catalog(), *scratch};
   const auto accept = [&](const ImageRecord& image) -> Status {
     if (const auto warning = TRY(check_trust(image, settings))) print_warning(*warning);

@@ -120,7 +120,7 @@ Result<std::unique_ptr<Source>> clone_of(const Disk& disk, const std::vector<std
     if (TRY(writes_through(disk.path, mount_point))) return std::unique_ptr<Source>();
   }
   auto clone = disk.source->clone();
-  if (!clone.ok() && clone.error().code() == ErrorCode::kUnsupported) return std::unique_ptr<Source>();
+  if (is(clone, ErrorCode::kUnsupported)) return std::unique_ptr<Source>();
   return clone;
 }
 
@@ -164,7 +164,7 @@ Status capture_disks(const Globals& globals, Repo& repo, const ImageRecord& imag
 // guardians that thaw if we die are forks: before the first thread.
 Status capture_still(const Globals& globals, const Options& options, Repo& repo, const ImageRecord& image,
                      std::vector<Disk>& disks, Stop& stop) {
-  Frozen frozen = TRY(Frozen::freeze(options.freeze, repo.path()));
+  Frozen frozen = TRY(Frozen::freeze(options.freeze, repo.address().directory));
   TRY(stop.watch());
   if (!frozen.is_empty() && TRY(clone_files_aside(disks, options.freeze))) TRY(frozen.thaw());
   TRY(capture_disks(globals, repo, image, disks, stop));
@@ -173,8 +173,8 @@ Status capture_still(const Globals& globals, const Options& options, Repo& repo,
 
 // The snapshots of an image that failed go into the bin, but those that somebody uses already.
 void take_back(Repo& repo, ImageCatalog& images, const ImageRecord& image) {
-  (void)images.remove(image.id).ok();
-  for (const SnapshotId id : snapshots_of(image)) (void)delete_snapshot(repo.objects(), id).ok();
+  best_effort(images.remove(image.id));
+  for (const SnapshotId id : snapshots_of(image)) best_effort(delete_snapshot(repo.objects(), id));
 }
 
 Result<ImageRecord> capture_image(const Globals& globals, const Options& options) {

@@ -139,7 +139,7 @@ Result<Json> delete_snapshots(ImageStore& store, const std::vector<SnapshotId>& 
     const Status deleted = delete_snapshot(store.repo().objects(), id);
     if (!deleted.ok() && deleted.error().code() != ErrorCode::kBusy &&
         deleted.error().code() != ErrorCode::kNotFound)
-      return Error(deleted.error().code(), deleted.error().text());
+      return deleted.error();
     if (!deleted.ok()) print_note(deleted.error().text());
     results.push_back({{"SnapshotId", id.text()}, {"ReturnCode", deleted.ok() ? "success" : "skipped"}});
   }

@@ -27,8 +27,8 @@ Result<ImageCopyReport> copy(const Globals& globals, ImageStore& here, ImageStor
                              const ImageRecord& original, const Options& options, const Stop& stop) {
   Repo& from = here.repo();
   Repo& to = there.repo();
-  const CopySource source{*TRY(from.segments()), *TRY(from.nodes())};
-  const CopyTarget target{to.config(), to.objects(), *TRY(to.index()), *TRY(to.segments()), to.snapshots()};
+  const ReadParts source = TRY(from.read_parts());
+  const WriteParts target = TRY(to.write_parts());
   const ImageCopyOptions how = {options.name, there.account(), options.keep_tags, !options.drop_deprecation};
   CopyProgress progress;
   const ProgressDisplay display(globals, "image copy", [&progress] { return sample_of(progress); });

@@ -115,7 +115,7 @@ class NewSnapshots {
  public:
   explicit NewSnapshots(ObjectStore& objects) : objects_(objects) {}
   ~NewSnapshots() {
-    for (const SnapshotId id : ids_) (void)delete_snapshot(objects_, id).ok();
+    for (const SnapshotId id : ids_) best_effort(delete_snapshot(objects_, id));
   }
   NewSnapshots(const NewSnapshots&) = delete;
   NewSnapshots& operator=(const NewSnapshots&) = delete;

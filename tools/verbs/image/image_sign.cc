@@ -97,7 +97,7 @@ Result<std::vector<std::string>> check_contents(const Globals& globals, Repo& re
   }
   if (image.boot.kernel) TRY(compare("the kernel", *image.boot.kernel));
   if (image.boot.ramdisk) TRY(compare("the RAM disk", *image.boot.ramdisk));
-  const VerifyParts parts = {repo.config(), repo.objects(), *TRY(repo.index()), repo.snapshots()};
+  const VerifyParts parts = TRY(repo.verify_parts());
   VerifyProgress progress;
   const ProgressDisplay display(globals, "image verify", [&progress] { return sample_of(progress); });
   for (const SnapshotId id : snapshots_of(image)) {

@@ -48,7 +48,7 @@ Result<ExitCode> put(const Globals& globals, const Options& options) {
   wanted.created = UtcTime::now();
   LifecyclePolicyCatalog catalog(store.repo().objects());
   Status made = catalog.publish(wanted);
-  if (!made.ok() && made.error().code() == ErrorCode::kBusy) {
+  if (is(made, ErrorCode::kBusy)) {
     TRY(catalog.update(wanted.id, [&](LifecyclePolicy& policy) -> Status {
       wanted.created = policy.created;
       wanted.revision = policy.revision;
@@ -123,8 +123,8 @@ Result<ExitCode> remove(const Globals& globals, const Options& options) {
   ImageStore store = TRY(ImageStore::open(globals));
   const LifecyclePolicyId id = lifecycle_policy_id(store.account(), options.name);
   const Status gone = LifecyclePolicyCatalog(store.repo().objects()).remove(id);
-  if (!gone.ok() && gone.error().code() == ErrorCode::kNotFound) TRY(find_policy(store, options.name));
-  if (!gone.ok()) return Error(gone.error().code(), gone.error().text());
+  if (is(gone, ErrorCode::kNotFound)) TRY(find_policy(store, options.name));
+  if (!gone.ok()) return gone.error();
   if (globals.json) print_json({{"PolicyId", id.text()}});
   return ExitCode::kDone;
 }

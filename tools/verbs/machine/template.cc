@@ -73,7 +73,7 @@ Result<ExitCode> create(const Globals& globals, const Options& options) {
   record.created = UtcTime::now();
   record.versions = {{1, record.created, options.description, options.choices}};
   Status made = LaunchTemplateCatalog(store.repo().objects()).publish(record);
-  if (!made.ok() && made.error().code() == ErrorCode::kBusy)
+  if (is(made, ErrorCode::kBusy))
     return busy(fmt::format("launch template '{}' exists already: 'ashlar template version' adds to it",
                             options.name));
   TRY(std::move(made));
@@ -195,8 +195,8 @@ Result<ExitCode> remove(const Globals& globals, const Options& options) {
   const LaunchTemplateId id = launch_template_id(store.account(), options.name);
   if (options.versions.empty()) {
     const Status gone = catalog.remove(id);
-    if (!gone.ok() && gone.error().code() == ErrorCode::kNotFound) TRY(find_template(store, options.name));
-    if (!gone.ok()) return Error(gone.error().code(), gone.error().text());
+    if (is(gone, ErrorCode::kNotFound)) TRY(find_template(store, options.name));
+    if (!gone.ok()) return gone.error();
   } else {
     const auto numbers = TRY(numbers_of(TRY(find_template(store, options.name)), options.versions));
     TRY(catalog.update(id, [&](LaunchTemplate& record) { return delete_versions(record, numbers); }));

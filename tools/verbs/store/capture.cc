@@ -132,7 +132,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   CaptureOptions how = TRY(engine_options(*repo, *source, options));
   how.consistency = consistency;
   // The guardian that thaws if we die is a fork: before the first thread.
-  Frozen frozen = TRY(Frozen::freeze(options.freeze, repo->path()));
+  Frozen frozen = TRY(Frozen::freeze(options.freeze, repo->address().directory));
   TRY(stop.watch());
   const CaptureReport report = TRY(capture_with_progress(globals, "capture", *repo, *source, std::move(how),
                                                          options.parent == "auto", stop));

@@ -150,7 +150,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   const double started = monotonic_seconds();
   const DiskFormat format = TRY(format_of(options));
   const auto host = TRY(open_volume_host(globals));
-  TRY(check_outside_store(options.file, host->repo().path()));
+  TRY(check_outside_store(options.file, host->repo().address().directory));
   NewFile file = TRY(NewFile::begin(options.file));
   TRY(host->prepare());
   const SnapshotId id = TRY(SnapshotId::parse(options.snapshot));

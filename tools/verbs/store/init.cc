@@ -31,7 +31,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   init.frame_blocks = static_cast<std::uint32_t>(options.frame_bytes / kBlockBytes);
   init.level = static_cast<int>(options.level);
   const std::string path = std::filesystem::absolute(options.path.empty() ? globals.store : options.path);
-  const StoreConfig config = TRY(Repo::init(posix_file_system(), path, init));
+  const StoreConfig config = TRY(Repo::init(posix_file_system(), TRY(StoreAddress::parse(path)), init));
   if (!globals.json) {
     print(fmt::format("{}\n", path));
     print_note(fmt::format("made store {}; use it with: export ASHLAR_STORE={}", config.id.hex(), path));

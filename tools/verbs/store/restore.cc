@@ -51,7 +51,7 @@ ProgressSample sample_of(const RestoreProgress& progress) {
   return sample;
 }
 
-Status verify_target(const Globals& globals, const RestoreParts& parts, const SnapshotRecord& snapshot,
+Status verify_target(const Globals& globals, const ReadParts& parts, const SnapshotRecord& snapshot,
                      const Options& options, const Stop& stop) {
   const std::unique_ptr<Target> target = TRY(Target::open_to_compare(options.target));
   RestoreProgress progress;
@@ -65,19 +65,19 @@ Status verify_target(const Globals& globals, const RestoreParts& parts, const Sn
 // A device in use refuses to be opened; a file that is used through a loop device has to be asked about.
 Status check_unused(const std::string& target) {
   auto mounts = mounts_of(target);
-  if (!mounts.ok() && mounts.error().code() == ErrorCode::kNotFound) return {};
+  if (is(mounts, ErrorCode::kNotFound)) return {};
   for (const MountUse& mount : TRY(std::move(mounts))) {
     return busy(fmt::format("{} is mounted on {}: unmount it first", target, mount.mount_point));
   }
   auto loops = held_loops_over(target);
-  if (!loops.ok() && loops.error().code() == ErrorCode::kNotFound) return {};
+  if (is(loops, ErrorCode::kNotFound)) return {};
   for (const std::string& loop : TRY(std::move(loops))) {
     return busy(fmt::format("{} is used by another program through {}: end that use first", target, loop));
   }
   return {};
 }
 
-Result<Outcome> restore_to_target(const Globals& globals, const RestoreParts& parts,
+Result<Outcome> restore_to_target(const Globals& globals, const ReadParts& parts,
                                   const SnapshotRecord& snapshot, const Options& options, const Stop& stop) {
   TRY(check_unused(options.target));
   std::unique_ptr<Target> target = TRY(Target::open(options.target, snapshot.size, options.force));
@@ -100,7 +100,7 @@ Result<Outcome> restore_to_target(const Globals& globals, const RestoreParts& pa
   return outcome;
 }
 
-Result<Outcome> restore_to_stream(const Globals& globals, const RestoreParts& parts,
+Result<Outcome> restore_to_stream(const Globals& globals, const ReadParts& parts,
                                   const SnapshotRecord& snapshot, const Stop& stop) {
   if (::isatty(STDOUT_FILENO) != 0) {
     return invalid("a disk is not written to a terminal: redirect standard output or give a target");
@@ -149,7 +149,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   const std::unique_ptr<Repo> repo = TRY(open_store(globals));
   const SnapshotRecord snapshot = TRY(repo->snapshots().get(TRY(SnapshotId::parse(options.snapshot))));
   if (!options.is_stream()) TRY(check_outside_store(options.target, repo->path()));
-  const RestoreParts parts = {*TRY(repo->segments()), *TRY(repo->nodes())};
+  const ReadParts parts = TRY(repo->read_parts());
   const Outcome outcome =
       TRY(options.is_stream() ? restore_to_stream(globals, parts, snapshot, stop)
                               : restore_to_target(globals, parts, snapshot, options, stop));

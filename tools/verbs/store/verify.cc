@@ -94,7 +94,7 @@ ProgressSample sample_of(const Progress& progress) {
 
 Result<ExitCode> verify_stored(const Globals& globals, Repo& repo, const Options& options, const Stop& stop) {
   const double started = monotonic_seconds();
-  const VerifyParts parts = {repo.config(), repo.objects(), *TRY(repo.index()), repo.snapshots()};
+  const VerifyParts parts = TRY(repo.verify_parts());
   VerifyProgress progress;
   const auto verify = [&]() -> Result<VerifyReport> {
     const ProgressDisplay display(globals, "verify", [&progress] { return sample_of(progress); });
@@ -132,7 +132,7 @@ void print_compared(const Globals& globals, const Options& options, const std::v
 
 Result<ExitCode> verify_target(const Globals& globals, Repo& repo, const Options& options, const Stop& stop) {
   const SnapshotRecord snapshot = TRY(repo.snapshots().get(TRY(SnapshotId::parse(options.snapshot))));
-  const RestoreParts parts = {*TRY(repo.segments()), *TRY(repo.nodes())};
+  const ReadParts parts = TRY(repo.read_parts());
   const std::unique_ptr<Target> target = TRY(Target::open_to_compare(options.against));
   RestoreProgress progress;
   const auto run_compare = [&] {

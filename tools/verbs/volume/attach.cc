@@ -33,19 +33,19 @@ Result<ExitCode> show(const Globals& globals, std::string_view method,
 }
 
 // Two that write to one volume destroy what they write.
-Status refuse_if_running(const std::string& store, VolumeId id) {
-  const Instances instances(posix_file_system(), store);
+Status refuse_if_running(const HostDirectory& host, VolumeId id) {
+  const Instances instances(posix_file_system(), host.instances());
   const auto owner = TRY(instances.owner_of(id));
   if (!owner || TRY(instances.state_of(*owner)) == InstanceState::kStopped) return {};
   return busy(fmt::format("{} is in use by {}: stop that machine first", id.text(), owner->id.text()));
 }
 
 Result<ExitCode> attach_now(const Globals& globals, VolumeHost& host, VolumeId id) {
-  Attachments attachments(host.repo().path(), id);
+  Attachments attachments(host.repo().host(), id);
   TRY(attachments.hold());  // nobody starts a machine on it between the question and the answer's use
-  TRY(refuse_if_running(host.repo().path(), id));
+  TRY(refuse_if_running(host.repo().host(), id));
   const AttachMethod method = TRY(choose_attach_method());
-  const NbdExport at = TRY(HostServer(host.repo().path()).open(id));
+  const NbdExport at = TRY(HostServer(host.repo()).open(id));
   const Attachment attached = TRY(attachments.attach(method, at));
   globals.json ? print_json({{"volume", id.text()},
                              {"method", attach_method_name(attached.method)},
@@ -60,7 +60,7 @@ Result<ExitCode> attach(const Globals& globals, const Options& options) {
   const VolumeId id = TRY(VolumeId::parse(options.volume));
   TRY(host->catalog().get(id));
   if (options.run) return attach_now(globals, *host, id);
-  HostServer server(host->repo().path());
+  HostServer server(host->repo());
   std::vector<std::string> commands;
   auto at = TRY(server.open_if_running(id));
   if (!at) {
@@ -81,7 +81,7 @@ Result<ExitCode> attach(const Globals& globals, const Options& options) {
 Result<ExitCode> release(const Globals& globals, const Options& options) {
   const auto host = TRY(open_volume_host(globals));
   const VolumeId id = TRY(VolumeId::parse(options.volume));
-  const auto released = TRY(Attachments(host->repo().path(), id).release());
+  const auto released = TRY(Attachments(host->repo().host(), id).release());
   if (globals.json)
     print_json({{"volume", id.text()}, {"released", released ? Json(released->device) : Json()}});
   return ExitCode::kDone;

@@ -38,7 +38,7 @@ using Shared = std::shared_ptr<Options>;
 
 constexpr std::chrono::milliseconds kPoll{200};
 
-std::string overlays_directory(VolumeHost& host) { return host.repo().path() + "/overlays"; }
+std::string overlays_directory(VolumeHost& host) { return host.repo().host().overlays(); }
 
 // A server of all volumes serves a new one at once. Where none runs, nothing is lost.
 void offer_to_server(VolumeHost& host, VolumeId id) {
@@ -88,7 +88,7 @@ bool is_open_elsewhere(const Error& error) { return error.code() == ErrorCode::k
 // Asks whoever has the volume open. Another verb answers nothing: then the volume is just busy.
 Result<Json> ask_holder(VolumeHost& host, VolumeId id, Error is_busy, const Json& request) {
   auto answer = ask_server(host.overlay_directory(id), request);
-  if (!answer.ok() && answer.error().code() == ErrorCode::kNotFound) return is_busy;
+  if (is(answer, ErrorCode::kNotFound)) return is_busy;
   return answer;
 }
 
@@ -135,9 +135,9 @@ Result<ExitCode> resize(const Globals& globals, const Options& options) {
 
 // A server of all volumes lets go of one that no client uses.
 Status remove_volume(VolumeHost& host, VolumeId id) {
-  if (const auto owner = TRY(Instances(posix_file_system(), host.repo().path()).owner_of(id)))
+  if (const auto owner = TRY(Instances(posix_file_system(), host.repo().host().instances()).owner_of(id)))
     return busy(fmt::format("{} is in use by {}: terminate that machine", id.text(), owner->id.text()));
-  const Attachments held = TRY(hold_unattached(host.repo().path(), id));
+  const Attachments held = TRY(hold_unattached(host.repo().host(), id));
   Status removed = host.remove(id);
   if (removed.ok() || !is_open_elsewhere(removed.error())) return removed;
   const auto closed = ask_server(overlays_directory(host), {{"verb", "close"}, {"volume", id.text()}});

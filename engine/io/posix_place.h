@@ -1,0 +1,14 @@
+// posix_place_of(): which file a path leads to on this machine. Part of PosixFileSystem.
+#pragma once
+
+#include <string>
+
+#include "io/file_system.h"
+
+namespace ashlar {
+
+// Asks the file system for its UUID where it can tell one (ext4, XFS, Btrfs, and any other from Linux 6.9
+// on); elsewhere the id that statfs gives, which lasts as long as the mount on some of them.
+Result<FilePlace> posix_place_of(const std::string& path);
+
+}  // namespace ashlar

@@ -1,0 +1,94 @@
+// HostDirectory: what this host keeps for one store: index, overlays of volumes, machines, attachments, and
+// scratch files. Page: docs/format/host.md.
+//
+//   <path>/host.json      whose it is (document/host_record.h)
+//          index/         RocksDB, a cache of where things are in packs
+//          overlays/      the blocks that volumes of this host hold themselves, and their server's sockets
+//          attachments/   volumes attached as block devices
+//          instances/     machines
+//          scratch/       files of operations that run; a dead operation's are removed by the next one
+//
+// For a store in a directory the path is <store>/host/<host id>/, unless another is chosen. host.json ties it
+// to the store's id and to the place of the store's directory: file system and inode. A store that was moved
+// keeps its place. A copied one does not, though it carries its original's host directory along: then the
+// state there is the original's, its processes and devices too, and is not used until claim().
+//
+// No other code spells these names.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/id.h"
+#include "document/host_record.h"
+#include "io/file_system.h"
+#include "repo/store_address.h"
+
+namespace ashlar {
+
+// How a process finds its host directory.
+struct HostChoice {
+  std::string directory;  // empty: <store>/host/<host id>
+  HostId host;            // zero: this_host()
+  // The index is kept in memory and nothing is written before make(): for stores on a disk that RocksDB,
+  // which does its own I/O, can't reach.
+  bool index_in_memory = false;
+};
+
+// Identifies this host by the digest of /etc/machine-id, or of the host's name where there is none.
+HostId this_host();
+
+class HostDirectory {
+ public:
+  enum class Owner : unsigned char {
+    kUs,
+    kNoOne,     // there is none yet; make() makes it
+    kOriginal,  // the store is a copy, and this came along
+  };
+
+  // Finds the directory of this host for a store. Makes nothing. Fails with kCorrupt for a damaged host.json,
+  // with kInvalid for a chosen directory that is another store's or another host's.
+  static Result<HostDirectory> find(FileSystem& files, const StoreAddress& store, const StoreId& id,
+                                    const HostChoice& choice);
+
+  const std::string& path() const { return path_; }
+  // Returns what host.json says; what it will say while there is none.
+  const HostRecord& record() const { return record_; }
+  Owner owner() const { return owner_; }
+  FileSystem& files() const { return *files_; }
+  // Returns whether the index may be opened in index(): the directory is ours, or can be.
+  bool keeps_index() const { return !index_in_memory_ && owner_ != Owner::kOriginal; }
+
+  // Makes the directory, durably, if there is none. Fails with kInvalid, kind kStoreIsCopy, for an
+  // original's.
+  Status make();
+  // Makes what lies here this store's own from now on. For adopting a copy, once all that is only the
+  // original's is gone from the directory (host/adopt.h).
+  Status claim();
+
+  std::string index() const { return path_ + "/index"; }
+  std::string overlays() const { return path_ + "/overlays"; }
+  std::string overlay(VolumeId id) const { return overlays() + "/" + id.text(); }
+  std::string attachments() const { return path_ + "/attachments"; }
+  std::string instances() const { return path_ + "/instances"; }
+  std::string scratch() const { return path_ + "/scratch"; }
+
+  // Returns the volume whose overlay is in the directory `folder`, if it is one of these.
+  Result<std::optional<VolumeId>> volume_in(const std::string& folder) const;
+  // Makes the folder of `path` (one of the above), durably.
+  Status make_folder(const std::string& path);
+
+ private:
+  HostDirectory(FileSystem& files, std::string path) : files_(&files), path_(std::move(path)) {}
+
+  Status publish_record();
+
+  FileSystem* files_;
+  std::string path_;
+  HostRecord us_;      // what host.json says once the directory is ours
+  HostRecord record_;  // what it says
+  Owner owner_ = Owner::kNoOne;
+  bool index_in_memory_ = false;
+};
+
+}  // namespace ashlar
