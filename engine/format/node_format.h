@@ -18,7 +18,8 @@ namespace ashlar {
 
 inline constexpr std::uint8_t kNodeVersion = 1;
 inline constexpr std::size_t kFanout = 256;
-inline constexpr std::uint8_t kMaxLevel = 5;  // level 4 covers 256^4 × 4 MiB = 16 PiB; volumes have up to 64
+inline constexpr std::uint8_t kMaxLevel =
+    5;  // level 4 covers 256^4 leaves, 16 PiB; volumes have up to 64 PiB
 inline constexpr std::size_t kMaxNodeBytes = 64UL * 1024;
 
 enum class ExtentKind : std::uint8_t {
