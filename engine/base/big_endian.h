@@ -54,7 +54,7 @@ class BigEndianReader {
   bool ok_ = true;
 };
 
-// Writes into memory that the caller has made large enough.
+// A writer into memory that the caller has made large enough.
 class BigEndianWriter {
  public:
   explicit BigEndianWriter(std::byte* at) : at_(at) {}
@@ -75,7 +75,7 @@ class BigEndianWriter {
   std::byte* at_;
 };
 
-// Appends to a vector.
+// A writer that appends to a vector.
 class BigEndianAppender {
  public:
   explicit BigEndianAppender(ByteVector& out) : out_(out) {}

@@ -52,7 +52,7 @@ using RegionHash = BinaryId<struct RegionHashTag, 16>;  // seeded XXH3-128 of a 
 using PackId = BinaryId<struct PackIdTag, 16>;          // random
 using StoreId = BinaryId<struct StoreIdTag, 16>;        // random
 using SessionId = BinaryId<struct SessionIdTag, 16>;    // random
-using SourceIdentity = BinaryId<struct SourceIdentityTag, 32>;  // digest of what identifies a source
+using SourceIdentity = BinaryId<struct SourceIdentityTag, 32>;  // digest that identifies a source
 
 std::string record_id_text(std::string_view prefix, std::uint64_t value);
 Result<std::uint64_t> parse_record_id(std::string_view prefix, std::string_view noun, std::string_view text);

@@ -20,7 +20,7 @@ enum class FrameCodec : std::uint8_t {
   kAbsent = 2,  // dropped by compaction: its blocks are gone on purpose, reading them is an error
 };
 
-// Encodes frames; each thread needs its own.
+// An encoder of frames; each thread needs its own.
 class FrameEncoder {
  public:
   explicit FrameEncoder(int level);
@@ -39,7 +39,7 @@ class FrameEncoder {
   std::unique_ptr<State> state_;
 };
 
-// Decodes frames; each thread needs its own.
+// A decoder of frames; each thread needs its own.
 class FrameDecoder {
  public:
   FrameDecoder();

@@ -39,7 +39,8 @@ Result<nlohmann::json> read_json_record(const JsonFormat& format, std::string_vi
 // Returns kInvalid when JSON can't represent `text`, or when it is longer than `limit` bytes.
 Status check_json_text(std::string_view what, const std::string& text, std::size_t limit);
 
-// Reads the members of one object and notes whether it held others. The object must outlive it.
+// A reader of the members of one object, which notes whether the object holds other members. The object must
+// outlive the reader.
 class JsonMembers {
  public:
   explicit JsonMembers(const nlohmann::json& body) : body_(body) {}

@@ -1,8 +1,8 @@
 // The bytes of a pack. Page: docs/format/pack.md. All integers little-endian.
 //
 //   PackHeader (64)  | contents …                                   | footer entries | PackTrailer (40)
-//   data pack:         segments: SegmentDirectory, frames, repeated   one a segment
-//   meta pack:         encoded manifest nodes, back to back           one a node
+//   data pack:         segments: SegmentDirectory, frames, repeated   one for each segment
+//   meta pack:         encoded manifest nodes, back to back           one for each node
 //
 // A pack is written front to back and published whole. Its footer says where everything is. A data pack can
 // also be read without its footer, because each segment starts with a directory that gives its length.

@@ -25,8 +25,8 @@ inline constexpr std::size_t kWriteBufferBytes = std::size_t{24} << 20U;
 class Database {
  public:
   enum class Mode : unsigned char {
-    kWrite,  // creates the database when it is missing
-    kRead,   // sees the state at the time of opening, while another process may write
+    kWrite,  // for reading and writing; the database is created when it is missing
+    kRead,   // the state at the time of opening, while another process may write
   };
   // Returns kCorrupt for a database of another format.
   static Result<std::unique_ptr<Database>> open(const std::string& path, Mode mode);

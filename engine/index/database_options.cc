@@ -23,9 +23,9 @@ class SilentLogger : public rocksdb::Logger {
   void Logv(const char* /*format*/, va_list /*arguments*/) override {}
 };
 
-// Switches off RocksDB's own recovery from a full disk. In RocksDB 7.8 it runs in a thread that can wait for
-// a flush that waits for that thread, and closing the database then never ends. IndexState::refresh opens the
-// database anew instead, under the exclusive lock.
+// A listener that switches off RocksDB's own recovery from a full disk. In RocksDB 7.8 it runs in a thread
+// that can wait for a flush that waits for that thread, and closing the database then never ends.
+// IndexState::refresh opens the database anew instead, under the exclusive lock.
 class ManualRecovery : public rocksdb::EventListener {
  public:
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason /*reason*/, rocksdb::Status /*error*/,

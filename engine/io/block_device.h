@@ -75,7 +75,7 @@ class BlockDevice {
   Error error(int error_number, const char* operation, std::uint64_t offset, std::uint64_t bytes) const;
 
   std::string path_;
-  UniqueFd fd_;         // goes through the page cache
+  UniqueFd fd_;         // for access through the page cache
   UniqueFd direct_fd_;  // only for devices that accept O_DIRECT
   std::unique_ptr<ReadableFile> reader_;
   bool is_device_ = false;

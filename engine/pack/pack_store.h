@@ -77,7 +77,7 @@ struct EncodedSegment {
   ByteVector payload;  // the frames, back to back
 };
 
-// Writes one data pack front to back. Its first failure poisons it. For one thread.
+// A writer of one data pack, front to back. Its first failure poisons it. For one thread.
 class DataPackWriter {
  public:
   static Result<std::unique_ptr<DataPackWriter>> create(ObjectStore& objects, const StoreId& store);
@@ -98,7 +98,7 @@ class DataPackWriter {
   std::vector<SegmentEntry> entries_;
 };
 
-// Writes one meta pack of manifest nodes, under the rules of DataPackWriter.
+// A writer of one meta pack of manifest nodes, under the rules of DataPackWriter.
 class MetaPackWriter {
  public:
   static Result<std::unique_ptr<MetaPackWriter>> create(ObjectStore& objects, const StoreId& store);

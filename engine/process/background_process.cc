@@ -78,7 +78,7 @@ Result<UniqueFd> opened(const std::string& path, int flags) {
 }  // namespace
 
 Result<std::string> find_program(const std::string& name, const std::string& package) {
-  const char* path = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): nothing here changes it
+  const char* path = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): never changed here
   std::string folders = path && *path ? path : kDefaultPath;
   folders += ":/usr/sbin:/sbin";
   for (std::size_t at = 0; at <= folders.size();) {

@@ -21,7 +21,7 @@ struct BackgroundCommand {
   std::vector<std::string> words;  // the program's path, then its arguments
   std::string directory;           // working directory of the program
   std::string log;                 // file to which its standard output and error are appended
-  bool ends_with_us = false;       // it gets SIGTERM when the thread that started it ends for any reason
+  bool ends_with_us = false;       // the program gets SIGTERM when the starting thread ends in any way
 };
 
 // Returns the path of a program of the host. Fails with kUnsupported when it is not installed; the message

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kSectorBytes = 512;
 
-// Decides for one crash which unsynced changes survive.
+// The decisions of one crash: which unsynced changes survive.
 class Crash {
  public:
   explicit Crash(std::uint64_t seed) : seed_(seed), prng_(seed) {}
