@@ -51,7 +51,7 @@ enum class ImageConsistency : unsigned char {
   kStopped,          // a machine that was switched off, or sources without writers
   kPaused,           // a machine that was paused at one instant
   kFrozen,           // every file system was frozen at the same time
-  kCrashConsistent,  // one instant of a machine that went on, as after a power cut
+  kCrashConsistent,  // a single instant of a machine that went on, as after a power cut
   kLive,             // at least one source was read while it was written to
 };
 
@@ -140,7 +140,7 @@ struct ImageRecord {
   InstanceId source_instance;
 
   ImageState state = ImageState::kAvailable;
-  std::string state_reason;                          // one line; may be empty
+  std::string state_reason;                          // a single line; may be empty
   SessionId session;                                 // kPending: the session that makes the image
   std::optional<UtcTime> deprecated;                 // deprecated from this time on
   std::optional<UtcTime> deregistered;               // kDeregistered: the time of deregistration

@@ -42,7 +42,7 @@ struct Leaf {
   std::vector<SegmentId> segments;  // in the order of their first use by an extent, each once
   std::vector<LeafExtent> extents;  // cover the leaf from its first block on; no gaps, merged where possible
   std::uint64_t region_mask = 0;    // bit r is set when region r has data; `regions` then holds its hash
-  std::vector<RegionHash> regions;  // one hash for each set bit, ascending by bit
+  std::vector<RegionHash> regions;  // a hash for each set bit, ascending by bit
   ContentDigest digest;             // leaf_digest() of its block ids
 
   std::uint32_t block_count() const;
@@ -55,7 +55,7 @@ enum class ChildKind : std::uint8_t { kZero = 1, kUnallocated = 2, kNode = 3 };
 struct NodeRef {
   ChildKind kind = ChildKind::kUnallocated;
   NodeId id;             // zero for constants
-  ContentDigest digest;  // what the subtree's blocks read as; kept for constants too
+  ContentDigest digest;  // digest of what the subtree reads as; kept for constants too
   bool is_node() const { return kind == ChildKind::kNode; }
   friend bool operator==(const NodeRef&, const NodeRef&) = default;
 };

@@ -69,7 +69,7 @@ struct OverlayTransaction {
   static constexpr std::uint32_t kWhole = 1;   // chunks without a record are absent, and no chunk is opened
   static constexpr std::uint32_t kClosed = 2;  // from here on no chunk is opened
 
-  std::uint64_t sequence = 0;  // one more than that of the transaction before it
+  std::uint64_t sequence = 0;  // sequence of the transaction before it, plus one
   SnapshotId base;             // value 0: no base
   ByteCount size;              // size of the volume
   std::uint32_t flags = 0;
