@@ -1,7 +1,8 @@
-// Big-endian integers in and out of bytes, as NBD and the disk formats of other programs have them.
+// Big-endian integers, read from bytes and written to bytes, as NBD and the disk formats of other programs
+// have them.
 //
-// A BigEndianReader never reads past its end: the first short read makes it fail, and from then on it yields
-// zeros, so a decoder reads its fields in a row and asks done() before it believes them.
+// A BigEndianReader never reads past its end. The first read that is too short makes it fail, and from then
+// on it returns zeros. So a decoder reads all its fields in a row and asks done() before it believes them.
 #pragma once
 
 #include <concepts>
@@ -27,7 +28,7 @@ class BigEndianReader {
   std::uint32_t u32() { return integer<std::uint32_t>(); }
   std::uint64_t u64() { return integer<std::uint64_t>(); }
 
-  // The next `size` bytes as a view; empty, and failed, when there are fewer.
+  // Returns the next `size` bytes as a view. When there are fewer, fails and returns an empty view.
   ByteSpan bytes(std::size_t size) {
     if (size > rest_.size()) {
       ok_ = false;
@@ -53,7 +54,7 @@ class BigEndianReader {
   bool ok_ = true;
 };
 
-// Writes into memory that the caller has made large enough.
+// A writer into memory that the caller has made large enough.
 class BigEndianWriter {
  public:
   explicit BigEndianWriter(std::byte* at) : at_(at) {}
@@ -74,7 +75,7 @@ class BigEndianWriter {
   std::byte* at_;
 };
 
-// Appends to a vector.
+// A writer that appends to a vector.
 class BigEndianAppender {
  public:
   explicit BigEndianAppender(ByteVector& out) : out_(out) {}

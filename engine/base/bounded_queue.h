@@ -1,7 +1,8 @@
-// A queue between pipeline stages. Its capacity is the memory bound of the stage behind it.
+// BoundedQueue: a queue between two stages of a pipeline. Its capacity is the memory bound of the stage
+// after it.
 //
-// Any number of threads may push and pop. close() ends it in order: pushes are refused, pops drain what is
-// left and then return nothing. cancel() ends it at once: what was queued is dropped.
+// Any number of threads may push and pop. close() ends the queue in order: pushes are refused, and pops
+// return what is left and then nothing. cancel() ends it at once and drops what was queued.
 #pragma once
 
 #include <condition_variable>
@@ -18,7 +19,7 @@ class BoundedQueue {
  public:
   explicit BoundedQueue(std::size_t capacity) : capacity_(capacity) {}
 
-  // Waits for room. False when the queue was closed or cancelled: the item is gone.
+  // Waits for room. Returns false when the queue was closed or cancelled; the item is then dropped.
   bool push(T item) {
     std::unique_lock lock(mutex_);
     room_.wait(lock, [&] { return closed_ || items_.size() < capacity_; });
@@ -28,7 +29,7 @@ class BoundedQueue {
     return true;
   }
 
-  // Waits for an item. Nothing when the queue is closed and empty.
+  // Waits for an item. Returns nothing when the queue is closed and empty.
   std::optional<T> pop() {
     std::unique_lock lock(mutex_);
     arrived_.wait(lock, [&] { return closed_ || !items_.empty(); });

@@ -26,11 +26,11 @@ inline bool bytes_equal(ByteSpan a, ByteSpan b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
 }
 
-// True when every byte is zero. 30+ GB/s on blocks of 4 KiB; leaves a non-zero block at its first cache
-// lines.
+// Returns true when every byte is zero. Reads 30+ GB/s on blocks of 4 KiB, and stops at the first cache lines
+// of a block that is not zero.
 bool is_zero(ByteSpan bytes);
 
-// A buffer aligned to 4096 bytes, as O_DIRECT wants it. Its contents are not initialised.
+// A buffer aligned to 4096 bytes, as O_DIRECT requires. Its contents are not initialised.
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;

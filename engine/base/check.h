@@ -1,4 +1,4 @@
-// CHECK: a belief about our own code. A false one stops the process; bad input is an Error instead.
+// CHECK: a claim about our own code. When it is false the process stops; bad input is an Error instead.
 #pragma once
 
 namespace ashlar {

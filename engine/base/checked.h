@@ -1,4 +1,4 @@
-// Arithmetic on numbers that come from outside: an overflow is an answer, not a wrap.
+// Arithmetic on numbers of unknown origin: an overflow returns nothing and does not wrap.
 #pragma once
 
 #include <concepts>

@@ -27,7 +27,7 @@ Result<UtcTime> UtcTime::parse(std::string_view text) {
   std::tm parts{};
   const char* end = ::strptime(whole.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
   const std::time_t seconds = ::timegm(&parts);
-  constexpr std::time_t kLast = 9'223'372'036;  // of signed nanoseconds
+  constexpr std::time_t kLast = 9'223'372'036;  // the last second of signed nanoseconds
   if (end && *end == '\0' && seconds >= 0 && seconds <= kLast) {
     const UtcTime time{static_cast<std::uint64_t>(seconds) * 1'000'000'000};
     if (time.iso8601() == whole) return time;

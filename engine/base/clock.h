@@ -1,4 +1,4 @@
-// The time as people read it. No decision about data is ever taken from a clock.
+// Clocks: the time as people read it, and durations. No decision about data depends on a clock.
 #pragma once
 
 #include <cstdint>
@@ -9,17 +9,18 @@
 
 namespace ashlar {
 
-// Nanoseconds since 1970-01-01T00:00:00Z.
+// A time in nanoseconds since 1970-01-01T00:00:00Z.
 struct UtcTime {
   std::uint64_t unix_ns = 0;
   static UtcTime now();
   std::string iso8601() const;  // 2026-11-21T02:31:00Z
-  // The same form, or a day alone: 2026-11-21 is its first second. Years 1970 to 2262.
+  // Parses the form of iso8601(), or a day alone: 2026-11-21 is the first second of that day. Years 1970 to
+  // 2262.
   static Result<UtcTime> parse(std::string_view text);
   friend auto operator<=>(UtcTime, UtcTime) = default;
 };
 
-// Seconds on a clock that never goes back; only differences mean something.
+// Returns seconds on a clock that never goes back; only differences have a meaning.
 double monotonic_seconds();
 
 }  // namespace ashlar

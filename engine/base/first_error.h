@@ -1,7 +1,8 @@
-// FirstError: how the threads of one pipeline agree that it has failed. The first error wins; the rest drain.
+// FirstError: tells the threads of a pipeline that one of them failed. The first error is kept and
+// later ones are dropped; the remaining threads drain their queues.
 //
-// Any thread. Callbacks registered with on_failure() run once, on the thread that reports the first error:
-// they cancel the queues that others wait on.
+// Any thread may call. Callbacks of on_failure() run once, on the thread that reports the first error: they
+// cancel the queues on which other threads wait.
 #pragma once
 
 #include <atomic>
@@ -16,7 +17,7 @@ namespace ashlar {
 
 class FirstError {
  public:
-  // Before the threads start.
+  // Registers a callback. To be called before the threads start.
   void on_failure(std::function<void()> cancel) { cancels_.push_back(std::move(cancel)); }
 
   void report(Error error) {
@@ -33,7 +34,8 @@ class FirstError {
   }
 
   bool failed() const { return failed_; }
-  // Ok, or the first error, once: to be called when the threads have ended.
+  // Returns ok or the first error, and returns the error only once. To be called after the threads have
+  // ended.
   Status take() {
     const std::lock_guard lock(mutex_);
     if (!error_) return {};

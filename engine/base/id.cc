@@ -71,7 +71,7 @@ Result<AccountId> AccountId::parse(std::string_view text) {
   return invalid(fmt::format("'{}' is not an account: 12 digits expected, not all of them 0", text));
 }
 
-// 100000000000 to 999999999999.
+// The result is between 100000000000 and 999999999999.
 AccountId AccountId::of_store(const StoreId& store) {
   constexpr std::uint64_t kLowest = 100'000'000'000;
   return {kLowest + store.prefix() % (9 * kLowest)};

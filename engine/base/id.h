@@ -1,4 +1,4 @@
-// Identifiers as distinct fixed-size types. Text forms are lower-case hexadecimal.
+// Identifiers as distinct types of fixed size. Their text is lower-case hexadecimal.
 #pragma once
 
 #include <array>
@@ -17,7 +17,7 @@
 namespace ashlar {
 
 std::string to_hex(ByteSpan bytes);
-// Exactly 2 × out.size() lower-case digits, or kInvalid.
+// Reads exactly 2 × out.size() lower-case digits; anything else is kInvalid.
 Status from_hex(std::string_view text, MutableByteSpan out);
 
 template <class Tag, std::size_t kSize>
@@ -29,7 +29,8 @@ struct BinaryId {
   MutableByteSpan span() { return bytes; }
   std::string hex() const { return to_hex(bytes); }
   bool is_zero() const { return *this == BinaryId{}; }
-  // The first eight bytes as a little-endian number: a hash by itself, the bytes being one already.
+  // Returns the first eight bytes as a little-endian number. It serves as a hash, because the bytes are a
+  // hash or random.
   std::uint64_t prefix() const {
     std::uint64_t p = 0;
     std::memcpy(&p, bytes.data(), sizeof p);
@@ -43,23 +44,22 @@ struct BinaryId {
   friend auto operator<=>(const BinaryId&, const BinaryId&) = default;
 };
 
-using BlockId = BinaryId<struct BlockIdTag, 32>;      // SHA-256 of a block
-using SegmentId = BinaryId<struct SegmentIdTag, 32>;  // hash of a segment's directory
-using NodeId = BinaryId<struct NodeIdTag, 32>;        // hash of a manifest node's encoding
-using ContentDigest =
-    BinaryId<struct ContentDigestTag, 32>;              // names bytes of a volume whatever their packing
-using RegionHash = BinaryId<struct RegionHashTag, 16>;  // seeded XXH3-128 of a region: change detector only
+using BlockId = BinaryId<struct BlockIdTag, 32>;              // SHA-256 of a block
+using SegmentId = BinaryId<struct SegmentIdTag, 32>;          // hash over a segment's block ids
+using NodeId = BinaryId<struct NodeIdTag, 32>;                // hash of a manifest node's encoding
+using ContentDigest = BinaryId<struct ContentDigestTag, 32>;  // names the bytes, not their packing
+using RegionHash = BinaryId<struct RegionHashTag, 16>;  // seeded XXH3-128 of a region: detects change only
 using PackId = BinaryId<struct PackIdTag, 16>;          // random
 using StoreId = BinaryId<struct StoreIdTag, 16>;        // random
 using HostId = BinaryId<struct HostIdTag, 8>;           // digest of what identifies a host
 using SessionId = BinaryId<struct SessionIdTag, 16>;    // random
-using SourceIdentity = BinaryId<struct SourceIdentityTag, 32>;  // digest of what identifies a source
+using SourceIdentity = BinaryId<struct SourceIdentityTag, 32>;  // digest that identifies a source
 
 std::string record_id_text(std::string_view prefix, std::uint64_t value);
 Result<std::uint64_t> parse_record_id(std::string_view prefix, std::string_view noun, std::string_view text);
 
-// A record's id, such as `snap-` and 17 hexadecimal digits, the first of them 0: 64 random bits, as EC2
-// writes its ids. Value 0 means none.
+// The id of a record, such as `snap-` and 17 hexadecimal digits of which the first is 0: 64 random bits, in
+// the form of EC2's ids. Value 0 means none.
 template <class Tag>
 struct RecordId {
   static constexpr std::string_view kNoun = Tag::kNoun;
@@ -109,12 +109,12 @@ using ImageId = RecordId<ImageIdTag>;
 using LaunchTemplateId = RecordId<LaunchTemplateIdTag>;
 using LifecyclePolicyId = RecordId<LifecyclePolicyIdTag>;
 
-// Who owns images: 12 decimal digits, as EC2 writes accounts. Value 0 is none.
+// The owner of images: 12 decimal digits, in the form of EC2's accounts. Value 0 means none.
 struct AccountId {
   std::uint64_t value = 0;
   std::string text() const;
   static Result<AccountId> parse(std::string_view text);
-  // The account of a store that nobody named one for: made from the store's id.
+  // Returns the account of a store that was not given one: a number made from the store's id.
   static AccountId of_store(const StoreId& store);
   friend auto operator<=>(AccountId, AccountId) = default;
 };

@@ -1,4 +1,4 @@
-// A bounded map that forgets what was used longest ago. Not thread-safe: its owner locks.
+// LruCache: a bounded map that drops the least recently used entry. Its owner must lock it.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,8 @@ class LruCache {
  public:
   explicit LruCache(std::size_t capacity) : capacity_(capacity) {}
 
-  // The value, now the most recently used; nullptr when there is none. Valid until the next put().
+  // Returns the value and makes it the most recently used one; nullptr when the key is absent. Valid until
+  // the next put() or remove().
   Value* get(const Key& key) {
     const auto found = places_.find(key);
     if (found == places_.end()) return nullptr;

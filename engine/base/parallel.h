@@ -15,7 +15,7 @@ namespace ashlar {
 
 inline unsigned processor_count() { return std::max(1U, std::thread::hardware_concurrency()); }
 
-// Calls `job(i)` for each i below `count`, on up to `threads` threads, in whatever order. kCancelled when
+// Calls `job(i)` for each i below `count`, in any order, on up to `threads` threads. Returns kCancelled when
 // stopped.
 template <class Job>
 Status parallel_for(std::size_t count, unsigned threads, const std::stop_token& stop, const Job& job) {

@@ -1,8 +1,8 @@
-// Block numbers, block counts and byte quantities as types of their own.
+// Quantities: block numbers, block counts and byte quantities as separate types.
 //
-// Block number, byte offset and block count are the off-by-one of this field, so conversions between them
-// are spelled out and unchecked mixing does not compile. All are 64 bits; a volume has at most 2^52 blocks,
-// so a byte offset never wraps.
+// Off-by-one errors here come from mixing block numbers, byte offsets and block counts. So conversions
+// between them are written out, and unchecked mixing does not compile. All are 64 bits; a volume has at most
+// 2^44 blocks (64 PiB), so a byte offset never wraps.
 #pragma once
 
 #include <compare>
@@ -12,10 +12,10 @@
 namespace ashlar {
 
 inline constexpr std::uint64_t kBlockBytes = 4096;
-inline constexpr std::uint64_t kRegionBlocks = 16;  // a region: what one XXH3-128 of a leaf covers (64 KiB)
-inline constexpr std::uint64_t kFrameBlocks = 16;   // the most blocks of a frame (64 KiB)
-inline constexpr std::uint64_t kSegmentBlocks = 1024;  // the most blocks of a segment (4 MiB)
-inline constexpr std::uint64_t kLeafBlocks = 1024;     // what one leaf of a manifest covers (4 MiB)
+inline constexpr std::uint64_t kRegionBlocks = 16;  // a region, which one XXH3-128 of a leaf covers (64 KiB)
+inline constexpr std::uint64_t kFrameBlocks = 16;   // blocks of a frame by default (64 KiB)
+inline constexpr std::uint64_t kSegmentBlocks = 1024;  // most blocks of a segment (4 MiB)
+inline constexpr std::uint64_t kLeafBlocks = 1024;     // blocks that one leaf of a manifest covers (4 MiB)
 inline constexpr std::uint64_t kRegionBytes = kRegionBlocks * kBlockBytes;
 inline constexpr std::uint64_t kFrameBytes = kFrameBlocks * kBlockBytes;
 inline constexpr std::uint64_t kSegmentBytes = kSegmentBlocks * kBlockBytes;
@@ -33,8 +33,8 @@ struct Quantity {
 
 using BlockCount = Quantity<struct BlockCountTag>;
 using ByteCount = Quantity<struct ByteCountTag>;
-using Lba = Quantity<struct LbaTag>;                // a block's number in a device
-using ByteOffset = Quantity<struct ByteOffsetTag>;  // a byte's place in a device or a file
+using Lba = Quantity<struct LbaTag>;                // number of a block in a device
+using ByteOffset = Quantity<struct ByteOffsetTag>;  // place of a byte in a device or a file
 
 constexpr BlockCount operator+(BlockCount a, BlockCount b) { return BlockCount{a.value + b.value}; }
 constexpr BlockCount operator-(BlockCount a, BlockCount b) { return BlockCount{a.value - b.value}; }
@@ -51,12 +51,12 @@ constexpr ByteCount operator-(ByteOffset a, ByteOffset b) { return ByteCount{a.v
 constexpr ByteOffset byte_offset(Lba lba) { return ByteOffset{lba.value * kBlockBytes}; }
 constexpr ByteCount byte_count(BlockCount count) { return ByteCount{count.value * kBlockBytes}; }
 constexpr Lba lba_of(ByteOffset offset) { return Lba{offset.value / kBlockBytes}; }
-// Blocks that cover `bytes`, a short last one included.
+// Returns the number of blocks that cover `bytes`, including a short last one.
 constexpr BlockCount blocks_covering(ByteCount bytes) {
   return BlockCount{bytes.value / kBlockBytes + (bytes.value % kBlockBytes != 0 ? 1 : 0)};
 }
 
-// `count` blocks from `first` on; end() is the first block behind them.
+// `count` blocks from `first` on; end() is the first block after them.
 struct BlockRange {
   Lba first;
   BlockCount count;

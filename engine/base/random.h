@@ -1,4 +1,5 @@
-// Random numbers: the system's for ids and secrets, a seeded generator for everything that must repeat.
+// Random numbers: the kernel's for ids and secrets, a seeded generator for everything that must be
+// repeatable.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +8,7 @@
 
 namespace ashlar {
 
-// From the kernel; never fails once the system has booted.
+// Fills `out` with random bytes of the kernel. Never fails once the system has booted.
 void fill_random(MutableByteSpan out);
 
 template <class Id>
@@ -19,7 +20,8 @@ Id random_id() {
 
 std::uint64_t random_u64();
 
-// SplitMix64 (Steele, Lea, Flood 2014): small, seeded, good enough for tests and sampling; not for secrets.
+// SplitMix64 (Steele, Lea, Flood 2014): small and seeded. Good enough for tests and sampling, but not for
+// secrets.
 class Prng {
  public:
   explicit Prng(std::uint64_t seed) : state_(seed) {}
@@ -29,7 +31,7 @@ class Prng {
     z = (z ^ (z >> 27U)) * 0x94d049bb133111ebULL;
     return z ^ (z >> 31U);
   }
-  // A number below `bound`, which is not 0.
+  // Returns a number below `bound`, which must not be 0.
   std::uint64_t below(std::uint64_t bound) { return next() % bound; }
   void fill(MutableByteSpan out);
 

@@ -1,4 +1,4 @@
-// Owns one file descriptor; nothing else in the project closes one.
+// UniqueFd: owns one file descriptor. The rest of the project closes descriptors through it only.
 #pragma once
 
 #include <unistd.h>

@@ -18,7 +18,7 @@ Error malformed(std::string_view text) {
       fmt::format("'{}' is not a size: a number and K, M, G, T or P expected, as in 10G or 64TiB", text));
 }
 
-// The power of 1024 that a unit such as "", "B", "k", "GiB" or "tb" stands for; -1 for anything else.
+// Returns the power of 1024 that a unit such as "", "B", "k", "GiB" or "tb" means; -1 for anything else.
 int unit_power(std::string_view unit) {
   if (unit.empty()) return 0;
   const auto power = kUnits.find(static_cast<char>(std::toupper(static_cast<unsigned char>(unit[0]))));

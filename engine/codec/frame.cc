@@ -10,7 +10,8 @@
 namespace ashlar {
 namespace {
 
-// What a compressed frame must at least save to be worth decoding on every read: 1/32.
+// Returns the most bytes that a compressed frame may have: it must save 1/32 to be worth decoding on every
+// read.
 constexpr std::size_t worth_keeping(std::size_t raw) { return raw - raw / 32; }
 
 bool declares_size(ByteSpan stored, std::size_t size) {
@@ -72,7 +73,7 @@ Status FrameDecoder::decode(FrameCodec codec, ByteSpan stored, MutableByteSpan b
       if (!blocks.empty()) std::memcpy(blocks.data(), stored.data(), blocks.size());
       return {};
     case FrameCodec::kZstd: {
-      // Also keeps out the formats before zstd 1.0 that Debian's library still decodes.
+      // The check also refuses the formats before zstd 1.0, which Debian's library still decodes.
       if (!declares_size(stored, blocks.size()))
         return corrupt("zstd frame: its header declares another size");
       const std::size_t size =

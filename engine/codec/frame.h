@@ -1,8 +1,9 @@
-// Blocks to frames and back: zstd (RFC 8878), one independent frame for up to 64 blocks.
+// Frames: blocks compressed by zstd (RFC 8878), up to 64 blocks in one independent frame.
 //
-// A frame that does not shrink is kept raw. Before a compressed frame is given out it has been decoded again
-// and compared with its source: a compressor that lies (it has happened) costs a failed capture, never a lost
-// block. Decoding writes into a buffer of exactly the expected size, so there are no bombs.
+// A frame that does not shrink by at least 1/32 is kept raw. The encoder decodes every compressed frame and
+// compares it with its source before it returns the frame. So a compressor that returns wrong data (this has
+// happened) makes a capture fail and never loses a block. Decoding writes into a buffer of exactly the
+// expected size, so a frame can't expand to more than that.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,7 @@ enum class FrameCodec : std::uint8_t {
   kAbsent = 2,  // dropped by compaction: its blocks are gone on purpose, reading them is an error
 };
 
-// One a thread.
+// An encoder of frames; each thread needs its own.
 class FrameEncoder {
  public:
   explicit FrameEncoder(int level);
@@ -29,7 +30,7 @@ class FrameEncoder {
 
   struct Encoded {
     FrameCodec codec;
-    ByteSpan stored;  // into the encoder (kZstd) or the source itself (kRaw); valid until the next call
+    ByteSpan stored;  // part of the encoder (kZstd) or the source itself (kRaw); valid until the next call
   };
   Result<Encoded> encode(ByteSpan blocks);
 
@@ -38,7 +39,7 @@ class FrameEncoder {
   std::unique_ptr<State> state_;
 };
 
-// One a thread.
+// A decoder of frames; each thread needs its own.
 class FrameDecoder {
  public:
   FrameDecoder();
@@ -46,7 +47,7 @@ class FrameDecoder {
   FrameDecoder(const FrameDecoder&) = delete;
   FrameDecoder& operator=(const FrameDecoder&) = delete;
 
-  // Fills `blocks` exactly, or fails with kCorrupt.
+  // Fills all of `blocks`, or fails with kCorrupt.
   Status decode(FrameCodec codec, ByteSpan stored, MutableByteSpan blocks);
 
  private:

@@ -6,7 +6,7 @@
 namespace ashlar {
 namespace {
 
-// Fetched once: a fetch by name at every digest costs more than hashing a block.
+// The method is fetched once, because a fetch by name for every digest costs more than hashing a block.
 const EVP_MD* sha256_method() {
   static const EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   CHECK(method != nullptr);

@@ -1,7 +1,7 @@
-// Bytes to names and to checksums.
+// Hashes: names and checksums of bytes.
 //
 // SHA-256 (libcrypto) names content: blocks, segments, nodes. XXH3 (Yann Collet, xxHash 0.8) detects change
-// and rot; it never names content, because an image from elsewhere is hostile input and XXH3 resists no
+// and decay. It never names content: an image of unknown origin may be hostile, and XXH3 does not resist an
 // attacker.
 #pragma once
 
@@ -18,7 +18,7 @@ namespace ashlar {
 
 using Sha256 = std::array<std::byte, 32>;
 
-// A reusable SHA-256 state; one a thread. 2 GB/s on a core with SHA-NI.
+// A reusable SHA-256 state; each thread needs its own. 2 GB/s on a core with SHA-NI.
 class Sha256Hasher {
  public:
   Sha256Hasher();
@@ -35,18 +35,18 @@ class Sha256Hasher {
   std::unique_ptr<State> state_;
 };
 
-// One-shot, with a hasher of the calling thread.
+// Hashes `bytes` at once, with a hasher of the calling thread.
 Sha256 sha256(ByteSpan bytes);
-// SHA-256 over `domain` and then `bytes`: two kinds of things with equal bytes never share a name.
+// Hashes `domain` and then `bytes`, so that two kinds of things with equal bytes never have the same name.
 Sha256 sha256(std::string_view domain, ByteSpan bytes);
 
-// The id of a block: SHA-256 of its 4096 bytes (a short last block is padded with zeros).
+// Returns the id of a block: SHA-256 of its 4096 bytes. The caller pads a short last block with zeros.
 BlockId block_id(ByteSpan block);
 
-// Seeded XXH3-128 of up to 64 KiB, as leaves keep it.
+// Returns the seeded XXH3-128 of a region (up to 64 KiB), as leaves keep it.
 RegionHash region_hash(ByteSpan region, std::uint64_t seed);
 
-// XXH3-64, unseeded: the checksum of every persistent structure.
+// Returns the unseeded XXH3-64: the checksum of every persistent structure.
 std::uint64_t checksum64(ByteSpan bytes);
 
 }  // namespace ashlar

@@ -25,7 +25,7 @@ unsigned char* raw(std::byte* bytes) { return reinterpret_cast<unsigned char*>(b
 
 Error failed(std::string_view what) { return {ErrorCode::kIo, std::string("libcrypto can't ").append(what)}; }
 
-// libcrypto would ask on the terminal.
+// Gives libcrypto an empty pass phrase; without this it would ask on the terminal.
 int no_pass_phrase(char* /*out*/, int /*size*/, int /*writing*/, void* /*of_caller*/) { return 0; }
 
 }  // namespace

@@ -1,6 +1,6 @@
-// Ed25519 signatures (RFC 8032), by libcrypto.
+// Signatures: Ed25519 (RFC 8032), by libcrypto.
 //
-// A private key is kept as text: PKCS#8 in PEM, unencrypted, as `openssl genpkey -algorithm ed25519` writes
+// A private key is stored as text: PKCS#8 in PEM, unencrypted, as `openssl genpkey -algorithm ed25519` writes
 // it.
 #pragma once
 
@@ -20,7 +20,8 @@ using Signature = std::array<std::byte, 64>;
 class SigningKey {
  public:
   static Result<SigningKey> generate();
-  // kInvalid for anything but the PEM of an Ed25519 private key; one with a pass phrase is refused, too.
+  // Reads the PEM of an Ed25519 private key. Returns kInvalid for anything else, and for a key with a pass
+  // phrase.
   static Result<SigningKey> from_pem(std::string_view pem);
   ~SigningKey();
   SigningKey(SigningKey&& other) noexcept;
@@ -41,7 +42,7 @@ class SigningKey {
   PublicKey public_{};
 };
 
-// False for any signature, or key, that is not right.
+// Returns false when the signature or the key is wrong in any way.
 bool is_signed_by(const PublicKey& key, ByteSpan message, const Signature& signature);
 
 }  // namespace ashlar

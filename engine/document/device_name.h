@@ -1,4 +1,4 @@
-// Names of a machine's devices, as EC2 has them: the guest's kernel has names of its own. Pages:
+// Names of a machine's devices, as EC2 writes them; the guest's kernel uses other names. Pages:
 // docs/format/image.md, docs/format/instance.md.
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace ashlar {
 
-// kInvalid unless it is "/dev/" and at most 27 of [a-z0-9/].
+// Returns kInvalid unless the name is "/dev/" and 1 to 27 characters of [a-z0-9/].
 Status check_device_name(std::string_view name);
 
 }  // namespace ashlar

@@ -1,4 +1,4 @@
-// What an image's record may hold.
+// The limits of an image's record.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -36,7 +36,8 @@ Status check_size(const ImageDevice& device) {
   return {};
 }
 
-// What a kind of device does not use is at its default: one mapping has one encoding.
+// Checks one device. What its kind does not use must have its default, so that equal mappings have equal
+// encodings.
 Status check_device(const ImageDevice& device) {
   TRY(check_device_name(device.name));
   ImageDevice plain;

@@ -1,4 +1,4 @@
-// The words of an image's record, in EC2's spelling, and the other way round.
+// The words of an image's record, in EC2's spelling: from value to word and from word to value.
 #include "document/image_names.h"
 
 #include <fmt/format.h>

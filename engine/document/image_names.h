@@ -1,4 +1,4 @@
-// The words that stand in an image's record, in the order of their enumerations. Page: docs/format/image.md.
+// The words in an image's record, in the order of their enumerations. Page: docs/format/image.md.
 #pragma once
 
 #include <array>

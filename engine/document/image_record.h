@@ -1,9 +1,9 @@
 // The record of a machine image. Page: docs/format/image.md.
 //
-// It lives as `images/<image id>` and is replaced as a whole; `revision` counts how often. What a machine
-// boots with (the devices and how they are used, the attributes, the boot files) never changes once the image
-// is available; description, state, deprecation, tags, permissions and signatures do, as in EC2. Names are
-// EC2's.
+// The record lives as `images/<image id>` and is replaced as a whole; `revision` counts the replacements. The
+// parts that decide how a machine boots (the devices and their use, the attributes, the boot files) never
+// change once the image is available. As in EC2, description, state, deprecation, tags, permissions and
+// signatures may change. The names are EC2's.
 #pragma once
 
 #include <array>
@@ -38,20 +38,20 @@ inline constexpr ByteCount kDefaultEphemeralSize{std::uint64_t{8} << 30U};
 enum class ImageState : unsigned char { kPending, kAvailable, kFailed, kDisabled, kDeregistered };
 enum class Architecture : unsigned char { kI386, kX8664, kArm64, kRiscv64, kPpc64le, kS390x };
 enum class RootDeviceType : unsigned char {
-  kEbs,            // its volume is there at once and hydrates lazily
+  kEbs,            // the volume exists at once and hydrates lazily
   kInstanceStore,  // restored whole at launch, and lost with the machine
 };
 enum class VirtualizationType : unsigned char { kHvm, kParavirtual };
 enum class BootMode : unsigned char { kLegacyBios, kUefi, kUefiPreferred };
 enum class VolumeType : unsigned char { kGp3, kGp2, kIo1, kIo2, kSt1, kSc1, kStandard };
 
-// Of all its devices together.
+// The consistency of all devices of an image together.
 enum class ImageConsistency : unsigned char {
-  kSeparate,         // made of snapshots of whatever instants
-  kStopped,          // of a machine that was switched off, or of sources that nobody wrote to
-  kPaused,           // of a machine that stood still for one instant
+  kSeparate,         // snapshots that were made at different instants
+  kStopped,          // a machine that was switched off, or sources without writers
+  kPaused,           // a machine that was paused at one instant
   kFrozen,           // every file system was frozen at the same time
-  kCrashConsistent,  // of one instant of a machine that went on: as after a power cut
+  kCrashConsistent,  // a single instant of a machine that went on, as after a power cut
   kLive,             // at least one source was read while it was written to
 };
 
@@ -62,7 +62,7 @@ std::string_view virtualization_type_name(VirtualizationType type);
 std::string_view boot_mode_name(BootMode mode);
 std::string_view volume_type_name(VolumeType type);
 std::string_view image_consistency_name(ImageConsistency consistency);
-// kInvalid, and the message lists the words that there are.
+// The parsers return kInvalid for an unknown word; the message lists the known ones.
 Result<Architecture> parse_architecture(std::string_view text);
 Result<RootDeviceType> parse_root_device_type(std::string_view text);
 Result<BootMode> parse_boot_mode(std::string_view text);
@@ -72,11 +72,11 @@ Result<VolumeType> parse_volume_type(std::string_view text);
 struct ImageContent {
   SnapshotId snapshot;
   ContentDigest digest;
-  ByteCount size;  // of the snapshot
+  ByteCount size;  // size of the snapshot
   friend bool operator==(const ImageContent&, const ImageContent&) = default;
 };
 
-// One line of the block device mapping.
+// A device of the block device mapping.
 struct ImageDevice {
   enum class Kind : unsigned char {
     kSnapshot,   // a volume of a snapshot
@@ -86,8 +86,8 @@ struct ImageDevice {
   std::string name;  // "/dev/sda"
   Kind kind = Kind::kSnapshot;
   ImageContent content;                       // kSnapshot
-  ByteCount size;                             // of the volume: at least the snapshot's; 0 for kNone
-  VolumeType volume_type = VolumeType::kGp3;  // kSnapshot; kept for those who ask, like the two below
+  ByteCount size;                             // size of the volume: at least the snapshot's; 0 for kNone
+  VolumeType volume_type = VolumeType::kGp3;  // kSnapshot; kept for information only, like the two below
   std::uint32_t iops = 0;                     // 0: unstated
   std::uint32_t throughput = 0;               // MiB/s; 0: unstated
   bool delete_on_termination = true;          // kSnapshot
@@ -96,7 +96,7 @@ struct ImageDevice {
 };
 std::string_view image_device_kind_name(ImageDevice::Kind kind);
 
-// A kernel of the image's own, for direct boot: files that were captured as snapshots.
+// The image's own kernel for direct boot: files that were captured as snapshots.
 struct ImageBoot {
   std::optional<ImageContent> kernel;
   std::optional<ImageContent> ramdisk;  // only with a kernel, like the command line
@@ -106,9 +106,9 @@ struct ImageBoot {
 
 struct ImageSignature {
   PublicKey key{};
-  std::string name;  // the image's when it was signed
+  std::string name;  // the image's name when it was signed
   UtcTime signed_at;
-  Signature signature{};  // of signed_statement()
+  Signature signature{};  // the signature over signed_statement()
   friend bool operator==(const ImageSignature&, const ImageSignature&) = default;
 };
 
@@ -116,35 +116,35 @@ struct ImageRecord {
   ImageId id;
   std::uint64_t revision = 1;
   StoreId store;
-  std::string name;  // 3 to 128 of EC2's characters; one owner has a name once in a store
+  std::string name;  // 3 to 128 of the characters that EC2 allows; unique for an owner within a store
   std::string description;
   AccountId owner;
   UtcTime created;
 
   Architecture architecture = Architecture::kX8664;
-  std::string root_device;  // a name of a kSnapshot device
+  std::string root_device;  // name of a kSnapshot device
   RootDeviceType root_device_type = RootDeviceType::kEbs;
   std::vector<ImageDevice> devices;  // ascending by name
   VirtualizationType virtualization = VirtualizationType::kHvm;
   BootMode boot_mode = BootMode::kLegacyBios;
   bool ena_support = false;
-  std::string sriov_net_support;  // empty, "simple"
-  std::string tpm_support;        // empty, "v2.0"
-  std::string imds_support;       // empty, "v2.0"
-  std::string platform;           // empty, "windows"
+  std::string sriov_net_support;  // empty or "simple"
+  std::string tpm_support;        // empty or "v2.0"
+  std::string imds_support;       // empty or "v2.0"
+  std::string platform;           // empty or "windows"
   ImageBoot boot;
   ImageConsistency consistency = ImageConsistency::kSeparate;
 
-  ImageId source_image;  // of a copy; value 0: none
+  ImageId source_image;  // the image that this one is a copy of; value 0: none
   StoreId source_store;
   InstanceId source_instance;
 
   ImageState state = ImageState::kAvailable;
-  std::string state_reason;                          // one line; empty: nothing to say
-  SessionId session;                                 // kPending: the session of whoever makes it
-  std::optional<UtcTime> deprecated;                 // from then on
-  std::optional<UtcTime> deregistered;               // kDeregistered: since then
-  ImageState former_state = ImageState::kAvailable;  // kDeregistered: what it was before
+  std::string state_reason;                          // a single line; may be empty
+  SessionId session;                                 // kPending: the session that makes the image
+  std::optional<UtcTime> deprecated;                 // deprecated from this time on
+  std::optional<UtcTime> deregistered;               // kDeregistered: the time of deregistration
+  ImageState former_state = ImageState::kAvailable;  // kDeregistered: the state before
   bool is_public = false;
   std::set<AccountId> shared_with;
   std::vector<ImageSignature> signatures;
@@ -154,20 +154,20 @@ struct ImageRecord {
 };
 
 Status check_image_name(std::string_view name);
-// kInvalid, and the message names what is wrong.
+// Returns kInvalid when a limit is broken; the message names it.
 Status check_limits(const ImageRecord& record);
 std::string encode(const ImageRecord& record);
-// kUnsupported for a newer version; members that version 1 does not have are refused.
+// Returns kUnsupported for a newer version. Refuses members that version 1 does not have.
 Result<ImageRecord> decode_image_record(std::string_view text);
 
-// The snapshots of an image, each once, ascending.
+// Returns the snapshots of an image, each once, ascending.
 std::vector<SnapshotId> snapshots_of(const ImageRecord& record);
 
-// What an image holds, whatever it is called: SHA-256 over its devices' and boot files' contents and the
-// names of the devices. Equal in every store that has a copy.
+// Returns a digest of what an image holds, independent of its name: SHA-256 over the contents of its devices
+// and boot files and the names of the devices. It is equal in every store that has a copy.
 Sha256 image_digest(const ImageRecord& record);
-// The bytes that a signature is made over: all that decides what a machine boots, and the name and time of
-// the signing. Neither ids nor owner: a copy keeps its signatures.
+// Returns the bytes that a signature is made over: everything that decides what a machine boots, and the name
+// and time of the signing. Ids and owner are not among them, so a copy keeps its signatures.
 ByteVector signed_statement(const ImageRecord& record, const ImageSignature& signature);
 
 }  // namespace ashlar

@@ -1,4 +1,5 @@
-// What a signature of an image is made over, and the digest of what it holds. Page: docs/format/image.md.
+// The bytes that an image's signature is made over, and the digest of its content. Page:
+// docs/format/image.md.
 #include "document/image_record.h"
 #include "format/cursor.h"
 
@@ -14,7 +15,7 @@ std::uint8_t byte_of(Enum value) {
   return static_cast<std::uint8_t>(value);
 }
 
-// A missing one is 40 zero bytes: no snapshot has that digest.
+// Writes a content; a missing one is 40 zero bytes, which differ from the content of every snapshot.
 void write_content(const std::optional<ImageContent>& content, ByteWriter& out) {
   const ImageContent none;
   out.u64((content ? *content : none).size.value);

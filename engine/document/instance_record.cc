@@ -48,7 +48,7 @@ bool read(const Json& body, std::uint32_t version, std::vector<InstanceDevice>& 
   return true;
 }
 
-// A pid of 0 is none.
+// Reads the process of the last start; a pid of 0 means that there is none.
 bool read_process(JsonMembers& members, std::optional<ProcessIdentity>& out) {
   ProcessIdentity process;
   std::string boot;

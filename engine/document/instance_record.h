@@ -1,8 +1,8 @@
 // The record of a machine that was launched on this host. Page: docs/format/instance.md.
 //
-// It lives beside the store, as `instances/<instance id>/instance.json`, is replaced as a whole, and says
-// what the machine is made of, what its owner wants of it, and which process it was when it was last started.
-// Whether that process lives is asked of the host.
+// The record lives next to the store, as `instances/<instance id>/instance.json`, and is replaced as a whole.
+// It says what the machine is made of, which state its owner wants, and which process it was when it was last
+// started. Whether that process is still alive is not in the record: the host is asked.
 #pragma once
 
 #include <array>
@@ -21,7 +21,7 @@
 
 namespace ashlar {
 
-inline constexpr std::uint32_t kInstanceVersion = 2;  // 1 had volumes only
+inline constexpr std::uint32_t kInstanceVersion = 2;  // version 1 has volumes only
 inline constexpr std::size_t kMaxInstanceRecordBytes = 64UL * 1024;
 inline constexpr std::size_t kMaxInstanceDevices = 24;  // /dev/sda to /dev/sdx
 inline constexpr std::uint32_t kMaxInstanceCpus = 256;
@@ -31,10 +31,11 @@ inline constexpr std::uint64_t kMaxInstanceMemory = std::uint64_t{16} << 40U;
 enum class InstanceWish : unsigned char { kRunning, kStopped, kTerminated };
 
 struct InstanceDevice {
-  std::string name;  // "/dev/sda", as EC2 names it; the guest's kernel has names of its own
+  std::string name;  // "/dev/sda", as EC2 names it; the guest's kernel uses other names
   VolumeId volume;
   bool delete_on_termination = true;
-  // In place of a volume (value 0 then): a file in the machine's directory, lost with the machine.
+  // A file in the machine's directory, in place of a volume (whose value is then 0). It is lost with the
+  // machine.
   std::string file;
   friend bool operator==(const InstanceDevice&, const InstanceDevice&) = default;
 };
@@ -44,32 +45,33 @@ struct InstanceRecord {
   std::string name;
   UtcTime created;
   InstanceWish wish = InstanceWish::kRunning;
-  SnapshotId snapshot;  // what its first device was made from
-  ImageId image;        // value 0: it was launched from the snapshot alone
-  // Hardware that must not change under a guest between two starts.
-  std::string machine = "q35";                // QEMU's name
+  SnapshotId snapshot;  // the snapshot that the first device was made from
+  ImageId image;        // value 0: the machine was launched from the snapshot alone
+  // The hardware, which must not change under a guest between two starts.
+  std::string machine = "q35";                // QEMU's name of the machine type
   ByteCount memory{std::uint64_t{1} << 30U};  // whole MiB
   std::uint32_t cpus = 1;
   std::string accelerator = "auto";  // auto, kvm, tcg
   std::string network = "none";      // none, user
-  // Direct boot, by absolute paths of files on the host; empty: the firmware boots the first device.
+  // Direct boot, by absolute paths of files on the host. Empty: the firmware boots the first device.
   std::string kernel;
   std::string initrd;
   std::string append;
   std::vector<InstanceDevice> devices;
-  std::optional<ProcessIdentity> process;  // of the last start
+  std::optional<ProcessIdentity> process;  // the process of the last start
 
   friend bool operator==(const InstanceRecord&, const InstanceRecord&) = default;
 };
 
-// kInvalid, and the message names what is wrong.
+// Returns kInvalid when a limit is broken; the message names it.
 Status check_limits(const InstanceRecord& record);
 std::string encode(const InstanceRecord& record);
-// kUnsupported for a newer version. Members that the record's version does not have are refused: whoever
-// replaces the record would lose them.
+// Returns kUnsupported for a newer version. Refuses members that the record's version does not have: a
+// program that replaces the record would lose them.
 Result<InstanceRecord> decode_instance_record(std::string_view text);
 
-// The file of a device: "disk-sdb.raw" of "/dev/sdb". is_device_file() knows such names.
+// Returns the name of the file of a device: "disk-sdb.raw" for "/dev/sdb". is_device_file() recognises such
+// names.
 std::string device_file(std::string_view device);
 bool is_device_file(std::string_view name);
 

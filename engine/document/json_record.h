@@ -1,9 +1,11 @@
-// Records that are JSON: one object with the format's name, a version and a checksum. Pages:
+// Records in JSON: each is one object with the format's name, a version and a checksum. Pages:
 // docs/format/image.md, docs/format/instance.md, docs/format/settings.md.
 //
-//   checksum    XXH3-64 of the compact dump (members ascending, UTF-8 as it is) of the object without it
+// The checksum is the XXH3-64 of the compact dump (members ascending, UTF-8 as it is) of the object without
+// the checksum member.
 //
-// A member that a version does not know is refused: whoever replaced the record would lose it.
+// A member that the record's version does not know is refused: a program that replaces the record would lose
+// it.
 #pragma once
 
 #include <concepts>
@@ -21,24 +23,24 @@ namespace ashlar {
 
 struct JsonFormat {
   std::string_view name;  // the value of "format": "ashlar instance"
-  std::string_view what;  // in messages: "instance record"
+  std::string_view what;  // name in messages: "instance record"
   std::uint32_t version = 1;
   std::size_t max_bytes = 0;
-  int depth = 1;  // of nesting; parsers recurse, and a file must not choose our stack depth
+  int depth = 1;  // deepest nesting: parsers recurse, and a file must not choose our stack depth
 };
 
-// The text of a record with these members; "format", "version" and "checksum" are added.
+// Returns the text of a record with these members; adds "format", "version" and "checksum".
 std::string write_json_record(const JsonFormat& format, nlohmann::json body);
-// The members of a record whose name, version and checksum are right. kCorrupt, or kUnsupported for a newer
-// version; `version` is the record's.
+// Returns the members of a record after it checked name, version and checksum, and puts the record's version
+// into `version`. Fails with kCorrupt, or with kUnsupported for a newer version.
 Result<nlohmann::json> read_json_record(const JsonFormat& format, std::string_view text,
                                         std::uint32_t& version);
 
-// kInvalid when JSON has no way to write `text`, or when it is longer than `limit` bytes.
+// Returns kInvalid when JSON can't represent `text`, or when it is longer than `limit` bytes.
 Status check_json_text(std::string_view what, const std::string& text, std::size_t limit);
 
-// Reads the members of one object, and knows in the end whether it held anything else. The object outlives
-// it.
+// A reader of the members of one object, which notes whether the object holds other members. The object must
+// outlive the reader.
 class JsonMembers {
  public:
   explicit JsonMembers(const nlohmann::json& body) : body_(body) {}
@@ -68,7 +70,7 @@ class JsonMembers {
       fine_ = false;
     }
   }
-  // The text of an id; empty is value 0, "none", where that is allowed.
+  // Reads the text of an id. Only optional_id() accepts the empty text, which is value 0, "none".
   template <class Id>
   void id(const char* key, Id& out) {
     optional_id(key, out);
@@ -86,7 +88,7 @@ class JsonMembers {
       fine_ = false;
     }
   }
-  // A list of texts.
+  // Reads a list of texts.
   void texts(const char* key, std::vector<std::string>& out) {
     const nlohmann::json* list = array(key);
     if (!list) return;
@@ -98,7 +100,7 @@ class JsonMembers {
       }
     }
   }
-  // One of `names`, in the order of the values of an enumeration that starts at 0.
+  // Reads one of `names`, which are in the order of the values of an enumeration that starts at 0.
   template <class Enum, class Names>
   void name(const char* key, const Names& names, Enum& out) {
     std::string written;
@@ -110,18 +112,19 @@ class JsonMembers {
     }
     fine_ = false;
   }
-  // Of any type; null when it is missing.
+  // Returns the member, which may have any type; nullptr when it is missing.
   const nlohmann::json* any(const char* key) {
     return structured(key, [](const nlohmann::json&) { return true; });
   }
-  // Null when it is missing or of another type.
+  // Returns nullptr when the member is missing or has another type.
   const nlohmann::json* array(const char* key) {
     return structured(key, [](const nlohmann::json& member) { return member.is_array(); });
   }
   const nlohmann::json* object(const char* key) {
     return structured(key, [](const nlohmann::json& member) { return member.is_object(); });
   }
-  // Every member asked for was there and of its type, and there is no other.
+  // Returns true when every member that was asked for was there and of its type, and the object has no
+  // others.
   bool all_read() const { return fine_ && read_.size() == body_.size(); }
 
  private:

@@ -15,7 +15,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr JsonFormat kFormat = {"ashlar launch template", "launch template", kLaunchTemplateVersion,
-                                kMaxLaunchTemplateBytes, 5};  // record, versions, one, choices, mappings
+                                kMaxLaunchTemplateBytes,
+                                5};  // record, versions, one version, choices, mappings
 constexpr std::string_view kIdDomain = "ashlar launch template";
 constexpr std::string_view kNameMarks = "()./-_";
 constexpr std::size_t kMinNameBytes = 3;
@@ -148,14 +149,15 @@ Status check_limits(const LaunchChoices& choices) {
       !SnapshotId::parse(choices.source).ok())
     return invalid(fmt::format("'{}' is the id of neither a snapshot nor an image", choices.source));
   TRY(check_mappings(choices.mappings));
-  // What is stated is what a machine may have; the rest of the shape is at its default.
+  // Stated choices must be ones that a machine may have, so they are checked as an instance record whose
+  // other fields have their defaults.
   InstanceRecord shape;
   shape.name = choices.name;
   if (choices.memory.value != 0) shape.memory = choices.memory;
   if (choices.cpus != 0) shape.cpus = choices.cpus;
   if (!choices.accelerator.empty()) shape.accelerator = choices.accelerator;
   if (!choices.network.empty()) shape.network = choices.network;
-  // An initrd may be added to the kernel of another version.
+  // An initrd may be added to the kernel of another version, so an unstated kernel counts as present.
   shape.kernel = choices.kernel.empty() ? "/unstated" : choices.kernel;
   shape.initrd = choices.initrd;
   shape.append = choices.append;

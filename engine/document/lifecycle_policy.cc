@@ -68,7 +68,7 @@ Status check_rules(const LifecyclePolicy& policy) {
   return check_retention("deregister", policy.deregister);
 }
 
-// What a person may leave out is added.
+// Adds the members that a person may leave out.
 Json completed(Json body) {
   for (const char* key : {"deprecate", "deregister"}) {
     Json& retention = body[key];

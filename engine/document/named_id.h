@@ -1,5 +1,5 @@
-// Ids of records that are found by their name: made of the owner and the name, so that one owner has a name
-// once, and whoever knows both finds the record. Pages: docs/format/launch_template.md,
+// Ids of records that are found by name: an id is computed from the owner and the name, so an owner can use a
+// name once, and a reader who knows both finds the record. Pages: docs/format/launch_template.md,
 // docs/format/lifecycle_policy.md.
 #pragma once
 
@@ -11,8 +11,8 @@
 
 namespace ashlar {
 
-// The first 64 bits, big-endian, of SHA-256 over `domain`, the 12 digits of the owner, "/" and the name;
-// never 0.
+// Returns the first 64 bits, big-endian, of SHA-256 over `domain`, the 12 digits of the owner, "/" and the
+// name. Never returns 0.
 template <class Id>
 Id named_id(std::string_view domain, AccountId owner, std::string_view name) {
   const std::string what = owner.text() + "/" + std::string(name);

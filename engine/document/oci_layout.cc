@@ -25,7 +25,7 @@ constexpr std::string_view kDigestPrefix = "sha256:";
 
 Error damaged(std::string_view what) { return corrupt(fmt::format("OCI layout: {}", what)); }
 
-// An object of JSON from elsewhere.
+// Parses an object of JSON that comes from outside the store: limits its length and its nesting.
 Result<Json> parse_object(std::string_view text, std::string_view what) {
   if (text.size() > kMaxOciJsonBytes)
     return damaged(fmt::format("{} is longer than {} bytes", what, kMaxOciJsonBytes));
@@ -39,7 +39,8 @@ Result<Json> parse_object(std::string_view text, std::string_view what) {
   return body;
 }
 
-// Null when it is missing. Not value(): that throws where the type is another one.
+// Returns nullptr when the member is missing. Json::value() is not used: it throws when the type is another
+// one.
 const Json* member(const Json& object, const char* key) {
   if (!object.is_object()) return nullptr;
   const auto found = object.find(key);
@@ -64,7 +65,7 @@ Json descriptor(std::string_view type, const OciBlob& blob) {
   return {{"mediaType", type}, {"digest", oci_digest_text(blob.digest)}, {"size", blob.size}};
 }
 
-// The digest and the size of a descriptor; nothing when they are not what the specification says.
+// Returns the digest and the size in a descriptor; nothing when they are not as the specification requires.
 std::optional<OciBlob> blob_of(const Json& descriptor) {
   const Json* digest = member(descriptor, "digest");
   const Json* size = member(descriptor, "size");

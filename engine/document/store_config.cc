@@ -19,13 +19,15 @@ constexpr std::string_view kFormat = "ashlar store";
 
 Error damaged(std::string_view what) { return corrupt(fmt::format("ashlar.json: {}", what)); }
 
-// XXH3-64 of the compact dump without the checksum member; keys are sorted, so the dump is canonical.
+// Returns the XXH3-64 of the compact dump without the checksum member. The keys are sorted, so the dump is
+// canonical.
 std::string checksum_of(Json body) {
   body.erase("checksum");
   return fmt::format("{:016x}", checksum64(as_byte_span(body.dump())));
 }
 
-// A flat object: nlohmann's dump and copy recurse, so nesting would let a file choose our stack depth.
+// Returns whether this is an object without nesting. nlohmann's dump and copy recurse, so nesting would let a
+// file choose the depth of our stack.
 bool is_flat_object(const Json& body) {
   return body.is_object() &&
          std::none_of(body.begin(), body.end(), [](const Json& m) { return m.is_structured(); });
@@ -38,7 +40,7 @@ bool read(const Json& body, const char* key, std::string& out) {
   return true;
 }
 
-// False also when the number does not fit `out`.
+// Returns false when the member is missing, is not an integer, or does not fit `out`.
 template <std::integral T>
 bool read(const Json& body, const char* key, T& out) {
   const auto member = body.find(key);

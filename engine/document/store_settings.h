@@ -1,5 +1,5 @@
-// What the owner of a store chose for it: `settings.json`, replaced as a whole. Without it everything is at
-// its default. Page: docs/format/settings.md.
+// The settings of a store, as its owner chose them: `settings.json`, replaced as a whole. Without it
+// everything has its default. Page: docs/format/settings.md.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +17,14 @@ inline constexpr std::size_t kMaxSettingsBytes = 256UL * 1024;
 inline constexpr std::uint32_t kMaxBinDays = 36500;
 inline constexpr std::size_t kMaxTrustedKeys = 1000;
 
-// What becomes of an image that comes from elsewhere and that no trusted key has signed.
+// The treatment of an image that comes from another store and has no signature by a trusted key.
 enum class UnsignedImages : unsigned char { kAccept, kWarn, kRefuse };
 
 struct StoreSettings {
-  std::uint64_t revision = 0;  // 0: there is no record yet
-  std::uint32_t bin_days = 7;  // what was deleted stays in the bin for so long
+  std::uint64_t revision = 0;  // 0: the settings were never written
+  std::uint32_t bin_days = 7;  // days that deleted snapshots and images stay in the bin
   UnsignedImages unsigned_images = UnsignedImages::kAccept;
-  std::map<PublicKey, std::string> trusted_keys;  // and what they are called
+  std::map<PublicKey, std::string> trusted_keys;  // each key with its name
 
   friend bool operator==(const StoreSettings&, const StoreSettings&) = default;
 };

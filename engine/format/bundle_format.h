@@ -16,13 +16,14 @@ namespace ashlar {
 inline constexpr std::uint16_t kBundleVersion = 1;
 inline constexpr std::size_t kBundleHeaderBytes = 48;
 inline constexpr std::size_t kBundleItemHeadBytes = 24;
-inline constexpr std::size_t kMaxBundleImageBytes = 1UL << 20U;  // of an image record
+inline constexpr std::size_t kMaxBundleImageBytes = 1UL << 20U;  // limit of an image record
 inline constexpr std::size_t kMaxBundleSegmentBytes = kMaxDirectoryBytes + kSegmentBytes;
 
+// The first bytes of a bundle.
 struct BundleHeader {
-  StoreId store;  // where it was made
-  ImageId image;  // there
-  ImageId since;  // what this image's snapshots hold is left out; value 0: nothing is
+  StoreId store;  // the store that made the bundle
+  ImageId image;  // the image's id in that store
+  ImageId since;  // the bundle leaves out what this image's snapshots hold; value 0: leaves out nothing
   friend bool operator==(const BundleHeader&, const BundleHeader&) = default;
 };
 ByteVector encode(const BundleHeader& header);
@@ -32,14 +33,14 @@ enum class BundleItem : std::uint8_t { kImage = 1, kSnapshot = 2, kSegment = 3, 
 
 struct BundleItemHead {
   BundleItem type = BundleItem::kEnd;
-  std::uint32_t bytes = 0;     // of what follows, within the limit of its type
-  std::uint64_t checksum = 0;  // XXH3-64 of that
+  std::uint32_t bytes = 0;     // length of what follows, within the limit of its type
+  std::uint64_t checksum = 0;  // XXH3-64 of what follows
   friend bool operator==(const BundleItemHead&, const BundleItemHead&) = default;
 };
 ByteVector encode(const BundleItemHead& head);
 Result<BundleItemHead> decode_bundle_item_head(ByteSpan bytes);
 
-// The last item: how many were before it, and SHA-256 of everything before its head.
+// The last item: the number of items before it, and SHA-256 of all bytes before its head.
 struct BundleEnd {
   std::uint64_t items = 0;
   Sha256 digest{};

@@ -1,7 +1,9 @@
-// Little-endian integers in and out of bytes, every length checked. The only way persistent bytes are read.
+// Cursors: little-endian integers read from bytes and written to bytes, with every length checked. Persistent
+// bytes are read in this way only.
 //
-// A ByteReader never reads past its end: the first short read makes it fail, and from then on it yields
-// zeros, so a decoder reads its fields in a row and asks ok() before it believes them or allocates by them.
+// A ByteReader never reads past its end. The first read that is too short makes it fail, and from then on it
+// returns zeros. So a decoder reads all its fields in a row and asks ok() before it believes them or
+// allocates memory by them.
 #pragma once
 
 #include <concepts>
@@ -23,7 +25,7 @@ class ByteReader {
   std::uint32_t u32() { return integer<std::uint32_t>(); }
   std::uint64_t u64() { return integer<std::uint64_t>(); }
 
-  // The next `size` bytes as a view; empty, and failed, when there are fewer.
+  // Returns the next `size` bytes as a view. When there are fewer, fails and returns an empty view.
   ByteSpan bytes(std::size_t size) {
     if (size > rest_.size()) {
       ok_ = false;
@@ -38,10 +40,10 @@ class ByteReader {
     const ByteSpan taken = bytes(out.size());
     if (taken.size() == out.size() && !out.empty()) std::memcpy(out.data(), taken.data(), out.size());
   }
-  // A u16 length and that many bytes.
+  // Reads a u16 length and that many bytes.
   std::string string() { return std::string(as_text(bytes(u16()))); }
   bool expect(std::string_view magic) { return as_text(bytes(magic.size())) == magic && ok_; }
-  // True when the next `size` bytes are all zero, as reserved fields must be.
+  // Returns true when the next `size` bytes are all zero, as reserved fields must be.
   bool reserved(std::size_t size) { return is_zero(bytes(size)) && ok_; }
 
   bool ok() const { return ok_; }
@@ -70,7 +72,7 @@ class ByteWriter {
   void u64(std::uint64_t v) { integer(v); }
   void bytes(ByteSpan v) { bytes_.insert(bytes_.end(), v.begin(), v.end()); }
   void text(std::string_view v) { bytes(as_byte_span(v)); }
-  // A u16 length and the bytes; the caller has checked that they fit.
+  // Writes a u16 length and the bytes. The caller has checked that the length fits.
   void string(std::string_view v) {
     u16(static_cast<std::uint16_t>(v.size()));
     text(v);

@@ -211,7 +211,8 @@ ContentDigest zero_digest(std::uint8_t level, BlockCount blocks) {
     const std::vector<BlockId> zeros(std::min<std::uint64_t>(blocks.value, kLeafBlocks), zero_block_mark());
     return leaf_digest(zeros);
   }
-  // Full children share one digest, so one call a level serves; only the last child may be shorter.
+  // All full children have the same digest, so each level needs one call for them; only the last child may be
+  // shorter.
   const auto below = static_cast<std::uint8_t>(level - 1);
   const std::uint64_t child_blocks = leaves_below(below) * kLeafBlocks;
   const std::uint64_t full = std::min<std::uint64_t>(blocks.value / child_blocks, kFanout);

@@ -1,8 +1,8 @@
 // The bytes of manifest nodes. Page: docs/format/manifest.md. All integers little-endian.
 //
 // A leaf covers up to 1024 blocks (4 MiB) of a volume; an inner node has up to 256 children. Encodings are
-// canonical: equal contents give equal bytes, so equal ids. A node's id is a SHA-256 over its encoding; a
-// node carries no checksum, its id is compared by whoever reads it.
+// canonical: equal contents give equal bytes and so equal ids. A node's id is a SHA-256 over its encoding. A
+// node carries no checksum; its reader compares the id.
 #pragma once
 
 #include <array>
@@ -18,7 +18,8 @@ namespace ashlar {
 
 inline constexpr std::uint8_t kNodeVersion = 1;
 inline constexpr std::size_t kFanout = 256;
-inline constexpr std::uint8_t kMaxLevel = 5;  // 256^4 leaves of 4 MiB are 16 PiB, and a volume may have 64
+inline constexpr std::uint8_t kMaxLevel =
+    5;  // level 4 covers 256^4 leaves, 16 PiB; volumes have up to 64 PiB
 inline constexpr std::size_t kMaxNodeBytes = 64UL * 1024;
 
 enum class ExtentKind : std::uint8_t {
@@ -28,7 +29,7 @@ enum class ExtentKind : std::uint8_t {
   kUnreadable = 4,   // lost at the source: reading it is an error
 };
 
-// A run of blocks of a leaf. For kData: blocks first_block … of leaf.segments[segment].
+// A run of blocks of a leaf. For kData these are the blocks from first_block on of leaf.segments[segment].
 struct LeafExtent {
   ExtentKind kind = ExtentKind::kUnallocated;
   std::uint16_t block_count = 0;
@@ -38,10 +39,10 @@ struct LeafExtent {
 };
 
 struct Leaf {
-  std::vector<SegmentId> segments;  // in the order of their first use by an extent, no two equal
-  std::vector<LeafExtent> extents;  // cover the leaf from its first block on, no gaps, merged where possible
-  std::uint64_t region_mask = 0;    // bit r: region r has data, and regions holds its hash
-  std::vector<RegionHash> regions;  // one a set bit, in order
+  std::vector<SegmentId> segments;  // in the order of their first use by an extent, each once
+  std::vector<LeafExtent> extents;  // cover the leaf from its first block on; no gaps, merged where possible
+  std::uint64_t region_mask = 0;    // bit r is set when region r has data; `regions` then holds its hash
+  std::vector<RegionHash> regions;  // a hash for each set bit, ascending by bit
   ContentDigest digest;             // leaf_digest() of its block ids
 
   std::uint32_t block_count() const;
@@ -49,12 +50,12 @@ struct Leaf {
   friend bool operator==(const Leaf&, const Leaf&) = default;
 };
 
-// A subtree: a constant, or a node.
+// The kinds of a subtree: a constant or a node.
 enum class ChildKind : std::uint8_t { kZero = 1, kUnallocated = 2, kNode = 3 };
 struct NodeRef {
   ChildKind kind = ChildKind::kUnallocated;
   NodeId id;             // zero for constants
-  ContentDigest digest;  // what the subtree's blocks read as; kept for constants too
+  ContentDigest digest;  // digest of what the subtree reads as; kept for constants too
   bool is_node() const { return kind == ChildKind::kNode; }
   friend bool operator==(const NodeRef&, const NodeRef&) = default;
 };
@@ -71,20 +72,21 @@ Result<Leaf> decode_leaf(ByteSpan bytes);
 Result<InnerNode> decode_inner_node(ByteSpan bytes);
 NodeId node_id(ByteSpan encoding);
 
-// Content digests name bytes, not places. ZERO and UNALLOCATED blocks both count as the all-zero id, because
-// a reader can't tell them apart; an UNREADABLE block counts as the all-ones id.
+// Content digests name what is read, not where it is stored. ZERO and UNALLOCATED blocks both count as the
+// all-zero id, because a reader can't tell them apart; an UNREADABLE block counts as the all-ones id.
 BlockId zero_block_mark();
 BlockId unreadable_block_mark();
 ContentDigest leaf_digest(std::span<const BlockId> blocks);
 ContentDigest inner_digest(std::uint8_t level, std::span<const NodeRef> children);
-// Of the whole volume: its size in bytes and its root.
+// Returns the digest of a whole volume from its size in bytes and its root.
 ContentDigest volume_digest(ByteCount size, std::uint8_t root_level, const ContentDigest& root);
 
-// How tall the tree of a volume is: 0 when one leaf covers it.
+// Returns the level of the root of a volume's tree: 0 when one leaf covers the volume.
 std::uint8_t root_level(BlockCount volume_blocks);
-// Leaves below one node of `level`.
+// Returns the number of leaves below a node of `level`.
 constexpr std::uint64_t leaves_below(std::uint8_t level) { return std::uint64_t{1} << (8U * level); }
-// Digest of `blocks` blocks of zeros as a subtree of `level`; blocks may be fewer than the level covers.
+// Returns the digest of `blocks` blocks of zeros as a subtree of `level`; `blocks` may be fewer than the
+// level covers.
 ContentDigest zero_digest(std::uint8_t level, BlockCount blocks);
 
 }  // namespace ashlar

@@ -13,14 +13,14 @@ namespace {
 
 constexpr std::string_view kHeaderMagic = "ASHLOVER";
 constexpr std::string_view kTransactionMagic = "ASHLOTXN";
-constexpr std::size_t kFixedBytes = 48;  // of a transaction, before its records
+constexpr std::size_t kFixedBytes = 48;  // the fixed part of a transaction, before its records
 constexpr std::size_t kRecordBytes = 16;
 constexpr std::size_t kChecksumBytes = 16;
 constexpr std::size_t kHeaderChecksumBytes = 8;
 
 Error damaged(std::string_view what) { return corrupt(fmt::format("overlay map: {}", what)); }
 
-// XXH3-128 with the file's salt, in its canonical form.
+// Returns XXH3-128 with the file's salt as seed, in canonical form.
 RegionHash checksum(ByteSpan bytes, std::uint64_t salt) { return region_hash(bytes, salt); }
 
 void put_record(const OverlayRecord& record, ByteWriter& out) {
@@ -32,7 +32,8 @@ void put_record(const OverlayRecord& record, ByteWriter& out) {
   if (record.kind == OverlayRecordKind::kStates) out.bytes(record.states->bytes);
 }
 
-// Blocks behind the end of the volume are absent, or a larger volume would find states there.
+// Fails when a block past the end of the volume has a state other than absent: a volume that grows would find
+// that state there.
 Status check_end(const OverlayRecord& record, ByteCount size) {
   if (record.kind == OverlayRecordKind::kOpened) return {};
   const std::uint64_t blocks = blocks_covering(size).value;
@@ -56,7 +57,7 @@ class RecordDecoder {
       : in_(in), out_(out), chunks_(chunks_covering(out.transaction.size)) {}
 
   Status decode(std::uint32_t count) {
-    // Room is taken for what the bytes can hold, whatever the count says.
+    // Memory is taken for as many records as the bytes can hold, not for as many as the count claims.
     const std::size_t possible = in_.left() / kRecordBytes;
     if (count > possible) return damaged("more records than bytes");
     out_.transaction.records.reserve(count);

@@ -17,7 +17,7 @@ constexpr std::size_t kChecksumBytes = 8;
 
 Error damaged(std::string_view what) { return corrupt(fmt::format("pack: {}", what)); }
 
-// Appends the XXH3-64 of all that was written so far.
+// Appends the XXH3-64 of everything that was written so far.
 void seal(ByteWriter& out) { out.u64(checksum64(out.span())); }
 
 bool checksum_matches(ByteSpan sealed) {
@@ -156,7 +156,8 @@ Result<SegmentHeader> decode_segment_header(ByteReader& in) {
   return header;
 }
 
-// A raw frame is as long as its blocks, a compressed one shorter, an absent one empty.
+// Returns whether a frame's length fits its codec: a raw frame is as long as its blocks, a compressed frame
+// is shorter, an absent frame is empty.
 bool fits_codec(const FrameEntry& frame) {
   const std::uint64_t raw = frame.block_count * kBlockBytes;
   switch (frame.codec) {

@@ -1,11 +1,11 @@
 // The bytes of a pack. Page: docs/format/pack.md. All integers little-endian.
 //
 //   PackHeader (64)  | contents …                                   | footer entries | PackTrailer (40)
-//   data pack:         segments: SegmentDirectory, frames, repeated   one a segment
-//   meta pack:         encoded manifest nodes, back to back           one a node
+//   data pack:         segments: SegmentDirectory, frames, repeated   one for each segment
+//   meta pack:         encoded manifest nodes, back to back           one for each node
 //
-// A pack is written front to back and published whole. Its footer says where everything is; a data pack can
-// also be read without it, because each segment starts with a directory that says how long it is.
+// A pack is written front to back and published whole. Its footer says where everything is. A data pack can
+// also be read without its footer, because each segment starts with a directory that gives its length.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ inline constexpr std::size_t kFrameEntryBytes = 16;
 inline constexpr std::size_t kSegmentEntryBytes = 64;
 inline constexpr std::size_t kNodeEntryBytes = 48;
 inline constexpr std::uint32_t kMaxFrameBlocks = 64;
-inline constexpr std::uint32_t kMaxPackEntries = 1U << 20;  // what a footer may claim
+inline constexpr std::uint32_t kMaxPackEntries = 1U << 20;  // the most that a footer may claim
 inline constexpr std::size_t kMaxDirectoryBytes =
     kSegmentHeaderBytes + kSegmentBlocks * (kFrameEntryBytes + BlockId::kBytes);
 
@@ -41,7 +41,7 @@ struct PackHeader {
 ByteVector encode(const PackHeader& header);
 Result<PackHeader> decode_pack_header(ByteSpan bytes);
 
-// One frame of a segment. Frames lie behind the directory in this order, without gaps.
+// A frame of a segment. The frames follow the directory in this order, without gaps.
 struct FrameEntry {
   std::uint32_t stored_bytes = 0;
   FrameCodec codec = FrameCodec::kRaw;
@@ -50,7 +50,7 @@ struct FrameEntry {
   friend bool operator==(const FrameEntry&, const FrameEntry&) = default;
 };
 
-// What a segment holds: its block ids in order, and the frames that carry them.
+// The content of a segment: its block ids in order, and the frames that carry the blocks.
 struct SegmentDirectory {
   SegmentId id;  // segment_id(blocks): a hash over the block ids, so it survives compaction
   std::vector<FrameEntry> frames;
@@ -63,15 +63,16 @@ struct SegmentDirectory {
 };
 SegmentId segment_id(std::span<const BlockId> blocks);
 ByteVector encode(const SegmentDirectory& directory);
-// Checks lengths, checksum, frame counts and the id.
+// Checks lengths, the checksum, frame counts and the id. Fails with kCorrupt when one of them is wrong.
 Result<SegmentDirectory> decode_segment_directory(ByteSpan bytes);
-// How long the directory that starts with these kSegmentHeaderBytes bytes is, without checking its checksum.
+// Returns the length of the directory that starts with these kSegmentHeaderBytes bytes. Does not check its
+// checksum.
 Result<std::size_t> segment_directory_bytes(ByteSpan header);
 
-// Footer entries.
+// The entries of a footer.
 struct SegmentEntry {
   SegmentId id;
-  std::uint64_t offset = 0;  // of the directory, from the start of the pack
+  std::uint64_t offset = 0;  // where the directory starts, from the start of the pack
   std::uint32_t directory_bytes = 0;
   std::uint32_t payload_bytes = 0;
   std::uint32_t block_count = 0;
@@ -93,10 +94,10 @@ struct PackTrailer {
     return entry_count * (kind == PackKind::kData ? kSegmentEntryBytes : kNodeEntryBytes);
   }
 };
-// The footer with its trailer, ready to append at `footer_offset`.
+// Encodes the footer and its trailer, ready to append at `footer_offset`.
 ByteVector encode_footer(std::span<const SegmentEntry> entries, std::uint64_t footer_offset);
 ByteVector encode_footer(std::span<const NodeEntry> entries, std::uint64_t footer_offset);
-// `pack_bytes` is the size of the whole pack: offsets that do not fit it are refused.
+// Decodes the trailer of a pack of `pack_bytes` bytes in all. Refuses offsets that do not fit into the pack.
 Result<PackTrailer> decode_pack_trailer(ByteSpan bytes, std::uint64_t pack_bytes);
 Result<std::vector<SegmentEntry>> decode_segment_entries(const PackTrailer& trailer, ByteSpan footer);
 Result<std::vector<NodeEntry>> decode_node_entries(const PackTrailer& trailer, ByteSpan footer);

@@ -50,7 +50,7 @@ Result<SessionRecord> decode_session_record(ByteSpan bytes) {
   in.copy(record.store.span());
   in.copy(record.boot);
   record.host = in.string();
-  in.u64();  // the checksum, compared above
+  in.u64();  // skips the checksum, which was compared above
   if (!in.done() || record.host.size() > kMaxHostNameBytes) return damaged("wrong length");
   return record;
 }

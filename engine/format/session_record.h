@@ -1,8 +1,9 @@
 // The bytes of a session record. Page: docs/format/session.md.
 //
-// It lives as `sessions/<session id>` from the start of a capture to its end, and makes the capture visible
-// to collection. A commit re-reads its own record first: gone means fenced, and nothing is published. Host,
-// boot, process and start time tell whether the writer can still be alive; no clock decides.
+// The record lives as `sessions/<session id>` from the start of a capture to its end, and makes the capture
+// visible to collection. A commit first reads its own record again: when the record is gone, the session was
+// fenced off and the commit publishes nothing. Host, boot, process and start time tell whether the writer can
+// still be alive; clocks decide nothing.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +22,10 @@ inline constexpr std::size_t kMaxHostNameBytes = 255;
 struct SessionRecord {
   SessionId id;
   StoreId store;
-  UtcTime started;                   // for people
+  UtcTime started;                   // shown to people, decides nothing
   std::array<std::byte, 16> boot{};  // /proc/sys/kernel/random/boot_id
   std::uint32_t pid = 0;
-  std::uint64_t pid_started = 0;  // field 22 of /proc/PID/stat: a reused pid differs
+  std::uint64_t pid_started = 0;  // field 22 of /proc/PID/stat: tells a reused pid apart
   std::string host;
 
   friend bool operator==(const SessionRecord&, const SessionRecord&) = default;

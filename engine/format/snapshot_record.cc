@@ -134,7 +134,7 @@ Result<SnapshotRecord> decode_snapshot_record(ByteSpan bytes) {
   record.change_token = in.string();
   record.program = in.string();
   record.tags = TRY(decode_tags(in).with_context("snapshot record"));
-  in.u64();  // the checksum, compared above
+  in.u64();  // skips the checksum, which was compared above
   if (!in.done()) return damaged("wrong length");
   TRY(check_sense(record));
   if (!check_limits(record).ok()) return damaged("a text or tag past its limit");

@@ -17,10 +17,10 @@ inline constexpr std::uint16_t kSnapshotVersion = 1;
 inline constexpr std::size_t kMaxSnapshotRecordBytes = 256UL * 1024;
 
 enum class Consistency : std::uint8_t {
-  kQuiescent = 0,  // nobody was writing: unmounted, mounted read-only, or a plain file or stream
+  kQuiescent = 0,  // without writers: unmounted, mounted read-only, or a plain file or stream
   kFrozen = 1,     // the file system was frozen for the whole capture
   kLive = 2,       // a mounted source was read while in use: the blocks may be of different instants
-  kInstant = 3,    // of a volume while it was written to: all blocks are of one instant, as after a power cut
+  kInstant = 3,    // a volume while it was written to: all blocks are of one instant, as after a power cut
 };
 
 enum class SourceKind : std::uint8_t { kFile = 1, kDevice = 2, kNbd = 3, kStream = 4 };
@@ -30,35 +30,35 @@ struct SnapshotRecord {
   SnapshotId parent;  // value 0: none
   StoreId store;
   UtcTime created;
-  ByteCount size;  // of the volume; need be no multiple of 4096
+  ByteCount size;  // size of the volume; any number of bytes, not only multiples of 4096
   std::uint8_t root_level = 0;
   NodeRef root;
   ContentDigest content;  // volume_digest(size, root_level, root.digest)
 
   SourceKind source_kind = SourceKind::kFile;
-  SourceIdentity source_identity;  // digest of what identified the source; finds a parent, opens nothing
+  SourceIdentity source_identity;  // digest of what identified the source: finds a parent and opens nothing
   Consistency consistency = Consistency::kQuiescent;
-  std::uint32_t generation = 0;  // snapshots behind it by parents; turns the sample of audits
+  std::uint32_t generation = 0;  // number of ancestors by `parent`; selects the sample of an audit
 
-  // Of the whole volume.
+  // These count blocks of the whole volume.
   BlockCount data_blocks;
   BlockCount zero_blocks;
   BlockCount unallocated_blocks;
   BlockCount unreadable_blocks;
-  // Of this capture alone.
+  // These count what this capture added.
   BlockCount new_blocks;
   ByteCount new_stored_bytes;
 
   std::string name;
   std::string description;
-  std::string change_token;  // the generation of the source's changed-block map then; may be empty
+  std::string change_token;  // the generation of the source's changed-block map at the capture; may be empty
   std::string program;       // "ashlar 0.1.0"
   Tags tags;
 
   friend bool operator==(const SnapshotRecord&, const SnapshotRecord&) = default;
 };
 
-// Text lengths, tag count and tag lengths; the message says which limit.
+// Checks text lengths, the number of tags and tag lengths; the message names the limit that is broken.
 Status check_limits(const SnapshotRecord& record);
 ByteVector encode(const SnapshotRecord& record);
 Result<SnapshotRecord> decode_snapshot_record(ByteSpan bytes);

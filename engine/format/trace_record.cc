@@ -114,7 +114,7 @@ Result<TraceRecord> decode_trace_record(ByteSpan bytes) {
     return damaged("a count past its limit");
   TRY(decode_regions(in, regions, record));
   TRY(decode_content(in, segments, spans, record));
-  in.u64();  // the checksum, compared above
+  in.u64();  // skips the checksum, which was compared above
   if (!in.done()) return damaged("wrong length");
   return record;
 }

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view kMagic = "ASHLVOLU";
 constexpr std::size_t kChecksumBytes = 8;
-constexpr std::uint64_t kMaxOwner = 999'999'999'999;  // fits into five bytes
+constexpr std::uint64_t kMaxOwner = 999'999'999'999;  // 12 digits, which fit into five bytes
 
 Error damaged(std::string_view what) { return corrupt(fmt::format("volume record: {}", what)); }
 
@@ -27,7 +27,7 @@ Status check_limits(const VolumeRecord& record) {
 ByteVector encode(const VolumeRecord& record) {
   ByteWriter out;
   out.text(kMagic);
-  // What a program that knows no owners can read stays readable to it.
+  // A record without an owner is written as version 1, which older programs can read.
   out.u16(record.owner.value == 0 ? 1 : kVolumeVersion);
   out.u8(record.is_detached ? 1 : 0);
   out.u32(static_cast<std::uint32_t>(record.owner.value));
@@ -72,7 +72,7 @@ Result<VolumeRecord> decode_volume_record(ByteSpan bytes) {
   in.copy(record.store.span());
   record.name = in.string();
   record.tags = TRY(decode_tags(in).with_context("volume record"));
-  in.u64();  // the checksum, compared above
+  in.u64();  // skips the checksum, which was compared above
   if (!in.done()) return damaged("wrong length");
   if (record.id.value == 0 || record.base.value == 0) return damaged("an id is missing");
   if (!check_limits(record).ok()) return damaged("a size, text or tag past its limit");

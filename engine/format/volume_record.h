@@ -1,7 +1,8 @@
 // The bytes of a volume's record. Page: docs/format/volume.md.
 //
-// It lives as `volumes/<volume id>` and says which snapshot the volume stands on. It is replaced, never
-// edited: a writer names the bytes that it read. What the volume's own blocks are stands in its overlay.
+// The record lives as `volumes/<volume id>` and names the snapshot that the volume stands on. It is replaced
+// as a whole, and the writer names the bytes that it read, so that it replaces no change of another writer.
+// The states of the volume's own blocks are in its overlay.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,7 @@
 
 namespace ashlar {
 
-inline constexpr std::uint16_t kVolumeVersion = 2;  // 1 had no owner
+inline constexpr std::uint16_t kVolumeVersion = 2;  // version 1 has no owner
 inline constexpr std::size_t kMaxVolumeRecordBytes = 64UL * 1024;
 
 struct VolumeRecord {
@@ -23,12 +24,12 @@ struct VolumeRecord {
   StoreId store;
   AccountId owner;  // value 0: the store's own account
   UtcTime created;
-  ByteCount size;  // at least the base's
+  ByteCount size;  // at least the size of the base
   SnapshotId base;
   // The base that a snapshot of the volume has just replaced; the overlay may still stand on it. Value 0:
   // none.
   SnapshotId previous_base;
-  bool is_detached = false;  // every block is in the overlay: the store is not needed any more
+  bool is_detached = false;  // every block is in the overlay, so the store is not needed
   std::string name;
   Tags tags;
 

@@ -64,10 +64,10 @@ struct Database::State {
     options.total_order_seek = !within_prefix;
     return std::unique_ptr<rocksdb::Iterator>(db->NewIterator(options, family(which)));
   }
-  // A new database gets the format; one of another format is refused.
+  // Writes the format to a new database; refuses a database of another format.
   Status check_format();
-  // The first row of `which` from `prefix` on that starts with it and lies in no masked pack; an invalid
-  // iterator when there is none.
+  // Moves `rows` to the first row from `prefix` on that starts with it and lies in a pack that is not masked.
+  // When there is none, `rows` is invalid or stands on a row that does not start with `prefix`.
   Status seek_place(rocksdb::Iterator& rows, ByteSpan prefix, const std::set<PackId>& masked) const;
 };
 
@@ -83,7 +83,7 @@ Status Database::State::check_format() {
   rocksdb::WriteBatch batch;
   TRY(to_status(batch.Put(family(Family::kDefault), slice(kFormatKey), slice(kIndexFormat))));
   TRY(write(batch));
-  return to_status(db->Flush({}, families));  // so that readers beside this process find it
+  return to_status(db->Flush({}, families));  // so that processes that open it read-only find the format
 }
 
 Status Database::State::seek_place(rocksdb::Iterator& rows, ByteSpan prefix,

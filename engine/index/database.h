@@ -1,13 +1,12 @@
-// The part of the index that RocksDB remembers: rows in and out of its column families, nothing about packs
-// or healing.
+// Database: the rows of the index in RocksDB's column families. It knows rows only, neither packs nor
+// healing.
 //
-// Memory is bounded: one cache of kCacheBytes holds data blocks, filters, indexes and, charged to it, the
-// write buffers. Nothing is logged to the disk (RocksDB aborts the process when its LOG meets a full one),
-// and nothing is synced by a write: flush() makes what was added durable, atomically over all column
-// families.
+// Memory is bounded: one cache of kCacheBytes holds data blocks, filters and indexes, and the write buffers
+// are charged to it. RocksDB writes no LOG file (it aborts the process when the LOG meets a full disk), and a
+// write syncs nothing: flush() makes what was added durable, atomically over all column families.
 //
-// Errors: kExhausted when the disk is full; kBusy for a passing condition; kCorrupt for all else, which means
-// "rebuild". Any number of threads.
+// Errors: kExhausted when the disk is full; kBusy for a passing condition; kCorrupt for everything else,
+// which means "rebuild". Any number of threads may call anything.
 #pragma once
 
 #include <functional>
@@ -26,10 +25,10 @@ inline constexpr std::size_t kWriteBufferBytes = std::size_t{24} << 20U;
 class Database {
  public:
   enum class Mode : unsigned char {
-    kWrite,  // makes it when it is missing
-    kRead,   // the state at the time of opening, beside another process that writes
+    kWrite,  // for reading and writing; the database is created when it is missing
+    kRead,   // the state at the time of opening, while another process may write
   };
-  // kCorrupt for a database of another format.
+  // Returns kCorrupt for a database of another format.
   static Result<std::unique_ptr<Database>> open(const std::string& path, Mode mode);
   ~Database();
   Database(const Database&) = delete;
@@ -40,21 +39,21 @@ class Database {
   Status add(const PackRows& rows);
   Status forget(const PackId& pack, const PackRow& row);
   Status flush();
-  // Whether a flush or compaction failed since opening. RocksDB then refuses writes, even for a while after a
-  // full disk has been given room; opening anew does not.
+  // Returns whether a flush or compaction failed since the database was opened. After a full disk RocksDB
+  // refuses writes for a while even when there is room; a database that is opened anew accepts them.
   bool has_failed() const;
 
-  // The segment prefixes of each hook, ascending.
+  // Returns the segment prefixes of each hook, ascending.
   Result<std::vector<std::vector<std::uint64_t>>> find_hooks(std::span<const std::uint64_t> blocks) const;
-  // The smallest segment id of each prefix that has a place in a pack that is not masked.
+  // Returns for each prefix the smallest segment id that has a place in a pack that is not masked.
   Result<std::map<std::uint64_t, SegmentId>> resolve(const std::set<std::uint64_t>& prefixes,
                                                      const std::set<PackId>& masked) const;
-  // The place in the smallest pack that is not masked.
+  // Returns the place in the smallest pack that is not masked.
   Result<std::optional<SegmentPlace>> find_segment(const SegmentId& id, const std::set<PackId>& masked) const;
   Result<std::optional<NodePlace>> find_node(const NodeId& id, const std::set<PackId>& masked) const;
   Result<std::optional<PackRow>> find_pack(const PackId& pack) const;
   Status each_pack(const std::function<void(const PackId&, const PackRow&)>& visit) const;
-  // Pack ids alone.
+  // Returns the pack ids alone, without decoding their rows.
   Result<std::set<PackId>> inventory() const;
   std::uint64_t estimated_hooks() const;
 

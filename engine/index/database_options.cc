@@ -23,9 +23,9 @@ class SilentLogger : public rocksdb::Logger {
   void Logv(const char* /*format*/, va_list /*arguments*/) override {}
 };
 
-// RocksDB 7.8 watches a full disk and recovers by itself, in a thread that can wait for a flush that waits
-// for it; closing the database then never ends. We resume by hand instead (IndexState::flush), where nothing
-// else goes on.
+// A listener that switches off RocksDB's own recovery from a full disk. In RocksDB 7.8 it runs in a thread
+// that can wait for a flush that waits for that thread, and closing the database then never ends.
+// IndexState::refresh opens the database anew instead, under the exclusive lock.
 class ManualRecovery : public rocksdb::EventListener {
  public:
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason /*reason*/, rocksdb::Status /*error*/,
@@ -39,8 +39,8 @@ rocksdb::CompressionType if_supported(rocksdb::CompressionType wanted) {
   return std::ranges::find(supported, wanted) != supported.end() ? wanted : rocksdb::kNoCompression;
 }
 
-// Partitioned filters and indexes are cached piece by piece, so an index much larger than the cache costs a
-// read or two a look-up instead of reading whole filters.
+// Partitioned filters and indexes are cached piece by piece. When the index is much larger than the cache, a
+// look-up costs a read or two and does not read whole filters.
 rocksdb::BlockBasedTableOptions table_options(const std::shared_ptr<rocksdb::Cache>& cache, bool whole_keys) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
@@ -58,7 +58,7 @@ rocksdb::BlockBasedTableOptions table_options(const std::shared_ptr<rocksdb::Cac
   return table;
 }
 
-// Keys of segments and nodes are looked up by the first eight bytes of their ids.
+// Sets the prefix for segments and nodes: they are looked up by the first eight bytes of their ids.
 rocksdb::ColumnFamilyOptions family_options(Family family, const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::ColumnFamilyOptions options;
   const bool by_prefix = family == Family::kSegments || family == Family::kNodes;
@@ -70,7 +70,7 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const std::shared_ptr
   options.max_write_buffer_number = 3;
   options.compression = if_supported(rocksdb::kLZ4Compression);
   options.bottommost_compression = if_supported(rocksdb::kZSTD);
-  // Small compactions: what they replace is on the disk twice until they end.
+  // Compactions are small, because the files that they replace stay on the disk until the compaction ends.
   options.target_file_size_base = std::size_t{8} << 20U;
   options.target_file_size_multiplier = 2;
   options.max_bytes_for_level_base = std::size_t{64} << 20U;
@@ -91,10 +91,10 @@ rocksdb::DBOptions database_options(bool writable, const std::shared_ptr<rocksdb
   options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(kWriteBufferBytes, cache);
   options.max_background_jobs = 2;
   options.max_subcompactions = 1;
-  // A reader keeps every file open: the writer may unlink any of them at any time.
+  // A reader keeps every file open, because the writer may unlink any of them at any time.
   options.max_open_files = writable ? 128 : -1;
   options.max_file_opening_threads = 2;
-  options.allow_fallocate = false;  // an index of a small store takes little room
+  options.allow_fallocate = false;  // keeps the index of a small store small
   options.max_manifest_file_size = std::size_t{4} << 20U;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;

@@ -1,5 +1,4 @@
-// How RocksDB is set up for the index: bounded memory, two cores, a silent log. Included by database.cc
-// alone.
+// Options of RocksDB for the index: bounded memory, two cores, a silent log. Only database.cc includes this.
 #pragma once
 
 #include <rocksdb/cache.h>
@@ -12,7 +11,7 @@
 
 namespace ashlar {
 
-// Column families by number; the default one holds the format alone.
+// The column families by number; the default one holds the format alone.
 enum class Family : unsigned char { kDefault, kHooks, kSegments, kNodes, kPacks };
 inline constexpr std::size_t kFamilies = 5;
 

@@ -1,6 +1,6 @@
-// A shared mutex that lets nobody starve: whoever waits for exclusive use holds up those who come to share
-// after it. (glibc's rwlock, behind std::shared_mutex, lets sharers pass for ever.) For std::shared_lock and
-// std::unique_lock.
+// FairSharedMutex: a shared mutex without starvation. While a thread waits for exclusive use, threads that
+// ask for shared use later wait too. (The rwlock of glibc, on which std::shared_mutex is built, lets readers
+// pass a waiting writer for ever.) Works with std::shared_lock and std::unique_lock.
 #pragma once
 
 #include <mutex>

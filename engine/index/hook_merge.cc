@@ -9,7 +9,7 @@
 namespace ashlar {
 namespace {
 
-// Fixed-width big-endian numbers sort as text.
+// Adds the prefixes in `value`. Big-endian numbers of a fixed width sort as text.
 void collect(const rocksdb::Slice& value, std::set<std::string_view>& prefixes) {
   for (std::size_t at = 0; at < value.size(); at += kPrefixBytes)
     prefixes.emplace(value.data() + at, kPrefixBytes);

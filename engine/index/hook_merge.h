@@ -1,8 +1,8 @@
-// Joins what several segments say of one hook: the set of segment prefixes, the smallest kMaxHookSegments of
-// them.
+// HookMerge: joins what several segments say about one hook into the set of their prefixes, of which the
+// smallest kMaxHookSegments are kept.
 //
-// A union of sets, so any order of packs gives the same value. All are kept, not the smallest alone, so that
-// forgetting the smallest one's pack leaves the next one to answer.
+// A union of sets gives the same value for any order of packs. More than the smallest prefix is kept, so that
+// the next one answers when the pack of the smallest is forgotten.
 #pragma once
 
 #include <rocksdb/merge_operator.h>

@@ -9,10 +9,10 @@ namespace ashlar {
 namespace {
 
 constexpr std::string_view kLockName = "ashlar.lock";
-// A reader races with the writer's deletion of files between reading the list of files and opening them.
+// The writer may delete files after a reader has read the list of files and before it opens them.
 constexpr int kReadAttempts = 3;
 
-// The files RocksDB makes: nothing else in the directory is ever removed.
+// Returns whether RocksDB makes files of this name. Other files in the directory are never removed.
 bool is_index_file(std::string_view name) {
   constexpr std::array<std::string_view, 4> kNames = {"CURRENT", "IDENTITY", "LOCK", "LOG"};
   constexpr std::array<std::string_view, 4> kStarts = {"MANIFEST-", "OPTIONS-", "LOG.old.", "CURRENT."};

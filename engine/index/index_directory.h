@@ -1,9 +1,10 @@
-// The directory of an index: who may write it, opening it, and making it anew.
+// IndexDirectory: the directory of an index. It decides who may write, opens the database and creates it
+// again.
 //
-// One process at a time holds the lock file and writes. No failure here is an error: an index without a
-// database still answers, from memory, and only takes longer to open.
+// A single process at a time holds the lock file and writes. A failure here is not an error of the caller: an
+// index without a database still answers from memory, and only takes longer to open.
 //
-// One thread.
+// For one thread at a time: the Index locks around it.
 #pragma once
 
 #include <memory>
@@ -18,15 +19,16 @@ class IndexDirectory {
  public:
   explicit IndexDirectory(std::string path) : path_(std::move(path)) {}
 
-  // Opens the database to write, or beside another process to read. One that is damaged or of another format
-  // is removed and made anew, unless another process writes it. Null when there is no way.
+  // Opens the database for writing, or read-only while another process writes. A database that is damaged or
+  // of another format is removed and created again, unless another process is its writer. Returns nullptr
+  // when the database can't be opened in any way.
   std::unique_ptr<Database> open();
-  // The same for a database that turned out to be damaged. The old one has been closed.
+  // Does the same for a database that turned out to be damaged. The caller has closed the old one.
   std::unique_ptr<Database> remake();
-  // Why open() gave nothing that can be written: kBusy when another process holds the lock, else what kept us
-  // from taking it (a read-only file system).
+  // Returns why open() gave no writable database: kBusy when another process holds the lock, otherwise the
+  // error of taking the lock (such as a read-only file system).
   Error why_not_writable() const;
-  // Of all index files.
+  // Returns the size of all files of the index.
   std::uint64_t bytes() const;
 
  private:
@@ -37,7 +39,7 @@ class IndexDirectory {
 
   std::string path_;
   std::unique_ptr<FileLock> lock_;
-  Status locking_;  // what came of the last try
+  Status locking_;  // the result of the last try to lock
 };
 
 }  // namespace ashlar

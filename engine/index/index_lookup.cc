@@ -1,4 +1,4 @@
-// The look-ups of IndexState: memory and database answer together.
+// The look-ups of IndexState, each of which joins the answers of memory and database.
 #include <algorithm>
 
 #include "index/index_state.h"

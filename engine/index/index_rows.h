@@ -1,12 +1,13 @@
 // The rows that a pack puts into the index, and how they are encoded for RocksDB.
 //
-// Prefixes are the first eight bytes of an id as a big-endian number, so numbers sort as ids do and "the
-// smallest" means the same in memory and on disk. Values are little-endian, through format/cursor.h.
-//   hooks     block id prefix              -> segment id prefixes, big-endian, ascending, no duplicates
-//   segments  segment id, pack id          -> offset u64, directory bytes u32, payload bytes u32, blocks u32
-//   nodes     node id, pack id             -> offset u64, bytes u32
-//   packs     pack id                      -> kind u8, count u32, entries (id, then the value of segments or
-//   nodes)
+// A prefix is the first eight bytes of an id, read as a big-endian number. Such numbers sort as the ids do,
+// so "the smallest" means the same in memory and on disk. Values are little-endian, through format/cursor.h.
+//
+//   family    key                  value
+//   hooks     block id prefix      segment id prefixes, big-endian, ascending, no duplicates
+//   segments  segment id, pack id  offset u64, directory bytes u32, payload bytes u32, blocks u32
+//   nodes     node id, pack id     offset u64, bytes u32
+//   packs     pack id              kind u8, count u32, entries (an id and the value of segments or nodes)
 #pragma once
 
 #include <cstdint>
@@ -25,8 +26,8 @@ namespace ashlar {
 
 inline constexpr std::string_view kIndexFormat = "ashlar index 1";
 inline constexpr std::size_t kPrefixBytes = 8;
-// The segments one hook remembers: the smallest ones. Two come about when two captures store a block at a
-// time.
+// The number of segments that one hook keeps, the smallest ones. A block is in two segments when two captures
+// stored it at the same time.
 inline constexpr std::size_t kMaxHookSegments = 256;
 
 std::uint64_t big_endian_u64(const std::byte* bytes);
@@ -43,14 +44,14 @@ struct Hook {
   friend auto operator<=>(const Hook&, const Hook&) = default;
 };
 
-// What the inventory keeps of a pack: one of the two lists, sorted by offset.
+// The inventory's entry about a pack: one of the two lists, sorted by offset.
 struct PackRow {
   PackKind kind = PackKind::kData;
   std::vector<SegmentEntry> segments;
   std::vector<NodeEntry> nodes;
 };
 
-// Everything that one pack puts into the index.
+// Everything that one pack adds to the index.
 struct PackRows {
   PackId pack;
   PackRow row;
@@ -59,7 +60,8 @@ struct PackRows {
 PackRows rows_of(const PackId& pack, std::span<const PackedSegment> segments);
 PackRows rows_of(const PackId& pack, std::span<const NodeEntry> nodes);
 
-// Keys and values. Decoders return kCorrupt: RocksDB's checksums held, so the row is of another format.
+// Keys and values. A decoder returns kCorrupt for a row of the wrong form: RocksDB's checksums held, so the
+// row was written in another format.
 std::string place_key(ByteSpan id, const PackId& pack);
 std::string encode_place(const SegmentEntry& entry);
 std::string encode_place(const NodeEntry& entry);

@@ -27,7 +27,7 @@ Result<IndexState::Inventory> IndexState::inventory() const {
   for (const PackId& pack : memory_.masked()) inventory.ingested.erase(pack);
   for (const auto& [pack, row] : memory_.packs()) {
     inventory.held.insert(pack);
-    // What could not be written before is tried again.
+    // Rows that a database could not take before are ingested once more when it can be written.
     if (!writes_to_disk()) inventory.ingested.insert(pack);
   }
   return inventory;
@@ -52,14 +52,14 @@ bool IndexState::refresh() {
   if (opened == nullptr) return stuck;
   database_ = std::move(opened);
   const auto on_disk = database_->inventory();
-  if (!on_disk.ok()) return true;  // the caller meets the damage itself
+  if (!on_disk.ok()) return true;  // the caller's next read meets the damage
   for (const PackId& pack : on_disk.value()) memory_.drop(pack);
   return true;
 }
 
 Result<CatchUpReport> IndexState::catch_up() {
   std::unique_lock lock(mutex_);
-  // A newer view may lack what was answered so far, so nobody looks before it has caught up.
+  // A newer view may lack rows that were answered before, so the lock is held until it has caught up.
   if (!incomplete_) incomplete_ = refresh();
   if (incomplete_) return complete();
   auto report = synchronise(&lock);
@@ -73,8 +73,8 @@ Result<CatchUpReport> IndexState::rebuild() {
   return heal(0);
 }
 
-// The inventory is taken before the list: a pack that another thread publishes and adds meanwhile is in the
-// second only, and never taken for gone.
+// The inventory is read before the packs are listed. A pack that another thread publishes and adds in between
+// is only in the list, so it is never taken for a pack that is gone.
 Result<CatchUpReport> IndexState::synchronise(std::unique_lock<FairSharedMutex>* lock) {
   const Inventory before = TRY(inventory());
   if (lock != nullptr) lock->unlock();
@@ -123,7 +123,7 @@ std::optional<PackRows> IndexState::read(const PackKey& pack, std::unique_lock<F
   auto ingested = ingest_pack(objects_, pack.second, pack.first);
   if (lock != nullptr) lock->lock();
   if (!ingested.ok()) {
-    // A pack that went away since it was listed is not damaged.
+    // A pack that was deleted after it was listed is not damaged.
     if (ingested.error().code() != ErrorCode::kNotFound) damaged_.insert(pack.first);
     return std::nullopt;
   }

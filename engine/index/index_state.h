@@ -1,10 +1,10 @@
-// What stands behind an Index: the database if there is one, the rows in memory beside it, and the healing of
-// both.
+// IndexState: the state of an Index, which is the database if there is one, the rows kept in memory, and the
+// repair of both.
 //
-// Look-ups run under a shared lock, everything that changes rows or replaces the database under the exclusive
-// one. A pack is read outside the lock, so an Index answers while it catches up.
+// Look-ups hold the lock shared; everything that changes rows or replaces the database holds it exclusively.
+// A pack is read with the lock released, so an Index answers while it catches up.
 //
-// kCorrupt from the database means one thing everywhere: heal(), then answer again.
+// When the database returns kCorrupt, every call does the same: it calls heal() and answers once more.
 #pragma once
 
 #include <mutex>
@@ -21,7 +21,7 @@ namespace ashlar {
 
 class IndexState {
  public:
-  // Without a directory everything stays in memory.
+  // Keeps everything in memory when `directory` is empty.
   IndexState(std::optional<IndexDirectory> directory, ObjectStore& objects);
 
   Result<CatchUpReport> catch_up();
@@ -39,7 +39,7 @@ class IndexState {
  private:
   using PackKey = std::pair<PackId, PackKind>;
 
-  // Runs `look` under the shared lock; on damage heals and runs it again.
+  // Runs `look` under the shared lock. When it meets damage, heals the index and repeats.
   template <class Look>
   auto answer(Look look) -> decltype(look()) {
     for (int attempt = 0;; ++attempt) {
@@ -61,32 +61,33 @@ class IndexState {
     }
   }
 
-  // Those below are called under a lock; those that change anything, under the exclusive one.
+  // The functions below are called with the lock held; those that change anything need it exclusively.
   Result<std::map<std::uint64_t, SegmentId>> resolve(const std::set<std::uint64_t>& prefixes) const;
   Result<std::optional<PackRow>> known(const PackId& pack) const;
   bool writes_to_disk() const { return database_ != nullptr && database_->writable(); }
-  // Packs that need no ingesting, and packs that there is something to forget of.
+  // The packs that need no ingesting, and the packs that the database or the memory has rows of.
   struct Inventory {
     std::set<PackId> ingested;
     std::set<PackId> held;
   };
   Result<Inventory> inventory() const;
   Result<std::vector<PackKey>> list_all() const;
-  // Gets the write lock or a newer view when this process has had neither. True when answers may have
-  // changed.
+  // Opens the database again when this process could not write to it, to get the write lock or a newer view.
+  // Returns true when answers may have changed.
   bool refresh();
-  // To the database, or beside it when it can't take the rows now. kCorrupt when it is damaged.
+  // Writes the rows to the database, or to memory when the database can't take them at the moment. Returns
+  // kCorrupt when the database is damaged.
   Status put(const PackRows& rows);
   Status erase(const PackId& pack);
-  // Reads a pack while `lock`, if given, is released; damage is noted, not returned.
+  // Reads a pack; releases `lock`, if given, while it reads. Notes damage in damaged_ and returns no error.
   std::optional<PackRows> read(const PackKey& pack, std::unique_lock<FairSharedMutex>* lock);
-  // Ingests packs that are new and forgets those that are gone.
+  // Ingests packs that are new and forgets packs that do not exist any longer.
   Result<CatchUpReport> synchronise(std::unique_lock<FairSharedMutex>* lock);
-  // The same before anybody may look again.
+  // Does what synchronise() does without releasing the lock, so that no look-up sees the incomplete rows.
   Result<CatchUpReport> complete();
-  // Makes the database anew, or opens a newer view of another process's, and ingests what it lacks. From the
-  // third attempt on without a database. Fails only when packs can't be listed, and the next call completes
-  // it.
+  // Creates the database again, or opens a newer view of another process's database, and ingests what it
+  // lacks. From the third attempt on it does without a database. Fails only when packs can't be listed; the
+  // next call then completes the work.
   Result<CatchUpReport> heal(int attempt);
 
   std::optional<IndexDirectory> directory_;
@@ -95,8 +96,8 @@ class IndexState {
   std::unique_ptr<Database> database_;
   MemoryTable memory_;
   std::set<PackId> damaged_;
-  std::uint64_t generation_ = 0;  // of the database: how often heal() replaced it
-  bool incomplete_ = false;       // rows of packs are missing that were answered before
+  std::uint64_t generation_ = 0;  // counts how often heal() replaced the database
+  bool incomplete_ = false;       // rows are missing that earlier answers were based on
 };
 
 }  // namespace ashlar

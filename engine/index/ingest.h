@@ -1,4 +1,4 @@
-// What a published pack has to say to the index: its footer and the block ids of its directories.
+// The ingest of a published pack: what its footer and the block ids in its directories tell the index.
 #pragma once
 
 #include "index/index_rows.h"
@@ -8,11 +8,12 @@ namespace ashlar {
 
 struct IngestedPack {
   PackRows rows;
-  // Segments whose directories are damaged: their places are known from the footer, their hooks are not.
+  // The number of segments with a damaged directory: the footer gives their places, but their hooks are
+  // unknown.
   std::uint64_t damaged_segments = 0;
 };
 
-// An error when header or footer can't be read: the pack can't be used.
+// Fails when the header or the footer can't be read: such a pack can't be used.
 Result<IngestedPack> ingest_pack(ObjectStore& objects, PackKind kind, const PackId& pack);
 
 }  // namespace ashlar

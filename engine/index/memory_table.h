@@ -1,7 +1,8 @@
-// Rows of the index that live in this process only: all of them for an index in memory; beside a database,
-// what could not be written to it, because another process owns it or its disk is full.
+// MemoryTable: rows of the index that are in the memory of this process only. For an index in memory these
+// are all rows; next to a database, the rows that could not be written to it, because another process writes
+// it or its disk is full.
 //
-// Not locked: the Index does that.
+// For one thread at a time: the Index locks around it.
 #pragma once
 
 #include <map>
@@ -12,18 +13,18 @@
 
 namespace ashlar {
 
-// Hooks kept in memory: 2^21 take about 128 MiB and stand for 128 GiB of new data. What comes after is not
-// hooked, which costs duplicates and nothing else.
+// The number of hooks kept in memory: 2^21 take about 128 MiB and stand for 128 GiB of new data. Packs beyond
+// this add no hooks, so later copies of their blocks may be stored twice; nothing else suffers.
 inline constexpr std::size_t kMaxMemoryHooks = std::size_t{1} << 21U;
 
 class MemoryTable {
  public:
   void add(const PackRows& rows);
-  // Drops the pack's rows. Its hooks stay and lead nowhere, as they do in the database.
+  // Removes the pack's rows. Its hooks stay and lead to no segment, as they do in the database.
   void drop(const PackId& pack);
   void clear();
 
-  // Packs that the database still holds and that are gone all the same.
+  // The masked packs are those that the database still holds and that do not exist any longer.
   void mask(const PackId& pack) { masked_.insert(pack); }
   void unmask(const PackId& pack) { masked_.erase(pack); }
   const std::set<PackId>& masked() const { return masked_; }
@@ -33,7 +34,7 @@ class MemoryTable {
 
   // Appends the segments that a hook names.
   void find_hook(std::uint64_t block, std::vector<std::uint64_t>& segments) const;
-  // The smallest segment id that starts so.
+  // Returns the smallest segment id that starts with `prefix`.
   std::optional<SegmentId> resolve(std::uint64_t prefix) const;
   std::optional<SegmentPlace> find_segment(const SegmentId& id) const;
   std::optional<NodePlace> find_node(const NodeId& id) const;

@@ -13,7 +13,7 @@ constexpr std::size_t kFooterBytes = 53;
 constexpr std::size_t kTrailerBytes = 5;
 constexpr int kMaxVarintBytes = 10;
 
-// A little-endian base-128 number, as RocksDB and LevelDB write it.
+// Decodes a little-endian base-128 number, as RocksDB and LevelDB write it.
 std::optional<std::uint64_t> varint(ByteSpan bytes) {
   std::uint64_t value = 0;
   for (std::size_t i = 0; i < bytes.size() && i < kMaxVarintBytes; ++i) {

@@ -25,7 +25,7 @@ bool not_supported(int error_number) {
          error_number == EINVAL;
 }
 
-// The whole sectors inside a range.
+// The whole sectors within a range.
 struct Sectors {
   std::uint64_t first;
   std::uint64_t end;
@@ -60,7 +60,7 @@ Result<std::unique_ptr<BlockDevice>> BlockDevice::open(const std::string& path, 
 Result<std::unique_ptr<BlockDevice>> BlockDevice::open_own_file(const std::string& path) {
   std::unique_ptr<BlockDevice> device(new BlockDevice);
   device->path_ = path;
-  // O_NONBLOCK: a pipe under the name must not make us wait.
+  // O_NONBLOCK, because opening a pipe under this name must not block.
   device->fd_.reset(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   struct stat info {};
   if (device->fd_.valid() && ::fstat(device->fd_.get(), &info) != 0) return last_errno("open " + path);
@@ -93,7 +93,7 @@ Result<std::unique_ptr<BlockDevice>> BlockDevice::create_file(const std::string&
   return device;
 }
 
-// O_EXCL without O_CREAT on a device fails while it is mounted or claimed; on other files it is not defined.
+// O_EXCL without O_CREAT fails on a device while it is mounted or claimed; on other files it is not defined.
 Status BlockDevice::open_descriptors(DeviceAccess access) {
   struct stat info {};
   if (::stat(path_.c_str(), &info) != 0) return last_errno("open " + path_);
@@ -110,7 +110,7 @@ Status BlockDevice::open_descriptors(DeviceAccess access) {
   return {};
 }
 
-// The name is looked at under the lock: whoever held it before us may have renamed the file.
+// The name is checked under the lock, because the previous holder of the lock may have renamed the file.
 Status BlockDevice::claim_file() {
   TRY(check_unlocked(fd_.get(), path_));
   TRY(lock_for_writing(fd_.get(), path_));
@@ -174,7 +174,7 @@ Result<ByteOffset> BlockDevice::next_data(ByteOffset offset) const {
   const off_t found = ::lseek(fd_.get(), static_cast<off_t>(offset.value), SEEK_DATA);
   if (found >= 0) return ByteOffset{static_cast<std::uint64_t>(found)};
   if (errno == ENXIO) return ByteOffset{size_.value};
-  if (errno == EINVAL || errno == EOPNOTSUPP) return offset;  // a file system without holes
+  if (errno == EINVAL || errno == EOPNOTSUPP) return offset;  // the file system has no map of holes
   return last_errno(fmt::format("look for data at {} of {}", offset.value, path_));
 }
 

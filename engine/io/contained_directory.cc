@@ -15,13 +15,14 @@ Result<UniqueFd> open_below(int directory, const std::string& name, int flags, c
     UniqueFd fd(::openat(directory, name.c_str(), flags | O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (fd.valid()) return fd;
     if (errno == EINTR) continue;
-    if (errno == ENOTDIR)  // of a link too
+    if (errno == ENOTDIR)  // the answer for a link, too
       return invalid(fmt::format("{} is a symbolic link or no directory: links are not followed", shown));
     return last_errno("open " + shown);
   }
 }
 
-// Opens what `found` has hold of: looked at before, and nobody can put another file in its place.
+// Opens for reading the file that the descriptor `found` refers to. The caller has checked that file, and it
+// can't be replaced by another one in between.
 Result<UniqueFd> open_found(int found, const std::string& shown) {
   const std::string path = fmt::format("/proc/self/fd/{}", found);
   for (;;) {
@@ -40,7 +41,7 @@ Result<ContainedDirectory> ContainedDirectory::open(const std::string& path) {
 }
 
 Result<std::unique_ptr<ReadableFile>> ContainedDirectory::open_file(const std::string& name) const {
-  TRY(check_object_key(name));  // no "..", nothing absolute
+  TRY(check_object_key(name));  // refuses ".." and absolute names
   const std::string shown = path_ + "/" + name;
   UniqueFd folder;
   std::size_t begin = 0;

@@ -1,6 +1,6 @@
-// Reads files below a directory whose contents come from elsewhere: no symbolic link below it is followed,
-// and only regular files are opened (a pipe or a device is refused unopened: opening one may wait, or do
-// something), so that a name in it leads nowhere else. Needs /proc.
+// ContainedDirectory: reads files below a directory of unknown origin. It follows no symbolic link below the
+// directory and opens only regular files, so a name leads nowhere else. A pipe or device is refused without
+// opening it, because opening one may block or have an effect. Needs /proc.
 #pragma once
 
 #include <memory>
@@ -13,11 +13,11 @@ namespace ashlar {
 
 class ContainedDirectory {
  public:
-  // `path` itself may be a link: its user named it.
+  // Opens the directory. `path` itself may be a link, because it was named by the user.
   static Result<ContainedDirectory> open(const std::string& path);
 
-  // `name` is relative, '/'-separated. kNotFound when there is none, kInvalid for a link or anything else
-  // that is no file.
+  // Opens a file. `name` is relative and '/'-separated. Returns kNotFound when it does not exist, kInvalid
+  // for a link and for anything else that is not a regular file.
   Result<std::unique_ptr<ReadableFile>> open_file(const std::string& name) const;
 
  private:

@@ -28,7 +28,7 @@ Status check_unlocked(int fd, const std::string& path) {
   struct flock lock {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
-  // A file system without such locks has none that could be held.
+  // A file system that does not support such locks can't have a locked file.
   if (::fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) return {};
   return busy(path + " is locked by another program, as QEMU locks its images: end that program");
 }

@@ -21,7 +21,7 @@ constexpr std::string_view kChangeLock = "changes.lock";
 constexpr auto kLockRetry = std::chrono::milliseconds(2);
 constexpr int kLockTries = 5000;
 
-// Incoming names are "<owner>-<number>"; the owner is 16 hex digits that one living store holds a lock for.
+// Incoming names are "<owner>-<number>". The owner is 16 hex digits, for which one living store holds a lock.
 constexpr std::size_t kOwnerDigits = 16;
 
 bool is_owner(std::string_view text) {
@@ -30,7 +30,7 @@ bool is_owner(std::string_view text) {
 
 }  // namespace
 
-// Shared with the writers, which may outlive the store object.
+// The state is shared with the writers, which may outlive the store object.
 struct LocalObjectStore::State {
   State(FileSystem& file_system, std::string directory) : files(file_system), root(std::move(directory)) {}
   State(const State&) = delete;
@@ -51,7 +51,7 @@ struct LocalObjectStore::State {
 
   FileSystem& files;
   const std::string root;
-  std::mutex mutex;  // guards the four below
+  std::mutex mutex;  // guards the members below
   std::set<std::string, std::less<>> durable_folders;
   std::string owner;
   std::unique_ptr<FileLock> owner_lock;
@@ -71,7 +71,8 @@ Status LocalObjectStore::State::check_key(std::string_view key) const {
   return {};
 }
 
-// A folder that another process made may not be durable yet, so each store syncs the parents once by itself.
+// Creates the folders of a key. A folder that another process made may not be durable yet, so each store
+// syncs the parents once by itself.
 Status LocalObjectStore::State::make_parents(std::string_view key) {
   std::string parent = root;
   for (std::size_t slash = key.find('/'); slash != std::string_view::npos; slash = key.find('/', slash + 1)) {
@@ -92,7 +93,8 @@ Status LocalObjectStore::State::make_parents(std::string_view key) {
   return {};
 }
 
-// Called with the mutex held. A name met twice is busy in one case only: somebody clears it at this moment.
+// Takes the lock of a new owner; called with the mutex held. A fresh random name is busy in one case only:
+// clear_incoming() of another store holds its lock at this moment. Another name is then tried.
 Status LocalObjectStore::State::own_incoming() {
   if (owner_lock) return {};
   TRY(files.make_directory(path(kIncoming)));
@@ -104,7 +106,8 @@ Status LocalObjectStore::State::own_incoming() {
     owner = std::move(name);
     break;
   }
-  // Its file is made while there is room: removing something from a full disk must need none.
+  // The file of the change lock is made here, while there is room: a removal from a full disk must not need
+  // space.
   auto changes = files.lock(path(fmt::format("{}/{}", kIncoming, kChangeLock)));
   if (!changes.ok() && changes.error().code() != ErrorCode::kBusy) return changes.take_error();
   return {};
@@ -116,7 +119,8 @@ Result<std::string> LocalObjectStore::State::new_incoming() {
   return path(fmt::format("{}/{}-{}", kIncoming, owner, incoming_count++));
 }
 
-// Held while a name is checked and changed, so that replace and remove of all processes take turns.
+// Takes the lock that is held while a name is checked and changed, so that replace and remove of all
+// processes take turns.
 Result<std::unique_ptr<FileLock>> LocalObjectStore::State::lock_changes() {
   TRY(files.make_directory(path(kIncoming)));
   const std::string name = path(fmt::format("{}/{}", kIncoming, kChangeLock));
@@ -141,8 +145,8 @@ Result<std::string> LocalObjectStore::State::write_incoming(ByteSpan bytes) {
   return incoming;
 }
 
-// Links a synced file to its key. When the sync of the directory fails the name stays: others may already
-// have met the object, whose bytes are whole, and only a crash can take the name back.
+// Links a synced file to its key. When the sync of the directory fails the name stays: others may have seen
+// the object, whose bytes are complete, and only a crash can remove the name.
 Status LocalObjectStore::State::publish(const std::string& incoming, std::string_view key) {
   TRY(make_parents(key));
   const std::string name = path(key);
@@ -153,7 +157,7 @@ Status LocalObjectStore::State::publish(const std::string& incoming, std::string
   return files.sync_directory(name.substr(0, name.rfind('/')));
 }
 
-// What can't be removed now is left to clear_incoming.
+// Removes an incoming file. What can't be removed here is left to clear_incoming().
 void LocalObjectStore::State::forget(const std::string& incoming) {
   const Status removed = files.remove(incoming);
   best_effort(removed);
@@ -161,7 +165,8 @@ void LocalObjectStore::State::forget(const std::string& incoming) {
 
 namespace {
 
-// A folder is no object, and nothing lies below an object.
+// Turns the errors of a file system into those of objects: a folder is not an object, and an object has
+// nothing below it.
 Error as_object_error(Error error) {
   if (error.error_number() != EISDIR && error.error_number() != ENOTDIR) return error;
   return not_found(error.text());
@@ -250,7 +255,7 @@ Result<ObjectInfo> LocalObjectStore::stat(std::string_view key) {
   return ObjectInfo{std::string(key), size.value()};
 }
 
-// A file is synced before it gets its name, so only the name can be missing after a crash.
+// A file is synced before it gets its name, so after a crash only the name can be missing.
 Status LocalObjectStore::ensure_durable(std::span<const std::string> keys) {
   std::set<std::string> folders;
   for (const std::string& key : keys) {
@@ -263,8 +268,8 @@ Status LocalObjectStore::ensure_durable(std::span<const std::string> keys) {
   return {};
 }
 
-// The objects and folders ("name/") of a folder, largest key first. A folder sorts with its '/': "a.b" before
-// "a/b".
+// Returns the objects and folders ("name/") of a folder, largest key first. A folder sorts with its '/', so
+// "a.b" comes before "a/b".
 Result<std::vector<std::string>> LocalObjectStore::State::children(const std::string& folder) const {
   auto entries = files.list(path(folder));
   std::vector<std::string> keys;
@@ -277,8 +282,8 @@ Result<std::vector<std::string>> LocalObjectStore::State::children(const std::st
   return keys;
 }
 
-// Walks the folders with a stack whose top is the smallest key. What vanishes meanwhile was removed by
-// somebody.
+// Walks the folders with a stack whose top is the smallest key. A file that disappears during the walk was
+// removed by another caller and is skipped.
 Status LocalObjectStore::list(std::string_view prefix,
                               const std::function<Status(const ObjectInfo&)>& visit) {
   if (!prefix.empty()) {
@@ -333,7 +338,7 @@ Status LocalObjectStore::replace(std::string_view key, ByteSpan expected, ByteSp
   return state_->files.sync_directory(path.substr(0, path.rfind('/')));
 }
 
-// Removes the files of an owner whose lock is free, the lock file last.
+// Removes the files of an owner whose lock is free; the lock file goes last.
 Status LocalObjectStore::State::clear_owner(const std::string& dead, const std::vector<std::string>& names) {
   const std::string lock_path = path(fmt::format("{}/{}{}", kIncoming, dead, kLockSuffix));
   auto lock = files.lock(lock_path);

@@ -1,11 +1,12 @@
-// Objects as files below one directory, over the FileSystem seam.
+// LocalObjectStore: objects as files below one directory, through the FileSystem interface.
 //
-// A new object is written to `incoming/<owner>-<number>` and synced, linked to its name (which never replaces
-// one), the directory synced, and the incoming name removed. The owner is a random number that a store holds
-// the lock `incoming/<owner>.lock` for while it or one of its writers lives. After a crash `incoming/` may
-// hold files: nothing ever reads them, and clear_incoming() removes those whose owner's lock is free.
+// A new object is written to `incoming/<owner>-<number>` and synced. Then it is linked to its name (a link
+// never replaces a file), the directory is synced, and the incoming name is removed. The owner is a random
+// number; a store holds the lock `incoming/<owner>.lock` while the store or one of its writers lives. After a
+// crash `incoming/` may hold files. They are never read, and clear_incoming() removes those whose owner's
+// lock is free.
 //
-// replace() and remove() take turns, across processes, under `incoming/changes.lock`.
+// replace() and remove() of all processes take turns under the lock `incoming/changes.lock`.
 #pragma once
 
 #include <memory>
@@ -17,7 +18,7 @@ namespace ashlar {
 
 class LocalObjectStore : public ObjectStore {
  public:
-  // `root` exists. `files` outlives the store.
+  // Opens the store in the existing directory `root`. `files` must outlive the store and its writers.
   LocalObjectStore(FileSystem& files, std::string root);
   ~LocalObjectStore() override;
 
@@ -30,8 +31,8 @@ class LocalObjectStore : public ObjectStore {
   Status put_if_absent(std::string_view key, ByteSpan bytes) override;
   Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) override;
 
-  // Removes what interrupted writers left in incoming/. Safe beside living writers of any process of this
-  // host.
+  // Removes what interrupted writers left in incoming/. Safe while writers of any process of this host are
+  // active.
   Status clear_incoming();
 
  private:

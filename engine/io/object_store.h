@@ -21,8 +21,9 @@
 
 namespace ashlar {
 
-// A new object being streamed. Visible to nobody before finish(); destroyed unfinished, it never was.
-// Its first failure poisons it: no retry, nothing published.
+// A new object that is being written. Others see the object only after finish(); an object that is destroyed
+// unfinished never existed. The first failure poisons the writer: nothing is tried a second time and nothing
+// is published.
 class ObjectWriter {
  public:
   ObjectWriter() = default;
@@ -30,7 +31,7 @@ class ObjectWriter {
   ObjectWriter& operator=(const ObjectWriter&) = delete;
   virtual ~ObjectWriter() = default;
   virtual Status append(ByteSpan bytes) = 0;
-  // Makes the bytes durable, then the name. kBusy when an object of this key exists.
+  // Makes the bytes durable, then the name. Returns kBusy when an object of this key exists.
   virtual Status finish() = 0;
 };
 
@@ -40,7 +41,7 @@ class ObjectReader {
   ObjectReader(const ObjectReader&) = delete;
   ObjectReader& operator=(const ObjectReader&) = delete;
   virtual ~ObjectReader() = default;
-  // Fills `out` from `offset` on, or fails: kCorrupt when the object ends before.
+  // Fills `out` from `offset` on. Fails with kCorrupt when the object ends before.
   virtual Status read_at(std::uint64_t offset, MutableByteSpan out) const = 0;
   virtual std::uint64_t size() const = 0;
 };
@@ -59,25 +60,26 @@ class ObjectStore {
 
   virtual Result<std::unique_ptr<ObjectWriter>> create(std::string_view key) = 0;
   virtual Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) = 0;
-  // kNotFound when there is none.
+  // Returns kNotFound when the object does not exist.
   virtual Result<ObjectInfo> stat(std::string_view key) = 0;
-  // Ok when all of the objects exist and will survive a loss of power. Another writer's object can be seen a
-  // moment before that is so: whoever builds on it asks first. kNotFound when one is missing.
+  // Returns ok when all of the objects exist and will survive a loss of power. An object of another writer
+  // can be seen shortly before it is durable, so a caller that builds on an object asks first. Returns
+  // kNotFound when one is missing.
   virtual Status ensure_durable(std::span<const std::string> keys) = 0;
   // Calls `visit` for every object whose key starts with the folder `prefix` ("packs/"), sorted by key.
   virtual Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) = 0;
   virtual Status remove(std::string_view key) = 0;
-  // A small object, only if the key is free: kBusy otherwise.
+  // Creates a small object, only if the key is free. Returns kBusy otherwise.
   virtual Status put_if_absent(std::string_view key, ByteSpan bytes) = 0;
-  // Replaces a small object only if its bytes are still `expected`: kBusy otherwise, kNotFound when it is
-  // gone.
+  // Replaces a small object, only if its bytes are still `expected`. Returns kBusy otherwise, and kNotFound
+  // when it does not exist any longer.
   virtual Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) = 0;
 };
 
-// Ok when there is none.
+// Removes an object; returns ok when it does not exist.
 Status remove_if_there(ObjectStore& objects, std::string_view key);
 
-// Reads a whole object of at most `limit` bytes; kCorrupt when it is larger.
+// Reads a whole object of at most `limit` bytes. Returns kCorrupt when it is larger.
 Result<ByteVector> get_object(ObjectStore& objects, std::string_view key, std::uint64_t limit,
                               ReadMode mode = ReadMode::kCached);
 

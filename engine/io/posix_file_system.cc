@@ -20,10 +20,11 @@ namespace ashlar {
 
 namespace {
 
-// Captured disks hold secrets: what the engine makes is readable to its owner alone.
+// Captured disks hold secrets, so files and directories that the engine makes are readable by their owner
+// only.
 constexpr mode_t kFileMode = 0600;
 constexpr mode_t kDirectoryMode = 0700;
-// Write-back starts after this much, so that the sync at the end finds little left to do.
+// Write-back starts after so many bytes, so that the sync at the end finds little to write.
 constexpr std::uint64_t kWritebackBytes = std::uint64_t{4} << 20;
 
 Result<UniqueFd> open_fd(const std::string& path, int flags, const char* operation) {
@@ -52,7 +53,7 @@ class PosixWritableFile : public WritableFile {
     return start_writeback();
   }
 
-  // fdatasync writes the size too: without it the bytes could not be found again.
+  // fdatasync writes the size too; without the size the bytes could not be found.
   Status sync() override {
     TRY(refuse_if_poisoned());
     if (::fdatasync(fd_.get()) != 0) return poison(last_errno("sync " + path_));
@@ -60,8 +61,8 @@ class PosixWritableFile : public WritableFile {
   }
 
  private:
-  // A hint to the kernel. Only a failure of the medium counts: where the call is not supported nothing is
-  // lost.
+  // Gives the kernel a hint. Only a failure of the medium counts as an error: where the call is not
+  // supported, nothing is lost.
   Status start_writeback() {
     if (size_ - kicked_ < kWritebackBytes) return {};
     const auto from = static_cast<off64_t>(kicked_);
@@ -98,7 +99,8 @@ class PosixFileLock : public FileLock {
   UniqueFd fd_;
 };
 
-// A lock on a file that lost its name excludes nobody: `path` must still lead to what was locked.
+// Returns whether `path` leads to the open file. A lock on a file that lost its name excludes no other
+// process, so the name is checked after locking.
 bool names_this_file(const std::string& path, int fd) {
   struct stat named {};
   struct stat held {};
@@ -152,7 +154,7 @@ class PosixFileSystem : public FileSystem {
   Status sync_directory(const std::string& path) override {
     const UniqueFd fd = TRY(open_fd(path, O_RDONLY | O_DIRECTORY, "open directory"));
     if (::fsync(fd.get()) == 0) return {};
-    // EINVAL: a file system without a sync of directories, whose names are durable by themselves or never.
+    // EINVAL means that the file system can't sync directories: its names are durable at once, or never.
     if (errno == EINVAL) return {};
     return last_errno("sync directory " + path);
   }

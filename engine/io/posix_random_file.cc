@@ -80,7 +80,7 @@ class PosixRandomFile : public RandomFile {
     return {};
   }
 
-  // fdatasync writes what is needed to find the bytes again: size, extents and holes.
+  // fdatasync also writes what is needed to find the bytes: size, extents and holes.
   Status sync() override {
     TRY(usable(0, 0));
     if (::fdatasync(fd_.get()) == 0) return {};

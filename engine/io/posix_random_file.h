@@ -1,4 +1,4 @@
-// Opens files of this machine for reading and writing at any place; behind posix_file_system().
+// Opens POSIX files for reading and writing at any place; posix_file_system() uses it.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace ashlar {
 
-// With `new_bytes` a new file of that size, else an existing one.
+// Creates a file of `new_bytes` bytes when that is given, otherwise opens an existing file.
 Result<std::unique_ptr<RandomFile>> open_posix_random(const std::string& path,
                                                       std::optional<std::uint64_t> new_bytes);
 

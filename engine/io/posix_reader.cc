@@ -48,7 +48,7 @@ class PosixReadableFile : public ReadableFile {
       if (read.ok() || read.error().error_number() != EINVAL) return read;
       TRY(give_up_direct());
     }
-    // The length is rounded up: the kernel keeps pages that the range covers in part.
+    // Both ends are rounded to whole pages: the kernel keeps pages that the range covers in part.
     const std::uint64_t first = align_down(offset);
     ::posix_fadvise(fd_.get(), static_cast<off_t>(first), static_cast<off_t>(align_up(*end) - first),
                     POSIX_FADV_DONTNEED);
@@ -75,7 +75,8 @@ class PosixReadableFile : public ReadableFile {
         return last_errno(fmt::format("read {} bytes at {} of {}", out.size(), offset, path_));
       }
       done += static_cast<std::size_t>(read);
-      // A direct read that stops between two sectors has met the end of the file; to go on there is EINVAL.
+      // A direct read that stops inside a sector has reached the end of the file; to read on from there is
+      // EINVAL.
       if (direct_.load(std::memory_order_relaxed) && done % kDirectAlignment != 0) break;
     }
     return done;
@@ -101,7 +102,7 @@ class PosixReadableFile : public ReadableFile {
     return done;
   }
 
-  // Some file systems accept the flag and refuse the read.
+  // Leaves direct mode: some file systems accept the flag at open and refuse the read.
   Status give_up_direct() const {
     const int flags = ::fcntl(fd_.get(), F_GETFL);
     if (flags < 0 || ::fcntl(fd_.get(), F_SETFL, flags & ~O_DIRECT) != 0) {

@@ -28,9 +28,9 @@ struct Failure {
 
 }  // namespace
 
-// One mutex guards the ring and all that is below it: to hand a write to the kernel takes about a
-// microsecond, and who waits for a completion with the mutex held does so only when nobody could submit
-// anyway, or to drain.
+// A single mutex guards the ring and all members below it. Handing a write to the kernel takes about a
+// microsecond. A thread waits for a completion with the mutex held in two cases only: when the queue is full,
+// so that others could not submit either, and in drain().
 struct QueuedWriter::State {
   State(BlockDevice& device, const QueueOptions& options);
   ~State();
@@ -77,8 +77,8 @@ void QueuedWriter::State::fail(int error_number, const Write& write) {
                                               target.path())};
 }
 
-// A slot never has two writes in the ring, and the ring has as many places as there are slots: one is always
-// free.
+// Starts the write of a slot. A slot never has two writes in the ring, and the ring has as many entries as
+// there are slots, so an entry is always free.
 void QueuedWriter::State::start(unsigned slot) {
   const Write& write = slots[slot];
   io_uring_sqe* entry = ::io_uring_get_sqe(&ring);
@@ -106,8 +106,9 @@ void QueuedWriter::State::reap_one() {
   complete(slot, result);
 }
 
-// A short write goes on with the rest; a write of nothing would go on for ever. The kernel cancels what a
-// thread has in flight when that thread ends: whoever reaps it starts it again.
+// Takes the completion of a slot. A short write continues with the rest; a write of 0 bytes counts as an
+// error, because it would continue for ever. The kernel cancels the writes of a thread that ends; the thread
+// that reaps such a write starts it once more.
 void QueuedWriter::State::complete(unsigned slot, int result) {
   Write& write = slots[slot];
   if (result == -EINTR || result == -EAGAIN || result == -ECANCELED) return start(slot);

@@ -83,8 +83,8 @@ Result<std::vector<NodeEntry>> WholePackReader::nodes() const {
   return decode_node_entries(trailer_, TRY(read_footer()));
 }
 
-// A pack that was cut off behind the directory does not hold the blocks that the directory names: whoever
-// asks whether they are stored must not hear that they are.
+// The range is checked first, because a pack that was truncated after the directory does not hold the blocks
+// that the directory names. A caller that asks whether they are stored must not be told that they are.
 Result<SegmentDirectory> PackReader::read_directory(const SegmentEntry& entry) const {
   const std::uint64_t size = entry.directory_bytes + std::uint64_t{entry.payload_bytes};
   if (entry.offset > object_->size() || size > object_->size() - entry.offset)

@@ -13,33 +13,34 @@
 
 namespace ashlar {
 
-// "packs/3f/3f….pack" and "meta/3f/3f….pack".
+// Returns "packs/3f/3f….pack" for a data pack and "meta/3f/3f….pack" for a meta pack.
 std::string pack_key(PackKind kind, const PackId& pack);
-// The id a key of either folder names; nothing for a key that is no pack's.
+// Returns the id that a key of either folder names; nothing for any other key.
 std::optional<PackId> pack_of_key(std::string_view key);
 
 struct ListedPack {
   PackId id;
   std::uint64_t bytes = 0;
 };
-// All published packs of a kind. Objects in the folder that are no packs are passed over.
+// Returns all published packs of a kind. Skips objects in the folder that are not packs.
 Result<std::vector<ListedPack>> list_packs(ObjectStore& objects, PackKind kind);
 
-// The content of one published pack, at places that its footer or the index gave. Every read checks what it
-// returns, but for read_raw(). Any number of threads.
+// A reader of one published pack, at places that its footer or the index gave. Every function except
+// read_raw() checks what it returns. Any number of threads may call.
 class PackReader {
  public:
-  // Reads nothing: for packs that the index knows, whose places are all that is needed. Their ends are not
-  // looked at: WholePackReader does that, for verify and for whatever is about to lean on a pack.
+  // Opens the pack and reads nothing: for packs that the index knows, whose places are all that a reader
+  // needs. Header and trailer are not checked. WholePackReader checks them, for verify and for any other work
+  // that relies on the pack.
   static Result<std::shared_ptr<PackReader>> open(ObjectStore& objects, PackKind kind, const PackId& pack,
                                                   ReadMode mode = ReadMode::kCached);
 
   std::uint64_t bytes() const { return object_->size(); }
 
   Result<SegmentDirectory> read_directory(const SegmentEntry& entry) const;
-  // The stored bytes of frames; `offset` and length come from a directory.
+  // Reads the stored bytes of frames; `offset` and length come from a directory.
   Status read_raw(std::uint64_t offset, MutableByteSpan out) const;
-  // A node's encoding; its id is checked.
+  // Returns the encoding of a node, after it compared the node's id.
   Result<ByteVector> read_node(const NodeEntry& entry) const;
 
  protected:
@@ -48,7 +49,7 @@ class PackReader {
   std::shared_ptr<ObjectReader> object_;
 };
 
-// One published pack of which nothing is known yet: its header and trailer are read and checked at open.
+// A reader of a published pack that the index does not know: open() reads and checks its header and trailer.
 class WholePackReader : public PackReader {
  public:
   static Result<std::shared_ptr<WholePackReader>> open(ObjectStore& objects, PackKind kind,
@@ -58,8 +59,8 @@ class WholePackReader : public PackReader {
   const PackHeader& header() const { return header_; }
   std::uint64_t footer_offset() const { return trailer_.footer_offset; }
 
-  Result<std::vector<SegmentEntry>> segments() const;  // the footer of a data pack
-  Result<std::vector<NodeEntry>> nodes() const;        // the footer of a meta pack
+  Result<std::vector<SegmentEntry>> segments() const;  // the entries in the footer of a data pack
+  Result<std::vector<NodeEntry>> nodes() const;        // the entries in the footer of a meta pack
 
  private:
   WholePackReader(std::shared_ptr<ObjectReader> object, PackHeader header, PackTrailer trailer)
@@ -70,18 +71,18 @@ class WholePackReader : public PackReader {
   PackTrailer trailer_;
 };
 
-// A segment compressed and ready to append.
+// A segment, compressed and ready to append.
 struct EncodedSegment {
   SegmentDirectory directory;
   ByteVector payload;  // the frames, back to back
 };
 
-// Writes one data pack front to back. Poisoned by its first failure. One thread.
+// A writer of one data pack, front to back. Its first failure poisons it. For one thread.
 class DataPackWriter {
  public:
   static Result<std::unique_ptr<DataPackWriter>> create(ObjectStore& objects, const StoreId& store);
   Status append(const EncodedSegment& segment);
-  // Publishes the pack durably.
+  // Writes the footer and publishes the pack durably.
   Status finish();
 
   const PackId& id() const { return id_; }
@@ -97,7 +98,7 @@ class DataPackWriter {
   std::vector<SegmentEntry> entries_;
 };
 
-// The same for manifest nodes.
+// A writer of one meta pack of manifest nodes, under the rules of DataPackWriter.
 class MetaPackWriter {
  public:
   static Result<std::unique_ptr<MetaPackWriter>> create(ObjectStore& objects, const StoreId& store);

@@ -49,7 +49,8 @@ void reset_signals() {
   ::_exit(127);
 }
 
-// After fork() in a program with threads: system calls only.
+// Turns the child into the program. It runs after fork() in a program with threads, so it may use system
+// calls only.
 [[noreturn]] void become(char* const* words, const BackgroundCommand& command, int log, int nothing, int go) {
   ::setsid();
   reset_signals();
@@ -65,7 +66,7 @@ void reset_signals() {
   give_up("the program can't be executed\n");
 }
 
-// glibc 2.36 declares these calls for C alone.
+// Opens a pidfd by its system call number: glibc 2.36 declares the function for C only.
 int open_pid(std::uint32_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
 
 Result<UniqueFd> opened(const std::string& path, int flags) {
@@ -77,7 +78,7 @@ Result<UniqueFd> opened(const std::string& path, int flags) {
 }  // namespace
 
 Result<std::string> find_program(const std::string& name, const std::string& package) {
-  const char* path = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): nothing here changes it
+  const char* path = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): never changed here
   std::string folders = path && *path ? path : kDefaultPath;
   folders += ":/usr/sbin:/sbin";
   for (std::size_t at = 0; at <= folders.size();) {

@@ -1,10 +1,11 @@
-// Programs in the background that may outlive us, and finding them again.
+// Background processes: starts programs that may outlive this process, and finds them again.
 //
-// A program is started in two steps, so that its process is written down before it does anything: fork() a
-// child that waits, record who it is, let it become the program. If we die in between, the child ends.
+// A program is started in two steps, so that its process is written down before it does anything: fork()
+// makes a child that waits, the caller records its identity, and let_go() turns it into the program. When the
+// caller dies in between, the child ends.
 //
-// A process is known by boot, pid and start time, and held by a pidfd from the moment it was checked: a pid
-// that has become somebody else's is never signalled.
+// A process is identified by boot, pid and start time, and is held by a pidfd from the moment it was checked.
+// So a pid that is reused by another process is never signalled.
 #pragma once
 
 #include <string>
@@ -17,28 +18,31 @@
 namespace ashlar {
 
 struct BackgroundCommand {
-  std::vector<std::string> words;  // the program's path first
-  std::string directory;           // its working directory
-  std::string log;                 // gets its standard output and error, at the end
-  bool ends_with_us = false;       // SIGTERM when the thread that started it ends, in whatever way
+  std::vector<std::string> words;  // the program's path, then its arguments
+  std::string directory;           // working directory of the program
+  std::string log;                 // file to which its standard output and error are appended
+  bool ends_with_us = false;       // the program gets SIGTERM when the starting thread ends in any way
 };
 
-// The path of a program of the host. kUnsupported, and the message says which Debian package has it.
+// Returns the path of a program of the host. Fails with kUnsupported when it is not installed; the message
+// names the Debian package.
 Result<std::string> find_program(const std::string& name, const std::string& package);
 
 class WaitingChild {
  public:
-  // The child leads a session of its own, without a terminal, with default signals and no file of ours.
+  // Forks a child that waits. The child leads its own session, without a terminal, with default signals and
+  // without our open files.
   static Result<WaitingChild> fork(const BackgroundCommand& command);
   WaitingChild(WaitingChild&&) = default;
   WaitingChild& operator=(WaitingChild&&) = default;
   WaitingChild(const WaitingChild&) = delete;
   WaitingChild& operator=(const WaitingChild&) = delete;
-  // Unless let go, the child ends.
+  // Ends the child, unless let_go() was called.
   ~WaitingChild() = default;
 
   const ProcessIdentity& process() const { return process_; }
-  // It becomes the program; one that can't be executed ends and says so in its log.
+  // Lets the child become the program. When the program can't be executed, the child ends and says so in its
+  // log.
   Status let_go();
 
  private:
@@ -49,9 +53,9 @@ class WaitingChild {
 
 class RunningProcess {
  public:
-  // kNotFound when it has ended, whether or not somebody asked for its exit status.
+  // Returns kNotFound when the process has ended, also when its exit status was not collected yet.
   static Result<RunningProcess> find(const ProcessIdentity& process);
-  // Whether it ended within `seconds`.
+  // Waits at most `seconds` and returns whether the process has ended.
   bool wait(double seconds) const;
   Status signal(int number) const;
 
@@ -63,7 +67,8 @@ class RunningProcess {
 Result<bool> is_running(const ProcessIdentity& process);
 Result<ProcessIdentity> process_of(std::uint32_t pid);
 
-// The last line of a log that was `from` bytes long before, without its end; empty when nothing was added.
+// Returns the last line of a log that was `from` bytes long before, without the line's end; empty when no
+// bytes were added.
 std::string last_line(const std::string& log, std::uint64_t from);
 
 }  // namespace ashlar

@@ -27,7 +27,7 @@ std::string read_all(int fd) {
   return text;
 }
 
-// Both outputs go into the pipe: what is said on failure is an answer too.
+// Starts the program with both outputs in the pipe, because its message of failure is part of the answer.
 Result<pid_t> spawn(const std::vector<std::string>& words, int out) {
   std::vector<char*> raw;
   raw.reserve(words.size() + 1);

@@ -1,4 +1,4 @@
-// Running a program of the host to its end.
+// Host commands: runs a program of the host to its end.
 #pragma once
 
 #include <string>
@@ -8,11 +8,11 @@
 
 namespace ashlar {
 
-// What it printed on standard output, without the end of the last line. An exit status other than 0 is kIo,
-// with the last line that it printed.
+// Returns what the program printed on standard output and standard error, without the newlines at the end. An
+// exit status other than 0 is kIo, with the last line that the program printed.
 Result<std::string> run_command(const std::vector<std::string>& words);
 
-// As a word of a shell's command line.
+// Quotes a word for the command line of a shell.
 std::string shell_quoted(const std::string& word);
 
 }  // namespace ashlar

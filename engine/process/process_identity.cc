@@ -13,8 +13,8 @@
 namespace ashlar {
 namespace {
 
-// Files of /proc say that their size is 0, so they are read to their end. What is read here is one short
-// line.
+// Reads the first line of a file of /proc. Such a file has size 0, so it is read to its end; the lines that
+// are read here are short.
 Result<std::string> read_line(const std::string& path) {
   const auto file = TRY(posix_file_system().open(path, ReadMode::kCached));
   std::array<std::byte, 1024> bytes{};
@@ -61,7 +61,7 @@ Result<std::optional<std::uint64_t>> process_start(std::uint32_t pid) {
   const std::string path = fmt::format("/proc/{}/stat", pid);
   auto line = read_line(path);
   if (!line.ok()) {
-    // ESRCH: it ended between open and read.
+    // ESRCH means that the process ended between open and read.
     const bool gone = line.error().code() == ErrorCode::kNotFound || line.error().error_number() == ESRCH;
     if (gone) return std::optional<std::uint64_t>();
     return line.take_error();

@@ -1,5 +1,5 @@
-// WorkingProcess: a program of the host that works for us while we go on: qemu-img, qemu-nbd. It ends with
-// us, also when we are killed.
+// WorkingProcess: a program of the host that works for this process in the background, such as qemu-img or
+// qemu-nbd. It ends when this process ends, also when this process is killed.
 #pragma once
 
 #include <memory>
@@ -14,25 +14,28 @@ namespace ashlar {
 
 class WorkingProcess {
  public:
-  // `words`: the program's path first. What it says goes to a log in `directory`, which is its working
-  // directory; or nowhere, when it may say any number of lines. To be called by a thread that lives as long
-  // as the object.
+  // Starts a program. `words` are its path and then its arguments; `directory` is its working directory. Its
+  // output goes to a log in `directory`, or is dropped when it may be of any length. The calling thread must
+  // live as long as the object, because the program ends with that thread.
   enum class Words : unsigned char { kLogged, kDropped };
   static Result<std::unique_ptr<WorkingProcess>> start(const std::vector<std::string>& words,
                                                        const std::string& directory,
                                                        Words said = Words::kLogged);
-  // Ends it when it runs: SIGTERM, and SIGKILL when that takes too long.
+  // Ends the program if it still runs: SIGTERM, and SIGKILL when that takes too long.
   ~WorkingProcess();
   WorkingProcess(const WorkingProcess&) = delete;
   WorkingProcess& operator=(const WorkingProcess&) = delete;
 
-  // Whether it ended within `seconds`.
+  // Waits at most `seconds` and returns whether the program has ended.
   bool wait(double seconds);
-  // Once it ended: kIo with what it said, unless its exit status was 0.
+  // Returns ok when the exit status was 0, otherwise kIo with the program's message. To be called after it
+  // ended.
   Status outcome() const;
-  // Once it ended: its exit status; nothing when a signal ended it, or when it is not known.
+  // Returns the exit status; nothing when a signal ended the program, or when the status is unknown. To be
+  // called after it ended.
   std::optional<int> exit_status() const;
-  // The first line that it said and that is no warning: later ones are what follows from it. May be empty.
+  // Returns the first line of output that is not a warning, because later lines only follow from it. May be
+  // empty.
   std::string said() const;
 
  private:
@@ -44,7 +47,7 @@ class WorkingProcess {
   const RunningProcess process_;
   const std::uint32_t pid_;
   bool has_ended_ = false;
-  // As waitpid() gives it; nothing when it can't be had, as where SIGCHLD is ignored.
+  // The status from waitpid(); nothing when it can't be had, as when SIGCHLD is ignored.
   std::optional<int> status_;
 };
 

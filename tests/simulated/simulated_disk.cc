@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kSectorBytes = 512;
 
-// Decides, for one crash, what of the unsynced survives.
+// The decisions of one crash: which unsynced changes survive.
 class Crash {
  public:
   explicit Crash(std::uint64_t seed) : seed_(seed), prng_(seed) {}
@@ -31,7 +31,7 @@ class Crash {
   }
 
  private:
-  // Of the states that a name had, counting the durable one as 0.
+  // Chooses one of the states that a name had; 0 is the durable one.
   std::size_t choose(std::size_t changes) {
     if (seed_ == SimulatedFileSystem::kLoseUnsynced) return 0;
     if (seed_ == SimulatedFileSystem::kKeepUnsynced) return changes;
@@ -67,7 +67,7 @@ class Crash {
     file.locked = false;
   }
 
-  // The size can be on the medium when the bytes are not.
+  // Damages sectors of the tail: the medium may have the new size and not the bytes.
   void damage_sectors(MutableByteSpan tail) {
     while (!tail.empty()) {
       const MutableByteSpan sector = tail.first(std::min(tail.size(), kSectorBytes));

@@ -1,6 +1,7 @@
-// The state behind SimulatedFileSystem: nodes, what of them is durable, and the faults to come.
+// SimulatedDisk: the state of a SimulatedFileSystem, which is its nodes, what of them is durable, and the
+// faults that are set.
 //
-// Nothing here locks: SimulatedDisk::mutex is held by whoever touches the rest.
+// These classes do not lock: the caller holds SimulatedDisk::mutex while it uses any other member.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@
 
 namespace ashlar {
 
-// A file or a directory. `bytes` and `entries` are what programs see now.
+// A file or a directory. `bytes` and `entries` are what programs see at the moment.
 struct SimulatedNode {
   using Ref = std::shared_ptr<SimulatedNode>;
 
@@ -26,17 +27,17 @@ struct SimulatedNode {
   bool locked = false;
 
   ByteVector bytes;
-  std::size_t synced = 0;                     // so many of `bytes` are durable
-  std::unique_ptr<SimulatedSectors> sectors;  // instead of `bytes`, in files that are written at any place
+  std::size_t synced = 0;                     // number of leading `bytes` that are durable
+  std::unique_ptr<SimulatedSectors> sectors;  // replaces `bytes` in files that are written at any place
 
   std::map<std::string, Ref> entries;
   std::map<std::string, Ref> durable;
-  // What each name changed since the last sync led to after each change; null: nothing.
+  // For each name that changed since the last sync, what it led to after each change; nullptr: removed.
   std::map<std::string, std::vector<Ref>> history;
 
-  // Null when there is no such name.
+  // Returns nullptr when the directory has no such name.
   Ref find(const std::string& name) const;
-  // Null removes the name.
+  // Makes `name` lead to `node`; nullptr removes the name.
   void set(const std::string& name, Ref node);
 };
 
@@ -44,8 +45,8 @@ class SimulatedDisk {
  public:
   using Ref = SimulatedNode::Ref;
 
-  // Where a path leads: its directory, its last name and what that names now (maybe nothing). For "/" the
-  // directory is the root and the name is empty.
+  // The place that a path leads to: its directory, its last name and the node of that name, which may be
+  // nullptr. For "/" the directory is the root and the name is empty.
   struct Place {
     Ref directory;
     std::string name;
@@ -58,21 +59,22 @@ class SimulatedDisk {
   Result<Place> resolve(const std::string& path) const;
   Result<Ref> existing(const std::string& path) const;
 
-  // Counts an operation and meets the fault that was set for it. `what` is its entry in the trace.
+  // Counts an operation and returns the fault that was set for it, or ENOSPC when the disk is full and the
+  // operation takes space. `what` is its entry in the trace.
   Status begin(std::string what, Space space);
-  // An error when the machine stopped, or crashed since `epoch`.
+  // Returns an error when the machine has stopped, or has crashed since `epoch`.
   Status alive(std::uint64_t epoch) const;
   void crash(std::uint64_t seed);
 
   std::mutex mutex;
   Ref root;
-  std::uint64_t epoch = 0;  // counts crashes
+  std::uint64_t epoch = 0;  // number of crashes
   std::vector<std::string> trace;
   std::map<std::uint64_t, int> failures;
   std::uint64_t stop_at;
   bool stopped = false;
   bool full = false;
-  Prng torn{0x5eed};  // how much of a failed append arrives
+  Prng torn{0x5eed};  // decides how much of a failed append arrives
 };
 
 }  // namespace ashlar

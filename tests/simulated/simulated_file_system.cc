@@ -58,7 +58,7 @@ class SimulatedWritableFile : public WritableFile {
     TRY(usable());
     Status begun = disk_->begin(fmt::format("append {} bytes to {}", bytes.size(), path_), Space::kTakes);
     poisoned_ = !begun.ok();
-    // Of an append that fails, or that the power loss interrupts, a part may arrive.
+    // Part of an append that fails, or that the power loss interrupts, may arrive.
     if (poisoned_) bytes = bytes.first(disk_->torn.below(bytes.size() + 1));
     node_->bytes.insert(node_->bytes.end(), bytes.begin(), bytes.end());
     return begun;
@@ -112,7 +112,7 @@ Node new_node(bool is_directory) {
   return node;
 }
 
-// Whether the directory `node` may be reached through `directory`: it can't be moved below itself.
+// Returns whether `node` is `directory` or lies below it: a directory can't be moved below itself.
 bool contains(const SimulatedNode& directory, const SimulatedNode& node) {
   if (&directory == &node) return true;
   return std::ranges::any_of(directory.entries, [&](const auto& entry) {
@@ -120,7 +120,7 @@ bool contains(const SimulatedNode& directory, const SimulatedNode& node) {
   });
 }
 
-// The errno of moving `node` onto what `to` names, or 0.
+// Returns the errno for moving `node` to the place `to`, or 0.
 int rename_obstacle(const SimulatedNode& node, const SimulatedDisk::Place& to) {
   if (to.name.empty()) return EBUSY;
   if (node.is_directory && contains(node, *to.directory)) return EINVAL;

@@ -1,26 +1,33 @@
 // SimulatedFileSystem: a whole FileSystem in memory that forgets what was not synced and fails where told.
 //
-// It holds itself to the durability contract of file_system.h and promises nothing beyond it. After crash():
-//   * bytes of a file up to its last sync() are there; behind them any part of the later appends may be, torn
-//   at any
-//     byte, single sectors of it zeros or garbage;
-//   * each sector of a RandomFile is in any of the states that it had since the last sync(), whatever became
-//   of the
-//     others, and so is its size;
-//   * a name as of the last sync_directory() of its directory is there; each name changed since is found in
-//   any of the
-//     states that it had, whatever became of the others (so a rename may lose both names);
-//   * handles and locks from before fail, as those of a dead process.
+// The simulation keeps the durability contract of file_system.h and promises nothing more. After crash():
+//
+// clang-format off
+//   * the bytes of a file up to its last sync() are there. Of later appends any part may be there: cut at any
+//     byte, with some sectors as zeros or garbage;
+//   * each sector of a RandomFile is in any of the states that it had since the last sync(), independent of
+//     the other sectors, and so is the size;
+//   * names as of the last sync_directory() of their directory are there. Each name that changed since then
+//     is in any of the states that it had, independent of the others (so a rename may lose both names);
+//   * handles and locks from before the crash fail, like those of a dead process.
+// clang-format on
+//
 // A failed sync loses the bytes that it was to save: they read as zeros, and no later sync brings them back.
 //
 // Every call that changes something is one operation: create, append, write_at, zero, allocate, resize, sync,
-// rename, link, remove, make_directory, sync_directory, and a lock() that makes its file. They are numbered
-// from 0, so a test can run a flow once, and then again with the power lost before each operation:
+// rename, link, remove, make_directory, sync_directory, and a lock() that creates its file. Operations are
+// numbered from 0. So a test can run a flow once to count them, and then once for each operation with a power
+// loss before it:
 //
-//   for (n = 0; n < total; ++n) { SimulatedFileSystem files; files.stop_at(n); run(files); files.crash(seed);
-//   check }
+//   for (n = 0; n < total; ++n) {
+//     SimulatedFileSystem files;
+//     files.stop_at(n);
+//     run(files);
+//     files.crash(seed);
+//     check(files);
+//   }
 //
-// Any thread may call anything. Paths are absolute or not, "/" is there from the start.
+// Any thread may call anything. Paths may be absolute or relative; "/" exists from the start.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +43,8 @@ class SimulatedDisk;
 
 class SimulatedFileSystem : public FileSystem {
  public:
-  // Two crashes that are the same for every disk; other seeds choose for each byte range and name.
+  // Two seeds whose crashes are the same for every disk. Other seeds choose separately for each byte range
+  // and name.
   static constexpr std::uint64_t kLoseUnsynced = 0;
   static constexpr std::uint64_t kKeepUnsynced = 1;
 
@@ -57,19 +65,22 @@ class SimulatedFileSystem : public FileSystem {
   Result<FilePlace> place_of(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
 
-  // How many operations were begun: also the number of the next one.
+  // Returns the number of operations so far, which is also the number of the next one.
   std::uint64_t operations() const;
-  // What they were, in order: "sync /packs/1f".
+  // Returns the operations so far, in order: "sync /packs/1f".
   std::vector<std::string> trace() const;
 
-  // Operation `number` fails with this errno, once. A failing append or write may leave a part of its bytes.
+  // Makes operation `number` fail with this errno, once. A failing append or write may leave a part of its
+  // bytes.
   void fail_operation(std::uint64_t number, int error_number);
-  // Operation `number` does not happen, and nothing else does, reading included, until crash().
+  // Stops the machine before operation `number`: neither it nor any later call, reading included, has an
+  // effect until crash().
   void stop_at(std::uint64_t number);
-  // While full, create, append, link, rename and make_directory fail with ENOSPC, and so do writes to pages
-  // that have no space yet; reading and removing go on.
+  // While the disk is full, create, append, link, rename, resize, make_directory and a lock() that creates
+  // its file fail with ENOSPC, and so do writes and reservations of pages that have no space yet. Reading and
+  // removing still work.
   void set_full(bool full);
-  // The power goes, and comes back. Faults that were set and did not happen yet are forgotten.
+  // Cuts the power and turns it on again. Faults that were set and did not happen yet are forgotten.
   void crash(std::uint64_t seed);
 
  private:

@@ -29,7 +29,7 @@ class SimulatedRandomFile : public RandomFile {
     TRY(usable(offset, bytes.size()));
     Status begun =
         begin(fmt::format("write {} bytes at {} of {}", bytes.size(), offset, path_), offset, bytes.size());
-    // Of a write that fails, or that the power loss interrupts, any sectors may arrive.
+    // Any sectors of a write that fails, or that the power loss interrupts, may arrive.
     node_->sectors->write(offset, bytes, begun.ok() ? nullptr : &disk_->torn);
     return begun;
   }

@@ -1,4 +1,4 @@
-// RandomFile on the simulated disk; behind SimulatedFileSystem.
+// SimulatedRandomFile: a RandomFile on the simulated disk, for SimulatedFileSystem.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@
 
 namespace ashlar {
 
-// `node` has sectors. The disk is locked by the caller.
+// Opens `node`, which must have sectors. The caller has locked the disk.
 std::unique_ptr<RandomFile> open_simulated_random(std::shared_ptr<SimulatedDisk> disk,
                                                   SimulatedNode::Ref node, std::string path);
 

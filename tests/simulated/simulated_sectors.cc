@@ -93,7 +93,7 @@ void SimulatedSectors::crash(const std::function<std::size_t(std::size_t)>& choo
   unsynced_.clear();
   size_ = sizes_[choose(sizes_.size() - 1)];
   sizes_ = {size_};
-  // Bytes behind the end are gone, and reserved space that holds none is too.
+  // Bytes past the end are dropped, and so is reserved space that holds no bytes.
   now_.erase(now_.lower_bound((size_ + kSectorBytes - 1) / kSectorBytes), now_.end());
   pages_.clear();
   for (const auto& [number, bytes] : now_) pages_.insert(number * kSectorBytes / kPageBytes);
