@@ -1,4 +1,4 @@
-// The hash ladder: decides, region by region, what the bytes of a run are.
+// Hash ladder: decides, region by region, what the bytes of a run are.
 //
 //   1 all bytes are zero                                  -> kZero
 //   2 XXH3-128 equals the hash in the parent's leaf       -> kSame: no block id is computed

@@ -1,5 +1,4 @@
-// The plan of a capture: walks the source's extents leaf by leaf and decides, in order, how each leaf is
-// made.
+// Plan: walks the source's extents leaf by leaf and decides, in order, how a capture makes each leaf.
 //
 // clang-format off
 //   constant  the whole leaf is a hole, or known to be zeros: the source is not read

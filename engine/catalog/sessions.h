@@ -1,4 +1,4 @@
-// Open sessions: `sessions/<id>`, from the start of a capture to its end.
+// Sessions: open sessions, as objects `sessions/<id>`, from the start of a capture to its end.
 #pragma once
 
 #include <memory>

@@ -1,4 +1,4 @@
-// The settings of a store: one object, `settings.json`.
+// Settings: the settings of a store, in one object, `settings.json`.
 #pragma once
 
 #include "document/store_settings.h"

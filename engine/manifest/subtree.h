@@ -1,4 +1,4 @@
-// The shape of a tree, and functions that load nodes and check them against it.
+// Subtree: the shape of a tree, and functions that load nodes and check them against it.
 //
 // A subtree of level L and index I covers leaves I × 256^L to (I + 1) × 256^L - 1, or to the volume's end:
 // the shape follows from the volume's size alone. The functions that load nodes trust no claim of a node,

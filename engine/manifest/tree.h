@@ -1,4 +1,4 @@
-// Reading a manifest: finds which leaf covers which blocks and visits only the nodes on the way to it.
+// Tree: reads a manifest; finds which leaf covers which blocks and visits only the nodes on the way to it.
 #pragma once
 
 #include <array>

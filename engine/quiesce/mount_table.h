@@ -1,4 +1,4 @@
-// The mounts that this process sees, from /proc/self/mountinfo (proc_pid_mountinfo(5)).
+// Mount table: the mounts that this process sees, from /proc/self/mountinfo (proc_pid_mountinfo(5)).
 #pragma once
 
 #include <sys/types.h>

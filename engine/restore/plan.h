@@ -1,4 +1,4 @@
-// The plan of a restore window: which blocks of which segment are read, and where they are written. The plan
+// Restore plan: which blocks of which segments a restore window reads, and where they are written. The plan
 // is pure data: printed, it shows what its execution would do.
 #pragma once
 

@@ -30,7 +30,7 @@ struct Damage {
   std::string object;  // key in the store: "packs/3f/3f….pack", "snapshots/snap-0…"
   std::optional<SegmentId> segment;
   std::optional<std::uint32_t> frame;
-  std::string what;  // one line of text
+  std::string what;  // a line of text
   struct Loss {
     SnapshotId snapshot;
     std::vector<BlockRange> ranges;  // blocks of the snapshot's volume; empty: the whole snapshot

@@ -28,7 +28,7 @@ class FrameCache {
 
   // Returns the decoded blocks of a frame; waits for the store when the cache does not hold them.
   Result<Frame> get(const LocatedSegment& segment, std::size_t frame);
-  // Decodes, verifies and caches the stored bytes of a frame that were received without the store.
+  // Decodes, verifies and caches the stored bytes of a frame that were not read from its pack.
   Status remember(const LocatedSegment& segment, std::size_t frame, ByteSpan stored);
 
   // Returns the number of frames fetched from packs; frames given to remember() do not count.

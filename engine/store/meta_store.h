@@ -20,7 +20,7 @@ class MetaStore : public NodeReader {
   ~MetaStore() override;
   Result<std::shared_ptr<const Leaf>> leaf(const NodeId& id) override;
   Result<std::shared_ptr<const InnerNode>> inner(const NodeId& id) override;
-  // Decodes and caches an encoding that was received without the store, under the id computed from its bytes.
+  // Decodes and caches an encoding that was not read from a meta pack, under the id computed from its bytes.
   Status remember_leaf(ByteSpan encoding);
   Status remember_inner(ByteSpan encoding);
 

@@ -49,11 +49,11 @@ struct CopyReport {
   std::uint64_t node_bytes_sent = 0;
 };
 
-// Copies snapshots. `originals` are records of the source. Each copy has the id at its position in `ids`, no
-// parent and no source identity (so that captures in the target never choose it as a parent by themselves),
-// and keeps its other fields, except those that describe its capture in the source. The copies are durable
-// when it returns ok. Returns kCorrupt for damage in the source; no record that needs a damaged part is
-// published.
+// Copies snapshots. `originals` are records of the source. Each copy has the id at its position in `ids`, a
+// new creation time, and no parent, generation, change token or source identity (so that captures in the
+// target never choose it as a parent by themselves); the other fields are those of the original, except for
+// the counts of new blocks. The copies are durable when it returns ok. Returns kCorrupt for damage in the
+// source; no record that needs a damaged part is published.
 Result<CopyReport> copy_snapshots(const CopySource& source, const CopyTarget& target,
                                   const std::vector<SnapshotRecord>& originals,
                                   const std::vector<SnapshotId>& ids, CopyProgress& progress,

@@ -16,8 +16,8 @@ constexpr const char* kIndexFile = "index.json";
 
 std::string temporary(const std::string& name) { return std::string(kOurs) + name; }
 
-// Return whether a file at the top of a layout, or in the folder of its blobs, is one of the writer's
-// temporary files. Other names with such a beginning belong to other programs.
+// Returns whether a file at the top of a layout (is_incoming(): in the folder of its blobs) is a temporary
+// file of a writer. Other names with such a beginning belong to other programs.
 bool is_temporary(const std::string& name) {
   return name == temporary(kLayoutFile) || name == temporary(kIndexFile);
 }
