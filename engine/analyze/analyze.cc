@@ -15,7 +15,7 @@
 namespace ashlar {
 namespace {
 
-// The runs that a source is read in: its leaves that hold data, front to back.
+// The runs of a source: those of its leaves that hold data, from front to back.
 class LeafPlan {
  public:
   LeafPlan(Source& source, ByteCount size, AnalyzeProgress& progress, std::stop_token stop)
@@ -58,8 +58,8 @@ class LeafPlan {
   std::uint64_t ordinal_ = 0;
 };
 
-// Studies one source with several threads. Runs arrive in any order and are decided in theirs by whichever
-// thread brings the one that was missing; compression is the work of all.
+// Studies one source with several threads. Runs arrive in any order and are decided in the order of the
+// source: the thread that brings a missing run also decides those that waited for it. All threads compress.
 class SourceStudy {
  public:
   SourceStudy(GrainStudy& study, RunReader& reader) : study_(study), reader_(reader) {}
@@ -131,7 +131,7 @@ class SourceStudy {
     const std::lock_guard lock(mutex_);
     if (status.ok() || failure_) return;
     failure_ = status.take_error();
-    waiting_.clear();  // their buffers go back, so that a thread that waits for one wakes up
+    waiting_.clear();  // returns their buffers, so that a thread that waits for one wakes up
     decided_.clear();
   }
 

@@ -1,14 +1,15 @@
-// Analyze: what deduplication and compression would make of some disk images, without a store.
+// Analyze: estimates what deduplication and compression would save on disk images, without a store.
 //
-// Each grain is studied as a store of that grain would see the images, one after the other: chunks of the
-// grain's size at aligned offsets, a chunk that was met before costs nothing, a new one is compressed by
-// itself with zstd -1 (or kept raw when that is larger). The last row is this engine: blocks of 4 KiB, new
-// ones compressed together in frames of 64 KiB in the order of their arrival, plus what their directories and
-// the manifest take. All rows come from one pass over the images. Zeros and holes are free.
+// Each grain is studied as if a store of that grain took the images one after the other: images are cut into
+// chunks of the grain's size at aligned offsets; a chunk that was met before costs nothing; a new chunk is
+// compressed alone with zstd -1 (or kept raw when that is smaller). The last row is this engine: blocks of 4
+// KiB, of which new ones are compressed together in frames of 64 KiB in the order of their arrival, plus the
+// size of their directories and of the manifest. All rows come from one pass over the images. Zeros and holes
+// cost nothing.
 //
-// Chunks are told apart by 64 bits of XXH3, which serves an estimate and nothing more. The sets are bounded:
-// past the bound they go on with a sample (sampled_set.h), and the row says so. Some 400 MiB at most for any
-// input.
+// Chunks are identified by 64 bits of XXH3, which is enough for an estimate only. The sets of hashes are
+// bounded: past the bound they continue with a sample (sampled_set.h), and the row reports it. Memory: at
+// most about 400 MiB for any input.
 #pragma once
 
 #include <atomic>
@@ -27,30 +28,31 @@
 namespace ashlar {
 
 struct AnalyzeOptions {
-  unsigned threads = 0;                               // 0: one a processor
-  std::size_t max_set_slots = std::size_t{1} << 24U;  // of the set of blocks; larger grains get a quarter
+  unsigned threads = 0;  // 0: one per processor
+  // For the set of 4 KiB blocks; the sets of larger grains get a quarter.
+  std::size_t max_set_slots = std::size_t{1} << 24U;
 };
 
-// Read by another thread while the analysis runs.
+// Counters that another thread reads while the analysis runs.
 struct AnalyzeProgress {
   std::atomic<std::uint64_t> total_bytes{0};
-  std::atomic<std::uint64_t> done_bytes{0};  // holes included
+  std::atomic<std::uint64_t> done_bytes{0};  // including holes
   std::atomic<std::uint64_t> read_bytes{0};
 };
 
 struct AnalyzedSource {
   std::string name;
   ByteCount size;
-  ByteCount data_bytes;  // of blocks that are not all zero
+  ByteCount data_bytes;  // bytes in blocks that are not all zero
 };
 
-// One grain: what each source adds to those before it.
+// The row of one grain: how much each source adds to the sources before it.
 struct GrainRow {
   std::string name;  // "4K" … "4M", and "ashlar"
-  ByteCount grain;   // of dedup
+  ByteCount grain;   // the grain of deduplication
   std::vector<ByteCount> added;
   std::vector<ByteCount> added_unique;  // before compression
-  std::uint64_t sample = 1;             // estimated from 1 of this many chunks; 1: exact
+  std::uint64_t sample = 1;             // the row is estimated from 1 of this many chunks; 1: exact
   ByteCount sum() const;
 };
 
@@ -59,8 +61,8 @@ struct AnalyzeReport {
   std::vector<GrainRow> rows;
 };
 
-// Reads every source from front to back. Sources have a size (no streams). Blocks that can't be read fail the
-// call.
+// Reads every source from front to back. Every source must have a size (no streams). Fails when a block
+// cannot be read.
 Result<AnalyzeReport> analyze(std::span<const std::unique_ptr<Source>> sources, const AnalyzeOptions& options,
                               AnalyzeProgress& progress, std::stop_token stop);
 

@@ -14,8 +14,8 @@ namespace {
 constexpr std::array<const char*, kGrains> kGrainNames = {"4K", "16K", "64K", "512K", "4M"};
 constexpr int kLevel = 1;
 
-// Rough sizes of a leaf's parts in a meta pack (docs/format/manifest.md), its footer entry and its place in
-// an inner node included.
+// Rough sizes of a leaf's parts in a meta pack (docs/format/manifest.md), including its footer entry and its
+// place in an inner node.
 constexpr std::uint64_t kLeafFixedBytes = 64 + kNodeEntryBytes + 65;
 constexpr std::uint64_t kExtentBytes = 8;
 constexpr std::uint64_t kSegmentRefBytes = 32;
@@ -27,7 +27,7 @@ bool all_zero(std::span<const std::uint64_t> hashes) {
   return std::all_of(hashes.begin(), hashes.end(), [](std::uint64_t h) { return h == 0; });
 }
 
-// One block: its own hash. More: a hash over those of its blocks.
+// Returns the hash of a chunk: for a single block its own hash, else a hash over the hashes of its blocks.
 std::uint64_t chunk_hash(std::span<const std::uint64_t> hashes) {
   if (hashes.size() == 1) return hashes[0];
   return never_zero(checksum64(std::as_bytes(hashes)));
@@ -111,8 +111,8 @@ void GrainStudy::decide_grain(std::size_t grain, const BlockHashes& hashes, Deci
   }
 }
 
-// Puts the new blocks into frames behind what the runs before left over. Gives the number of extents that the
-// run makes: it changes where zero, known and new blocks meet.
+// Puts the new blocks into frames, after the blocks left over from earlier runs. Returns the number of
+// extents of the run: an extent ends where zero, known and new blocks meet.
 std::uint64_t GrainStudy::decide_engine(const BlockHashes& hashes, DecidedRun& decided) {
   ByteVector blocks = std::move(open_frame_);
   std::uint64_t extents = 0;
@@ -138,7 +138,7 @@ void GrainStudy::add_leaf(const BlockHashes& hashes, std::uint64_t extents) {
     const std::size_t count = std::min<std::size_t>(kRegionBlocks, hashes.size() - first);
     if (!all_zero(std::span(hashes).subspan(first, count))) ++regions;
   }
-  // New blocks of a leaf lie in one segment or two; known ones in one for every few extents.
+  // The new blocks of a leaf lie in one or two segments; known blocks in about one segment per four extents.
   const std::uint64_t segments = 1 + (extents + 3) / 4;
   sums_.back().stored[kEngineRow] +=
       kLeafFixedBytes + extents * kExtentBytes + segments * kSegmentRefBytes + regions * kRegionHashBytes;

@@ -1,10 +1,10 @@
-// GrainStudy: the figures of every grain, fed with runs of one source after the other.
+// GrainStudy: the figures of every grain, computed from runs of one source after the other.
 //
-//   hash_run()   any thread   the bytes of a run become one number a block
-//   decide()     in order     which chunks are new; new blocks go into frames with the ones before them
-//   compress()   any thread   the new chunks of a run are compressed and counted
+//   hash_run()   any thread   turns the bytes of a run into one number per block
+//   decide()     in order     finds which chunks are new; puts new blocks into frames with those before them
+//   compress()   any thread   compresses the new chunks of a run and adds up their sizes
 //
-// A run is 4 MiB at an offset that is a multiple of 4 MiB, so no chunk of any grain lies in two runs.
+// A run is 4 MiB at an offset that is a multiple of 4 MiB, so a chunk of any grain lies in one run.
 #pragma once
 
 #include <array>
@@ -24,28 +24,29 @@ namespace ashlar {
 
 inline constexpr std::array<std::uint64_t, 5> kGrainBlocks = {1, 4, 16, 128, 1024};
 inline constexpr std::size_t kGrains = kGrainBlocks.size();
-inline constexpr std::size_t kEngineRow = kGrains;  // behind the grains
+inline constexpr std::size_t kEngineRow = kGrains;  // the row after those of the grains
 
-// 64 bits a block of the run; 0 for a block of zeros.
+// 64 bits per block of a run; 0 for a block of zeros.
 using BlockHashes = std::vector<std::uint64_t>;
 BlockHashes hash_run(ByteSpan run);
 
 // A new chunk of a fixed grain.
 struct NewChunk {
   std::size_t grain = 0;
-  std::uint32_t first_block = 0;  // of the run
+  std::uint32_t first_block = 0;  // counted from the start of the run
   std::uint32_t block_count = 0;
-  std::uint64_t weight = 1;  // how many chunks it stands for
+  std::uint64_t weight = 1;  // the number of chunks that it represents
 };
 
 // A run whose new chunks are known.
 struct DecidedRun {
   Run run;
   std::vector<NewChunk> chunks;
-  ByteVector frames;  // new blocks for the engine's row: whole frames but for the last of a source
+  ByteVector frames;  // new blocks for the engine's row: whole frames except at the end of a source
 };
 
-// zstd -1 of single chunks, for their sizes alone, and of frames as the engine stores them. One a thread.
+// Compresses single chunks with zstd -1, only to learn their sizes, and frames as the engine stores them.
+// Each thread has its own.
 class ChunkCompressor {
  public:
   ChunkCompressor();
@@ -68,15 +69,15 @@ class GrainStudy {
 
   void begin_source();
   DecidedRun decide(Run run, const BlockHashes& hashes);
-  // The blocks of the last, short frame of this source.
+  // Returns the blocks of the last, short frame of the source.
   DecidedRun end_source();
   Status compress(const DecidedRun& decided, ChunkCompressor& compressor);
 
   std::vector<GrainRow> rows() const;
-  std::vector<std::uint64_t> data_bytes() const;  // one a source
+  std::vector<std::uint64_t> data_bytes() const;  // an entry per source
 
  private:
-  // Sums of one source. Workers add to them while it is studied.
+  // Sums over one source. Worker threads add to them while it is studied.
   struct Sums {
     std::array<std::atomic<std::uint64_t>, kGrains + 1> stored{};
     std::array<std::atomic<std::uint64_t>, kGrains + 1> unique{};
@@ -87,8 +88,8 @@ class GrainStudy {
   void add_leaf(const BlockHashes& hashes, std::uint64_t extents);
 
   std::array<SampledSet, kGrains> sets_;
-  std::vector<std::uint8_t> is_new_;  // one a block of the run in hand; the engine's row
-  bool last_was_new_ = true;          // what a block that is not in the sample is taken for
+  std::vector<std::uint8_t> is_new_;  // a flag per block of the present run, for the engine's row
+  bool last_was_new_ = true;          // assumed for a block that is not in the sample
   bool leaf_is_new_ = false;
   ByteVector open_frame_;
   std::deque<Sums> sums_;

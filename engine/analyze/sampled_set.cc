@@ -40,7 +40,7 @@ void SampledSet::make_room() {
     refill(slots_.size() * 2);
     return;
   }
-  // One more bit drops about half of evenly spread hashes; others may take more bits.
+  // Another bit drops about half of evenly spread hashes; uneven ones may need several bits.
   while (is_full(used_, slots_.size())) {
     CHECK(shift_ < 63);
     ++shift_;

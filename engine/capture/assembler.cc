@@ -62,7 +62,7 @@ Status Assembler::take_leaf(const std::shared_ptr<const PlannedLeaf>& planned) {
   for (const PlannedRun& wanted : planned->runs) {
     auto run = input_.runs.take(wanted.ordinal);
     if (!run) {
-      // A stream ended where a leaf ends, or the capture failed.
+      // A stream ended at the end of a leaf, or the capture failed.
       source_ended_ = true;
       return {};
     }
@@ -126,7 +126,7 @@ Status Assembler::enqueue(Waiting item) {
   return release();
 }
 
-// Adds what waits for nothing any more, in order.
+// Adds to the builder, in order, the items at the front of the queue that wait for no open segment.
 Status Assembler::release() {
   while (!waiting_.empty()) {
     if (const auto* draft = std::get_if<LeafDraft>(&waiting_.front())) {

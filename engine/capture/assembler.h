@@ -1,9 +1,8 @@
-// The assembler: the one owner of a capture's order. It takes the plan's items and the hashed runs in order,
-// has Admission decide which blocks are new, and feeds the manifest builder.
+// Assembler: brings a capture into order. It takes the plan's items and the hashed runs in order, has
+// Admission decide which blocks are new, and feeds the manifest builder.
 //
-// A leaf whose newest blocks lie in a segment that is still open waits in a queue, and what comes after it
-// waits behind it; when kMaxWaiting items wait, the open segment is sealed early, so memory stays bounded
-// however rare new blocks are.
+// A leaf whose newest blocks lie in the open segment waits in a queue, and so does every later item. When
+// kMaxWaiting items wait, the open segment is sealed early: memory stays bounded however rare new blocks are.
 //
 // One thread.
 #pragma once
@@ -26,7 +25,7 @@
 
 namespace ashlar {
 
-// A stretch of leaf numbers.
+// A range of leaf numbers.
 struct LeafRange {
   std::uint64_t first = 0;
   std::uint64_t count = 0;
@@ -46,17 +45,17 @@ class Assembler {
   };
   struct Outcome {
     ByteCount size;
-    BlockCounts counts;              // of the leaves in `counted`
-    std::vector<LeafRange> counted;  // merged; the other leaves were kept by the map
+    BlockCounts counts;              // blocks of the leaves in `counted`
+    std::vector<LeafRange> counted;  // merged ranges; the map kept the other leaves
     ByteCount read_bytes;
     ByteCount unchanged_bytes;
     std::vector<BlockRange> unreadable;
-    bool audit_missed =
-        false;  // a region that the map calls unchanged has changed: the rest is not to be used
+    // True when a region that the map calls unchanged has changed; the rest of the outcome must not be used.
+    bool audit_missed = false;
   };
 
   explicit Assembler(Input input) : input_(input) {}
-  // To the end of the plan. On an audit that missed it returns early, with ok.
+  // Assembles until the plan ends. When an audit finds a change it returns early, without an error.
   Result<Outcome> run(const std::stop_token& stop);
 
  private:

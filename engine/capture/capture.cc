@@ -38,7 +38,7 @@ TreeRoot root_of(const SnapshotRecord& record) {
   return {blocks_covering(record.size), record.root_level, record.root};
 }
 
-// What one pass over the source leaves behind, all of it durable.
+// The result of one pass over the source; everything in it is durable.
 struct Pass {
   Assembler::Outcome outcome;
   TreeRoot root;
@@ -46,9 +46,9 @@ struct Pass {
   std::uint64_t stored_bytes = 0;
   std::uint64_t nodes_written = 0;
   std::uint64_t node_bytes_written = 0;
-  std::set<PackId> data_packs;  // of older sessions, that new leaves refer to
+  std::set<PackId> data_packs;  // packs of older sessions that new leaves refer to
   std::set<PackId> meta_packs;
-  std::uint64_t lost_leaves = 0;  // of the parent
+  std::uint64_t lost_leaves = 0;  // leaves of the parent with lost segments
 };
 
 // The threads and stages of one pass, from the source to published packs.
@@ -88,7 +88,7 @@ class Pipeline {
     else if (pass.value().outcome.audit_missed)
       cancel();
     hashers.clear();
-    TRY(errors_.take());  // the cause, where `pass` may hold only what it cancelled
+    TRY(errors_.take());  // `pass` may hold only the cancellation that followed this error
     return pass;
   }
 
@@ -106,8 +106,9 @@ class Pipeline {
             [this](const Leaf& leaf) { return is_stored(leaf); }};
   }
 
-  // The plan asks from one thread at a time. A leaf that equals its parent is kept without a look at its
-  // blocks: this is the look, and the packs are looked at once more before the commit.
+  // Returns whether the store has every segment of a leaf. A leaf that equals its parent's is kept without
+  // reading its blocks, so this is the check of its segments; before the commit check_still_there() checks
+  // their packs again. The plan calls it from one thread at a time.
   Result<bool> is_stored(const Leaf& leaf) {
     for (const SegmentId& id : leaf.segments) {
       if (leaned_on_.get(id) != nullptr) continue;
@@ -166,7 +167,7 @@ class Pipeline {
     return pass;
   }
 
-  // The source may be read again: after an audit that missed, by another pass.
+  // Stops the stages but not the source: after an audit that found a change, another pass reads it again.
   void cancel() {
     plan_.cancel();
     sequencer_.cancel();
@@ -178,7 +179,8 @@ class Pipeline {
   const CaptureOptions& options_;
   CaptureProgress& progress_;
   FirstError errors_;
-  std::unique_ptr<RunReader> reader_;  // before what has threads: they cancel it when they fail
+  // Declared before the stages with threads: they cancel it when they fail.
+  std::unique_ptr<RunReader> reader_;
   LruCache<SegmentId, bool, IdHash> leaned_on_{kRememberedSegments};  // segments that the store has
   std::set<PackId> parent_packs_;
   Plan plan_;
@@ -192,7 +194,7 @@ class Pipeline {
   ManifestBuilder builder_;
 };
 
-// Adds to `counts` what the parent's leaves [first, first + count) hold.
+// Adds to `counts` the blocks of the parent's leaves [first, first + count).
 Status count_parent(LeafCursor& cursor, const TreeRoot& parent, LeafRange leaves, BlockCounts& counts) {
   const std::uint64_t end = std::min(leaves.first + leaves.count, leaf_count(parent.blocks));
   for (std::uint64_t leaf = leaves.first; leaf < end;) {
@@ -210,8 +212,8 @@ Status count_parent(LeafCursor& cursor, const TreeRoot& parent, LeafRange leaves
   return {};
 }
 
-// The block counts of the whole volume: the parent's, less what its replaced leaves held, plus what replaced
-// them.
+// Returns the block counts of the whole volume: those of the parent, minus the blocks of its replaced leaves,
+// plus the blocks that replaced them.
 Result<BlockCounts> volume_counts(MetaStore& nodes, const std::optional<SnapshotRecord>& parent,
                                   const Pass& pass) {
   const std::uint64_t leaves = leaf_count(pass.root.blocks);
@@ -268,8 +270,8 @@ Result<SnapshotRecord> make_record(const WriteParts& parts, const Source& source
   return record;
 }
 
-// What the new snapshot leans on and did not write itself must be there, and survive a loss of power: the
-// parent's record, the packs of older sessions, and this session's own lease.
+// Checks that everything that the new snapshot needs and this session did not write is there and survives a
+// loss of power: the parent's record and the packs of older sessions. Also checks this session's own lease.
 Status check_still_there(const WriteParts& parts, const CaptureOptions& options, const Session& session,
                          const Pass& pass) {
   TRY(session.check());
@@ -281,7 +283,7 @@ Status check_still_there(const WriteParts& parts, const CaptureOptions& options,
   return parts.objects.ensure_durable(packs).with_context("a pack that the snapshot needs");
 }
 
-// The map's regions, or nothing and a warning when it is not to be believed.
+// Returns the map's regions, or no value and a warning when the map must not be believed.
 std::optional<ChangedRegions> usable_map(const Source& source, const CaptureOptions& options,
                                          std::vector<std::string>& warnings) {
   if (!options.changed) return std::nullopt;

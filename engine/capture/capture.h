@@ -1,11 +1,12 @@
-// Capture: a source becomes a snapshot. The flow, in one direction:
+// Capture: turns a source into a snapshot. The flow has one direction; (N) and (1) are numbers of threads:
 //
-//   plan ─ runs ─▶ hash (N threads) ─▶ assemble (1 owner, in order) ─┬─ leaves ─▶ manifest builder ─────────┐
-//                                                                    └─ new blocks ─▶ encode (N) ─▶ append
-//                                                                    ─┴▶ commit
+// clang-format off
+//  plan ─ runs ─▶ hash (N) ─▶ assemble (1, in order) ─┬─ leaves ─▶ manifest builder ─────────┐
+//                                                     └─ new blocks ─▶ encode (N) ─▶ append ─┴─▶ commit
+// clang-format on
 //
-// The snapshot does not depend on the number of threads. Until the record is published nothing is visible;
-// what was stored stays, and a later capture finds it.
+// The snapshot does not depend on the number of threads. Until its record is published, readers see no part
+// of it. Blocks that an interrupted capture stored remain, and a later capture finds them.
 #pragma once
 
 #include <atomic>
@@ -31,54 +32,56 @@ namespace ashlar {
 
 // The parts of a store that a capture works on.
 
-// What is said to have changed since the parent. A hint: it is used when its token is the one that the
-// parent's record keeps, and audited by reading a rotating sample of the rest.
+// The ranges that are reported as changed since the parent. The map is a hint: it is used when its token
+// equals the one in the parent's record, and audited by reading a sample of the other ranges, which rotates
+// from capture to capture.
 struct ChangedMap {
-  std::vector<SourceExtent> changed;  // sorted, any states; ranges past the end of the source are cut
-  std::string since_token;            // must equal the parent's change_token; both may be empty
-  bool is_exact = false;              // kept by the volume itself, not a hint: believed without an audit
+  std::vector<SourceExtent> changed;  // sorted, in any state; ranges past the end of the source are cut
+  std::string since_token;  // must equal the parent's change_token, and must not be empty unless is_exact
+  bool is_exact = false;    // kept by the volume itself: believed without token and audit
 };
 
 struct CaptureOptions {
-  SnapshotId id;  // of the new snapshot; value 0: a random one
+  SnapshotId id;  // id of the new snapshot; value 0 stands for a random one
   std::optional<SnapshotRecord> parent;
   std::optional<ChangedMap> changed;
-  bool paranoid = false;         // hash every block, believe no region hash
+  bool paranoid = false;         // hash every block, trust no region hash and no changed-block map
   bool skip_unreadable = false;  // record bad sectors as UNREADABLE instead of failing
   Consistency consistency = Consistency::kQuiescent;
   std::string name;
   std::string description;
-  std::string change_token;  // recorded for the next capture's map
+  std::string change_token;  // recorded, so that the next capture's map can refer to it
   std::map<std::string, std::string> tags;
-  unsigned threads = 0;  // 0: one a processor
+  unsigned threads = 0;  // 0: one per processor
 };
 
-// Read by another thread while a capture runs.
+// Counters that another thread reads while a capture runs.
 struct CaptureProgress {
-  std::atomic<std::uint64_t> total_bytes{0};  // of the source; 0: unknown (a stream)
-  std::atomic<std::uint64_t> done_bytes{0};   // of the source, holes and kept parts included
+  std::atomic<std::uint64_t> total_bytes{0};  // size of the source; 0: unknown (a stream)
+  // Bytes of the source that are done, including holes and kept parts.
+  std::atomic<std::uint64_t> done_bytes{0};
   std::atomic<std::uint64_t> read_bytes{0};
-  std::atomic<std::uint64_t> new_bytes{0};     // of blocks that were not stored yet
-  std::atomic<std::uint64_t> stored_bytes{0};  // written to packs
+  std::atomic<std::uint64_t> new_bytes{0};     // bytes of blocks that were not in the store
+  std::atomic<std::uint64_t> stored_bytes{0};  // bytes written to packs
 };
 
 struct CaptureReport {
   SnapshotRecord record;
   ByteCount read_bytes;
-  ByteCount unchanged_bytes;  // equal to the parent by region hash
-  ByteCount duplicate_bytes;  // hashed and found in the store
+  ByteCount unchanged_bytes;  // equal to the parent's, by region hash or by block id
+  ByteCount duplicate_bytes;  // hashed, and found in the store
   std::uint64_t nodes_written = 0;
   std::uint64_t node_bytes_written = 0;
   std::uint64_t directories_read = 0;
   std::vector<BlockRange> unreadable;
-  std::vector<std::string>
-      warnings;  // each a line for the user: a map that was not used, an audit that missed
+  // Lines for the user: a map that was not used, an audit that found a change, lost data of the parent.
+  std::vector<std::string> warnings;
 };
 
-// The digest under which a source is remembered; zero for a source without identity.
+// Returns the digest under which a source is remembered; zero for a source without an identity.
 SourceIdentity identity_of(const Source& source);
 
-// Publishes a snapshot of `source`. On any error, or when stopped (kCancelled), nothing is published.
+// Publishes a snapshot of `source`. On any error, or when stopped (kCancelled), no snapshot is published.
 Result<CaptureReport> capture(const WriteParts& parts, Source& source, const CaptureOptions& options,
                               CaptureProgress& progress, const std::stop_token& stop);
 

@@ -19,7 +19,7 @@ std::vector<LeafExtent> one_extent_a_block(const Leaf& leaf) {
   return blocks;
 }
 
-// A block that reads as zeros is a hole only where the source said so.
+// Returns the kind of a block that reads as zeros. It is a hole only where the source reported a hole.
 ExtentKind kind_of_zeros(BlockOrigin origin) {
   return origin == BlockOrigin::kUnallocated ? ExtentKind::kUnallocated : ExtentKind::kZero;
 }
@@ -42,8 +42,8 @@ LeafAssembly::LeafAssembly(std::shared_ptr<const PlannedLeaf> planned)
   }
 }
 
-// Blocks [first, first + count) are the parent's. Without a leaf there the parent's subtree was all zeros or
-// all a hole, and the plan never asks for it.
+// Takes blocks [first, first + count) from the parent. Where the parent has no leaf node, its subtree is
+// constant and reads as zeros: such blocks become UNALLOCATED.
 void LeafAssembly::take_parents(std::uint32_t first, std::uint32_t count) {
   for (std::uint32_t i = first; i < first + count; ++i) {
     take_block_of_parent(i);
@@ -135,8 +135,9 @@ Result<LeafDraft> LeafAssembly::draft(Admission& admission) {
   return draft;
 }
 
-// The parent's segments are brought in first, so that a block that only moved within the leaf, or the fifteen
-// that did not change beside one that did, are found without a hook.
+// The directories of the parent's segments are loaded first, so that admission finds two sorts of blocks
+// without a hook: those that moved within the leaf, and the unchanged ones of a region (64 KiB) in which a
+// neighbour changed.
 Status LeafAssembly::resolve(Admission& admission, SegmentReader& segments) {
   if (!planned_->parent) return {};
   std::vector<SegmentHandle> handles;
@@ -165,7 +166,8 @@ Status LeafAssembly::resolve(Admission& admission, SegmentReader& segments) {
   return {};
 }
 
-// A region that was not read as a whole has no hash of its own; it has the parent's when all of it is.
+// Takes the parent's hash for each region that has none of its own, because it was not read as a whole, when
+// all of its blocks are the parent's.
 void LeafAssembly::take_region_hashes_of_parent() {
   for (std::size_t first = 0; first < blocks_.size(); first += kRegionBlocks) {
     const std::size_t region = first / kRegionBlocks;

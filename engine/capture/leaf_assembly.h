@@ -1,5 +1,8 @@
-// One leaf on its way from hashed runs to a draft: first what each block is, then, when something changed,
-// where it is.
+// LeafAssembly: one leaf between its hashed runs and its draft. First it decides what each block is; then,
+// when something changed, it finds where each block lies.
+//
+// Order of calls: take() for each run (and cut() at the end of a stream), then, unless is_parents(),
+// resolve(); then, unless is_parents() holds by that time, draft(). One thread.
 #pragma once
 
 #include <cstdint>
@@ -19,28 +22,33 @@ class LeafAssembly {
  public:
   explicit LeafAssembly(std::shared_ptr<const PlannedLeaf> planned);
 
-  // A run of the leaf; its buffer is held until this is destroyed. A stream's last leaf is cut to what came.
+  // Takes a run of the leaf; its buffer is held until the LeafAssembly is destroyed.
   void take(HashedRun run);
+  // Shortens a stream's last leaf to the blocks that arrived.
   void cut(std::uint32_t block_count);
 
   std::uint32_t block_count() const { return static_cast<std::uint32_t>(blocks_.size()); }
-  // Every block reads as in the parent's leaf, is of the same kind, and lies where it lay.
+  // Returns whether every block reads as in the parent's leaf, is of the same kind and lies at the same
+  // place.
   bool is_parents() const;
-  // Blocks known to equal the parent's: by their region's hash, or by their ids once these were compared.
+  // Returns the number of blocks known to equal the parent's: by the hash of their region, or by their ids,
+  // which resolve() compares.
   std::uint32_t same_blocks() const { return same_blocks_; }
 
-  // Finds the ids and places of the parent's blocks. Blocks that were read and equal the parent's at their
-  // place become the parent's. Once, before draft(); after it is_parents() may be true.
+  // Finds the ids and places of the parent's blocks. A block that was read and equals the parent's block at
+  // the same offset is taken from the parent. Called once, before draft(). Afterwards is_parents() may be
+  // true where it was false.
   Status resolve(Admission& admission, SegmentReader& segments);
-  // Admits the changed blocks and says where every block is. Once, and only when not is_parents().
+  // Admits the changed blocks and returns where every block lies. Called once, and only when not
+  // is_parents().
   Result<LeafDraft> draft(Admission& admission);
   void count(BlockCounts& counts) const;
 
  private:
   struct Block {
     BlockState state;
-    bool from_parent = false;          // state.place is to be taken from parent_blocks_
-    const std::byte* bytes = nullptr;  // of a block to be admitted
+    bool from_parent = false;          // state.place comes from the parent's leaf
+    const std::byte* bytes = nullptr;  // the bytes of a block to be admitted, else null
   };
 
   void take_parents(std::uint32_t first, std::uint32_t count);
@@ -50,11 +58,11 @@ class LeafAssembly {
   Status admit(Admission& admission);
 
   std::shared_ptr<const PlannedLeaf> planned_;
-  std::vector<LeafExtent> parent_blocks_;  // the parent's leaf, one extent a block; empty without a parent
+  std::vector<LeafExtent> parent_blocks_;  // the parent's leaf, one extent per block; empty without a parent
   std::vector<Block> blocks_;
-  std::vector<BlockId> ids_;  // one a block: for the content digest and for admission
+  std::vector<BlockId> ids_;  // an entry per block: for the content digest and for admission
   std::uint64_t region_mask_ = 0;
-  std::vector<RegionHash> region_hashes_;  // by region number
+  std::vector<RegionHash> region_hashes_;  // indexed by region number
   std::vector<HashedRun> runs_;
   std::uint32_t same_blocks_ = 0;
 };

@@ -35,7 +35,7 @@ Leaf finish_leaf(LeafDraft draft, const Admission& admission) {
       finished.first_block = extent.first.index;
       if (known == leaf.segments.end()) leaf.segments.push_back(id);
     }
-    // Two handles may stand for one segment, so extents can turn out to be neighbours only now.
+    // Two handles may stand for the same segment, so only their ids show that two extents are neighbours.
     if (!leaf.extents.empty()) {
       LeafExtent& last = leaf.extents.back();
       const bool follows = finished.kind == ExtentKind::kData && last.kind == ExtentKind::kData &&

@@ -1,5 +1,5 @@
-// A leaf while its newest blocks are still in a segment without an id. finish_leaf() turns it into the
-// canonical Leaf once every segment that it names is sealed.
+// LeafDraft: a leaf while its newest blocks are in a segment that has no id yet. finish_leaf() turns it into
+// the canonical Leaf once every segment that it names is sealed.
 #pragma once
 
 #include <array>
@@ -13,10 +13,10 @@
 
 namespace ashlar {
 
-// What the assembler found a block to be.
+// The kind of a block as the assembler found it, and where it lies.
 struct BlockState {
   ExtentKind kind = ExtentKind::kUnallocated;
-  BlockPlace place;  // of kData
+  BlockPlace place;  // for kData only
 };
 
 struct LeafDraft {
@@ -32,12 +32,15 @@ struct LeafDraft {
   std::optional<SegmentHandle> waits_for;  // the open segment that holds its newest blocks
 };
 
+// Joins consecutive blocks into extents: data where the places follow each other in one segment, other kinds
+// where the kind is equal.
 std::vector<LeafDraft::Extent> draft_extents(std::span<const BlockState> blocks);
+// Replaces handles by segment ids. Every segment of the draft must be sealed.
 Leaf finish_leaf(LeafDraft draft, const Admission& admission);
 
-// Blocks of a leaf or of a volume by what they are.
+// The number of blocks of each kind, in a leaf or in a volume.
 struct BlockCounts {
-  std::array<std::uint64_t, 5> of_kind{};  // by ExtentKind
+  std::array<std::uint64_t, 5> of_kind{};  // indexed by ExtentKind
 
   void add(ExtentKind kind, std::uint64_t count) { of_kind[static_cast<std::size_t>(kind)] += count; }
   void add(const Leaf& leaf) {

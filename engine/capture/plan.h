@@ -1,12 +1,15 @@
-// The plan of a capture: walks the source's extents leaf by leaf and says, in order, what becomes of each
-// leaf.
+// Plan: walks the source's extents leaf by leaf and decides, in order, how a capture makes each leaf.
 //
-//   constant  all of it is a hole, or known to be zero: nothing is read
-//   kept      the changed-block map says that it is the parent's: nothing is read
-//   leaf      some of it is read, as runs of whole regions (64 KiB); its other blocks are holes, zeros or the
-//   parent's
+// clang-format off
+//   constant  the whole leaf is a hole, or known to be zeros: the source is not read
+//   kept      the changed-block map says that the leaf equals the parent's: the source is not read
+//   leaf      some of the leaf is read, as runs of whole regions (64 KiB); its other blocks are holes, zeros
+//             or the parent's
+// clang-format on
 //
-// next_request() is what a RunReader calls; the items that it passes on the way go to a queue for the
+// Invariant: the items, in order, cover every leaf of the volume once, and each run belongs to one leaf.
+//
+// A RunReader calls next_request(). The items that the plan passes on the way go to a queue for the
 // assembler. Memory is bounded by the runs in flight, however sparse or large the source is.
 #pragma once
 
@@ -29,26 +32,29 @@
 
 namespace ashlar {
 
-// What is known of a block before it is read.
+// The knowledge about a block before it is read.
 enum class BlockOrigin : std::uint8_t {
-  kRead,         // a run brings it
-  kZero,         // the source says: zeros
-  kUnallocated,  // the source says: a hole
-  kParent,       // the changed-block map says: as in the parent
+  kRead,         // a run brings its bytes
+  kZero,         // zeros, as the source reports
+  kUnallocated,  // a hole, as the source reports
+  kParent,       // equal to the parent's block, as the changed-block map reports
 };
 
 struct PlannedRun {
   std::uint64_t ordinal = 0;
-  std::uint32_t first_block = 0;  // in the leaf; a multiple of kRegionBlocks
+  std::uint32_t first_block = 0;  // counted from the start of the leaf; a multiple of kRegionBlocks
   std::uint32_t block_count = 0;
 };
 
 struct PlannedLeaf {
   std::uint64_t index = 0;
-  std::vector<BlockOrigin> origins;  // one a block; kLeafBlocks of them for a stream, whatever it will bring
+  // An entry per block; kLeafBlocks of them for a stream, even when it ends inside the leaf.
+  std::vector<BlockOrigin> origins;
   std::vector<PlannedRun> runs;
-  std::shared_ptr<const Leaf> parent;  // the parent's leaf at this place, when it is a node of as many blocks
-  bool audit = false;                  // its runs test the changed-block map: they must find nothing new
+  // The parent's leaf at this index when it is a node and all its segments are stored, else null. It covers
+  // as many blocks, except under a stream.
+  std::shared_ptr<const Leaf> parent;
+  bool audit = false;  // its runs check the changed-block map: they must find no change
 };
 
 struct ConstantLeaves {
@@ -60,8 +66,10 @@ struct KeptLeaves {
 };
 using PlanItem = std::variant<ConstantLeaves, KeptLeaves, std::shared_ptr<const PlannedLeaf>>;
 
-// Ranges that changed since the parent, whole regions, sorted and apart.
+// The ranges that changed since the parent: rounded to whole regions, sorted, and neither overlapping nor
+// touching.
 using ChangedRegions = std::vector<BlockRange>;
+// Rounds the extents of a changed-block map (sorted by offset) to regions of a volume of `volume` blocks.
 ChangedRegions changed_regions(const std::vector<SourceExtent>& changed, BlockCount volume);
 
 class Plan {
@@ -69,34 +77,38 @@ class Plan {
   struct Input {
     Source& source;
     NodeReader& nodes;
-    std::optional<ByteCount> size;  // nothing for a stream
+    std::optional<ByteCount> size;  // no value for a stream
     std::optional<TreeRoot> parent;
     std::optional<ChangedRegions> changed;  // only with a parent
-    std::uint32_t generation = 0;           // turns the audit's sample
-    bool changed_is_exact = false;          // no audit
-    // Whether every segment that a leaf of the parent names is still in the store. Where one is not, nothing
-    // is taken from that leaf.
+    // Rotates the sample of the audit: each generation takes other leaves and regions.
+    std::uint32_t generation = 0;
+    bool changed_is_exact = false;  // true: the map is not audited
+    // Returns whether every segment that a leaf of the parent names is still in the store. When one is
+    // missing, the plan ignores that leaf and reads the blocks instead.
     std::function<Result<bool>(const Leaf&)> is_stored;
   };
   explicit Plan(Input input);
 
-  // For the RunReader, which serialises the calls. Nothing when the plan is through.
+  // Returns the next request, or no value when the plan is complete. The RunReader serialises the calls.
   Result<std::optional<RunRequest>> next_request();
 
-  // The leaf that a run belongs to, and where in it the run starts.
+  // The leaf that a run belongs to, and the block of the leaf at which the run starts.
   struct RunPlace {
     std::shared_ptr<const PlannedLeaf> leaf;
     std::uint32_t first_block = 0;
   };
-  // Taken once a run, by the thread that hashes it.
+  // Returns the place of a run and forgets it. The thread that hashes the run calls it, once per run.
   RunPlace take_place(std::uint64_t ordinal);
 
-  // The next item, in order; waits for it. Nothing when the plan is through, or cancelled.
+  // Returns the next item, in order, and waits until there is one. Returns no value when all items were taken
+  // and no more will come, or after cancel().
   std::optional<PlanItem> next_item();
-  // No more items will come: the plan is through, or its reader has ended.
+  // Declares that no more items will come: the plan is complete, or its reader has ended.
   void finish();
+  // Drops the items that were not taken and wakes next_item().
   void cancel();
-  // Leaves of the parent whose data is lost; they are read as if there were no parent.
+  // Returns the number of leaves of the parent that name a lost segment; they are read as if there were no
+  // parent.
   std::uint64_t lost_leaves() const { return lost_leaves_; }
 
  private:
@@ -105,7 +117,7 @@ class Plan {
   Result<std::uint64_t> constant_ahead(ChildKind& kind);
   Result<SourceExtent> extent_at(ByteOffset offset);
   Status read_origins(PlannedLeaf& leaf, BlockRange within);
-  // Whether the leaf may lean on the parent's.
+  // Returns whether the leaf may take blocks from the parent's leaf, and loads that leaf when it is a node.
   Result<bool> load_parent(PlannedLeaf& leaf);
   bool parent_covers(std::uint64_t index) const;
   std::uint64_t kept_ahead();

@@ -70,8 +70,8 @@ void SegmentPipeline::append_loop() {
     if (!done.ok()) return errors_.report(done.take_error());
     lock.lock();
     if (segment) ++appended_;
-    // Publishing without a segment to append means that all that was appended is out, whether or not a pack
-    // was open.
+    // Publishing without a segment to append means that every appended segment is published, even when no
+    // pack was open.
     if (!segment || appender_.packs_published() > packs_before) published_ = appended_;
     stored_bytes_ = appender_.stored_bytes();
     changed_.notify_all();

@@ -1,8 +1,9 @@
-// Sealed segments to published packs: encoded by several threads, appended by one, in the order they were
-// sealed.
+// SegmentPipeline: turns sealed segments into published packs. Several threads encode; one thread appends, in
+// the order in which the segments were sealed.
 //
-// push() waits while kInFlight segments are on their way: the memory bound. flush() returns once everything
-// pushed before it is in a published pack. An error of any thread goes to FirstError and unblocks everybody.
+// push() waits while kInFlight segments are being processed: that bounds memory. flush() returns once
+// everything pushed before it is in a published pack. An error of any thread goes to FirstError and ends all
+// waiting calls.
 //
 // One thread calls push() and flush().
 #pragma once
@@ -25,7 +26,7 @@ namespace ashlar {
 
 class SegmentPipeline {
  public:
-  static constexpr std::size_t kInFlight = 12;  // × 4 MiB raw, and what they compress to
+  static constexpr std::size_t kInFlight = 12;  // each 4 MiB of raw blocks plus their compressed form
 
   SegmentPipeline(PackAppender& appender, std::uint32_t frame_blocks, int level, unsigned threads,
                   FirstError& errors, std::atomic<std::uint64_t>& stored_bytes);
@@ -35,7 +36,7 @@ class SegmentPipeline {
 
   Status push(SealedSegment segment);
   Status flush();
-  // Wakes everybody up to stop. For FirstError's callbacks; any thread.
+  // Makes all threads and waiting calls stop. For the callbacks of FirstError; any thread.
   void cancel();
 
  private:
@@ -55,8 +56,8 @@ class SegmentPipeline {
   std::map<std::uint64_t, EncodedSegment> encoded_;
   std::uint64_t pushed_ = 0;
   std::uint64_t appended_ = 0;
-  std::uint64_t published_ = 0;      // segments in published packs
-  std::uint64_t publish_until_ = 0;  // flush() wants this many published
+  std::uint64_t published_ = 0;      // number of segments in published packs
+  std::uint64_t publish_until_ = 0;  // flush() waits until this many are published
   bool stopping_ = false;
 
   std::vector<std::jthread> encoders_;

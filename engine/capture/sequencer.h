@@ -1,5 +1,5 @@
-// Puts hashed runs back into the order in which they were asked for. Runs arrive from any thread; one thread
-// takes.
+// Sequencer: puts hashed runs back into the order in which they were requested. Any thread puts runs in; one
+// thread takes them.
 #pragma once
 
 #include <condition_variable>
@@ -21,7 +21,8 @@ class Sequencer {
     arrived_.notify_one();
   }
 
-  // Waits for a run. Nothing when it will never come: the source ended before it, or the capture failed.
+  // Waits for a run and returns it. Returns no value when the run will never come: the source ended before
+  // it, or the capture failed.
   std::optional<HashedRun> take(std::uint64_t ordinal) {
     std::unique_lock lock(mutex_);
     arrived_.wait(lock, [&] { return ended_ || runs_.contains(ordinal); });
@@ -32,13 +33,13 @@ class Sequencer {
     return run;
   }
 
-  // No more runs will come.
+  // Declares that no more runs will come.
   void end() {
     const std::lock_guard lock(mutex_);
     ended_ = true;
     arrived_.notify_all();
   }
-  // The same, and what is held goes: its buffers are waited for.
+  // Declares the same and drops the runs that are held, because readers wait for their buffers.
   void cancel() {
     const std::lock_guard lock(mutex_);
     ended_ = true;

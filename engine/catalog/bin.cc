@@ -15,7 +15,7 @@ std::string key_of(const BinEntry& entry) {
   return fmt::format("{}{}.{}", kFolder, entry.snapshot.text(), entry.deleted.unix_ns);
 }
 
-// Under any other name it is no entry of ours.
+// Parses the key of an entry; returns no value for any other name.
 std::optional<BinEntry> entry_of(std::string_view key) {
   const std::string_view name = key.substr(kFolder.size());
   const std::size_t dot = name.find('.');
@@ -47,7 +47,8 @@ Result<std::vector<BinEntry>> SnapshotBin::all() const {
   return entries;
 }
 
-// A restoring that was cut off may have left an entry of a former deletion.
+// Keeps the last entry of each snapshot: an interrupted restore may have left an entry of an earlier
+// deletion.
 Result<std::vector<BinEntry>> SnapshotBin::list() const {
   std::map<SnapshotId, UtcTime> last;
   for (const BinEntry& entry : TRY(all())) {

@@ -1,8 +1,9 @@
-// The recycle bin: deleted snapshots, as objects `bin/<snapshot id>.<when it was deleted, Unix time in
-// nanoseconds>` that hold the snapshot's record as it was. Its blocks stay while its entry does.
+// SnapshotBin: the recycle bin of deleted snapshots. Each is an object `bin/<snapshot id>.<time of deletion,
+// Unix time in nanoseconds>` that holds the snapshot's record unchanged. The snapshot's blocks stay as long
+// as the entry.
 //
-// A snapshot goes into the bin before its record is removed, and leaves it after its record is published
-// again: one that was cut off in between stands in both places, and is not deleted.
+// A snapshot is put into the bin before its record is removed, and taken out after its record is published
+// again. When that is interrupted, the snapshot is in both places and counts as not deleted.
 #pragma once
 
 #include <optional>
@@ -25,15 +26,15 @@ class SnapshotBin {
   explicit SnapshotBin(ObjectStore& objects) : objects_(objects) {}
 
   Status put(const SnapshotRecord& record, UtcTime deleted);
-  // Each snapshot once, with its last deletion; oldest deletion first.
+  // Returns each snapshot once, with its last deletion; oldest deletion first.
   Result<std::vector<BinEntry>> list() const;
-  // kNotFound: "no snapshot snap-… in the bin".
+  // Returns the entry of a snapshot; kNotFound ("no snapshot snap-… in the bin") when it has no entry.
   Result<BinEntry> find(SnapshotId snapshot) const;
   Result<SnapshotRecord> get(const BinEntry& entry) const;
-  // Every entry: a snapshot may have several, after deletions and restorings that were cut off.
+  // Returns every entry: a snapshot may have several after interrupted deletions and restores.
   Result<std::vector<BinEntry>> all() const;
   Result<bool> has(const BinEntry& entry) const;
-  // This one entry; ok when it is gone.
+  // Removes this one entry; ok when it is gone already.
   Status remove(const BinEntry& entry);
 
  private:

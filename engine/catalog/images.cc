@@ -25,12 +25,13 @@ bool is_alive(const ImageRecord& record) {
   return record.state != ImageState::kFailed && record.state != ImageState::kDeregistered;
 }
 
-// One that is of another owner or name has claimed another key.
+// Returns whether image `id` needs the wanted name. A record with another owner or name holds a claim under
+// another key.
 Result<bool> ImageCatalog::holds_its_name(ImageId id, const ImageRecord& wanted) const {
   const auto record = get(id);
   if (record.ok()) return is_namesake(record.value(), wanted);
   if (record.error().code() == ErrorCode::kNotFound) return false;
-  return true;  // a record that can't be read may need its name
+  return true;  // a record that cannot be read may need its name
 }
 
 Status ImageCatalog::claim(const ImageRecord& record) {
@@ -49,12 +50,13 @@ Status ImageCatalog::claim(const ImageRecord& record) {
     return taken(record, "another image");
   TRY(std::move(replaced));
   if (!TRY(holds_its_name(other, record))) return {};
-  best_effort(
-      objects().replace(key, as_byte_span(ours), as_byte_span(theirs)));  // or somebody took it from us
+  // Fails when another writer has taken the claim.
+  best_effort(objects().replace(key, as_byte_span(ours), as_byte_span(theirs)));
   return taken(record, theirs);
 }
 
-// Claims may be given back wrongly when three meet, or when somebody dies between two steps; records are not.
+// Looks for a living image of the same owner and name. Claims alone are not enough: they may be given back
+// wrongly when three writers meet, or when a writer dies between two steps. Records are not affected by that.
 Status ImageCatalog::look_for_namesake(const ImageRecord& record) const {
   for (const ImageId id : TRY(list_ids())) {
     if (id == record.id) continue;
@@ -71,8 +73,8 @@ Status ImageCatalog::confirm(const ImageRecord& record) {
   return taken(record, "another image");
 }
 
-// Takes the claim away if it is ours. Between the look and the removal nobody else takes it: our record is
-// still there and needs its name.
+// Removes the claim if it belongs to this image. Between check and removal no other writer takes it: the
+// image's record still exists and needs its name.
 Status ImageCatalog::release(const ImageRecord& record) {
   const auto bytes = get_object(objects(), claim_key(record), kMaxClaimBytes);
   if (!bytes.ok() || as_text(bytes.value()) != record.id.text()) return {};

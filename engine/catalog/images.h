@@ -1,11 +1,11 @@
-// The catalog of images: records under `images/<id>`, replaced as a whole, and the claims of their names
+// ImageCatalog: the records of images under `images/<id>`, replaced as a whole, and the claims of their names
 // under `image-names/<owner>-<SHA-256 of the name>`: objects that hold the image's id.
 //
-// One owner has a name once. Whoever publishes an image claims its name first, and looks at the claim again
-// afterwards. A claim whose image is not there, or is failed or deregistered, may be taken; whoever takes one
-// looks for the former image again afterwards, and gives the name back if it has appeared. And whoever has
-// published an image looks at all others for one of its name: of those that meet at a name at most one goes
-// on.
+// Invariant: an owner has at most one living image of a name. A writer that publishes an image claims its
+// name first and checks the claim again afterwards. It may take a claim whose image does not exist, has
+// failed or is deregistered; it then looks for that image again, and gives the name back if the image has
+// appeared. After publishing, a writer also looks at all other images for one of its name. So when several
+// writers meet at a name, at most one succeeds.
 #pragma once
 
 #include "catalog/record_folder.h"
@@ -13,7 +13,7 @@
 
 namespace ashlar {
 
-// Neither failed nor deregistered: it needs its name, and its snapshots.
+// Returns whether the image is neither failed nor deregistered: then it needs its name and its snapshots.
 bool is_alive(const ImageRecord& record);
 
 struct ImageKind {
@@ -29,14 +29,15 @@ class ImageCatalog : public RecordFolder<ImageKind> {
  public:
   using RecordFolder::RecordFolder;
 
-  // kBusy, naming the other image, when the owner has one of this name.
+  // Publishes the image. Fails with kBusy, and names the other image, when the owner has one of this name.
   Status publish(const ImageRecord& record);
-  // kBusy in the same case; without claiming the name.
+  // Fails with kBusy in the same case, without claiming the name.
   Status look_for_namesake(const ImageRecord& record) const;
-  // What was put: the same, with the revision after `before`'s. An image that comes back from failed or
-  // deregistered claims its name again.
+  // Replaces the record and returns it as stored, with the revision after that of `before`. An image that
+  // returns from failed or deregistered claims its name again.
   Result<ImageRecord> replace(const ImageRecord& before, ImageRecord now);
-  // The record alone is changed when `change` returns ok, and again as long as somebody else was quicker.
+  // Changes the record when `change` returns ok, and tries again while other writers change it first. Changes
+  // no other object, except for the claim of an image that returns (see replace()).
   template <class Change>
   Result<ImageRecord> update(ImageId id, const Change& change) {
     for (;;) {
@@ -49,7 +50,7 @@ class ImageCatalog : public RecordFolder<ImageKind> {
       if (done.error().code() != ErrorCode::kBusy || TRY(get(id)) == before) return done.take_error();
     }
   }
-  // The record, and the claim of its name.
+  // Removes the record and the claim of its name.
   Status remove(ImageId id);
 
  private:

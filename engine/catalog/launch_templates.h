@@ -1,4 +1,4 @@
-// The catalog of launch templates: records under `launch-templates/<id>`, replaced as a whole.
+// LaunchTemplateCatalog: records under `launch-templates/<id>`, replaced as a whole.
 #pragma once
 
 #include "catalog/record_folder.h"

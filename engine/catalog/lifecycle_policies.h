@@ -1,4 +1,4 @@
-// The catalog of lifecycle policies: records under `lifecycle-policies/<id>`, replaced as a whole.
+// LifecyclePolicyCatalog: records under `lifecycle-policies/<id>`, replaced as a whole.
 #pragma once
 
 #include "catalog/record_folder.h"

@@ -25,14 +25,15 @@ class RecordFolder {
 
   explicit RecordFolder(ObjectStore& objects) : objects_(objects) {}
 
-  // Durable when it returns ok. kBusy when the id is taken; kInvalid for what no reader would accept.
+  // Publishes a record, durably when it returns ok. Fails with kBusy when the id is taken, and with kInvalid
+  // for a record that no reader would accept.
   Status publish(const Record& record) {
     Status status = objects_.put_if_absent(key_of(record.id), TRY(checked_bytes(record)));
     if (is(status, ErrorCode::kBusy)) return busy(fmt::format("{} exists already", record.id.text()));
     return std::move(status).with_context(fmt::format("publish {}", record.id.text()));
   }
 
-  // Puts `now` where `before` stands: kBusy when somebody changed the record meanwhile.
+  // Replaces `before` by `now`. Fails with kBusy when another writer has changed the record.
   Status replace(const Record& before, const Record& now) {
     const ByteVector bytes = TRY(checked_bytes(now));
     Status status = objects_.replace(key_of(now.id), bytes_of(before), bytes);
@@ -40,8 +41,8 @@ class RecordFolder {
     return std::move(status).with_context(fmt::format("change {}", now.id.text()));
   }
 
-  // The record as `change` leaves it, with the next revision; `change` is called again when somebody else was
-  // quicker. For records that have a revision.
+  // Applies `change` and returns the record with the next revision. `change` is called again when another
+  // writer was faster. For records that have a revision.
   template <class Change>
   Result<Record> update(Id id, const Change& change) {
     for (;;) {
@@ -56,7 +57,7 @@ class RecordFolder {
     }
   }
 
-  // kNotFound: "no volume vol-… in this store"; a damaged record is named.
+  // Returns a record. Fails with kNotFound ("no volume vol-… in this store"); names a damaged record.
   Result<Record> get(Id id) const {
     const std::string key = key_of(id);
     auto bytes = get_object(objects_, key, Kind::kMaxBytes);
@@ -71,20 +72,20 @@ class RecordFolder {
     std::vector<Id> ids;
     TRY(objects_.list(Kind::kFolder, [&](const ObjectInfo& object) -> Status {
       const auto id = Id::parse(std::string_view(object.key).substr(Kind::kFolder.size()));
-      if (id.ok()) ids.push_back(id.value());  // under any other name it is no record of ours
+      if (id.ok()) ids.push_back(id.value());  // any other name is not a record
       return {};
     }));
     return ids;
   }
 
-  // All records, oldest first. A damaged one fails the call and is named; list_ids() still works.
+  // Returns all records, oldest first. A damaged record fails the call and is named; list_ids() still works.
   Result<std::vector<Record>> list() const {
     std::vector<Record> records;
     for (const Id id : TRY(list_ids())) {
       auto record = get(id);
       if (record.ok()) {
         records.push_back(record.take());
-      } else if (record.error().code() != ErrorCode::kNotFound) {  // not one deleted since
+      } else if (record.error().code() != ErrorCode::kNotFound) {  // kNotFound: the record was deleted since
         return record.take_error();
       }
     }
@@ -117,7 +118,7 @@ class RecordFolder {
     return {bytes.begin(), bytes.end()};
   }
 
-  // The bytes of a record that every reader will accept.
+  // Encodes a record and checks that every reader will accept the bytes.
   static Result<ByteVector> checked_bytes(const Record& record) {
     if (record.id.value == 0) return invalid(fmt::format("a {} id of zero means none", Id::kNoun));
     TRY(check_limits(record));

@@ -15,7 +15,8 @@ constexpr std::string_view kFolder = "sessions/";
 
 std::string key_of(const SessionId& id) { return fmt::format("{}{}", kFolder, id.hex()); }
 
-// The record of a key; nothing when it is gone, which is no error: sessions end at any time.
+// Reads the record of a key. Returns no value when it is gone, which is not an error: sessions end at any
+// time.
 Result<std::optional<SessionRecord>> read_record(ObjectStore& objects, const std::string& key) {
   auto bytes = get_object(objects, key, kMaxSessionRecordBytes);
   if (is(bytes, ErrorCode::kNotFound)) return std::optional<SessionRecord>();
@@ -26,7 +27,7 @@ Result<std::optional<SessionRecord>> read_record(ObjectStore& objects, const std
   return std::optional(std::move(record));
 }
 
-// Keys of session records. Other things live in the folder too, and are not ours to judge.
+// Returns the keys of session records. Objects with other names in the folder are ignored.
 Result<std::vector<std::string>> session_keys(ObjectStore& objects) {
   std::vector<std::string> keys;
   TRY(objects.list(kFolder, [&](const ObjectInfo& object) -> Status {
@@ -61,7 +62,7 @@ Result<std::unique_ptr<Session>> Session::begin(ObjectStore& objects, const Stor
   return std::unique_ptr<Session>(new Session(objects, std::move(record)));
 }
 
-// A record that can't be removed stays until remove_dead_sessions() finds its process gone.
+// A record that cannot be removed stays until remove_dead_sessions() finds its process gone.
 Session::~Session() { best_effort(objects_.remove(key_of(record_.id))); }
 
 Status Session::check() const {
@@ -89,7 +90,7 @@ Result<std::size_t> remove_dead_sessions(ObjectStore& objects) {
   for (const std::string& key : TRY(session_keys(objects))) {
     auto found = read_record(objects, key);
     if (!found.ok()) {
-      // A record that can't be understood says nothing about its process.
+      // A record that cannot be decoded does not show whether its process lives.
       const ErrorCode code = found.error().code();
       if (code != ErrorCode::kCorrupt && code != ErrorCode::kUnsupported) return found.take_error();
       continue;
@@ -97,7 +98,8 @@ Result<std::size_t> remove_dead_sessions(ObjectStore& objects) {
     const std::optional<SessionRecord> record = found.take();
     if (!record || !TRY(certainly_dead(*record, self, place))) continue;
     Status status = objects.remove(key);
-    if (is(status, ErrorCode::kNotFound)) continue;  // someone else was quicker
+    // Another process removed it first.
+    if (is(status, ErrorCode::kNotFound)) continue;
     TRY(std::move(status));
     ++removed;
   }

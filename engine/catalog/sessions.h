@@ -1,4 +1,4 @@
-// Open sessions: `sessions/<id>`, from the start of a capture to its end.
+// Sessions: open sessions, as objects `sessions/<id>`, from the start of a capture to its end.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@
 
 namespace ashlar {
 
-// One writer's open session. Removed when destroyed.
+// A writer's open session. Its record is removed when the object is destroyed.
 class Session {
  public:
   static Result<std::unique_ptr<Session>> begin(ObjectStore& objects, const StoreId& store);
@@ -18,8 +18,8 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   const SessionId& id() const { return record_.id; }
-  // Ok while the record is still there and still ours; kBusy when it was taken: then nothing may be
-  // published.
+  // Returns ok while the record exists unchanged; kBusy when it was removed or replaced: then the writer must
+  // not publish.
   Status check() const;
 
  private:
@@ -30,7 +30,8 @@ class Session {
 
 Result<std::vector<SessionRecord>> list_sessions(ObjectStore& objects);
 // Removes the records of sessions whose process on this host is certainly gone (another boot, no such pid, or
-// the pid started at another time). Sessions of other hosts are left alone. Returns how many were removed.
+// a pid that was started at another time). Sessions of other hosts stay. Returns the number of removed
+// records.
 Result<std::size_t> remove_dead_sessions(ObjectStore& objects);
 
 }  // namespace ashlar

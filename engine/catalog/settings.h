@@ -1,4 +1,4 @@
-// The settings of a store: one object, `settings.json`.
+// Settings: the settings of a store, in one object, `settings.json`.
 #pragma once
 
 #include "document/store_settings.h"
@@ -6,13 +6,13 @@
 
 namespace ashlar {
 
-// The defaults where there are none.
+// Returns the settings; the defaults when the object does not exist.
 Result<StoreSettings> get_settings(ObjectStore& objects);
 
-// Puts `now` where `before` stands: kBusy when somebody changed them meanwhile.
+// Replaces `before` by `now`. Fails with kBusy when another writer has changed the settings.
 Status replace_settings(ObjectStore& objects, const StoreSettings& before, const StoreSettings& now);
 
-// The settings as `change` leaves them; it is called again when somebody else was quicker.
+// Applies `change` and returns the settings; `change` is called again when another writer was faster.
 template <class Change>
 Result<StoreSettings> update_settings(ObjectStore& objects, const Change& change) {
   for (;;) {

@@ -7,7 +7,7 @@ bool older(const SnapshotRecord& a, const SnapshotRecord& b) {
   return std::tie(a.created, a.id) < std::tie(b.created, b.id);
 }
 
-// Of one record; any other failure is the store's.
+// Returns whether the error concerns a single record; any other error concerns the store.
 bool says_nothing(ErrorCode code) {
   return code == ErrorCode::kNotFound || code == ErrorCode::kCorrupt || code == ErrorCode::kUnsupported;
 }
@@ -18,8 +18,8 @@ Result<std::optional<SnapshotRecord>> SnapshotCatalog::newest_of(const SourceIde
   std::optional<SnapshotRecord> newest;
   for (const SnapshotId id : TRY(list_ids())) {
     auto record = get(id);
-    // The answer is a guess at a parent, which only costs time when it is wrong: a damaged record of some
-    // other snapshot must not stop a capture.
+    // The result is a proposal for a parent, and a wrong one only costs time: a damaged record of another
+    // snapshot must not stop a capture.
     if (!record.ok()) {
       if (!says_nothing(record.error().code())) return record.take_error();
       continue;

@@ -1,4 +1,4 @@
-// The catalog of snapshots: records published under `snapshots/<id>`. They are never replaced.
+// SnapshotCatalog: records published under `snapshots/<id>`. They are never replaced.
 #pragma once
 
 #include <optional>
@@ -21,7 +21,7 @@ class SnapshotCatalog : public RecordFolder<SnapshotKind> {
  public:
   using RecordFolder::RecordFolder;
   Status replace(const SnapshotRecord& before, const SnapshotRecord& now) = delete;
-  // The newest snapshot of a source.
+  // Returns the newest snapshot of a source, or no value.
   Result<std::optional<SnapshotRecord>> newest_of(const SourceIdentity& identity) const;
 };
 

@@ -1,7 +1,7 @@
-// The traces of one account: records under `traces/<snapshot id>` of the store's own, under
-// `traces/<snapshot id>.<account>` of any other; and the boot packs that they name, under
-// `boot/<snapshot id>/`. What an account's machines read first is nobody else's business. All of it can be
-// lost at any time.
+// TraceCatalog: the traces of one account. Those of the store's own account are records under
+// `traces/<snapshot id>`, those of any other under `traces/<snapshot id>.<account>`. The boot packs that they
+// name are under `boot/<snapshot id>/`. Traces are kept per account, because which blocks an account's
+// machines read first is private to it. All of them can be lost at any time.
 #pragma once
 
 #include <optional>
@@ -17,18 +17,18 @@ std::string boot_pack_key(SnapshotId snapshot, const BootPackId& pack);
 
 class TraceCatalog {
  public:
-  // Value 0: the store's own account.
+  // Creates the catalog of one account; value 0 stands for the store's own account.
   explicit TraceCatalog(ObjectStore& objects, AccountId owner = {}) : objects_(objects), owner_(owner) {}
 
-  // Nothing when there is none. kCorrupt for a damaged one.
+  // Returns the trace of a snapshot, or no value; kCorrupt for a damaged one.
   Result<std::optional<TraceRecord>> get(SnapshotId snapshot) const;
-  // Puts `now` where `before` (or nothing) stands: kBusy when somebody changed it meanwhile.
+  // Replaces `before` (or no trace) by `now`. Fails with kBusy when another writer has changed it.
   Status replace(const std::optional<TraceRecord>& before, const TraceRecord& now);
-  // The snapshots that have one of this account.
+  // Returns the snapshots that have a trace of this account.
   Result<std::vector<SnapshotId>> list() const;
-  // This account's trace of a snapshot; ok when there is none.
+  // Removes this account's trace of a snapshot; ok when it does not exist.
   Status forget(SnapshotId snapshot);
-  // All traces of a snapshot, of whatever account, and all boot packs.
+  // Removes all traces of a snapshot, of all accounts, and all of its boot packs.
   Status remove(SnapshotId snapshot);
   Status remove_boot_pack(SnapshotId snapshot, const BootPackId& pack);
 

@@ -1,4 +1,4 @@
-// The catalog of volumes: records under `volumes/<id>`, replaced as a whole.
+// VolumeCatalog: records under `volumes/<id>`, replaced as a whole.
 #pragma once
 
 #include <optional>
@@ -19,7 +19,7 @@ struct VolumeKind {
 
 using VolumeCatalog = RecordFolder<VolumeKind>;
 
-// The volume that stands on a snapshot, if one does: it may not be deleted then.
+// Returns a volume that reads from the snapshot, if there is one; such a snapshot must not be deleted.
 Result<std::optional<VolumeId>> volume_on(const VolumeCatalog& catalog, SnapshotId snapshot);
 
 }  // namespace ashlar

@@ -12,7 +12,7 @@
 namespace ashlar {
 namespace {
 
-// The constant that a leaf is, if it is one.
+// Returns the kind of constant that the leaf is, if it is one.
 std::optional<ChildKind> constant_kind(const Leaf& leaf) {
   const auto all = [&](ExtentKind kind) {
     return std::all_of(leaf.extents.begin(), leaf.extents.end(),
@@ -29,7 +29,7 @@ bool all_one_constant(const std::vector<NodeRef>& children) {
          std::all_of(children.begin(), children.end(), [&](const NodeRef& c) { return c.kind == kind; });
 }
 
-// One level less than the tallest tree has: close_all() needs a place above its root.
+// A tree one level lower than the tallest: close_all() needs a level above the root's.
 constexpr BlockCount kMaxStreamBlocks = blocks_below(kMaxLevel - 1);
 
 Error too_large_for(BlockCount limit) {
@@ -38,9 +38,10 @@ Error too_large_for(BlockCount limit) {
 
 }  // namespace
 
-// Subtrees are appended from front to back; open[L] holds the children met so far of the one unfinished node
-// of level L. `placed` leaves are in; `kept` more are promised by keep() and placed when the run of keeps
-// ends, so that many small keeps take whole subtrees like one large one.
+// The builder's state. Subtrees are appended from front to back; open[L] holds the children of the one
+// unfinished node of level L. `placed` leaves are in the tree. `kept` further leaves were announced by keep()
+// and are placed when the series of keep() calls ends, so that many small calls reuse whole subtrees as one
+// large call does.
 struct ManifestBuilder::State {
   State(NodeReader& node_reader, NodeWriter& node_writer, BlockCount blocks,
         const std::optional<TreeRoot>& from)
@@ -61,14 +62,14 @@ struct ManifestBuilder::State {
 
   std::uint64_t placed = 0;
   std::uint64_t kept = 0;
-  std::array<std::vector<NodeRef>, kMaxLevel + 1> open;  // [0] stays empty
+  std::array<std::vector<NodeRef>, kMaxLevel + 1> open;  // open[0] stays empty
   std::optional<NodeRef> root;
   BuildCounters counters;
   bool failed = false;
 
   bool too_large() const { return volume_blocks > kMaxTreeBlocks && volume_blocks != kUnknownSize; }
 
-  // A builder that failed once may have lost a leaf: nothing of it may be published.
+  // Marks the builder as failed on an error: a leaf may be missing, so no part of the tree may be published.
   Status poison(Status status) {
     if (!status.ok()) failed = true;
     return status;
@@ -88,7 +89,7 @@ struct ManifestBuilder::State {
     return {};
   }
 
-  // Makes a node, or a constant, of the open children of `at_level`, which end at `placed`.
+  // Makes a node or a constant from the open children of `at_level`, which end at `placed`.
   Result<NodeRef> close(std::uint8_t at_level) {
     std::vector<NodeRef>& children = open[at_level];
     NodeRef ref;
@@ -106,7 +107,7 @@ struct ManifestBuilder::State {
     return ref;
   }
 
-  // Places a whole subtree; `placed` is where it starts.
+  // Places a whole subtree, which starts at `placed`.
   Status append(std::uint8_t at_level, NodeRef ref) {
     placed = std::min(leaves, placed + leaves_below(at_level));
     for (; at_level < level; ++at_level) {
@@ -119,8 +120,9 @@ struct ManifestBuilder::State {
     return {};
   }
 
-  // The tallest subtree of at most `top` that starts at `placed` and ends, or is cut by the volume's end,
-  // within `count` leaves.
+  // Returns the highest level, at most `top`, whose subtree starts at `placed` and ends within `count` leaves
+  // (the volume's end may cut it). Example: at leaf 256 with 300 leaves to place it is level 1, which covers
+  // 256 leaves.
   std::uint8_t tallest(std::uint8_t top, std::uint64_t count) const {
     std::uint8_t at_level = top;
     while (at_level > 0 && (placed % leaves_below(at_level) != 0 ||
@@ -140,7 +142,8 @@ struct ManifestBuilder::State {
     return {};
   }
 
-  // A subtree cut short by either volume's end is the same in both only when both cut it alike.
+  // Returns whether the subtree at `placed` covers as many blocks in both volumes. Where the end of one
+  // volume cuts it short, the end of the other must cut it at the same block.
   bool same_shape(std::uint8_t at_level) const {
     const std::uint64_t index = placed / leaves_below(at_level);
     return subtree_blocks(volume_blocks, at_level, index) == subtree_blocks(parent->blocks, at_level, index);
@@ -173,7 +176,7 @@ struct ManifestBuilder::State {
     }
     if (const auto kind = constant_kind(leaf)) return append(0, constant_ref(*kind, 0, blocks));
     const ByteVector encoding = encode(leaf);
-    // What no reader would accept must not be published.
+    // A leaf that no reader would accept must not be published.
     TRY(decode_leaf(encoding).with_context(fmt::format("manifest builder: leaf {}", placed)));
     const NodeRef ref{ChildKind::kNode, node_id(encoding), leaf.digest};
     TRY(put(encoding, ref.id));
@@ -185,21 +188,21 @@ struct ManifestBuilder::State {
     if (count == 0) return {};
     if (!parent) return invalid("manifest builder: keep without a parent");
     const std::uint64_t last = placed + kept + count - 1;
-    TRY(parent_cursor->subtree(parent->level, last));  // the root makes sense, and reaches that far
-    // Only a volume's last leaf can be short, so the last kept leaf speaks for all.
+    TRY(parent_cursor->subtree(parent->level, last));  // checks the root, and that `last` is below its end
+    // Only the last leaf of a volume can be short, so checking the last kept leaf is enough.
     if (leaf_blocks(volume_blocks, last) != leaf_blocks(parent->blocks, last)) {
       return invalid(fmt::format("manifest builder: leaf {} of the parent covers other blocks", last));
     }
     return {};
   }
 
-  // The volume turned out to end here. What was closed before the end was known was closed as it should be,
-  // because only the last node of each level depends on the end.
+  // Sets the volume's end. Nodes that were closed before it was known are right, because only the last node
+  // of each level depends on the end.
   Status end_at(BlockCount blocks) {
     TRY(check_room(0));
     if (volume_blocks != kUnknownSize) return invalid("manifest builder: the volume's end was known already");
     if (blocks > kMaxStreamBlocks) return too_large_for(kMaxStreamBlocks);
-    // Every leaf so far is a whole one.
+    // All leaves so far are full ones.
     if (blocks < BlockCount{(placed + kept) * kLeafBlocks}) {
       return invalid("manifest builder: the volume ends before its leaves");
     }
@@ -210,7 +213,7 @@ struct ManifestBuilder::State {
     return {};
   }
 
-  // Closes what append() left open because it did not know that its leaf was the last.
+  // Closes the nodes that append() left open because it did not know that its leaf was the last one.
   Status close_all() {
     if (root) return {};
     for (std::uint8_t at_level = 1; at_level <= level; ++at_level) {

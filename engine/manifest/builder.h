@@ -1,9 +1,10 @@
-// Building a manifest: leaves go in from front to back, subtrees of the parent are kept whole where nothing
-// changed.
+// ManifestBuilder: builds a tree from leaves that are added from front to back, and keeps whole subtrees of
+// the parent where leaves did not change.
 //
-// finish() gives the root. Equal volumes with equal places give equal trees, whatever way they were built: a
-// subtree whose leaves are all the same constant becomes that constant, and keeping a parent's subtree gives
-// what rebuilding it would. Writes O(changed leaves) nodes: kept subtrees are referenced, never rewritten.
+// finish() returns the root. Equal volumes whose blocks lie at equal places give equal trees, however they
+// were built: a subtree whose leaves are all the same constant becomes that constant, and keeping a parent's
+// subtree gives the same nodes as rebuilding it. The builder writes O(changed leaves) nodes: kept subtrees
+// are referenced, never written again.
 //
 // One thread.
 #pragma once
@@ -25,33 +26,33 @@ struct BuildCounters {
 
 class ManifestBuilder {
  public:
-  // For a volume whose size is known at its end only (a stream): end_at() then says it.
+  // The size of a volume whose end is not known yet (a stream); end_at() sets it later.
   static constexpr BlockCount kUnknownSize{leaves_below(kMaxLevel) * kLeafBlocks};
 
-  // `parent`: the tree that keep() refers to; its size may differ.
+  // `parent` is the tree that keep() refers to; its size may differ.
   ManifestBuilder(NodeReader& nodes, NodeWriter& writer, BlockCount volume_blocks,
                   std::optional<TreeRoot> parent);
   ~ManifestBuilder();
   ManifestBuilder(const ManifestBuilder&) = delete;
   ManifestBuilder& operator=(const ManifestBuilder&) = delete;
 
-  // The next leaf. It covers leaf_blocks(next()) blocks. A leaf that is all zero or all unallocated becomes a
-  // constant.
+  // Adds the next leaf. It covers leaf_blocks(next()) blocks. A leaf that is all zero or all unallocated
+  // becomes a constant.
   Status add_leaf(const Leaf& leaf);
-  // The next `leaves` leaves are all zero or all unallocated. O(log) for any count.
+  // Adds the next `leaves` leaves as all zero or all unallocated. Takes O(log) steps for any count.
   Status add_constant(ChildKind kind, std::uint64_t leaves);
-  // The next `leaves` leaves are those of the parent at the same place. They must be leaves that the parent
-  // has and that cover as many blocks there. O(log) for any count.
-  // Neighbouring calls act as one, so nodes of the parent are read, and found damaged, by a later call.
+  // Adds the next `leaves` leaves as those of the parent at the same index. The parent must have these
+  // leaves, and each must cover as many blocks there as here. Takes O(log) steps for any count. Consecutive
+  // calls are joined, so it is a later call that reads nodes of the parent and reports them as damaged.
   Status keep(std::uint64_t leaves);
 
-  // The volume ends after `volume_blocks` blocks: for a builder of kUnknownSize, at the latest before its
-  // last leaf when that one is short. All leaves added so far lie before the end. Saying the same again does
-  // nothing.
+  // Sets the end of the volume, for a builder of kUnknownSize. Called at the latest before the last leaf is
+  // added if that leaf is short. All leaves added before must lie before the end. A repeated call with the
+  // same size has no effect.
   Status end_at(BlockCount volume_blocks);
 
-  std::uint64_t next() const;  // number of the leaf that comes next
-  // All leaves were added.
+  std::uint64_t next() const;  // the number of the next leaf
+  // Returns the root. All leaves must have been added.
   Result<TreeRoot> finish();
   const BuildCounters& counters() const;
 

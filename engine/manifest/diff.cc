@@ -9,7 +9,7 @@
 namespace ashlar {
 namespace {
 
-// Joins neighbouring ranges on their way to the visitor.
+// Joins adjacent ranges before they reach the visitor.
 class RangeMerger {
  public:
   explicit RangeMerger(const std::function<Status(BlockRange)>& visit) : visit_(visit) {}
@@ -36,7 +36,7 @@ class RangeMerger {
   BlockRange open_;
 };
 
-// The extent under a block of a leaf, moving forward.
+// A position in a leaf that moves forward by blocks, and the extent at it.
 class ExtentWalk {
  public:
   explicit ExtentWalk(const Leaf& leaf) : leaf_(leaf) {}
@@ -59,8 +59,8 @@ class ExtentWalk {
 
 enum class Likeness : std::uint8_t { kEqual, kDifferent, kAskIds };
 
-// How the blocks under two walks relate, as far as their places tell. A DATA block never equals a ZERO one
-// here: the digests, which decide above the leaves, tell them apart too.
+// Returns how the blocks at two positions relate, as far as their places show it. A DATA block and a ZERO
+// block are always different here; the digests, which decide above the leaves, distinguish them too.
 Likeness likeness(const ExtentWalk& a, const ExtentWalk& b) {
   const auto zero = [](ExtentKind kind) {
     return kind == ExtentKind::kZero || kind == ExtentKind::kUnallocated;
@@ -74,18 +74,19 @@ Likeness likeness(const ExtentWalk& a, const ExtentWalk& b) {
                                                                               : Likeness::kAskIds;
 }
 
-// Equal digests name equal bytes, and as many of them. Constants of either kind read as zeros.
+// Returns whether two subtrees read the same. Equal digests mean equal bytes and an equal number of blocks;
+// constants of both kinds read as zeros.
 bool alike(const NodeRef& a, const NodeRef& b) {
   return (!a.is_node() && !b.is_node()) || a.digest == b.digest;
 }
 
-// One of the two trees.
+// A tree of the two that are compared.
 struct Side {
   NodeReader& nodes;
   const TreeRoot& root;
   DiffCounters& counters;
 
-  // The children of a subtree; a constant's are constants.
+  // Returns child `index` of a subtree; the children of a constant are constants.
   Result<NodeRef> child(const NodeRef& ref, const InnerNode* node, std::uint8_t level,
                         std::uint64_t index) const {
     if (node != nullptr) return node->children[index % kFanout];
@@ -106,7 +107,7 @@ struct Side {
     zeros.extents.push_back({ExtentKind::kZero, static_cast<std::uint16_t>(blocks.value), 0, 0});
     return std::make_shared<const Leaf>(std::move(zeros));
   }
-  // The subtree at the front that is as tall as the other tree.
+  // Returns the first subtree of `level`, which is the height of the lower of the two trees.
   Result<NodeRef> front(std::uint8_t level) const {
     Subtree at{root.level, 0, root.ref};
     while (at.level > level) {
@@ -122,7 +123,7 @@ class TreeDiff {
  public:
   TreeDiff(Side a, Side b, BlockIdReader& ids, RangeMerger& out) : a_(a), b_(b), ids_(ids), out_(out) {}
 
-  // The recursion ends with the levels: five deep at most.
+  // Compares two subtrees. It calls itself once per level, so at most five deep.
   Status compare(std::uint8_t level, std::uint64_t index, const NodeRef& a, const NodeRef& b) {
     if (alike(a, b)) return {};
     if (level == 0) return compare_leaves({0, index, a}, {0, index, b});

@@ -1,4 +1,4 @@
-// Comparing two trees by descending only where their ids differ.
+// Diff: compares two trees and descends only where their digests differ.
 #pragma once
 
 #include <functional>
@@ -8,14 +8,14 @@
 
 namespace ashlar {
 
-// The block ids of places in segments, for leaves whose places differ although their blocks may be equal.
+// Gives the block ids of a leaf, for leaves whose places differ although their blocks may be equal.
 class BlockIdReader {
  public:
   BlockIdReader() = default;
   BlockIdReader(const BlockIdReader&) = delete;
   BlockIdReader& operator=(const BlockIdReader&) = delete;
   virtual ~BlockIdReader() = default;
-  // One id a block of the leaf, zero and unreadable blocks as their marks (node_format.h).
+  // Returns an id per block of the leaf; zero and unreadable blocks appear as their marks (node_format.h).
   virtual Result<std::vector<BlockId>> block_ids(const Leaf& leaf) = 0;
 };
 

@@ -1,4 +1,4 @@
-// The block ids of leaves, from the directories of the segments that they name.
+// StoreBlockIds: the block ids of leaves, read from the directories of the segments that they name.
 #pragma once
 
 #include "manifest/diff.h"
@@ -6,8 +6,8 @@
 
 namespace ashlar {
 
-// The ids of a leaf's blocks: `segment_ids(segment)` gives a pointer to those of a segment's blocks, which
-// keeps them alive.
+// Returns the ids of a leaf's blocks. `segment_ids(segment)` returns an owning pointer to the block ids of a
+// segment.
 template <class SegmentIds>
 Result<std::vector<BlockId>> block_ids_of(const Leaf& leaf, const SegmentIds& segment_ids) {
   std::vector<BlockId> ids;
@@ -28,7 +28,7 @@ Result<std::vector<BlockId>> block_ids_of(const Leaf& leaf, const SegmentIds& se
   return ids;
 }
 
-// Any number of threads.
+// Reads the ids through a SegmentReader. Any number of threads.
 class StoreBlockIds : public BlockIdReader {
  public:
   explicit StoreBlockIds(SegmentReader& segments) : segments_(segments) {}
@@ -38,8 +38,8 @@ class StoreBlockIds : public BlockIdReader {
   SegmentReader& segments_;
 };
 
-// kCorrupt when a leaf's digest is not that of the blocks that it names: a tree from elsewhere may say that
-// it holds what it does not.
+// Returns kCorrupt when the digest of a leaf does not match the blocks that it names: a tree from another
+// store may claim a content that it does not have.
 Status check_digest(const Leaf& leaf, BlockIdReader& ids);
 
 }  // namespace ashlar

@@ -15,7 +15,8 @@ Error damaged(const NodeRef& ref, std::string_view what) {
 
 using LevelDigests = std::array<ContentDigest, kMaxLevel + 1>;
 
-// Each level's from the one below: zero_digest() from scratch would hash every level's again.
+// Computes the digest of each level from that of the level below. zero_digest() would hash all lower levels
+// again for each level.
 LevelDigests full_zero_digests() {
   LevelDigests digests;
   digests[0] = zero_digest(0, BlockCount{kLeafBlocks});

@@ -1,8 +1,8 @@
-// The shape of a tree, and nodes loaded and held against it.
+// Subtree: the shape of a tree, and functions that load nodes and check them against it.
 //
-// A subtree of level L and number I covers leaves I × 256^L up to the next one's, or to the volume's end:
-// everything about its shape follows from the volume's size. The loads below believe nothing that a node says
-// of itself: a tree may come from a hostile image. What they refuse is kCorrupt.
+// A subtree of level L and index I covers leaves I × 256^L to (I + 1) × 256^L - 1, or to the volume's end:
+// the shape follows from the volume's size alone. The functions that load nodes trust no claim of a node,
+// because a tree may come from a hostile image. They return kCorrupt for a node that does not fit.
 #pragma once
 
 #include <cstdint>
@@ -22,23 +22,24 @@ constexpr BlockCount blocks_below(std::uint8_t level) {
   return BlockCount{leaves_below(level) * kLeafBlocks};
 }
 
-// Blocks of subtree `index` of `level`; 0 when it starts at the volume's end or behind it.
+// Returns the number of blocks of subtree `index` of `level`; 0 when it starts at or after the volume's end.
 BlockCount subtree_blocks(BlockCount volume_blocks, std::uint8_t level, std::uint64_t index);
 
-// zero_digest(), remembered for full subtrees.
+// Returns zero_digest(), from a cache for full subtrees.
 ContentDigest constant_digest(std::uint8_t level, BlockCount blocks);
 inline NodeRef constant_ref(ChildKind kind, std::uint8_t level, BlockCount blocks) {
   return {kind, {}, constant_digest(level, blocks)};
 }
 
-// Size, level, and the digest of a constant root fit together.
+// Checks that the size, the level and the digest of a constant root fit together.
 Status check_root(const TreeRoot& root);
 
-// The inner node behind `ref`, of that level and with the children that `blocks` blocks need. Digests fit on
-// the way down: the node's to its children's, a constant's to its size.
+// Loads the inner node that `ref` names. It must have the given level and the number of children that
+// `blocks` blocks need. The digest of the node must match its children, and that of a constant child its
+// size.
 Result<std::shared_ptr<const InnerNode>> load_inner(NodeReader& nodes, const NodeRef& ref, std::uint8_t level,
                                                     BlockCount blocks);
-// The leaf behind `ref`, with the digest that `ref` promises and of exactly `blocks` blocks.
+// Loads the leaf that `ref` names. It must have the digest in `ref` and exactly `blocks` blocks.
 Result<std::shared_ptr<const Leaf>> load_leaf(NodeReader& nodes, const NodeRef& ref, BlockCount blocks);
 
 }  // namespace ashlar

@@ -8,7 +8,8 @@ namespace ashlar {
 
 Result<std::shared_ptr<const InnerNode>> LeafCursor::inner(const Subtree& at) {
   Held& held = spine_[at.level];
-  // One node may stand at several places and fit only some of them, so a hit needs the place too.
+  // A node may appear at several places of a tree and fit only some of them, so a hit also needs the same
+  // place.
   if (held.node && held.index == at.index && held.ref == at.ref) return held.node;
   auto node = TRY(load_inner(nodes_, at.ref, at.level, subtree_blocks(root_.blocks, at.level, at.index)));
   held = {at.index, at.ref, node};
@@ -34,7 +35,7 @@ Result<LeafSpan> LeafCursor::at(std::uint64_t index) {
   const Subtree found = TRY(subtree(0, index));
   if (found.ref.is_node()) return LeafSpan{index, 1, found.ref};
   std::uint64_t end = (found.index + 1) * leaves_below(found.level);
-  // Constants beside it below the same node belong to the span: that node is at hand.
+  // Constant siblings under the same node belong to the span: that node is loaded already.
   if (const auto above = found.level + 1U; found.level < root_.level) {
     const auto& siblings = spine_[above].node->children;
     for (auto i = found.index % kFanout + 1; i < siblings.size() && siblings[i].kind == found.ref.kind; ++i) {

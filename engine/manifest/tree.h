@@ -1,4 +1,4 @@
-// Reading a manifest: which leaf covers what, without walking more of the tree than asked for.
+// Tree: reads a manifest; finds which leaf covers which blocks and visits only the nodes on the way to it.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@ namespace ashlar {
 
 // A tree as a snapshot names it.
 struct TreeRoot {
-  BlockCount blocks;  // of the volume
+  BlockCount blocks;  // size of the volume
   std::uint8_t level = 0;
   NodeRef ref;
 };
@@ -21,36 +21,36 @@ struct TreeRoot {
 constexpr std::uint64_t leaf_count(BlockCount blocks) {
   return (blocks.value + kLeafBlocks - 1) / kLeafBlocks;
 }
-// Blocks that leaf `index` covers: kLeafBlocks but for a shorter last one.
+// Returns the number of blocks that leaf `index` covers: kLeafBlocks, or fewer for the last leaf.
 BlockCount leaf_blocks(BlockCount volume_blocks, std::uint64_t index);
 
-// A stretch of leaves met in order: many that are the same constant, or one that is a node.
+// A range of leaves, in order: many of the same constant, or a single node.
 struct LeafSpan {
   std::uint64_t first = 0;  // leaf number
   std::uint64_t count = 0;
-  NodeRef ref;  // of the leaf when it is a node (then count is 1), else the constant's kind (digest unset)
+  NodeRef ref;  // the leaf's node (then count is 1), or the constant's kind with the digest unset
 };
 
-// One subtree of a tree: number `index` among those of its level.
+// A subtree of a tree: number `index` among the subtrees of its level.
 struct Subtree {
   std::uint8_t level = 0;
   std::uint64_t index = 0;
   NodeRef ref;
 };
 
-// Walks the leaves of a tree front to back, skipping constant subtrees in one step. One thread.
-// A tree whose shape or digests do not fit its volume is kCorrupt.
+// Walks the leaves of a tree from front to back and skips constant subtrees in one step. One thread. Returns
+// kCorrupt for a tree whose shape or digests do not fit its volume.
 class LeafCursor {
  public:
   LeafCursor(NodeReader& nodes, const TreeRoot& root) : nodes_(nodes), root_(root) {}
 
-  // The span that covers leaf `index`, cut to start there. `index` is below leaf_count(); any order,
-  // ascending is cheap.
+  // Returns the span that covers leaf `index`, cut to start there. `index` is below leaf_count(). Any order
+  // is allowed; ascending order is cheap.
   Result<LeafSpan> at(std::uint64_t index);
-  // The decoded leaf of a span that is a node; it covers as many blocks as it should.
+  // Returns the decoded leaf of a span that is a node; it covers as many blocks as the volume requires.
   Result<std::shared_ptr<const Leaf>> load(const LeafSpan& span);
-  // The subtree of `level` that covers leaf `index`, or the constant above it that does. `level` is at most
-  // the root's.
+  // Returns the subtree of `level` that covers leaf `index`, or the constant above it that covers it. `level`
+  // is at most the root's.
   Result<Subtree> subtree(std::uint8_t level, std::uint64_t index);
 
  private:
@@ -63,7 +63,7 @@ class LeafCursor {
 
   NodeReader& nodes_;
   TreeRoot root_;
-  std::array<Held, kMaxLevel + 1> spine_;  // the inner node last used of each level
+  std::array<Held, kMaxLevel + 1> spine_;  // per level, the inner node that was used last
   bool root_checked_ = false;
 };
 

@@ -15,8 +15,8 @@ namespace ashlar {
 namespace {
 
 struct Place {
-  dev_t device = 0;      // st_dev
-  dev_t superblock = 0;  // the same for all subvolumes of a btrfs
+  dev_t device = 0;      // st_dev of the file system
+  dev_t superblock = 0;  // equal for all subvolumes of a btrfs
   bool is_mount_point = false;
 };
 
@@ -45,7 +45,7 @@ Result<Place> place_of(int fd) {
   return place_of(info);
 }
 
-// The file behind a loop device, or nothing.
+// Returns the path of the file that a loop device is backed by; empty for other devices.
 std::string backing_file(dev_t device) {
   std::ifstream file(fmt::format("/sys/dev/block/{}:{}/loop/backing_file", major(device), minor(device)));
   std::string path;
@@ -53,8 +53,8 @@ std::string backing_file(dev_t device) {
   return path;
 }
 
-// Whether writing at `place` writes to the frozen file system: it lies there, or on a loop device over a file
-// there.
+// Returns whether writing at `place` writes to the frozen file system: the place is on it, or on a loop
+// device backed by a file on it (up to 8 loop devices deep).
 Result<bool> writes_to(Place place, const Place& frozen) {
   constexpr int kMostLoops = 8;
   for (int i = 0; i < kMostLoops; ++i) {
@@ -66,7 +66,8 @@ Result<bool> writes_to(Place place, const Place& frozen) {
   return false;
 }
 
-// A line of progress that waits for the thaw keeps it from ever coming.
+// Refuses to freeze the file system that holds a standard file: a progress line written to it would wait for
+// the thaw, and the thaw for that line.
 Status check_standard_files(const std::string& mount_point, const Place& frozen) {
   constexpr std::array<const char*, 3> kNames = {"input", "output", "error"};
   for (int fd = 0; fd < 3; ++fd) {
@@ -107,7 +108,7 @@ struct FrozenFileSystem::State {
 FrozenFileSystem::FrozenFileSystem(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 FrozenFileSystem::~FrozenFileSystem() {
-  // Nobody is left to tell; thaw() is there for those who want to know.
+  // A destructor cannot report an error; a caller that needs the result calls thaw().
   if (!thaw().ok()) return;
 }
 
@@ -135,7 +136,7 @@ Status FrozenFileSystem::thaw() {
   if (!state_->guardian) return {};
   Status status = state_->guardian->thaw(state_->mount);
   state_->guardian.reset();
-  state_->mount.reset();  // an open descriptor would keep it from being unmounted
+  state_->mount.reset();  // an open descriptor would prevent unmounting
   return std::move(status).with_context(state_->mount_point);
 }
 

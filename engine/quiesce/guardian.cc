@@ -16,7 +16,7 @@
 namespace ashlar {
 namespace {
 
-// Above the numbers that the child moves its four descriptors to.
+// Above the numbers to which the child moves its four descriptors.
 constexpr int kLowestFd = 10;
 constexpr int kLookMilliseconds = 1000;
 
@@ -39,12 +39,12 @@ std::optional<int> read_answer(int channel) {
 struct ChildEnds {
   UniqueFd channel;
   UniqueFd mount;
-  UniqueFd parent;  // a pidfd
+  UniqueFd parent;  // a pidfd of the parent
   UniqueFd stat;    // /proc/PID/stat of the parent
 };
 
-// Whether the parent's main thread has ended: "4711 (a name) Z 1 ..." (proc_pid_stat(5)). The name
-// may hold anything, also brackets; nothing after it does.
+// Returns whether the parent's main thread has ended. The line is "4711 (a name) Z 1 ..." (proc_pid_stat(5)).
+// The name may contain any characters, brackets included, but no bracket follows it.
 bool has_ended(int stat) {
   std::array<char, 128> text{};
   const ssize_t got = ::pread(stat, text.data(), text.size(), 0);
@@ -56,8 +56,9 @@ bool has_ended(int stat) {
   return false;
 }
 
-// A word, or the parent's end. The channel alone would not tell of that: a child that the parent forked
-// meanwhile has its other end too, and may hang in the very file system that waits for the thaw.
+// Waits for the thaw byte or for the parent's end. The channel alone would not show that end: another child
+// that the parent forked since then holds the channel open too, and it may hang in the very file system that
+// waits for the thaw.
 void wait_for_end(int channel, int parent, int stat) {
   std::array<pollfd, 2> polled = {pollfd{channel, POLLIN, 0}, pollfd{parent, POLLIN, 0}};
   for (;;) {
@@ -66,7 +67,8 @@ void wait_for_end(int channel, int parent, int stat) {
   }
 }
 
-// The child. Async-signal-safe calls only: other threads of the parent may have held any lock at the fork.
+// Runs the child. It makes async-signal-safe calls only: other threads of the parent may have held any lock
+// at the fork.
 [[noreturn]] void guard(const ChildEnds& ends) {
   ::setsid();
   ::dup2(ends.channel.get(), 0);
@@ -79,7 +81,7 @@ void wait_for_end(int channel, int parent, int stat) {
   ::send(0, &answer, sizeof answer, MSG_NOSIGNAL);
   if (!frozen) ::_exit(1);
   wait_for_end(0, 2, 3);
-  // Left unread, the word would make our end of the channel a reset one, and the answer be lost.
+  // The byte must be read: closing the socket with unread data would reset it, and the answer would be lost.
   char word = 0;
   ::recv(0, &word, sizeof word, MSG_DONTWAIT);
   answer = ::ioctl(1, FITHAW, 0) == 0 ? 0 : errno;
@@ -92,7 +94,7 @@ void reap(pid_t pid) {
   }
 }
 
-// Forks with every signal blocked, which the child keeps.
+// Forks with every signal blocked; the child keeps them blocked.
 pid_t fork_blocked() {
   sigset_t all;
   sigset_t before;
@@ -124,7 +126,7 @@ Result<Guardian> Guardian::freeze(const UniqueFd& mount) {
   if (guardian.pid_ == 0) guard(ends);
   if (guardian.pid_ < 0) return last_errno("starting the guardian process");
 
-  // Without our copies of its end, the channel ends when the child does.
+  // Once the parent's copies of the child's end are closed, the channel ends when the child does.
   theirs.reset();
   ends.channel.reset();
   const std::optional<int> answer = read_answer(guardian.channel_.get());

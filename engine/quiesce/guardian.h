@@ -1,12 +1,11 @@
-// Guardian: a child process that freezes a file system and holds it frozen until it is told to thaw it, or
-// until its parent is gone in whatever way. A pidfd tells it of that, and a look at /proc/PID/stat each
-// second: a killed process of which one thread hangs in the frozen file system has no end that a pidfd would
-// tell, but its main thread is a zombie.
+// Guardian: a child process that freezes a file system and keeps it frozen until it is told to thaw it, or
+// until its parent has ended in any way. A pidfd reports the end of the parent, and the guardian also reads
+// /proc/PID/stat every second: when a killed process has a thread that hangs in the frozen file system, its
+// pidfd reports no end, but its main thread is a zombie.
 //
-// The guardian itself freezes: what it did not freeze it never thaws, and there is no moment at which the
-// file system is frozen and nobody is left to thaw it. It keeps every signal blocked, has a session of its
-// own, and touches no file outside /proc. Only SIGKILL aimed at both processes leaves the file system frozen
-// (then: fsfreeze -u).
+// Invariant: from the freeze on, a process exists that will thaw. Therefore the guardian itself freezes, and
+// it thaws only what it froze. It keeps every signal blocked, has a session of its own, and touches no file
+// outside /proc. Only SIGKILL sent to both processes leaves the file system frozen (then: fsfreeze -u).
 #pragma once
 
 #include <sys/types.h>
@@ -18,21 +17,22 @@ namespace ashlar {
 
 class Guardian {
  public:
-  // Forks, and waits until the file system of `mount` is frozen. An errno of FIFREEZE comes as the error's
-  // number.
+  // Forks and waits until the file system of `mount` is frozen. An error of FIFREEZE keeps its errno as
+  // error_number().
   static Result<Guardian> freeze(const UniqueFd& mount);
   Guardian(Guardian&&) noexcept = default;
   Guardian& operator=(Guardian&&) = delete;
 
-  // Thaws, and reaps the child. `mount` serves when the child was killed. Once.
+  // Thaws and reaps the child. `mount` is used when the child was killed. Called once.
   Status thaw(const UniqueFd& mount);
   pid_t pid() const { return pid_; }
 
  private:
   Guardian() = default;
 
-  UniqueFd
-      channel_;  // a word from us: thaw; an errno or 0 from the child after the freeze and after the thaw
+  // A socket to the child. Sent: one byte that means thaw. Received: 0 or an errno, after the freeze and
+  // after the thaw.
+  UniqueFd channel_;
   pid_t pid_ = -1;
 };
 

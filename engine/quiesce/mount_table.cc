@@ -18,7 +18,7 @@ std::vector<std::string_view> words_of(std::string_view line) {
   return words;
 }
 
-// Blanks, tabs, newlines and backslashes come as three octal digits: "a\040b".
+// Decodes blanks, tabs, newlines and backslashes, which mountinfo writes as three octal digits: "a\040b".
 std::string unescape(std::string_view text) {
   std::string plain;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -51,8 +51,8 @@ bool has_option(std::string_view options, std::string_view wanted) {
 
 }  // namespace
 
-// "36 35 98:0 /root /mnt rw,noatime shared:1 - ext3 /dev/root rw,errors=continue": any number of optional
-// words stand before the dash.
+// Parses a line such as "36 35 98:0 /root /mnt rw,noatime shared:1 - ext3 /dev/root rw,errors=continue". Any
+// number of optional words may precede the dash.
 Result<MountEntry> parse_mount_line(std::string_view line) {
   const std::vector<std::string_view> words = words_of(line);
   std::size_t dash = 6;

@@ -1,4 +1,4 @@
-// The mounts that this process sees, from /proc/self/mountinfo (proc_pid_mountinfo(5)).
+// Mount table: the mounts that this process sees, from /proc/self/mountinfo (proc_pid_mountinfo(5)).
 #pragma once
 
 #include <sys/types.h>
@@ -14,16 +14,17 @@ namespace ashlar {
 
 struct MountEntry {
   std::uint64_t id = 0;
-  dev_t device = 0;  // of the superblock; anonymous for btrfs and the like
+  dev_t device = 0;  // device of the superblock; anonymous for btrfs and similar file systems
   std::string mount_point;
-  std::string source;  // as given to mount: often a device's path
-  // Of the superblock: a read-only bind of a file system that is written elsewhere counts as written.
+  std::string source;  // as given to mount: often the path of a device
+  // True when the superblock is mounted read-write: a read-only bind mount of a file system that is writable
+  // elsewhere counts as read-write.
   bool read_write = false;
 };
 
 Result<std::vector<MountEntry>> mount_table();
 
-// One line of mountinfo; kCorrupt when it is none.
+// Parses one line of mountinfo; kCorrupt when it is not a valid line.
 Result<MountEntry> parse_mount_line(std::string_view line);
 
 }  // namespace ashlar

@@ -35,7 +35,7 @@ std::vector<fs::path> entries_of(const fs::path& directory) {
   return entries;
 }
 
-// "8:1" in a sysfs `dev` attribute.
+// Parses a sysfs `dev` attribute such as "8:1".
 std::optional<dev_t> device_number(const fs::path& attribute) {
   const std::string text = first_line(attribute);
   const std::size_t colon = text.find(':');
@@ -55,7 +55,7 @@ bool same_file(const struct stat& a, const struct stat& b) {
 
 void add_device(dev_t device, Devices& devices);
 
-// Loop devices over this file or block device.
+// Adds the loop devices that this file or block device backs.
 void add_loops_over(const struct stat& backing, Devices& devices) {
   for (const fs::path& loop : entries_of("/sys/block")) {
     const std::string path = first_line(loop / "loop/backing_file");
@@ -65,7 +65,7 @@ void add_loops_over(const struct stat& backing, Devices& devices) {
   }
 }
 
-// A btrfs of several devices is mounted under one of their names: one of them stands for all.
+// Adds all devices of a btrfs: it is mounted under the name of any one of them.
 void add_btrfs_siblings(dev_t device, Devices& devices) {
   for (const fs::path& file_system : entries_of("/sys/fs/btrfs")) {
     Devices members;
@@ -76,7 +76,7 @@ void add_btrfs_siblings(dev_t device, Devices& devices) {
   }
 }
 
-// The device, its partitions, and whatever is stacked on any of them.
+// Adds the device, its partitions, and all devices stacked on any of them.
 void add_device(dev_t device, Devices& devices) {
   if (!devices.insert(device).second) return;
   const fs::path sysfs = fmt::format("/sys/dev/block/{}:{}", major(device), minor(device));
@@ -107,7 +107,8 @@ fs::path sysfs_of(dev_t device) {
   return fs::canonical(fmt::format("/sys/dev/block/{}:{}", major(device), minor(device)), ignored);
 }
 
-// O_EXCL without O_CREAT fails on a device that somebody claimed; /dev is not there to be read by everybody.
+// Returns whether the device is in use. O_EXCL without O_CREAT fails on a device that another user has
+// claimed. Not every process may open the files in /dev, so the holders in sysfs count too.
 bool is_held(const std::string& device, const fs::path& sysfs) {
   const UniqueFd claimed(::open(device.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
   return (!claimed.valid() && errno == EBUSY) || !entries_of(sysfs / "holders").empty();
@@ -136,7 +137,7 @@ Status check_no_writer(const std::string& path) {
   for (const std::string& loop : TRY(held_loops_over(path))) {
     struct stat info {};
     if (::stat(loop.c_str(), &info) == 0 && first_line(sysfs_of(info.st_rdev) / "ro") == "1") continue;
-    // Whoever asks about writers has looked at mounts, and may have frozen them.
+    // The caller has looked at the mounts already, and may have frozen them.
     if (TRY(mounts_of(loop)).empty())
       return busy(fmt::format("{} is used by another program through {}: end that use", path, loop));
   }

@@ -9,8 +9,8 @@
 namespace ashlar {
 namespace {
 
-// The file systems through which the source can be written to: those mounted from it, and the one that a
-// source file lies on. Each that is mounted read-write must be in `frozen`.
+// Returns the file systems through which the source can be written to: those mounted from it, and the one
+// that holds a source file. Each one that is mounted read-write must be in `frozen`.
 Result<std::set<dev_t>> check_mounts(const SourceUse& use, const std::set<dev_t>& frozen) {
   std::set<dev_t> ways;
   const SourceType type = use.source->type();
@@ -32,8 +32,8 @@ Result<std::set<dev_t>> check_mounts(const SourceUse& use, const std::set<dev_t>
   return ways;
 }
 
-// The place of one that none of the others lies on. When each lies on another, one is named twice: freezing
-// it again says so.
+// Returns the index of a mount point on which none of the others lies. When each of them carries another, one
+// is named twice; the second freeze then reports that.
 Result<std::size_t> topmost(const std::vector<std::string>& mount_points) {
   for (std::size_t i = 0; i < mount_points.size(); ++i) {
     bool carries = false;
@@ -79,7 +79,7 @@ Result<Frozen> Frozen::freeze(std::vector<std::string> mount_points, const std::
 }
 
 Frozen::~Frozen() {
-  // Nobody is left to tell; thaw() is there for those who want to know.
+  // A destructor cannot report an error; a caller that needs the result calls thaw().
   if (!thaw().ok()) return;
 }
 

@@ -1,4 +1,5 @@
-// Whether somebody writes to the sources of a capture, and holding all writers still at the same time.
+// Quiescence: finds out whether the sources of a capture may be written to, and stops all writers at the same
+// time.
 #pragma once
 
 #include <memory>
@@ -13,32 +14,33 @@ namespace ashlar {
 
 struct SourceUse {
   const Source* source = nullptr;
-  std::string path;  // as it was given
+  std::string path;  // as the user gave it
 };
 
 struct Consistencies {
-  std::vector<Consistency> of_sources;  // in their order
-  std::vector<std::string> unused;      // mount points that no source has to do with
+  std::vector<Consistency> of_sources;  // an entry per source, in the order given
+  std::vector<std::string> unused;      // mount points that no source depends on
 };
 
-// What copies of the sources will be when the file systems of `freeze` are frozen. kBusy when something else
-// that can write to one of them is mounted or attached, unless `live`.
+// Returns the consistency that copies of the sources will have while the file systems of `freeze` are frozen.
+// Fails with kBusy when another file system or device through which a source can be written to is mounted or
+// attached, unless `live`.
 Result<Consistencies> check_quiescence(const std::vector<SourceUse>& sources,
                                        const std::vector<std::string>& freeze, bool live);
 
-// Several file systems that are frozen at the same time. One that lies on another, over a loop device, is
-// frozen before it and thawed after it: either way it is written to.
+// Several file systems, frozen at the same time. A file system that lies on another one, over a loop device,
+// is frozen before it and thawed after it, because both freezing and thawing write to it.
 class Frozen {
  public:
-  // `never` is a path that must not lie on one of them: the store. Before the first thread is started: a fork
-  // stands by to thaw.
+  // Freezes them. `never` is a path that must not lie on one of them (the store). Called before the first
+  // thread is started, because it forks a guardian for each.
   static Result<Frozen> freeze(std::vector<std::string> mount_points, const std::string& never);
   Frozen(Frozen&&) = default;
   Frozen& operator=(Frozen&&) = delete;
   ~Frozen();
 
   bool is_empty() const { return file_systems_.empty(); }
-  // All of them, whatever fails; the first error.
+  // Thaws all of them, even after an error, and returns the first error.
   Status thaw();
 
  private:

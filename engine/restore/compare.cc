@@ -1,5 +1,5 @@
-// compare(): the target's block ids against the snapshot's. Only directories of segments are read, no data of
-// packs.
+// compare(): compares the block ids of the target with those of the snapshot. It reads only the directories
+// of segments, no block data from packs.
 
 #include <fmt/format.h>
 
@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kBatchLeaves = 256;
 
-// A leaf, or a piece of a constant stretch as long as one.
+// A leaf, or a part of a constant span that is as long as a leaf.
 struct Piece {
   std::uint64_t leaf = 0;
   NodeRef ref;
@@ -46,7 +46,7 @@ class Comparison {
     for (std::uint64_t leaf = 0; leaf < leaves;) {
       const LeafSpan span = TRY(cursor.at(leaf));
       if (!span.ref.is_node()) {
-        // Holes of the target against zeros of the snapshot: equal without reading.
+        // Holes of the target equal zeros of the snapshot without reading them.
         const ByteOffset data = TRY(target_.next_data(ByteOffset{leaf * kLeafBytes}));
         const std::uint64_t end = leaf + span.count;
         const std::uint64_t next = std::min(data.value / kLeafBytes, end);

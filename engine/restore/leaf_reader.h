@@ -1,4 +1,4 @@
-// The bytes of a leaf, whatever its extents are.
+// Leaf reader: reads the bytes of a leaf with extents of any kind.
 #pragma once
 
 #include "base/bytes.h"
@@ -8,11 +8,12 @@
 
 namespace ashlar {
 
-// Fills `out` (block_count() × 4096 bytes). `first` is the leaf's first block, for messages. UNREADABLE is
-// kCorrupt.
+// Fills `out` (block_count() × 4096 bytes). `first` is the leaf's first block, for messages. Returns kCorrupt
+// when the leaf has UNREADABLE blocks.
 Status read_leaf(SegmentReader& segments, const Leaf& leaf, Lba first, MutableByteSpan out);
 
-// "blocks 12 to 15 (bytes 49152 to 65535) were unreadable when the snapshot was taken".
+// Returns the error for a lost range: "bytes 49152 to 65535 could not be read when the snapshot was taken:
+// …".
 Error unreadable_range(BlockRange range);
 
 }  // namespace ashlar

@@ -1,5 +1,5 @@
-// The plan of a restore window: what to read of which segment, and where it goes. Pure data; printing it says
-// what execution would do.
+// Restore plan: which blocks of which segments a restore window reads, and where they are written. The plan
+// is pure data: printed, it shows what its execution would do.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace ashlar {
 
-// Blocks [first, first + count) of a segment go to `lba`.
+// Blocks [first, first + count) of a segment, which are written at `lba`.
 struct RestorePiece {
   SegmentId segment;
   std::uint16_t first = 0;
@@ -20,22 +20,23 @@ struct RestorePiece {
   Lba lba;
 };
 
-// Everything that one segment gives to the window, in the order of its blocks.
+// All pieces that one segment contributes to the window, in the order of its blocks.
 struct SegmentJob {
   SegmentPlace place;
   std::vector<RestorePiece> pieces;
 };
 
-// Jobs in the order of packs and offsets. kCorrupt when a segment is in no pack.
+// Returns the jobs in the order of packs and offsets; kCorrupt when a segment is in no pack.
 Result<std::vector<SegmentJob>> plan_restore(SegmentReader& segments, std::vector<RestorePiece> pieces);
 
-// Pieces of a job whose frames touch or lie next to each other: one read.
+// Pieces of a job whose frames overlap or are adjacent, so that one read serves them.
 struct ReadRun {
   std::size_t first_frame = 0;
   std::size_t last_frame = 0;
   std::size_t first_piece = 0;
   std::size_t piece_count = 0;
 };
+// Groups the pieces of a job, which are sorted by block, into runs.
 std::vector<ReadRun> coalesce(const LocatedSegment& segment, const std::vector<RestorePiece>& pieces);
 
 }  // namespace ashlar

@@ -13,16 +13,16 @@
 namespace ashlar {
 namespace {
 
-constexpr std::size_t kWindowLeaves = 512;              // 2 GiB of volume
-constexpr std::uint64_t kZeroStepBytes = 256ULL << 20;  // between two looks at the stop token
-constexpr std::size_t kNamedRanges = 8;                 // of lost ranges, in a message
+constexpr std::size_t kWindowLeaves = 512;              // 2 GiB of the volume
+constexpr std::uint64_t kZeroStepBytes = 256ULL << 20;  // between two checks of the stop token
+constexpr std::size_t kNamedRanges = 8;                 // lost ranges listed in a message
 
-// What one leaf needs of the target.
+// The changes that one leaf needs on the target.
 struct LeafWork {
   std::vector<RestorePiece> pieces;
-  std::vector<BlockRange> zeros;        // to be made zero
-  std::vector<BlockRange> unallocated;  // to be made zero, or discarded
-  std::vector<BlockRange> lost;         // UNREADABLE: to be left alone
+  std::vector<BlockRange> zeros;        // to be zeroed
+  std::vector<BlockRange> unallocated;  // to be zeroed, or discarded
+  std::vector<BlockRange> lost;         // UNREADABLE: to be left as they are
   std::uint64_t same_blocks = 0;
   std::uint64_t data_blocks = 0;
 };
@@ -90,14 +90,14 @@ class Restorer {
     return ByteCount{std::min(snapshot_.size.value, byte_offset(range.end()).value) - first};
   }
 
-  // Reads [range] of the target and calls `differs` with each block that is not zero.
+  // Reads `range` of the target and calls `differs` with each block that is not zero.
   template <class Differs>
   Status find_nonzero(BlockRange range, const Differs& differs) {
     AlignedBuffer buffer(kLeafBytes);
     for (Lba lba = range.first; lba < range.end();) {
       if (stop_.stop_requested()) return cancelled();
       const Lba data = lba_of(TRY(target_.next_data(byte_offset(lba))));
-      if (data > lba) {  // a hole of the target, zeros without reading
+      if (data > lba) {  // a hole of the target: zeros without reading
         lba = std::min(data, range.end());
         continue;
       }
@@ -112,7 +112,7 @@ class Restorer {
     return {};
   }
 
-  // Fills `bytes` from the target; what lies behind the snapshot's end counts as zeros.
+  // Fills `bytes` from the target; bytes past the snapshot's end count as zeros.
   Status read_target(Lba lba, MutableByteSpan bytes) {
     const ByteOffset offset = byte_offset(lba);
     const std::size_t wanted = std::min<std::uint64_t>(bytes.size(), snapshot_.size.value - offset.value);
@@ -141,7 +141,7 @@ class Restorer {
 
   Status empty_ranges(const LeafWork& work) {
     for (const BlockRange& range : work.zeros) TRY(zero(range));
-    // What an earlier run left in our own file may be another snapshot's.
+    // A partial file of an earlier run may hold another snapshot's data there.
     if (target_.is_resumed()) {
       for (const BlockRange& range : work.lost) TRY(zero(range));
     }
@@ -168,7 +168,8 @@ class Restorer {
     return done;
   }
 
-  // Everything else is worth having, but not under a name that promises all of the volume.
+  // Makes the rest durable and returns the error that names the lost ranges. A new file keeps its partial
+  // name, because its own name would promise the whole volume.
   Error end_with_losses() {
     if (Status synced = target_.sync(); !synced.ok()) return synced.take_error();
     std::string named;
@@ -213,7 +214,7 @@ class Restorer {
     return {};
   }
 
-  // Everything in the leaf.
+  // Returns the work that writes every block of the leaf.
   Result<LeafWork> full_work(const Leaf& leaf, std::uint64_t leaf_number) {
     LeafWork work;
     Lba lba{leaf_number * kLeafBlocks};
@@ -239,7 +240,7 @@ class Restorer {
     return work;
   }
 
-  // Only blocks of the leaf that the target does not hold yet.
+  // Returns the work that writes only the blocks of the leaf that the target does not hold yet.
   Result<LeafWork> delta_work(const Leaf& leaf, std::uint64_t leaf_number) {
     const Lba first{leaf_number * kLeafBlocks};
     AlignedBuffer buffer(leaf.block_count() * kBlockBytes);
@@ -274,7 +275,7 @@ class Restorer {
     return work;
   }
 
-  // Reads the frames that a segment gives to the window, and writes their blocks where they belong.
+  // Reads the frames that a segment contributes to the window and writes their blocks to their places.
   Status run_job(const SegmentJob& job) {
     const auto segment = TRY(parts_.segments.locate(job.pieces.front().segment));
     const std::size_t blocks = segment->directory.blocks.size();

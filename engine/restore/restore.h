@@ -1,12 +1,13 @@
-// Restore: a snapshot becomes a file, a device or a stream again.
+// Restore: turns a snapshot into a file, a device or a stream again.
 //
-// The manifest is walked in windows. The data of a window is planned as one job a segment, in the order of
-// packs and offsets, its frames coalesced into few reads; the jobs run on several threads, each reads,
-// decodes, verifies and writes by block address, in whatever order they finish. A stream is written in order.
+// The manifest is walked in windows. The data of a window is planned as one job per segment, in the order of
+// packs and offsets, and adjacent frames are joined into few reads. The jobs run on several threads; each job
+// reads, decodes, verifies and writes by block address, and they may finish in any order. A stream is written
+// in order.
 //
-// UNREADABLE ranges are lost, and not zeros: a restore writes everything else, leaves what the target holds
-// there, and then fails (kCorrupt, the ranges named). A new file keeps its partial name, with holes there. A
-// stream ends at the first of them.
+// UNREADABLE ranges are lost; they are not zeros. A restore writes everything else, leaves the target's
+// contents in these ranges, and then fails with kCorrupt and names the ranges. A new file keeps its partial
+// name and has holes there. A stream ends at the first of them.
 #pragma once
 
 #include <atomic>
@@ -26,12 +27,12 @@
 namespace ashlar {
 
 struct RestoreOptions {
-  bool delta = false;    // read the target, write only blocks that differ
+  bool delta = false;    // read the target and write only blocks that differ
   bool discard = false;  // discard UNALLOCATED ranges instead of writing zeros
-  unsigned threads = 0;  // 0: two a processor
+  unsigned threads = 0;  // 0: two per processor
 };
 
-// Read by another thread while a restore or a comparison runs.
+// Counters that another thread reads while a restore or a comparison runs.
 struct RestoreProgress {
   std::atomic<std::uint64_t> total_bytes{0};
   std::atomic<std::uint64_t> done_bytes{0};
@@ -39,15 +40,15 @@ struct RestoreProgress {
 };
 
 struct RestoreReport {
-  ByteCount data_bytes;     // of DATA extents
+  ByteCount data_bytes;     // size of the DATA extents
   ByteCount written_bytes;  // written as data
   ByteCount zeroed_bytes;
   ByteCount discarded_bytes;
-  ByteCount same_bytes;  // data found in place by delta
+  ByteCount same_bytes;  // data that delta found in place
   std::uint64_t segment_reads = 0;
 };
 
-// Ends with everything durable (Target::finish; Target::sync when something is lost).
+// Restores a snapshot. At the end everything is durable (Target::finish; Target::sync when blocks are lost).
 Result<RestoreReport> restore(const ReadParts& parts, const SnapshotRecord& snapshot, Target& target,
                               const RestoreOptions& options, RestoreProgress& progress,
                               const std::stop_token& stop);
@@ -56,14 +57,14 @@ Result<RestoreReport> restore(const ReadParts& parts, const SnapshotRecord& snap
 Result<RestoreReport> restore_stream(const ReadParts& parts, const SnapshotRecord& snapshot, int fd,
                                      RestoreProgress& progress, const std::stop_token& stop);
 
-// Reads what the snapshot covers of the target and compares its block ids; the ranges that differ, merged.
-// Not read are holes of a file, where they can be trusted (BlockDevice::next_data), against whole leaves that
-// are zeros in the snapshot. Blocks that the snapshot lost (UNREADABLE) count as different.
+// Reads the part of the target that the snapshot covers, compares its block ids, and returns the ranges that
+// differ, merged. It does not read the target where the snapshot has whole leaves of zeros and the target has
+// a trusted hole (BlockDevice::next_data). Blocks that the snapshot lost (UNREADABLE) count as different.
 Result<std::vector<BlockRange>> compare(const ReadParts& parts, const SnapshotRecord& snapshot,
                                         const Target& target, RestoreProgress& progress,
                                         const std::stop_token& stop);
 
-// The manifest of a snapshot.
+// Returns the root of a snapshot's manifest.
 TreeRoot tree_root(const SnapshotRecord& snapshot);
 
 }  // namespace ashlar

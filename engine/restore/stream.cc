@@ -1,4 +1,4 @@
-// restore_stream(): leaves are read a batch at a time by several threads and written in order.
+// restore_stream(): several threads read leaves in batches, and one thread writes them in order.
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@
 namespace ashlar {
 namespace {
 
-constexpr std::size_t kBatchLeaves = 16;  // × 4 MiB in memory
+constexpr std::size_t kBatchLeaves = 16;  // 4 MiB each in memory
 
 Status write_all(int fd, ByteSpan bytes) {
   while (!bytes.empty()) {
@@ -57,7 +57,7 @@ class Streamer {
   }
 
  private:
-  // Bytes of the volume from leaf `first` on, at most `leaves` of them.
+  // Returns the number of bytes of the volume in at most `leaves` leaves from leaf `first` on.
   std::uint64_t bytes_in(std::uint64_t first, std::uint64_t leaves) const {
     return std::min(snapshot_.size.value, (first + leaves) * kLeafBytes) - first * kLeafBytes;
   }

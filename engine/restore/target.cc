@@ -18,7 +18,7 @@ struct ProbeCloser {
   void operator()(blkid_probe probe) const { blkid_free_probe(probe); }
 };
 
-// What libblkid recognises on the target, such as "ext4" or "gpt"; empty for nothing known.
+// Returns the signature that libblkid finds on the target, such as "ext4" or "gpt"; empty when it finds none.
 Result<std::string> known_signature(const std::string& path) {
   const std::unique_ptr<std::remove_pointer_t<blkid_probe>, ProbeCloser> probe(
       blkid_new_probe_from_filename(path.c_str()));
@@ -51,7 +51,7 @@ Result<std::unique_ptr<BlockDevice>> open_existing(const std::string& path, Byte
   return device;
 }
 
-// Anything at all under this name, even a symbolic link to nothing.
+// Returns whether the name exists, even as a dangling symbolic link.
 bool exists(const std::string& path) {
   struct stat info {};
   return ::lstat(path.c_str(), &info) == 0;
@@ -62,7 +62,8 @@ std::string folder_of(const std::string& path) {
   return folder.empty() ? "." : folder;
 }
 
-// A mistyped device must not become a file in memory. /dev/shm is made for files.
+// Returns whether a file would be created in /dev: a mistyped device must not become a file in memory.
+// /dev/shm is meant for files.
 bool lies_in_dev(const std::string& path) {
   const std::string whole = std::filesystem::absolute(path).lexically_normal().string();
   return whole.starts_with("/dev/") && !whole.starts_with("/dev/shm/");
@@ -74,7 +75,7 @@ std::string partial_name(const std::string& path) { return path + ".ashlar-parti
 
 Target::Target(std::string path, std::unique_ptr<BlockDevice> device)
     : path_(std::move(path)), device_(std::move(device)) {
-  // Files take plain writes from several threads well; a queue in the kernel pays for devices.
+  // Several threads write well to files with plain calls; for devices a queue in the kernel is faster.
   QueueOptions options;
   options.io_uring = device_->is_device();
   writer_ = std::make_unique<QueuedWriter>(*device_, options);
@@ -99,7 +100,7 @@ Result<std::unique_ptr<Target>> Target::open_new(const std::string& path, ByteCo
   const bool resumed = !device.ok() && device.error().error_number() == EEXIST;
   if (resumed) device = BlockDevice::open_own_file(partial);
   auto opened = TRY(std::move(device));
-  // Between our first look and our lock another restore may have ended.
+  // Another restore may have ended between the first check of the name and the lock.
   if (exists(path)) {
     if (!resumed) ::unlink(partial.c_str());
     return busy(path + " was made by another program just now");
@@ -131,7 +132,7 @@ Status Target::sync() {
 Status Target::finish() {
   TRY(sync());
   if (!is_partial_) return {};
-  // Somebody may have removed our file, and another restore may be writing one of that name.
+  // The partial file may have been removed, and another restore may be writing a file of that name.
   TRY(device_->check_name());
   if (::renameat2(AT_FDCWD, partial_name(path_).c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) != 0) {
     return last_errno(fmt::format("rename {} to {}", partial_name(path_), path_));

@@ -1,8 +1,8 @@
-// Target: where a restore writes. A new file, an existing file, or a block device.
+// Target: the place that a restore writes to: a new file, an existing file, or a block device.
 //
-// A new file is written under another name (partial_name()) and gets its own in finish(); what an interrupted
-// restore left under that name is taken up again. An existing target never grows or shrinks. A target is held
-// by one Target at a time, in all processes.
+// A new file is written under another name (partial_name()) and gets its own name in finish(). A file that an
+// interrupted restore left under the partial name is continued. An existing target never grows or shrinks.
+// Only one Target at a time, in all processes, can hold the same target.
 #pragma once
 
 #include <memory>
@@ -16,42 +16,45 @@
 
 namespace ashlar {
 
-// "disk.raw" is written as "disk.raw.ashlar-partial".
+// Returns the name during the restore: "disk.raw" is written as "disk.raw.ashlar-partial".
 std::string partial_name(const std::string& path);
 
 class Target {
  public:
-  // Opens `path` for a restore of `size` bytes. An existing target is refused when it is smaller (kInvalid),
-  // in use or locked (kBusy), or when it holds a known signature (libblkid) and `force` is not given (kBusy).
-  // A new name is refused when another restore writes to it (kBusy), when it is a symbolic link to nothing,
-  // or when anything but a file of its own stands under its partial name (kInvalid).
+  // Opens `path` for a restore of `size` bytes. Refuses an existing target that is smaller (kInvalid), in use
+  // or locked (kBusy), or that has a known signature (libblkid) while `force` is false (kBusy). Refuses a new
+  // name when another restore writes to it (kBusy), when it lies in /dev (kNotFound), and when it is a
+  // dangling symbolic link (kInvalid). Refuses a partial file that is not a regular file of one name
+  // (kInvalid) or is of another size (kBusy).
   static Result<std::unique_ptr<Target>> open(const std::string& path, ByteCount size, bool force);
-  // For reading alone, to compare.
+  // Opens `path` for reading only, to compare.
   static Result<std::unique_ptr<Target>> open_to_compare(const std::string& path);
 
   const std::string& name() const { return path_; }
   ByteCount size() const { return device_->size(); }
-  // Made by this restore: it reads as zeros where nothing was written.
+  // Returns whether this restore created the file; it then reads as zeros where no bytes were written.
   bool is_blank() const { return is_blank_; }
-  // Left by an interrupted restore: what it holds may be right or not.
+  // Returns whether an interrupted restore left the file; its contents may be right or wrong.
   bool is_resumed() const { return is_resumed_; }
-  // The name that the bytes have now: partial_name() of a new file until finish().
+  // Returns the present name of the file: partial_name() of a new file until finish().
   std::string written_name() const { return is_partial_ ? partial_name(path_) : path_; }
 
-  // Writes `bytes`, which `owner` keeps alive until that is done. Any thread. The first failure is kept.
+  // Writes `bytes`, which `owner` keeps alive until the write is done. Any thread. The first failure is kept
+  // and returned by later calls.
   Status write(ByteOffset offset, ByteSpan bytes, std::shared_ptr<const void> owner);
   Status write_zeroes(ByteOffset offset, ByteCount bytes) { return device_->write_zeroes(offset, bytes); }
-  // kUnsupported where the medium can't.
+  // Discards a range. Fails with kUnsupported where the medium cannot discard.
   Status discard(ByteOffset offset, ByteCount bytes) { return device_->discard(offset, bytes); }
-  // Fills `out` but for what lies behind the target's end; returns the bytes read. Past the page cache.
+  // Fills `out` up to the target's end and returns the number of bytes read. Reads past the page cache.
   Result<std::size_t> read(ByteOffset offset, MutableByteSpan out) const {
     return device_->read(offset, out);
   }
-  // See BlockDevice. Between writes it may be out of date: for comparing and before writing.
+  // Finds the next data; see BlockDevice. While writes run the answer may be out of date, so it serves for
+  // comparing and before writing.
   Result<ByteOffset> next_data(ByteOffset offset) const { return device_->next_data(offset); }
-  // All writes done and durable; a new file keeps its partial name.
+  // Waits until all writes are done and durable; a new file keeps its partial name.
   Status sync();
-  // sync(), then a new file gets its name.
+  // Calls sync() and then gives a new file its name.
   Status finish();
 
  private:

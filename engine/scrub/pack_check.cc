@@ -47,8 +47,8 @@ void check_frames(const WholePackReader& reader, const LocatedSegment& segment, 
   }
 }
 
-// The entries of a footer must tile the pack between its header and its footer: a byte that no entry covers
-// was never written by us, and a flipped bit there would be nobody's.
+// Returns the fault when the entries of a footer do not tile the pack between its header and its footer. A
+// byte that no entry covers was not written by this engine, and no check would find a flipped bit in it.
 template <class Entry>
 std::optional<std::string> gap_between(const std::vector<Entry>& entries, std::uint64_t footer_offset) {
   std::uint64_t at = kPackHeaderBytes;

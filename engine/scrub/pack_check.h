@@ -1,4 +1,4 @@
-// Checking packs byte by byte, past the page cache.
+// Pack check: checks packs byte by byte, past the page cache.
 #pragma once
 
 #include <atomic>
@@ -14,8 +14,9 @@
 
 namespace ashlar {
 
-// What a check found wrong. For a data pack: a whole pack (no segment), a segment (no frame), or a frame;
-// `first` and `count` are the blocks of the segment that are lost. For a meta pack: the pack, or a node.
+// A fault that a check found. In a data pack it concerns the whole pack (no segment), a segment (no frame),
+// or a frame; `first` and `count` are the blocks of the segment that are lost. In a meta pack it concerns the
+// pack, or a node.
 struct PackFault {
   std::string object;
   std::optional<SegmentId> segment;
@@ -33,9 +34,9 @@ struct PackTally {
   std::uint64_t nodes = 0;
 };
 
-// `wanted` says which segments or nodes to read; without one, all, and then also that nothing lies between
-// them. `done` is called with bytes as they are read. Whatever is wrong with the pack becomes a fault; an
-// error is one of the checker's.
+// Checks a pack. `wanted` selects the segments or nodes to read; without it all are read, and the footer's
+// entries must leave no gap between them. `done` is called with the number of bytes that were read.
+// Everything that is wrong, read errors included, becomes a fault.
 struct DataPackCheck {
   ObjectStore& objects;
   PackId pack;

@@ -18,13 +18,14 @@
 namespace ashlar {
 namespace {
 
-// What a walk needs of one snapshot, or of all: ids and, for segments, nothing finer.
+// The segments and nodes that a walk over one snapshot, or over all, needs.
 struct Needs {
   std::unordered_set<SegmentId, IdHash> segments;
   std::unordered_set<NodeId, IdHash> nodes;
 };
 
-// A node together with what it stands for: under another digest, or over fewer blocks, it may be damage.
+// A node together with the range that it covers: under another digest, or over fewer blocks, the same node
+// may be damage.
 struct CleanNode {
   NodeId id;
   ContentDigest digest;
@@ -45,9 +46,9 @@ class Verifier {
         nodes_(parts.objects, parts.index),
         segments_(parts.objects, parts.index) {}
 
-  // Beside captures and deletes: the snapshots are listed first, then the index catches up, then the packs
-  // are listed, so that all that a snapshot needs is known when it is walked. One that is gone by then was
-  // deleted.
+  // Verifies the store while captures and deletes run. The order makes that safe: the snapshots are listed
+  // first, then the index catches up, then the packs are listed, so all objects that a snapshot needs are
+  // known when it is walked. A snapshot that is gone by then was deleted.
   Result<VerifyReport> all() {
     const std::vector<SnapshotId> ids = TRY(parts_.snapshots.list_ids());
     TRY(parts_.index.catch_up());
@@ -68,7 +69,8 @@ class Verifier {
 
   Result<VerifyReport> one(SnapshotId id) {
     const Result<SnapshotRecord> record = TRY(parts_.snapshots.get(id));
-    // First what it needs, then whether that is sound, then whom the faults hit.
+    // The first walk collects what the snapshot needs, then the packs are checked, and a second walk finds
+    // the blocks that the faults hit.
     Needs needs;
     TRY(walk_snapshot(id, record, &needs));
     forget();
@@ -138,8 +140,8 @@ class Verifier {
     return check_meta_pack(check, tally);
   }
 
-  // Only a copy that reads would use takes data with it; a damaged second copy of a segment is damage without
-  // loss.
+  // Records a fault. Data is lost only when the fault is in the copy of a segment that reads use; a damaged
+  // second copy is damage without loss.
   Status note_fault(const PackId& pack, const PackFault& fault) {
     const std::size_t damage = add_damage(fault.object, fault.segment, fault.frame, fault.what);
     if (fault.node) bad_nodes_.emplace(*fault.node, damage);
@@ -189,8 +191,8 @@ class Verifier {
     return {};
   }
 
-  // Subtree `index` of `level`. Says whether it was sound, so that a subtree that many snapshots share is
-  // walked once.
+  // Walks subtree `index` of `level`. Returns whether it is sound, so that a subtree that many snapshots
+  // share is walked once.
   Result<bool> walk(const NodeRef& ref, std::uint8_t level, std::uint64_t index, Needs* needs) {
     const Lba first{index * blocks_below(level).value};
     const BlockCount blocks = subtree_blocks(volume_, level, index);
@@ -201,8 +203,8 @@ class Verifier {
     }
     if (needs != nullptr) needs->nodes.insert(ref.id);
     if (!bad_packs_.empty()) {
-      // The node itself may still be read, but its pack can't be ingested again: what is below it hangs on
-      // the index.
+      // The node itself may still be readable, but its pack cannot be ingested again: all nodes under it are
+      // found only as long as the index lasts.
       const auto place = TRY(parts_.index.find_node(ref.id));
       const auto bad = place ? bad_packs_.find(place->pack) : bad_packs_.end();
       if (bad != bad_packs_.end()) {
@@ -261,7 +263,7 @@ class Verifier {
     return false;
   }
 
-  // Whether the blocks of an extent can be read: its segment is in a pack, and no fault lies in them.
+  // Returns whether the blocks of an extent can be read: its segment is in a pack, and they contain no fault.
   Result<bool> check_extent(const SegmentId& segment, const LeafExtent& extent, Lba lba) {
     const auto place = TRY(parts_.index.find_segment(segment));
     if (!place || place->entry.block_count < extent.first_block + extent.block_count) {
@@ -315,10 +317,12 @@ class Verifier {
   VerifyReport report_;
 
   std::unordered_map<SegmentId, std::vector<LostBlocks>, IdHash> lost_;
-  std::unordered_map<NodeId, std::size_t, IdHash> bad_nodes_;  // to the damage that names them
+  // Value: index of the damage that names the node.
+  std::unordered_map<NodeId, std::size_t, IdHash> bad_nodes_;
   std::unordered_map<SegmentId, std::size_t, IdHash> missing_;
   std::map<PackId, std::size_t> bad_packs_;
-  std::unordered_set<CleanNode, CleanNodeHash> clean_;  // that are sound, with all below them
+  // Nodes that are sound, including everything under them.
+  std::unordered_set<CleanNode, CleanNodeHash> clean_;
   SnapshotId walked_;
   BlockCount volume_;
 };

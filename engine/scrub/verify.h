@@ -1,5 +1,5 @@
-// Verify: reads what is stored past the page cache, checks every checksum and id, and names what is damaged:
-// file, segment, frame, and the snapshots and block ranges that it takes with it.
+// Verify: reads the stored objects past the page cache, checks every checksum and id, and names the damage:
+// file, segment and frame, and the snapshots and block ranges that are lost with them.
 #pragma once
 
 #include <atomic>
@@ -19,17 +19,17 @@
 
 namespace ashlar {
 
-// One damaged or missing thing.
+// A damaged or missing object, segment or frame.
 struct Damage {
   std::string object;  // key in the store: "packs/3f/3f….pack", "snapshots/snap-0…"
   std::optional<SegmentId> segment;
   std::optional<std::uint32_t> frame;
-  std::string what;  // one line
+  std::string what;  // a line of text
   struct Loss {
     SnapshotId snapshot;
-    std::vector<BlockRange> ranges;  // of the snapshot's volume; empty: the whole snapshot
+    std::vector<BlockRange> ranges;  // blocks of the snapshot's volume; empty: the whole snapshot
   };
-  std::vector<Loss> losses;  // empty: no snapshot refers to it
+  std::vector<Loss> losses;  // empty: no snapshot refers to the damaged part
 };
 
 struct VerifyProgress {
@@ -47,10 +47,10 @@ struct VerifyReport {
   std::vector<Damage> damages;
 };
 
-// Everything in the store.
+// Verifies the whole store.
 Result<VerifyReport> verify_all(const VerifyParts& parts, VerifyProgress& progress,
                                 const std::stop_token& stop);
-// What one snapshot needs.
+// Verifies all objects that one snapshot needs.
 Result<VerifyReport> verify_snapshot(const VerifyParts& parts, SnapshotId id, VerifyProgress& progress,
                                      const std::stop_token& stop);
 

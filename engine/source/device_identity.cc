@@ -1,4 +1,4 @@
-// What the kernel knows about which disk this is, from sysfs.
+// device_identity(): tells disks apart by what the kernel publishes about them in sysfs.
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -16,7 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The first line without blanks around it; empty when there is no such attribute.
+// Returns the first line of the attribute without surrounding blanks; empty when the attribute does not
+// exist.
 std::string attribute(const fs::path& path) {
   std::ifstream file(path);
   std::string line;
@@ -26,9 +27,10 @@ std::string attribute(const fs::path& path) {
   return line.substr(first, line.find_last_not_of(" \t") - first + 1);
 }
 
-// "KIND:VALUE" of the whole disk whose sysfs directory this is.
+// Returns "ATTRIBUTE:VALUE" for the whole disk whose sysfs directory is `disk`, or an empty text.
 std::string unique_name(const fs::path& disk) {
-  // Most specific first. Names that belong to the medium stay when it moves to another slot or host.
+  // The most specific attribute comes first. A name that belongs to the medium stays when the medium moves to
+  // another slot or host.
   constexpr std::array<std::string_view, 7> kAttributes = {
       "dm/uuid", "md/uuid", "wwid", "device/wwid", "serial", "device/serial", "device/cid"};
   for (const std::string_view name : kAttributes) {
@@ -40,7 +42,7 @@ std::string unique_name(const fs::path& disk) {
   return {};
 }
 
-// The first name in /dev/disk/by-id, by alphabet, that leads to this device.
+// Returns the alphabetically first name in /dev/disk/by-id that leads to this device.
 std::string by_id_name(const fs::path& canonical) {
   std::error_code ignored;
   std::vector<std::string> names;

@@ -16,8 +16,8 @@ Result<ByteCount> device_size_now(int fd, const std::string& name) {
   if (::ioctl(fd, BLKSSZGET, &sector_bytes) != 0 || sector_bytes <= 0) {
     return last_errno(name + ": asking for its sector size");
   }
-  // A loop device with 4096-byte sectors may name a size with half a sector at its end; no read can reach
-  // that.
+  // A loop device with 4096-byte sectors may report a size that ends inside a sector; no read can reach that
+  // part.
   return ByteCount{bytes - bytes % static_cast<unsigned>(sector_bytes)};
 }
 
@@ -54,7 +54,7 @@ Result<std::unique_ptr<Source>> open_device_source(const std::string& path) {
   auto file = std::make_shared<OpenFile>();
   file->name = path;
   file->fd.reset(::open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC));
-  // Some drivers know no direct I/O; through the page cache the bytes are the same.
+  // Some drivers do not support direct I/O; through the page cache the bytes are the same.
   if (!file->fd.valid() && errno == EINVAL) file->fd.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file->fd.valid()) return last_errno(path);
   const int fd = file->fd.get();

@@ -54,8 +54,8 @@ class FileSource : public Source {
   bool trusted_;
 };
 
-// Where the next data (SEEK_DATA) or hole (SEEK_HOLE) begins; the end of the file when there is none. The
-// check comes after the seek: what was cut off would look like a hole.
+// Returns where the next data (SEEK_DATA) or hole (SEEK_HOLE) begins; the size of the file when there is
+// none. The size is checked after the seek, because a part that was cut off would look like a hole.
 Result<std::uint64_t> FileSource::seek(std::uint64_t offset, int whence) {
   const off_t found = ::lseek(file_->fd.get(), static_cast<off_t>(offset), whence);
   const int error_number = errno;
@@ -74,7 +74,7 @@ Result<SourceExtent> FileSource::next_extent(ByteOffset offset) {
   CHECK(offset.value < size && offset.value % kBlockBytes == 0);
   if (!trusted_) return SourceExtent{offset, ByteCount{size - offset.value}, SourceState::kData};
   const std::uint64_t data = TRY(seek(offset.value, SEEK_DATA));
-  // Blocks that data only touches are data: down at its start, up at its end.
+  // A block that holds any data is data: its start is rounded down, its end up.
   const std::uint64_t start = data == size ? size : round_down(data);
   if (start > offset.value) {
     return SourceExtent{offset, ByteCount{start - offset.value}, SourceState::kUnallocated};
@@ -96,14 +96,14 @@ Result<std::shared_ptr<OpenFile>> open_file_of(UniqueFd opened, const std::strin
   return file;
 }
 
-// Errors that say no more than that this file is read without a clone.
+// Returns whether the error means only that the file must be read without a clone.
 bool means_no_clones(int error_number) {
   constexpr std::array kErrors = {EOPNOTSUPP, ENOTTY, EXDEV,  EINVAL, EROFS,
                                   EACCES,     EPERM,  ENOSPC, EDQUOT, EISDIR};
   return std::ranges::find(kErrors, error_number) != kErrors.end();
 }
 
-// Of the file that is open already, whatever its path leads to by now. The identity stays.
+// Clones the file that is open, even when its path leads to another file by this time. The identity stays.
 Result<std::unique_ptr<Source>> FileSource::clone() {
   const std::string folder = std::filesystem::path(canonical_).parent_path().string();
   UniqueFd fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));

@@ -1,10 +1,10 @@
 // FileSource: a regular file. Its holes are UNALLOCATED.
 //
-// Holes are trusted as SEEK_DATA and SEEK_HOLE tell them on the file systems that io/file_use.h names, which
-// is sound while nobody writes to the file. Elsewhere the file is one extent of data.
+// Holes are trusted as SEEK_DATA and SEEK_HOLE report them on the file systems that io/file_use.h names; this
+// is safe as long as the file is not written to. Elsewhere the file is one extent of data.
 //
-// The identity is the canonical path alone: a person who copies a fresh vm1.raw over the old one every night
-// makes a new inode each time, and still wants the increment.
+// The identity is the canonical path alone, without the inode: a user who replaces vm1.raw by a new copy
+// every night creates a new inode each time and still expects an incremental capture.
 #pragma once
 
 #include <memory>

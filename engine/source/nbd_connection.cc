@@ -15,14 +15,15 @@ namespace ashlar {
 namespace {
 
 constexpr std::uint64_t kMaxReadBytes = std::uint64_t{1} << 20U;
-// Below the protocol's 32 bits, and a multiple of any block size in use.
+// Below the 32 bits of the protocol, and a multiple of any block size in use.
 constexpr std::uint64_t kMaxStatusBytes = std::uint64_t{0xffff0000};
 
 struct ReadCookie {
   std::function<void(int)> arrived;
 };
 
-// libnbd's rule (CVE-2022-0485): the command succeeded only if *error is 0 here. 1 retires the command.
+// Passes on the result of a read. By libnbd's rule (CVE-2022-0485) the command succeeded only if *error is 0
+// here. Returning 1 retires the command.
 int on_read_done(void* user, int* error) {
   static_cast<ReadCookie*>(user)->arrived(*error);
   return 1;
@@ -77,7 +78,7 @@ Status NbdConnection::connect(const std::vector<std::string>& contexts) {
   if (!wake_.valid()) return last_errno("eventfd");
   handle_ = ::nbd_create();
   if (handle_ == nullptr) return error("starting libnbd");
-  // The person at the command line may name key files in the URI.
+  // The URI comes from the command line, so its user may name key files in it.
   if (::nbd_set_uri_allow_local_file(handle_, true) != 0) return error("starting libnbd");
   for (const std::string& context : contexts) {
     if (::nbd_add_meta_context(handle_, context.c_str()) != 0) return error("asking for " + context);
@@ -93,7 +94,7 @@ Status NbdConnection::measure() {
   if (size < 0) return error("asking for the size");
   size_ = ByteCount{static_cast<std::uint64_t>(size)};
   if (size_.value > kMaxVolumeBytes) return invalid(uri_ + ": larger than 64 PiB");
-  // 0 where the server does not say, and then everything of the common size goes.
+  // 0 when the server reports no limit; then every usual size is allowed.
   const std::int64_t smallest = ::nbd_get_block_size(handle_, LIBNBD_SIZE_MINIMUM);
   const std::int64_t largest = ::nbd_get_block_size(handle_, LIBNBD_SIZE_MAXIMUM);
   if (smallest > static_cast<std::int64_t>(kBlockBytes)) {
@@ -123,7 +124,7 @@ Result<std::vector<NbdConnection::StatusPiece>> NbdConnection::block_status(cons
   if (handle_ == nullptr) return error(doing);
   if (::nbd_block_status(handle_, count, offset.value, {on_status, &answer, nullptr}, 0) != 0)
     return error(doing);
-  // The last piece may go beyond what was asked for, and a server may say anything.
+  // The last piece may extend past the requested range, and the server's numbers are not trusted.
   std::uint64_t left = size_.value - offset.value;
   for (StatusPiece& piece : answer.pieces) {
     piece.bytes.value = std::min(piece.bytes.value, left);
@@ -142,16 +143,16 @@ Status NbdConnection::start_read(std::uint64_t cookie, ByteOffset offset, Mutabl
   if (handle_ == nullptr) return error(doing);
   auto user =
       std::make_unique<ReadCookie>(ReadCookie{[this, cookie](int failed) { arrived(cookie, failed); }});
-  // From here on libnbd frees it, also when it refuses.
+  // From here on libnbd frees the cookie, even when it refuses the command.
   const nbd_completion_callback done{on_read_done, user.release(), free_cookie};
   if (::nbd_aio_pread(handle_, out.data(), out.size(), offset.value, done, 0) < 0) return error(doing);
   return {};
 }
 
-// Called by libnbd within another call of ours, with the lock held.
+// Records a result. libnbd calls it inside another call of this class, with the lock held.
 void NbdConnection::arrived(std::uint64_t cookie, int error_number) {
   arrivals_.push_back({cookie, error_number});
-  // A call of another thread may have taken in what a sleeping wait() is waiting for.
+  // Another thread's call may have received the result that a sleeping wait() is waiting for.
   if (sleeping_) wake();
 }
 
@@ -180,8 +181,7 @@ Status NbdConnection::wait() {
   sleeping_ = false;
   std::uint64_t wakes = 0;
   [[maybe_unused]] const ssize_t ignored = ::read(wake_.get(), &wakes, sizeof wakes);
-  // nbd_poll looks at the socket again, and that is needed: what poll() saw, another thread may have read
-  // since.
+  // nbd_poll() checks the socket again, which is needed: another thread may have read what poll() reported.
   if (handle_ == nullptr || (::nbd_poll(handle_, 0) < 0 && arrivals_.empty()))
     return error("waiting for reads");
   return {};

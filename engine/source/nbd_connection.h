@@ -1,9 +1,9 @@
-// NbdConnection: one connection to an NBD server through libnbd, for calls that wait and for many reads in
-// flight.
+// NbdConnection: one connection to an NBD server through libnbd, both for calls that wait and for many reads
+// in flight.
 //
-// Any thread may call. A lock of its own guards the handle, and no call but those that wait for the server
-// (block_status) holds it for longer than a copy out of the socket; wait() sleeps without it. A server with
-// room for a single client is common (qemu-nbd without --shared), so one connection has to serve both uses.
+// Any thread may call. An internal lock guards the handle. Only calls that wait for the server (block_status)
+// hold it for longer than a copy from the socket takes; wait() sleeps without it. Many servers accept a
+// single client (qemu-nbd without --shared), so one connection has to serve both uses.
 #pragma once
 
 #include <atomic>
@@ -29,13 +29,13 @@ class NbdConnection {
     std::uint64_t cookie = 0;
     int error_number = 0;
   };
-  // A piece of the export's status in one meta context, as the server cuts it.
+  // A piece of the export's status in one meta context, cut where the server cuts it.
   struct StatusPiece {
     ByteCount bytes;
     std::uint32_t flags = 0;
   };
 
-  // Asks for `contexts`; has_context() tells which the server gave.
+  // Connects and requests `contexts`; has_context() returns which of them the server granted.
   static Result<std::shared_ptr<NbdConnection>> open(const std::string& uri,
                                                      const std::vector<std::string>& contexts);
   ~NbdConnection();
@@ -44,25 +44,24 @@ class NbdConnection {
 
   const std::string& uri() const { return uri_; }
   ByteCount size() const { return size_; }
-  // The most bytes of one read: a multiple of 4096.
+  // Returns the largest size of one read in bytes, a multiple of 4096.
   std::size_t read_limit() const { return read_limit_; }
   bool has_context(const std::string& context);
 
-  // The pieces that follow each other from `offset` on: at least one, not beyond the end of the export.
+  // Returns consecutive pieces from `offset` on: at least one, and none past the end of the export.
   Result<std::vector<StatusPiece>> block_status(const std::string& context, ByteOffset offset);
 
-  // Starts a read. Its outcome arrives under `cookie`, once.
+  // Starts a read. Its result arrives once, under `cookie`.
   Status start_read(std::uint64_t cookie, ByteOffset offset, MutableByteSpan out);
-  // Sleeps until something arrived or the connection is lost (an error). May return early.
+  // Sleeps until a result has arrived, or returns an error when the connection is lost. May return early.
   Status wait();
-  // Lets a wait() in progress see that there is something to send.
+  // Makes a wait() in progress notice that there are requests to send.
   Status nudge();
   std::vector<Arrival> take_arrivals();
-  // Drops the connection and every read in flight: their memory is not touched again and nothing arrives for
+  // Drops the connection and all reads in flight: their memory is not written again and no results arrive for
   // them.
   void close();
-  // Ends the conversation, also under a call that waits for the server; takes no lock, so that it never
-  // waits.
+  // Ends the connection, even during a call that waits for the server; takes no lock, so it never waits.
   void abandon() const;
 
  private:
@@ -76,12 +75,12 @@ class NbdConnection {
   std::string uri_;
   ByteCount size_;
   std::size_t read_limit_ = 0;
-  UniqueFd socket_;  // a second descriptor of libnbd's: stays ours whatever becomes of the handle
+  UniqueFd socket_;  // a duplicate of libnbd's descriptor, valid even after the handle is closed
   UniqueFd wake_;    // an eventfd that ends a poll() in wait()
   std::mutex mutex_;
   nbd_handle* handle_ = nullptr;
   std::vector<Arrival> arrivals_;
-  bool sleeping_ = false;  // somebody is in wait()'s poll()
+  bool sleeping_ = false;  // a thread is in wait()'s poll()
 };
 
 }  // namespace ashlar

@@ -1,4 +1,4 @@
-// NbdReader: runs of an NBD export, 16 reads of up to 1 MiB in flight on one connection.
+// NbdReader: reads runs of an NBD export with 16 reads of up to 1 MiB in flight on one connection.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,8 @@ namespace ashlar {
 class NbdReader : public QueuedReader {
  public:
   NbdReader(std::shared_ptr<NbdConnection> connection, Plan plan);
-  // With reads in flight this drops the connection: a server need not answer, and the buffers are going.
+  // Drops the connection when reads are in flight: the server may never answer, and the buffers are about to
+  // be freed.
   ~NbdReader() override;
   void cancel() override { connection_->abandon(); }
 

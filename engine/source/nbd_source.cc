@@ -11,7 +11,7 @@
 namespace ashlar {
 namespace {
 
-constexpr std::uint32_t kStateDirty = 1;  // of a qemu:dirty-bitmap: context
+constexpr std::uint32_t kStateDirty = 1;  // flag of a qemu:dirty-bitmap: context
 
 constexpr std::uint64_t round_down(std::uint64_t n) { return n / kBlockBytes * kBlockBytes; }
 constexpr std::uint64_t round_up(std::uint64_t n) { return round_down(n + kBlockBytes - 1); }
@@ -46,14 +46,15 @@ class NbdSource : public Source {
   Result<Piece> piece_at(std::uint64_t offset);
 
   std::shared_ptr<NbdConnection> connection_;
-  std::string bitmap_;  // the whole context's name, or empty
+  std::string bitmap_;  // the full name of the context, or empty
   bool knows_allocation_;
-  // The last answer of the server: pieces that follow each other from known_from_ on.
+  // The last answer of the server: consecutive pieces from known_from_ on.
   std::uint64_t known_from_ = 0;
   std::vector<Piece> known_;
 };
 
-// The piece that `offset` lies in, cut as the server cuts: its end may lie anywhere.
+// Returns the piece that contains `offset`, cut where the server cuts it: its end need not be aligned to a
+// block.
 Result<NbdSource::Piece> NbdSource::piece_at(std::uint64_t offset) {
   const auto find = [&] {
     return std::find_if(known_.begin(), known_.end(), [&](const Piece& piece) { return piece.end > offset; });
@@ -75,7 +76,7 @@ Result<NbdSource::Piece> NbdSource::piece_at(std::uint64_t offset) {
     }
     found = known_.begin();
   }
-  // Extents are asked for from front to back: what lies behind is not needed again.
+  // Extents are asked for from front to back, so the pieces before this one are not needed again.
   const Piece piece = *found;
   if (found != known_.begin()) {
     known_from_ = std::prev(found)->end;
@@ -98,7 +99,8 @@ Result<SourceExtent> NbdSource::next_extent(ByteOffset offset) {
     const std::uint64_t end = first.end == size ? size : round_down(first.end);
     return SourceExtent{offset, ByteCount{end - start}, first.state};
   }
-  // A block of several pieces: data if any is; else zeros, which promises less than a hole.
+  // A block with several pieces is data if any piece is; otherwise it is ZERO, which claims less than a hole
+  // does.
   SourceState state = SourceState::kZero;
   for (std::uint64_t at = first.end; at < block_end;) {
     const Piece next = TRY(piece_at(at));

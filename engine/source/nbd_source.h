@@ -1,9 +1,9 @@
 // NbdSource: an export of an NBD server.
 //
-// What base:allocation calls a hole that reads as zeros is UNALLOCATED, zeros without a hole are ZERO, and a
-// hole whose contents are undefined is read as data. Without base:allocation all is data. With
-// SourceOptions::dirty_bitmap the server's QEMU bitmap of that name gives the changed extents; a server that
-// does not offer it is refused.
+// A range that base:allocation reports as a hole that reads as zeros is UNALLOCATED, zeros without a hole are
+// ZERO, and a hole with undefined contents is read as data. Without base:allocation the whole export is data.
+// With SourceOptions::dirty_bitmap the server's QEMU bitmap of that name gives the changed extents; opening
+// fails when the server does not offer it.
 //
 // The identity is the URI as given.
 #pragma once

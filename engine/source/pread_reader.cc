@@ -10,7 +10,8 @@
 namespace ashlar {
 namespace {
 
-// Fills `out` as far as it goes: the bytes read, and the errno that ended it (0 at the end of the file too).
+// The result of reading into a buffer: the number of bytes read, and the errno that ended it (0 also at the
+// end of the file).
 struct ReadOutcome {
   std::size_t bytes = 0;
   int error_number = 0;
@@ -36,8 +37,8 @@ Error read_error(const OpenFile& file, ByteOffset offset, std::size_t bytes, int
                            fmt::format("{}: read of {} bytes at {}", file.name, bytes, offset.value));
 }
 
-// A second way to the same file, past the page cache: readahead around a bad sector must not fail its
-// neighbours.
+// Opens the same file again, past the page cache: readahead around a bad sector must not make its neighbours
+// fail.
 UniqueFd reopen_direct(const OpenFile& file) {
   return UniqueFd(
       ::open(fmt::format("/proc/self/fd/{}", file.fd.get()).c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC));
@@ -52,7 +53,7 @@ ReadOutcome read_block(const OpenFile& file, const UniqueFd& direct, ByteOffset 
   return read_fully(file.fd.get(), offset, out);
 }
 
-// Reads block by block from `from` on, and collects the blocks that are lost.
+// Reads block by block from `from` on and collects the blocks that are lost.
 Status read_by_block(const OpenFile& file, ByteOffset from, MutableByteSpan out, std::vector<Lba>& lost) {
   const UniqueFd direct = reopen_direct(file);
   for (std::size_t done = 0; done < out.size(); done += kBlockBytes) {

@@ -1,5 +1,5 @@
-// PreadReader: runs read with pread by the threads that call next(), each outside any lock. For regular
-// files, and for block devices where io_uring is refused.
+// PreadReader: reads runs with pread in the threads that call next(), outside any lock. For regular files,
+// and for block devices where io_uring is refused.
 #pragma once
 
 #include <functional>
@@ -11,12 +11,13 @@
 
 namespace ashlar {
 
-// What a reader needs of the opened source; shared with the source, so either may go first.
+// The parts of an opened source that a reader needs. Source and reader share it, so either may be destroyed
+// first.
 struct OpenFile {
   UniqueFd fd;
   std::string name;
-  ByteCount size;  // when it was opened
-  // Its size now; used to tell a source that shrank or vanished from one with bad sectors.
+  ByteCount size;  // its size when it was opened
+  // Returns its present size; used to distinguish a source that shrank or vanished from one with bad sectors.
   std::function<Result<ByteCount>()> size_now;
 };
 
@@ -32,7 +33,7 @@ class PreadReader : public RunReader {
   RunFeed feed_;
 };
 
-// The error for a source that is now smaller than it was when it was opened; ok when it is not.
+// Returns an error when the source is smaller than it was when it was opened, else ok.
 Status check_not_shrunk(const OpenFile& file);
 
 }  // namespace ashlar

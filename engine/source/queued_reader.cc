@@ -9,10 +9,11 @@
 namespace ashlar {
 namespace {
 
-// How often a part is started again after it came back short or was put off for no fault of its own.
+// How often a part is started again after a short read or an interruption.
 constexpr unsigned kMaxAttempts = 8;
 
-// ECANCELED: io_uring gives up the requests of a thread that ends, whoever waits for them.
+// Returns whether the read was only interrupted. ECANCELED: io_uring cancels the requests of a thread that
+// ends, even when another thread waits for them.
 bool put_off(int error_number) {
   return error_number == ECANCELED || error_number == EINTR || error_number == EAGAIN;
 }
@@ -45,7 +46,7 @@ Result<std::optional<Run>> QueuedReader::next() {
   }
 }
 
-// Takes in what has finished and starts what there is room for.
+// Records the reads that have finished and starts as many as there is room for.
 Status QueuedReader::advance() {
   TRY(feed_.check_locked());
   if (!driven_ && in_flight() > 0) TRY(reap());
@@ -109,7 +110,7 @@ Status QueuedReader::finished(std::size_t id, int error_number, std::size_t byte
     return {};
   }
   if (put_off(error_number) || error_number == 0) {
-    // Whole blocks that came are kept, the rest is read again from a block boundary.
+    // Whole blocks that arrived are kept; the rest is read again from a block boundary.
     const std::size_t kept = bytes / kBlockBytes * kBlockBytes;
     if (kept > 0) part_done(Part{part.slot, part.offset, kept, part.data});
     return retry(Part{part.slot, part.offset + ByteCount{kept}, part.bytes - kept, part.data + kept,

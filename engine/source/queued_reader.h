@@ -1,13 +1,14 @@
-// QueuedReader: runs read with many requests in flight and no thread of its own. What io_uring and NBD share.
+// QueuedReader: reads runs with many requests in flight and without a thread of its own; the common part of
+// io_uring and NBD.
 //
-// A run is cut into parts; every thread in next() starts as many as there is room for. One of the threads
-// drives: it waits for completions without the lock, while the others wait for it to share out what came. A
-// part that fails for a bad medium is read again block by block, and the blocks that fail are the run's
-// unreadable ones. Such a block is the only read in flight: the block layer merges neighbours, and they would
-// fail as one.
+// A run is cut into parts; every thread in next() starts as many parts as there is room for. One of these
+// threads drives: it waits for completions without the lock, while the others wait until it has recorded what
+// arrived. A part that fails because of a bad medium is read again block by block, and the blocks that fail
+// are the run's unreadable ones. While such a block is read, no other read is in flight: the block layer
+// merges neighbouring requests, and they would fail together.
 //
-// A backend starts reads (submit, kick), waits (wait), and reports each one once, in any order (reap →
-// finished). Its destructor ends the reads in flight before the buffers go.
+// A backend starts reads (submit, kick), waits (wait), and reports each read once, in any order (reap →
+// finished). Its destructor ends the reads in flight before the buffers are freed.
 #pragma once
 
 #include <array>
@@ -26,33 +27,33 @@ class QueuedReader : public RunReader {
 
  protected:
   struct Part {
-    std::size_t slot = 0;  // the buffer that `data` lies in
+    std::size_t slot = 0;  // number of the buffer that contains `data`
     ByteOffset offset;
     std::size_t bytes = 0;
     std::byte* data = nullptr;
     unsigned attempts = 0;
-    bool alone = false;  // a block after a failure
+    bool alone = false;  // a block that is read again, alone, after a failure
   };
   struct Limits {
     std::size_t part_bytes;  // a multiple of 4096
-    std::size_t depth;       // parts in flight
+    std::size_t depth;       // largest number of parts in flight
   };
 
   QueuedReader(std::string name, ByteCount size, Plan plan, Limits limits);
 
-  // With the lock held. `id` is below Limits::depth and free again once finished() has it.
+  // Starts a read. Called with the lock held. `id` is below Limits::depth, and free again after finished(id).
   virtual Status submit(std::size_t id, const Part& part) = 0;
-  // With the lock held, after submits: makes sure that they are on their way.
+  // Makes sure that submitted reads are on their way. Called with the lock held, after submits.
   virtual Status kick() = 0;
-  // Without the lock, one thread at a time, with parts in flight. Returns when some may have finished, or at
-  // whim.
+  // Returns when reads may have finished, possibly earlier. Called without the lock, by one thread at a time,
+  // with parts in flight.
   virtual Status wait() = 0;
-  // With the lock held and nobody in wait(): calls finished() for each part that has.
+  // Calls finished() for each part that has finished. Called with the lock held while no thread is in wait().
   virtual Status reap() = 0;
-  // After a block could not be read: an error when the whole source is gone.
+  // Returns an error when the whole source is gone. Called after a block could not be read.
   virtual Status check_alive() { return {}; }
 
-  // The part's outcome: bytes read, or an errno.
+  // Records the result of a part: the bytes read, or an errno.
   Status finished(std::size_t id, int error_number, std::size_t bytes);
   const Part& part(std::size_t id) const { return parts_[id]; }
   RunFeed& feed() { return feed_; }
@@ -80,9 +81,9 @@ class QueuedReader : public RunReader {
   RunFeed feed_;
   std::array<std::optional<ActiveRun>, kRunBuffers> active_;
   std::size_t active_count_ = 0;
-  std::deque<Part> waiting_;  // cut, not started
+  std::deque<Part> waiting_;  // parts that are cut but not started
   bool alone_in_flight_ = false;
-  std::vector<Part> parts_;  // by id
+  std::vector<Part> parts_;  // indexed by id
   std::vector<std::size_t> free_ids_;
   std::deque<Run> done_;
   bool driven_ = false;

@@ -107,10 +107,10 @@ Run finish_run(RunTicket ticket, ByteCount filled, std::vector<BlockRange> unrea
 bool is_bad_medium(int error_number) {
   switch (error_number) {
     case EIO:
-    case EREMOTEIO:  // what the block layer makes of a target's own failure
-    case ENODATA:    // ... of a medium error
-    case EILSEQ:     // ... of a protection information mismatch
-    case EBADMSG:    // a file system's checksum mismatch
+    case EREMOTEIO:  // a failure of the target, as the block layer reports it
+    case ENODATA:    // a medium error, as the block layer reports it
+    case EILSEQ:     // a mismatch of protection information
+    case EBADMSG:    // a checksum mismatch in a file system
       return true;
     default:
       return false;

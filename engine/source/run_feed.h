@@ -1,12 +1,12 @@
-// RunFeed: the part that every RunReader shares. It asks the plan for requests, in order, and gives each one
-// a buffer.
+// RunFeed: the part that all RunReaders share. It asks the plan for requests, in order, and gives each
+// request a buffer.
 //
 // A buffer is taken before the plan is asked, so a request that exists can always be read: a run that a
-// consumer keeps holds up later runs, never earlier ones. Runs own their buffer through a shared_ptr that
-// outlives the reader.
+// consumer keeps can delay later runs, never earlier ones. Runs own their buffer through a shared_ptr that
+// may outlive the reader.
 //
-// The first error, the plan's or the reader's, ends the feed: every later call gets the same error, so it
-// does not matter which thread of the consumer reports first.
+// The first error, of the plan or of the reader, ends the feed: every later call returns the same error, so
+// it does not matter which of the consumer's threads reports first.
 #pragma once
 
 #include <condition_variable>
@@ -26,34 +26,34 @@ namespace ashlar {
 // A request and the buffer that it will fill.
 struct RunTicket {
   RunRequest request;
-  std::size_t slot = 0;       // the buffer's number, below RunReader::kRunBuffers
+  std::size_t slot = 0;       // number of the buffer, below RunReader::kRunBuffers
   std::byte* data = nullptr;  // room for kLeafBytes, aligned to 4096
   std::shared_ptr<void> buffer;
 };
 
 class RunFeed {
  public:
-  // `size` bounds the requests; nothing for a stream.
+  // Creates a feed. `size` bounds the requests; no value for a stream.
   RunFeed(RunReader::Plan plan, std::optional<ByteCount> size);
 
-  // Waits for a buffer. Nothing when the plan is through.
+  // Waits for a buffer and returns the next request with it. Returns no value when the plan is complete.
   Result<std::optional<RunTicket>> take();
-  // Ends the feed with an error, and gives the error to be returned: an earlier one if there was one.
+  // Ends the feed with an error and returns the error to report: an earlier one if there was one.
   Error stop(Error error);
-  // Ends the feed as if the plan were through.
+  // Ends the feed as if the plan were complete.
   void finish();
 
-  // For readers that keep state of their own under the feed's lock. mutex() guards it, and changed() is
-  // notified when a buffer comes back or the feed ends. The calls below want the lock held.
+  // For readers that guard state of their own with the feed's lock, which is mutex(). changed() is notified
+  // when a buffer is returned or the feed ends. The calls below need the lock held.
   std::mutex& mutex() { return pool_->mutex; }
   std::condition_variable& changed() { return pool_->changed; }
-  // Does not wait: nothing also when no buffer is free.
+  // Returns the next request without waiting; no value when the plan is complete or no buffer is free.
   Result<std::optional<RunTicket>> take_locked();
   Error stop_locked(Error error);
-  // The error that ended the feed, if one did.
+  // Returns the error that ended the feed, if one did.
   Status check_locked() const;
   bool ended() const { return ended_; }
-  // All buffers, for registering them with the kernel. Makes those that do not exist yet.
+  // Returns all buffers, for registering them with the kernel; allocates those that do not exist yet.
   std::vector<MutableByteSpan> all_buffers();
 
  private:
@@ -73,14 +73,14 @@ class RunFeed {
   std::optional<std::pair<ErrorCode, std::string>> failure_;
 };
 
-// Zeros what lies between the bytes read and the end of their last block, and makes the run.
+// Makes the run, with zeros between the last byte read and the end of its block.
 Run finish_run(RunTicket ticket, ByteCount filled, std::vector<BlockRange> unreadable);
 
-// Whether a failed read says that the medium lost the bytes there, and not that the machine, the connection
-// or the whole device failed.
+// Returns whether a failed read means that the medium lost these bytes, and not that the machine, the
+// connection or the whole device failed.
 bool is_bad_medium(int error_number);
 
-// Sorts block numbers and joins neighbours.
+// Sorts block numbers and joins adjacent ones.
 std::vector<BlockRange> merge_blocks(std::vector<Lba> blocks);
 
 }  // namespace ashlar

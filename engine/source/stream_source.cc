@@ -16,14 +16,14 @@ namespace {
 
 struct Stream {
   UniqueFd fd;
-  UniqueFd wake;  // an eventfd that ends a wait for the stream; without one it waits
+  UniqueFd wake;  // an eventfd that ends a wait for the stream; without it a wait cannot be cancelled
   std::string name;
   std::optional<ByteCount> expected;
   std::atomic<std::uint64_t> bytes{0};
   std::atomic<bool> ended{false};
 };
 
-// Until something can be read, or the reader is cancelled.
+// Waits until the stream can be read, or the reader is cancelled.
 Status wait_for(const Stream& stream) {
   std::array<pollfd, 2> polled = {pollfd{stream.fd.get(), POLLIN, 0}, pollfd{stream.wake.get(), POLLIN, 0}};
   while (::poll(polled.data(), polled.size(), -1) < 0) {
@@ -47,7 +47,7 @@ Result<std::size_t> read_until_end(const Stream& stream, MutableByteSpan out) {
   return done;
 }
 
-// Called after each piece, with whether it was the last.
+// Checks the number of bytes so far. Called after each piece; `ended` tells whether it was the last.
 Status check_length(const Stream& stream, bool ended) {
   const std::uint64_t bytes = stream.bytes.load();
   if (bytes > kMaxVolumeBytes) return invalid(stream.name + ": larger than 64 PiB");
@@ -67,7 +67,7 @@ class StreamReader : public RunReader {
       : stream_(std::move(stream)), feed_(std::move(plan), std::nullopt) {}
 
   Result<std::optional<Run>> next() override {
-    // Held from the request to its last byte, so that bytes go to requests in order.
+    // The lock is held from the request to its last byte, so that bytes go to requests in order.
     const std::lock_guard lock(order_);
     std::optional<RunTicket> ticket = TRY(feed_.take());
     if (!ticket) return std::optional<Run>();

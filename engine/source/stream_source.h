@@ -1,9 +1,10 @@
-// StreamSource: bytes that come in order, once, with an end that is met by reading (a pipe on standard
+// StreamSource: bytes that arrive once and in order, with an end that is found by reading (a pipe on standard
 // input).
 //
-// Its size is unknown until then: size() gives it after the reader has met the end, and the last run is
-// padded, so that is the only place that tells the bytes of a short last block. A read error is an error:
-// nothing can be read again. A sender that dies looks like an end: who knows the size says so.
+// The size is unknown until the reader has met the end; then size() returns it. The last run is padded, so
+// only size() shows how many bytes a short last block has. A read error is final: a stream cannot be read
+// again. A sender that dies looks like the end of the stream; a caller that knows the size passes it, and a
+// shorter stream is then an error.
 #pragma once
 
 #include <memory>
@@ -15,7 +16,7 @@
 
 namespace ashlar {
 
-// Takes the descriptor over. Reading fails (kIo) unless the stream has `expected` bytes.
+// Takes ownership of the descriptor. Reading fails (kIo) unless the stream has `expected` bytes.
 std::unique_ptr<Source> make_stream_source(UniqueFd fd, std::string name,
                                            std::optional<ByteCount> expected = std::nullopt);
 

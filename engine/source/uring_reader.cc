@@ -1,8 +1,8 @@
-// Runs over io_uring: parts of 1 MiB into buffers that are registered once, so that the kernel need not pin
-// and map their pages for every read.
+// UringReader: reads runs over io_uring, in parts of 1 MiB into buffers that are registered once, so that the
+// kernel need not pin and map their pages for every read.
 //
-// The submission side of the ring is used under the feed's lock; the completion side by the one thread that
-// waits, or under the lock while none does. That is all the exclusion that a ring wants.
+// The submission side of the ring is used under the feed's lock. The completion side is used by the one
+// thread that waits, or under the lock while no thread waits. A ring needs no further exclusion.
 #include <fmt/format.h>
 #include <liburing.h>
 
@@ -38,7 +38,7 @@ class UringReader : public QueuedReader {
     std::vector<iovec> buffers;
     for (const MutableByteSpan buffer : feed().all_buffers())
       buffers.push_back({buffer.data(), buffer.size()});
-    // A low RLIMIT_MEMLOCK refuses this; plain reads serve as well, at more cost.
+    // A low RLIMIT_MEMLOCK makes this fail; plain reads work too, at a higher cost.
     registered_ =
         io_uring_register_buffers(&ring_, buffers.data(), static_cast<unsigned>(buffers.size())) == 0;
     return {};
@@ -67,7 +67,7 @@ class UringReader : public QueuedReader {
       } else if (sent != -EINTR && sent != -EAGAIN && sent != -EBUSY) {
         return Error::from_errno(-sent, file_->name + ": submitting reads");
       } else if (in_kernel_ > 0) {
-        return {};  // the rest goes with the next completion
+        return {};  // the rest is submitted after the next completion
       }
     }
     return {};

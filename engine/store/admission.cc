@@ -10,7 +10,7 @@
 namespace ashlar {
 namespace {
 
-// Directories held: 1024 × 4 MiB are the block ids of 4 GiB, in about 50 MB of memory.
+// The number of directories held in memory: 1024 of them name the blocks of 4 GiB and take about 50 MB.
 constexpr std::size_t kHeldDirectories = 1024;
 
 }  // namespace
@@ -22,8 +22,8 @@ struct Admission::State {
   SegmentReader& segments;
   Sink sink;
   KnownBlocks known{kHeldDirectories};
-  std::unordered_map<SegmentId, SegmentHandle, IdHash> held;  // brought in or sealed, and still in `known`
-  std::vector<SegmentId> ids;                                 // by handle; zero while the segment is open
+  std::unordered_map<SegmentId, SegmentHandle, IdHash> held;  // loaded or sealed, and still in `known`
+  std::vector<SegmentId> ids;  // indexed by handle; zero while the segment is open
   AdmitCounters counters;
   std::set<PackId> reused_packs;
 
@@ -54,8 +54,8 @@ struct Admission::State {
     return handle;
   }
 
-  // The segment that a hook names and its neighbours in the pack. A hint that leads nowhere (a damaged or
-  // vanished pack) is passed over: the block then counts as new.
+  // Loads the directories of the segment that a hook names and of its neighbours in the pack. A hook that
+  // leads to a damaged or missing pack is skipped: the block then counts as new.
   Status follow_hook(const SegmentId& id) {
     if (held.contains(id)) return {};
     const auto place = TRY(index.find_segment(id));
@@ -75,9 +75,9 @@ struct Admission::State {
     return {};
   }
 
-  // Brings in directories until the hooks among the unknown blocks lead to no new one. Where unknown blocks
-  // begin, a segment may begin, and its first block is a hook whatever its bits are; each directory that
-  // comes in can uncover another such place.
+  // Loads directories until the hooks among the unknown blocks lead to no further one. Where a run of unknown
+  // blocks begins, a stored segment may begin, and the first block of a segment is always a hook. Each
+  // directory that is loaded can shorten a run and so uncover another such place.
   Status look_up(std::span<const BlockId> wanted, std::vector<std::size_t> unknown) {
     std::vector<bool> asked(wanted.size(), false);
     while (true) {
@@ -140,7 +140,7 @@ Status Admission::admit(std::span<const BlockId> ids, std::span<const std::byte*
   std::iota(unknown.begin(), unknown.end(), std::size_t{0});
   TRY(s.look_up(ids, unknown));
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    // A block that came twice in this batch is known by now.
+    // A block that occurs twice in this batch is known at its second occurrence.
     const auto place = s.known.find(ids[i]);
     places[i] = place ? *place : TRY(s.append(ids[i], data[i]));
   }

@@ -1,13 +1,14 @@
-// Admission: the one owner of the question "is this block stored already, and where?" during a capture.
+// Admission: during a capture, the only part that decides whether a block is stored already, and where.
 //
-// A block is known when its whole id stands in the directory of a published segment or of a segment of this
-// same session. Directories come in through hooks (index.h): a hook that hits brings in the directory of its
-// segment and of the segments beside it, and the blocks around it are found there (locality, Zhu et al.,
-// FAST'08). A wrong "new" costs a duplicate; a wrong "known" would lose data, so nothing less than the whole
-// id counts.
+// A block is known when its whole id is in the directory of a published segment or of a segment of this
+// session. Directories are found through hooks (index.h): when a hook is in the index, the directory of its
+// segment and those of the two adjacent segments are loaded, and the neighbours of the block are found there
+// (locality, Zhu et al., FAST'08). Deciding "new" wrongly costs a duplicate; deciding "known" wrongly would
+// lose data, so only the whole id counts.
 //
-// New blocks are copied, in the order in which they are admitted, into the open segment; a full one is sealed
-// and handed to `sink`. Segments have session-local handles because an open segment has no id yet.
+// New blocks are copied, in the order in which they are admitted, into the open segment. A full segment is
+// sealed and handed to `sink`. The session refers to segments by handles, because an open segment has no id
+// yet.
 //
 // One thread.
 #pragma once
@@ -26,7 +27,7 @@
 
 namespace ashlar {
 
-// A segment as this session knows it: published before, or filled by the session.
+// A segment as this session refers to it: one published before, or one that the session filled.
 struct SegmentHandle {
   std::uint32_t value = 0;
   friend auto operator<=>(SegmentHandle, SegmentHandle) = default;
@@ -40,15 +41,15 @@ struct BlockPlace {
 
 // A full (or last) segment of new blocks, to be encoded and appended.
 struct SealedSegment {
-  std::uint64_t ordinal = 0;  // the session's segments are appended in this order
+  std::uint64_t ordinal = 0;  // the order in which the session's segments are appended, from 0
   SegmentId id;
   std::vector<BlockId> blocks;
   AlignedBuffer data;  // blocks.size() × 4096 bytes are used
 };
 
 struct AdmitCounters {
-  std::uint64_t blocks = 0;      // asked for
-  std::uint64_t new_blocks = 0;  // not known
+  std::uint64_t blocks = 0;      // blocks passed to admit()
+  std::uint64_t new_blocks = 0;  // blocks that were not known
   std::uint64_t directories_read = 0;
 };
 
@@ -60,20 +61,22 @@ class Admission {
   Admission(const Admission&) = delete;
   Admission& operator=(const Admission&) = delete;
 
-  // For each id its place; `data[i]` is the 4096 bytes of ids[i], copied when the block is new.
+  // Finds or assigns the place of each id. `data[i]` holds the 4096 bytes of ids[i]; they are copied when the
+  // block is new.
   Status admit(std::span<const BlockId> ids, std::span<const std::byte* const> data,
                std::span<BlockPlace> places);
-  // Brings in the directory of a published segment, as the parent's segments for a changed leaf. Its handle.
+  // Loads the directory of a published segment and returns its handle. Used for the parent's segments under a
+  // changed leaf.
   Result<SegmentHandle> bring_in(const SegmentId& id);
 
-  // The id of a segment once it is sealed.
+  // Returns whether the segment has its id.
   bool is_sealed(SegmentHandle handle) const;
-  SegmentId id_of(SegmentHandle handle) const;  // is_sealed(handle)
-  // Hands the open segment, if it holds blocks, to the sink.
+  SegmentId id_of(SegmentHandle handle) const;  // needs is_sealed(handle)
+  // Seals the open segment and hands it to the sink, if it holds blocks.
   Status seal();
 
   const AdmitCounters& counters() const;
-  // Published packs that known blocks were found in: the commit looks whether they are still there.
+  // Returns the published packs in which known blocks were found: the commit checks that they still exist.
   const std::set<PackId>& reused_packs() const;
 
  private:

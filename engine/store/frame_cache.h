@@ -1,8 +1,8 @@
-// Decoded frames, shared by all readers of a process: however many volumes of one image ask for a frame, it
-// is fetched and decoded once, also when they ask at the same time.
+// FrameCache: decoded frames, shared by all readers of a process. When several volumes of one image ask for a
+// frame, even at the same time, it is fetched and decoded once.
 //
-// Frames are verified (SegmentReader). A failed fetch is an error of those who waited for it and is not
-// remembered: the next one tries again. Any number of threads.
+// Frames are verified (SegmentReader). A failed fetch is an error for all callers that waited for it and is
+// not remembered: the next call tries again. Any number of threads.
 #pragma once
 
 #include <atomic>
@@ -22,19 +22,20 @@ class FrameCache {
   using Frame = std::shared_ptr<const AlignedBuffer>;
   static constexpr std::size_t kDefaultBytes = std::size_t{256} << 20U;
 
-  // Holds at most `bytes` of frames of at most `frame_blocks` blocks, and one frame at the least.
+  // Creates a cache that holds at most `bytes` of frames of at most `frame_blocks` blocks, but at least one
+  // frame.
   FrameCache(SegmentReader& segments, std::size_t bytes, std::uint32_t frame_blocks);
 
-  // The decoded blocks of a frame: waits for the store when they are not held.
+  // Returns the decoded blocks of a frame; waits for the store when the cache does not hold them.
   Result<Frame> get(const LocatedSegment& segment, std::size_t frame);
-  // Takes the stored bytes of a frame that came another way, decoded and verified.
+  // Decodes, verifies and caches the stored bytes of a frame that were not read from its pack.
   Status remember(const LocatedSegment& segment, std::size_t frame, ByteSpan stored);
 
-  // Frames that were fetched from packs; those that came another way do not count.
+  // Returns the number of frames fetched from packs; frames given to remember() do not count.
   std::uint64_t fetched() const { return fetched_frames_.load(); }
 
  private:
-  // By blocks: a segment's id says what its blocks are, not how they are divided into frames.
+  // The key names blocks: a segment's id fixes its blocks, but not how they are divided into frames.
   struct Key {
     SegmentId segment;
     std::size_t first_block = 0;
@@ -46,11 +47,11 @@ class FrameCache {
       return IdHash()(key.segment) ^ ((key.first_block << 16U | key.block_count) * 0x9e3779b97f4a7c15ULL);
     }
   };
-  // A fetch on its way: the first asker fetches, the others wait.
+  // A fetch that is running: the first caller fetches, the others wait.
   struct Fetch {
     bool done = false;
     Frame frame;
-    ErrorCode code = ErrorCode::kIo;  // without a frame
+    ErrorCode code = ErrorCode::kIo;  // valid while `frame` is null
     std::string text;
   };
 

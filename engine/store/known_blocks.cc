@@ -12,7 +12,7 @@ constexpr std::uint32_t slot_of(std::size_t directory, std::size_t block) {
 }  // namespace
 
 KnownBlocks::KnownBlocks(std::size_t directories) : directories_(directories) {
-  // At most half full, so that probes stay short.
+  // The table is at most half full, so that probes stay short.
   const std::size_t slots = std::bit_ceil(directories * kSegmentBlocks * 2);
   table_.assign(slots, 0);
   mask_ = slots - 1;
@@ -25,17 +25,17 @@ const BlockId& KnownBlocks::block_at(Slot slot) const {
 void KnownBlocks::insert(const BlockId& block, Slot slot) {
   std::size_t at = home(block);
   while (table_[at] != 0) {
-    if (block_at(table_[at]) == block) return;  // the older place serves
+    if (block_at(table_[at]) == block) return;  // the older place stays
     at = (at + 1) & mask_;
   }
   table_[at] = slot;
 }
 
-// Linear probing with backward shift (Knuth 6.4, algorithm R): no tombstones.
+// Removes an entry. Linear probing with backward shift (Knuth 6.4, algorithm R): there are no tombstones.
 void KnownBlocks::erase(const BlockId& block, Slot slot) {
   std::size_t hole = home(block);
   while (table_[hole] != slot) {
-    if (table_[hole] == 0) return;  // this id was found in an older directory
+    if (table_[hole] == 0) return;  // the table names this id in an older directory
     hole = (hole + 1) & mask_;
   }
   std::size_t at = hole;

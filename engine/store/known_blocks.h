@@ -1,7 +1,7 @@
-// KnownBlocks: the block ids of the directories that an admission holds, findable by id.
+// KnownBlocks: the block ids of the directories that an admission holds, searchable by id.
 //
-// A bounded set of directories, the one brought in longest ago leaves first; an open-addressing table on
-// eight bytes of the id points into them. An answer compares the whole id. One thread.
+// It holds a bounded number of directories and drops the one that was added longest ago. An open-addressing
+// table indexed by eight bytes of the id points into them; a lookup compares the whole id. One thread.
 #pragma once
 
 #include <cstdint>
@@ -17,15 +17,15 @@ namespace ashlar {
 
 class KnownBlocks {
  public:
-  // Room for `directories` directories of kSegmentBlocks.
+  // Creates room for `directories` directories of kSegmentBlocks ids each.
   explicit KnownBlocks(std::size_t directories);
 
   void add(SegmentHandle handle, std::vector<BlockId> blocks);
-  // One block of a segment that is still being filled; the segment counts as one directory.
+  // Adds one block of a segment that is still being filled; the segment counts as one directory.
   void append(SegmentHandle handle, const BlockId& block);
   std::optional<BlockPlace> find(const BlockId& block) const;
 
-  // Calls `dropped` with each handle whose directory left since the last call.
+  // Calls `dropped` with the handle of each directory that was dropped since the last call.
   template <class Dropped>
   void take_dropped(Dropped dropped) {
     for (const SegmentHandle handle : dropped_) dropped(handle);
@@ -37,7 +37,7 @@ class KnownBlocks {
     SegmentHandle handle;
     std::vector<BlockId> blocks;
   };
-  // Slot 0 is free; else 1 + slot of the directory × kSegmentBlocks + block.
+  // A table entry: 0 when free, else 1 + number of the directory × kSegmentBlocks + number of the block.
   using Slot = std::uint32_t;
 
   std::size_t home(const BlockId& block) const { return block.prefix() & mask_; }
@@ -47,7 +47,7 @@ class KnownBlocks {
   std::size_t open_directory(SegmentHandle handle);
 
   std::vector<Directory> directories_;
-  std::size_t next_ = 0;  // the directory that leaves next
+  std::size_t next_ = 0;  // the directory that is replaced next
   std::optional<std::size_t> filling_;
   std::vector<Slot> table_;
   std::size_t mask_;

@@ -10,8 +10,8 @@
 namespace ashlar {
 namespace {
 
-constexpr std::size_t kLeaves = 4096;     // × about 2 KB
-constexpr std::size_t kInnerNodes = 512;  // × about 17 KB
+constexpr std::size_t kLeaves = 4096;     // about 2 KB each
+constexpr std::size_t kInnerNodes = 512;  // about 17 KB each
 constexpr std::size_t kOpenPacks = 64;
 
 }  // namespace
@@ -97,7 +97,8 @@ MetaWriter::MetaWriter(ObjectStore& objects, Index& index, const StoreId& store,
 
 MetaWriter::~MetaWriter() = default;
 
-// A pack whose ends are gone is found by this index and by none that is made anew.
+// Returns whether new nodes may rely on a node in this pack. They may not when its header or trailer is
+// damaged: the present index still finds the pack, but an index that is rebuilt will not.
 Result<bool> MetaWriter::may_lean_on(const PackId& pack) {
   if (reused_packs_.contains(pack)) return true;
   if (damaged_packs_.contains(pack)) return false;

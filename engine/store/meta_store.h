@@ -1,4 +1,4 @@
-// Manifest nodes in meta packs: a reader with a cache, and a writer for one session.
+// MetaStore and MetaWriter: manifest nodes in meta packs, a reader with a cache and a writer for one session.
 #pragma once
 
 #include <cstdint>
@@ -12,15 +12,15 @@
 
 namespace ashlar {
 
-// Reads nodes by id; every encoding is checked against its id. Decoded nodes are cached (bounded). Any
-// threads.
+// Reads nodes by id and checks each encoding against its id. Decoded nodes are cached (bounded). Any number
+// of threads.
 class MetaStore : public NodeReader {
  public:
   MetaStore(ObjectStore& objects, Index& index);
   ~MetaStore() override;
   Result<std::shared_ptr<const Leaf>> leaf(const NodeId& id) override;
   Result<std::shared_ptr<const InnerNode>> inner(const NodeId& id) override;
-  // Takes an encoding that came another way into the cache, under the id that its bytes have.
+  // Decodes and caches an encoding that was not read from a meta pack, under the id computed from its bytes.
   Status remember_leaf(ByteSpan encoding);
   Status remember_inner(ByteSpan encoding);
 
@@ -32,20 +32,20 @@ class MetaStore : public NodeReader {
 // Writes the nodes of one capture. A node that a published, whole meta pack holds is not written again.
 //
 // A meta pack must not be published before the data packs that its leaves refer to: a later capture may find
-// a node by its id and trust it. So `data_is_published` is called before each pack is finished, and returns
-// ok once every segment sealed so far is in a published pack. One thread.
+// a node by its id and trust it. Therefore `data_is_published` is called before each pack is finished; it
+// returns ok once every segment sealed so far is in a published pack. One thread.
 class MetaWriter : public NodeWriter {
  public:
   MetaWriter(ObjectStore& objects, Index& index, const StoreId& store,
              std::function<Status()> data_is_published);
   ~MetaWriter() override;
   Status put(const NodeId& id, ByteSpan encoding) override;
-  // Publishes what is left.
+  // Publishes the open pack, if any.
   Status finish();
 
   std::uint64_t nodes_written() const { return nodes_written_; }
   std::uint64_t bytes_written() const { return bytes_written_; }
-  // Meta packs of older sessions that nodes were found in.
+  // Returns the meta packs of older sessions in which nodes were found.
   const std::set<PackId>& reused_packs() const { return reused_packs_; }
 
  private:

@@ -1,5 +1,5 @@
-// Manifest nodes by id, and a place for new ones. MetaStore (store/meta_store.h) keeps them in meta packs;
-// tests keep them in memory.
+// NodeReader and NodeWriter: reading manifest nodes by id, and writing new ones. MetaStore and MetaWriter
+// (store/meta_store.h) keep them in meta packs; tests keep them in memory.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,7 @@
 
 namespace ashlar {
 
-// Decoded, checked nodes. Any number of threads. Answers are cached by the implementation.
+// Reads decoded, checked nodes. The implementation caches them. Any number of threads.
 class NodeReader {
  public:
   NodeReader() = default;
@@ -22,7 +22,7 @@ class NodeReader {
   virtual Result<std::shared_ptr<const InnerNode>> inner(const NodeId& id) = 0;
 };
 
-// Takes encoded nodes. Writing a node that is stored already costs nothing. One thread.
+// Takes encoded nodes. Putting a node that is stored already writes no second copy. One thread.
 class NodeWriter {
  public:
   NodeWriter() = default;

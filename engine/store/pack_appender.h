@@ -1,6 +1,7 @@
-// Appends encoded segments to data packs, rolls a pack when it is full, publishes it and tells the index.
+// PackAppender: appends encoded segments to data packs, starts another pack when one is full, publishes the
+// full one and adds it to the index.
 //
-// One thread appends. published() may be asked by another.
+// One thread appends. Other threads must not call it at the same time.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +14,10 @@
 
 namespace ashlar {
 
-inline constexpr std::uint64_t kPackBytes = 64 << 20;  // a pack is closed when it is this long
+inline constexpr std::uint64_t kPackBytes = 64 << 20;  // a pack is closed when it is at least this long
 
-// Compresses a sealed segment in frames of `frame_blocks`, each decoded again and compared. Any thread, own
-// encoder.
+// Compresses a sealed segment in frames of `frame_blocks`; each frame is decoded again and compared. Any
+// thread, each with its own encoder.
 Result<EncodedSegment> encode_segment(const SealedSegment& segment, std::uint32_t frame_blocks,
                                       FrameEncoder& encoder);
 
@@ -39,7 +40,8 @@ class PackAppender {
   Index& index_;
   StoreId store_;
   std::unique_ptr<DataPackWriter> pack_;
-  std::vector<std::vector<BlockId>> directories_;  // of the open pack, for the index
+  // Block ids of the segments in the open pack, for the index.
+  std::vector<std::vector<BlockId>> directories_;
   std::uint64_t stored_bytes_ = 0;
   std::uint64_t packs_published_ = 0;
 };

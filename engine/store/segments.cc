@@ -12,7 +12,7 @@
 namespace ashlar {
 namespace {
 
-constexpr std::size_t kDirectories = 1024;  // × 33 KB
+constexpr std::size_t kDirectories = 1024;  // 33 KB each
 constexpr std::size_t kOpenPacks = 128;
 
 }  // namespace
@@ -73,7 +73,7 @@ struct SegmentReader::State {
   std::mutex mutex;
   LruCache<SegmentId, std::shared_ptr<const LocatedSegment>, IdHash> directories{kDirectories};
   LruCache<PackId, std::shared_ptr<PackReader>, IdHash> packs{kOpenPacks};
-  std::set<PackId> whole;  // those whose ends are right
+  std::set<PackId> whole;  // packs whose header and trailer were found right
 };
 
 SegmentReader::SegmentReader(ObjectStore& objects, Index& index)
@@ -149,7 +149,7 @@ void SegmentReader::forget(const SegmentId& id) {
 
 namespace {
 
-// Frames [first, last] of a segment read with one request.
+// Frames [first, last] of a segment, read with one request.
 struct FrameRun {
   std::size_t first = 0;
   std::size_t last = 0;
@@ -180,7 +180,7 @@ Status SegmentReader::read(const LocatedSegment& segment, std::size_t first, std
   const auto reader = TRY(pack(segment.place.pack));
   const FrameRun run =
       TRY(read_frames(*reader, segment, segment.frame_of(first), segment.frame_of(first + count - 1)));
-  AlignedBuffer edge;  // of a frame of which only a part is wanted
+  AlignedBuffer edge;  // holds a frame of which only a part is wanted
   for (std::size_t frame = run.first; frame <= run.last; ++frame) {
     const std::size_t frame_first = segment.frame_first_block[frame];
     const std::size_t frame_count = segment.directory.frames[frame].block_count;

@@ -19,7 +19,7 @@ constexpr std::size_t kWindow = 16;  // segments in memory at a time, up to 4 Mi
 
 Error damaged(std::string_view what) { return corrupt(fmt::format("bundle: {}", what)); }
 
-// The items of a bundle, each held against its checksum, all of them against the end.
+// The items of a bundle. Each is checked against its checksum, and all of them against the end.
 class Items {
  public:
   explicit Items(const ReadBytes& read) : read_(read) { hasher_.begin(); }
@@ -35,7 +35,7 @@ class Items {
     BundleItem type = BundleItem::kEnd;
     ByteVector payload;
   };
-  // The end comes once, is right, and nothing is behind it.
+  // Returns the next item. The end is returned only when it is right and is the last item.
   Result<Item> next() {
     std::array<std::byte, kBundleItemHeadBytes> raw{};
     TRY(fill(raw));
@@ -112,7 +112,7 @@ class Import : private TreeVisitor {
     return report;
   }
 
-  // Verified blocks: whoever takes the bundle in again finds them.
+  // Publishes the segments so far. Their blocks are verified, so the next import of the bundle finds them.
   void keep_what_is_there() { best_effort(appender_.publish()); }
 
  private:
@@ -146,7 +146,8 @@ class Import : private TreeVisitor {
     return window_.size() < kWindow ? Status() : take_window();
   }
 
-  // Those that the store has are looked at all the same: a bundle is sound as a whole, or not at all.
+  // Checks the segments of the window and stores those that are missing. Segments that the store has are
+  // checked too, because a bundle is accepted as a whole or not at all.
   Status take_window() {
     TRY(parallel_for(window_.size(), processor_count(), stop_, [&](std::size_t i) -> Status {
       const auto located = locate_segment({}, window_[i].directory);

@@ -1,11 +1,11 @@
-// Takes an image in from a bundle (format/bundle_format.h), which may be hostile.
+// Bundle reader: imports an image from a bundle (format/bundle_format.h), which may be hostile.
 //
-// Everything is read and checked first: every frame against its block ids, every node against its id, the
-// trees against the snapshots, their digests against the blocks, the records against each other, and the end
-// against all that came before. Only then nodes and records are published. Segments of a long bundle are
-// published on the way, a pack at a time: verified blocks that nothing names, which the next import of the
-// bundle finds. A bundle that is refused leaves nothing else behind, and one of less than a pack (64 MiB)
-// nothing at all.
+// The whole bundle is read and checked first: every frame against its block ids, every node against its id,
+// the trees against the snapshots, their digests against the blocks, the records against each other, and the
+// end against everything before it. Only then are nodes and records published. Segments of a long bundle are
+// published earlier, a pack at a time: they are verified blocks without a name, which the next import of the
+// bundle finds. A bundle that is refused leaves nothing else in the store, and one of less than a pack (64
+// MiB) leaves nothing at all.
 #pragma once
 
 #include <functional>
@@ -15,18 +15,18 @@
 
 namespace ashlar {
 
-// Fills `out`, or less at the end of the input.
+// Fills `out`, or a part of it at the end of the input, and returns the number of bytes.
 using ReadBytes = std::function<Result<std::size_t>(MutableByteSpan)>;
 
 struct ImportParts {
   const WriteParts& target;
-  NodeReader& nodes;  // of the target
+  NodeReader& nodes;  // reads nodes of the target
   ImageCatalog& images;
-  RandomFile& scratch;  // for nodes and block ids: 1 % of what the bundle holds
+  RandomFile& scratch;  // holds nodes and block ids: 1 % of the size of the bundle's contents
 };
 
-// `accept` looks at the image's record before anything else is read. kCorrupt for a bundle that is damaged or
-// that lacks something; kUnsupported for a newer version.
+// Imports the image. `accept` checks the image's record before anything else is read. Returns kCorrupt for a
+// bundle that is damaged or incomplete; kUnsupported for a newer version.
 Result<ImageCopyReport> import_image(const ImportParts& parts, const ReadBytes& read,
                                      const std::function<Status(const ImageRecord&)>& accept,
                                      const ImageCopyOptions& options, CopyProgress& progress,

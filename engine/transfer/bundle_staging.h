@@ -1,5 +1,5 @@
-// What has come in of a bundle and may not be believed yet: manifest nodes and the block ids of segments, in
-// a scratch file; and readers that find them there, or else in the store.
+// BundleStaging: the parts of a bundle that were read and are not trusted yet: manifest nodes and the block
+// ids of segments, in a scratch file; and readers that search there first and then in the store.
 #pragma once
 
 #include <map>
@@ -15,14 +15,16 @@ namespace ashlar {
 
 class BundleStaging : public NodeReader, public BlockIdReader {
  public:
-  // `scratch` is a file that nobody else uses; the store's readers are asked for what did not come in.
+  // `scratch` is a file that has no other user. The store's readers are asked for parts that the bundle does
+  // not have.
   BundleStaging(RandomFile& scratch, NodeReader& nodes, SegmentReader& segments)
       : scratch_(scratch), nodes_(nodes), segments_(segments) {}
 
-  // A node under the id that its bytes have. kCorrupt for what is no node, and for what is there already.
+  // Adds a node under the id computed from its bytes. Returns kCorrupt when the bytes are not a node, or the
+  // node was added before.
   Status add_node(ByteSpan encoding);
   Status add_segment(const SegmentDirectory& directory);
-  // Whether each that came in has been asked for since.
+  // Returns whether each node and segment that was added has been asked for since.
   bool all_were_used() const {
     return used_nodes_.size() == kept_nodes_.size() && used_segments_.size() == directories_.size();
   }

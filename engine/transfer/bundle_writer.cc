@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kWindow = 16;  // segments in memory at a time, up to 4 MiB each
 
-// Counts and hashes what goes out.
+// Counts and hashes the bytes that are written.
 class Output {
  public:
   explicit Output(const BundleOutput& output) : output_(output) { hasher_.begin(); }
@@ -48,7 +48,7 @@ class Output {
   std::uint64_t items_ = 0;
 };
 
-// What the other side has: nothing of it goes out.
+// Collects the nodes and segments that the receiver has; they are not exported.
 class Base : public TreeVisitor {
  public:
   Status visit_leaf(const NodeRef& ref, const Leaf& leaf) override {
@@ -65,7 +65,7 @@ class Base : public TreeVisitor {
   std::set<SegmentId> segments;
 };
 
-// Finds the segments that go out.
+// Finds the segments to export.
 class Contents : public TreeVisitor {
  public:
   Contents(SegmentReader& reader, Base& base) : reader_(reader), base_(base) {}

@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::size_t kWindow = 16;  // segments in memory at a time, up to 4 MiB each
 
-// One copy into one store: what is missing there is queued as leaves are met, and goes over in windows.
+// A copy into one store. Segments that are missing there are queued as leaves are visited, and sent in
+// windows.
 class Copier : private TreeVisitor {
  public:
   Copier(const ReadParts& source, const WriteParts& target, CopyProgress& progress,
@@ -30,7 +31,7 @@ class Copier : private TreeVisitor {
   Status copy(const SnapshotRecord& snapshot) {
     return visit_tree(source_.nodes, snapshot, seen_, *this, stop_);
   }
-  // All that the copies lean on is published then, and durable.
+  // Publishes the rest. Afterwards everything that the copies need is published and durable.
   Status finish() {
     TRY(publish_segments());
     TRY(nodes_.finish());
@@ -39,7 +40,8 @@ class Copier : private TreeVisitor {
     for (const PackId& pack : nodes_.reused_packs()) packs.push_back(pack_key(PackKind::kMeta, pack));
     return target_.objects.ensure_durable(packs).with_context("a pack that the copy needs");
   }
-  // Segments that were sent so far stay for the next copy. Nodes do not: what they name may be waiting still.
+  // Keeps the segments that were sent so far for the next copy. Nodes are dropped, because segments that they
+  // name may not have been sent.
   void keep_what_is_there() {
     waiting_.clear();
     best_effort(appender_.publish());
@@ -74,7 +76,7 @@ class Copier : private TreeVisitor {
     return waiting_.size() < kWindow ? Status() : send_waiting();
   }
 
-  // In a pack of the target that is whole.
+  // Returns whether a whole pack of the target holds the segment.
   Result<bool> is_there(const SegmentId& segment) {
     const auto place = TRY(target_.index.find_segment(segment));
     if (!place) return false;
@@ -114,7 +116,7 @@ class Copier : private TreeVisitor {
   std::set<SeenNode> seen_;
   std::set<SegmentId> sent_;
   std::vector<SegmentId> waiting_;
-  std::set<PackId> reused_;  // of the target, that the copy leans on
+  std::set<PackId> reused_;  // packs of the target that the copy relies on
   std::uint64_t segment_bytes_ = 0;
 };
 
@@ -132,7 +134,7 @@ SnapshotRecord copy_of(const SnapshotRecord& original, SnapshotId id, const Stor
   return record;
 }
 
-// All of them, or none.
+// Publishes all records, or none.
 Status publish_all(SnapshotCatalog& snapshots, const std::vector<SnapshotRecord>& records) {
   for (auto record = records.begin(); record != records.end(); ++record) {
     Status published = snapshots.publish(*record);

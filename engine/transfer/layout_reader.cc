@@ -15,7 +15,8 @@ Error damaged(const OciBlob& blob, std::string_view what) {
   return damaged(fmt::format("blob {} {}", oci_digest_text(blob.digest), what));
 }
 
-// What keeps a file of the layout from being read, but for failures of this host, is the layout's fault.
+// Opens a file of the layout. A file that is missing or invalid counts as damage of the layout; failures of
+// this host do not.
 Result<std::unique_ptr<ReadableFile>> open_file(const OpenLayoutFile& open, const std::string& name) {
   auto file = open(name);
   if (file.ok()) return file;

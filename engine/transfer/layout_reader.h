@@ -1,7 +1,7 @@
-// Gives out the bundle that an OCI image layout carries (docs/format/oci.md). The layout may be hostile.
+// OciLayoutReader: reads the bundle in an OCI image layout (docs/format/oci.md). The layout may be hostile.
 //
-// Every blob has to have the size and the SHA-256 that its descriptor says. The digest of a part is known
-// when its last byte has been given out: until read() has come to the end, nothing is to be believed.
+// Every blob must have the size and the SHA-256 that its descriptor states. The digest of a part is known
+// when its last byte has been read: until read() has reached the end, the bytes must not be trusted.
 #pragma once
 
 #include <functional>
@@ -14,18 +14,19 @@
 
 namespace ashlar {
 
-// Opens a file of the layout: "blobs/sha256/…".
+// Opens a file of the layout, such as "blobs/sha256/…".
 using OpenLayoutFile = std::function<Result<std::unique_ptr<ReadableFile>>(const std::string& name)>;
 
 class OciLayoutReader {
  public:
-  // Reads what `tag` names (empty: the only image there is), and looks at the size of every part. kCorrupt,
-  // or kNotFound, kInvalid and kUnsupported where the layout holds something else.
+  // Reads the manifest that `tag` names (empty: the only image of the layout) and checks the size of every
+  // part. Fails with kCorrupt, or with kNotFound, kInvalid or kUnsupported where the layout holds something
+  // else.
   static Result<OciLayoutReader> open(OpenLayoutFile open, const std::string& tag);
-  // The files below `directory`; no link is followed.
+  // Opens the layout in `directory`; no link is followed.
   static Result<OciLayoutReader> open(const std::string& directory, const std::string& tag);
 
-  // The next bytes of the bundle: fills `out`, or less at its end.
+  // Reads the next bytes of the bundle: fills `out`, or a part of it at the end.
   Result<std::size_t> read(MutableByteSpan out);
 
  private:
@@ -38,9 +39,9 @@ class OciLayoutReader {
   OpenLayoutFile open_;
   std::vector<OciBlob> parts_;
   std::unique_ptr<Sha256Hasher> hasher_;
-  std::size_t part_ = 0;                // the one that is read
-  std::unique_ptr<ReadableFile> file_;  // of it, when it is open
-  std::uint64_t offset_ = 0;            // in it
+  std::size_t part_ = 0;                // the part that is being read
+  std::unique_ptr<ReadableFile> file_;  // its file, while it is open
+  std::uint64_t offset_ = 0;            // position in it
 };
 
 }  // namespace ashlar

@@ -16,8 +16,8 @@ constexpr const char* kIndexFile = "index.json";
 
 std::string temporary(const std::string& name) { return std::string(kOurs) + name; }
 
-// Of files at the top of a layout, and in the folder of its blobs: nothing else with such a beginning is
-// ours.
+// Returns whether a file at the top of a layout (is_incoming(): in the folder of its blobs) is a temporary
+// file of a writer. Other names with such a beginning belong to other programs.
 bool is_temporary(const std::string& name) {
   return name == temporary(kLayoutFile) || name == temporary(kIndexFile);
 }
@@ -26,7 +26,7 @@ bool is_incoming(const std::string& name) {
   return std::ranges::all_of(name.substr(kOurs.size()), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// They would lead what is written out of the directory that was named.
+// Fails when one of `names` is a link: it would lead the writer out of the given directory.
 Status refuse_links(const std::vector<DirectoryEntry>& entries, std::initializer_list<const char*> names) {
   for (const DirectoryEntry& entry : entries) {
     const bool is_used = std::ranges::any_of(names, [&](const char* name) { return entry.name == name; });
@@ -68,7 +68,7 @@ Result<std::unique_ptr<OciLayoutWriter>> OciLayoutWriter::begin(FileSystem& file
 OciLayoutWriter::~OciLayoutWriter() {
   file_.reset();
   if (lock_) take_away();
-  if (makes_directory_) best_effort(files_.remove(directory_));  // unless something is in it
+  if (makes_directory_) best_effort(files_.remove(directory_));  // fails while the directory holds a file
 }
 
 Status OciLayoutWriter::append(ByteSpan bytes) {
@@ -103,7 +103,8 @@ Result<OciBlob> OciLayoutWriter::finish(OciManifest manifest) {
   return described;
 }
 
-// What the directory is. One that died while it made a new layout is none yet.
+// Finds out whether the directory is a layout or a new one. A directory in which a writer was killed before
+// there was an index counts as new.
 Status OciLayoutWriter::check_directory() {
   const auto entries = TRY(files_.list(directory_));
   TRY(refuse_links(entries, {"blobs", kLock, kLayoutFile, kIndexFile}));
@@ -111,7 +112,7 @@ Status OciLayoutWriter::check_directory() {
       std::ranges::none_of(entries, [](const DirectoryEntry& entry) { return entry.name == kIndexFile; });
   if (!is_new_) {
     TRY(check_oci_layout(TRY(read_text(files_, path(kLayoutFile)))));
-    // Refused before anything is written; what the manifest will be does not matter.
+    // Refuses a tag that is taken before anything is written; the contents of the manifest do not matter.
     TRY(add_to_oci_index(TRY(read_text(files_, path(kIndexFile))), tag_, {}));
     return {};
   }
@@ -131,7 +132,7 @@ Status OciLayoutWriter::prepare() {
   auto lock = files_.lock(path(kLock));
   if (is(lock, ErrorCode::kBusy)) return busy(directory_ + ": another export is writing this layout");
   lock_ = TRY(std::move(lock));
-  TRY(check_directory().with_context(directory_));  // whoever had the lock may have changed it
+  TRY(check_directory().with_context(directory_));  // a writer that had the lock may have changed it
   TRY(files_.make_directory(path("blobs")));
   TRY(refuse_links(TRY(files_.list(path("blobs"))), {"sha256"}).with_context(path("blobs")));
   TRY(files_.make_directory(path(std::string(kBlobs))));
@@ -176,7 +177,8 @@ Result<OciBlob> OciLayoutWriter::add_blob(std::string_view text) {
   return blobs_.back();
 }
 
-// Whatever has the name of a digest already is replaced by the bytes that have this digest.
+// Renames the blobs to their digests. A file that has such a name already is replaced by bytes with this
+// digest.
 Status OciLayoutWriter::publish_blobs() {
   is_named_ = true;
   for (std::size_t i = 0; i < blobs_.size(); ++i)
@@ -189,7 +191,8 @@ Status OciLayoutWriter::publish_blobs() {
   return files_.sync_directory(parent_of(directory_));
 }
 
-// Read again: tools that know nothing of our lock may have made it, or added to it.
+// Adds the manifest to the index. The index is read again, because tools that do not use the lock may have
+// created or changed it.
 Status OciLayoutWriter::publish_index(const OciBlob& manifest) {
   auto before = read_text(files_, path(kIndexFile));
   if (is(before, ErrorCode::kNotFound)) {
@@ -200,7 +203,8 @@ Status OciLayoutWriter::publish_index(const OciBlob& manifest) {
   return name_file(kIndexFile);
 }
 
-// False when somebody else's index is there now: a link replaces nothing.
+// Creates the index and returns true; returns false when another program's index exists. A link replaces no
+// file.
 Result<bool> OciLayoutWriter::publish_first_index(const OciBlob& manifest) {
   TRY(write_index(empty_oci_index(), manifest));
   const std::string written = path(temporary(kIndexFile));
@@ -209,7 +213,7 @@ Result<bool> OciLayoutWriter::publish_first_index(const OciBlob& manifest) {
     TRY(files_.remove(written));
     return false;
   }
-  // A file system without links, such as that of USB sticks.
+  // The file system has no links, such as that of USB sticks.
   if (!linked.ok() && linked.error().error_number() == EPERM) {
     TRY(name_file(kIndexFile));
     return true;
@@ -234,8 +238,9 @@ Status OciLayoutWriter::name_file(const std::string& name) {
   return files_.sync_directory(directory_);
 }
 
-// As far as it goes: nothing leads to what stays. Blobs that have their names stay in a layout that has an
-// index, of whoever made it: they may be needed by others.
+// Removes what was written, as far as possible: no index names the files that stay. Blobs that have the names
+// of their digests stay in a layout that has an index, even one of another program, because other images may
+// need them.
 void OciLayoutWriter::take_away() {
   const auto index = files_.file_size(path(kIndexFile));
   is_new_ = is_new_ && is(index, ErrorCode::kNotFound);

@@ -1,15 +1,15 @@
-// Writes a bundle into an OCI image layout (docs/format/oci.md): a new directory, or a layout that is there,
-// which keeps what it holds.
+// OciLayoutWriter: writes a bundle into an OCI image layout (docs/format/oci.md): into a new directory, or
+// into an existing layout, which keeps its contents.
 //
-// Parts are written under names of their own, are synced and renamed to their digests; the directory is
-// synced; last index.json is replaced, or made unless somebody else makes one. Until then nothing leads to
-// them. A writer that is destroyed before finish(), or fails in it, takes away what it wrote; but blobs that
-// have the names of their digests stay in a layout that has an index, where others may need them. One that
-// died leaves `.ashlar-` files, which the next one removes.
+// Order of writes: parts are written under temporary names, synced, and renamed to their digests; the
+// directory is synced; last, index.json is replaced, or created unless another program creates one. Until
+// then no index names the parts. A writer that is destroyed before finish(), or fails in it, removes what it
+// wrote; but blobs that have the names of their digests stay in a layout that has an index, because other
+// images may need them. A writer that was killed leaves `.ashlar-` files, which the next one removes.
 //
-// A layout of which blobs, index.json, oci-layout or the lock is a symbolic link is kInvalid.
+// Fails with kInvalid when blobs, blobs/sha256, index.json, oci-layout or the lock is a symbolic link.
 //
-// One writer a layout at a time (kBusy). One thread. Its first failure ends it.
+// One writer per layout at a time (kBusy). One thread. Its first failure ends it.
 #pragma once
 
 #include <memory>
@@ -23,8 +23,8 @@ namespace ashlar {
 
 class OciLayoutWriter {
  public:
-  // kInvalid when `directory` is something else than a layout, or when it has the tag already. `part_bytes`
-  // is the most that a part holds.
+  // Begins a bundle. Fails with kInvalid when `directory` is neither a layout nor empty, or when the layout
+  // has the tag already. `part_bytes` is the largest size of a part.
   static Result<std::unique_ptr<OciLayoutWriter>> begin(FileSystem& files, const std::string& directory,
                                                         const std::string& tag,
                                                         std::uint64_t part_bytes = kMaxOciPartBytes);
@@ -32,12 +32,12 @@ class OciLayoutWriter {
   OciLayoutWriter(const OciLayoutWriter&) = delete;
   OciLayoutWriter& operator=(const OciLayoutWriter&) = delete;
 
-  // The next bytes of the bundle.
+  // Writes the next bytes of the bundle.
   Status append(ByteSpan bytes);
   // Ends the part.
   Status cut();
-  // Publishes the bundle under the tag, durably. `manifest` has everything but the parts. Returns the
-  // manifest's blob.
+  // Publishes the bundle under the tag, durably. `manifest` has all fields but the parts. Returns the blob of
+  // the manifest.
   Result<OciBlob> finish(OciManifest manifest);
   std::size_t parts() const { return parts_.size(); }
 
@@ -67,14 +67,14 @@ class OciLayoutWriter {
   const std::uint64_t part_bytes_;
   std::unique_ptr<FileLock> lock_;
   bool makes_directory_ = false;
-  bool is_new_ = false;       // the layout: there is no index yet
-  bool is_prepared_ = false;  // there is a folder for blobs, and no link leads out of it
+  bool is_new_ = false;       // the layout has no index yet
+  bool is_prepared_ = false;  // the folder for blobs exists, and no link leads out of it
   bool is_named_ = false;     // blobs have the names of their digests
   std::vector<OciBlob> parts_;
-  std::vector<OciBlob> blobs_;  // under incoming(0), incoming(1), …: the parts and what describes them
-  std::unique_ptr<WritableFile> file_;  // of the part that grows
-  std::uint64_t size_ = 0;              // of that
-  Sha256Hasher hasher_;                 // over that
+  std::vector<OciBlob> blobs_;          // stored as incoming(0), incoming(1), …: parts and manifests
+  std::unique_ptr<WritableFile> file_;  // the part that is being written
+  std::uint64_t size_ = 0;              // its size
+  Sha256Hasher hasher_;                 // hashes that part
 };
 
 }  // namespace ashlar

@@ -1,4 +1,4 @@
-// Segments as they are stored: a directory and compressed frames, moved without being compressed again.
+// Stored segments: a directory and compressed frames, copied without compressing them again.
 #pragma once
 
 #include <stop_token>
@@ -11,10 +11,10 @@ namespace ashlar {
 // Decodes every frame and compares each block with its id. Any thread.
 Status check_frames(const LocatedSegment& segment, ByteSpan payload);
 
-// A segment of a store, checked.
+// Reads and checks a segment of a store.
 Result<EncodedSegment> read_stored_segment(SegmentReader& segments, const SegmentId& id);
 
-// The same of several at once, in the order of `ids`.
+// Reads and checks several segments at once and returns them in the order of `ids`.
 Result<std::vector<EncodedSegment>> read_stored_segments(SegmentReader& segments,
                                                          const std::vector<SegmentId>& ids,
                                                          const std::stop_token& stop);

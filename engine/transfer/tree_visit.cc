@@ -5,12 +5,12 @@ namespace {
 
 struct Visit {
   NodeReader& nodes;
-  BlockCount blocks;  // of the volume
+  BlockCount blocks;  // size of the volume
   std::set<SeenNode>& seen;
   TreeVisitor& visitor;
   const std::stop_token& stop;
 
-  // As deep as the tree has levels, which follow from the volume's size.
+  // Visits a subtree. The recursion is as deep as the tree has levels, which follow from the volume's size.
   Status subtree(std::uint8_t level, std::uint64_t index, const NodeRef& ref) {
     const BlockCount covered = subtree_blocks(blocks, level, index);
     const SeenNode self{ref.id, ref.digest, level, covered.value};

@@ -1,4 +1,4 @@
-// A tree from its leaves up: every node after all that is below it, each node once.
+// Tree visit: visits a tree from its leaves up: each node once, after all nodes under it.
 #pragma once
 
 #include <set>
@@ -19,18 +19,18 @@ class TreeVisitor {
   virtual Status visit_inner(const NodeRef& ref, const InnerNode& node) = 0;
 };
 
-// A node together with what it stands for: the same node over fewer blocks, or
-// under another digest, is another matter.
+// A node together with the range that it covers: the same node over fewer blocks, or under another digest,
+// counts as another one.
 struct SeenNode {
   NodeId id;
-  ContentDigest digest;  // that whoever names it says it has
+  ContentDigest digest;  // the digest in the reference to the node
   std::uint8_t level = 0;
   std::uint64_t blocks = 0;
   friend auto operator<=>(const SeenNode&, const SeenNode&) = default;
 };
 
-// One that has been visited, in `seen`, is passed over with all below it. kCorrupt for a tree that does not
-// fit its snapshot; kCancelled when stopped.
+// Visits the tree of a snapshot. A node in `seen` was visited before and is skipped with everything under it.
+// Returns kCorrupt for a tree that does not fit its snapshot; kCancelled when stopped.
 Status visit_tree(NodeReader& nodes, const SnapshotRecord& snapshot, std::set<SeenNode>& seen,
                   TreeVisitor& visitor, const std::stop_token& stop);
 
