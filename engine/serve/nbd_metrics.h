@@ -1,4 +1,4 @@
-// The counters of an NBD server as metrics. Families: docs/nbd.md.
+// Metrics of an NBD server, made from its counters. Families: docs/nbd.md.
 #pragma once
 
 #include "serve/metrics_text.h"
