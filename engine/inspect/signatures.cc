@@ -158,7 +158,7 @@ Result<Signature> find_signature(const DiskPart& part) {
   const int found = blkid_do_safeprobe(probe.get());
   Signature signature;
   signature.is_ambiguous = found == -2;
-  if (found != 0) return signature;  // -1 means that libblkid does not know it
+  if (found != 0) return signature;  // -1 too: libblkid does not recognize the content
   signature.type = value_of(probe.get(), "TYPE");
   signature.label = value_of(probe.get(), "LABEL");
   return signature;

@@ -34,7 +34,8 @@ struct Signature {
   bool is_ambiguous = false;
 };
 
-// Both return errors of the disk that is read and of this host, but none for faults in its bytes.
+// Reads the partition table of a disk; find_signature() recognizes the content of a part. Both return errors
+// of the disk that is read and of this host, but none for faults in its bytes.
 Result<PartitionTable> read_partition_table(const DiskPart& disk);
 Result<Signature> find_signature(const DiskPart& part);
 

@@ -47,7 +47,7 @@ class Export {
   virtual ByteCount size() const = 0;
   virtual bool read_only() const = 0;
 
-  // Reads, or writes below, a range. Ranges lie within size() and may have any offset and length; the caller
+  // Reads a range. Here and below, ranges lie within size() and may have any offset and length; the caller
   // has checked that, and that no change reaches a read-only export.
   virtual void read(ByteOffset offset, MutableByteSpan out, Done done) = 0;
   virtual void write(ByteOffset offset, ByteSpan bytes, Done done) = 0;

@@ -76,7 +76,7 @@ struct alignas(1U << kEventBits) NbdLoop::Connection {
   std::uint64_t moved = 0;
   std::uint64_t sent = 0;
   std::uint64_t taken = 0;
-  double slow_since = 0;  // 0 while no request waits for memory
+  double slow_since = 0;  // 0: not measured, because no request waits for memory that it holds
   std::uint64_t slow_from = 0;
   bool handshaking = true;
   bool barred = false;

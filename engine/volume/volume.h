@@ -28,8 +28,8 @@ class Volume {
   // The fetch unit of a read that misses: an aligned region of this many blocks, the size of a frame.
   static constexpr std::uint64_t kFetchBlocks = 16;
 
-  // `gate` is shared by all volumes of a process, and outlives them. `base` is null when the overlay holds
-  // every block.
+  // Makes the volume. `gate` is shared by all volumes of a process, and outlives them. `base` is null when
+  // the overlay holds every block.
   Volume(std::unique_ptr<Overlay> overlay, std::shared_ptr<const BaseImage> base, FetchGate& gate);
   ~Volume();
   Volume(const Volume&) = delete;

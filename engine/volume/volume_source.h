@@ -14,7 +14,7 @@ namespace ashlar {
 
 class VolumeSource : public Source {
  public:
-  // `base` is the image of view.base(). Both outlive the source.
+  // Makes the source. `base` is the image of view.base(). Both outlive the source.
   VolumeSource(VolumeId volume, const SnapshotView& view, const BaseImage& base);
 
   SourceType type() const override { return SourceType::kDevice; }

@@ -48,8 +48,8 @@ class WarmUp {
     std::atomic<bool> from_boot_pack{false};
   };
 
-  // Volume and parts outlive this. `base` is the base of the volume at this time; `owner` is the account of
-  // the volume, value 0 the store's own account.
+  // Prepares one serving. Volume and parts outlive it. `base` is the base of the volume at this time; `owner`
+  // is the account of the volume, value 0 the store's own account.
   WarmUp(WarmParts parts, const SnapshotCatalog& snapshots, BootPackLoads& loads, FetchGate& gate,
          Volume& volume, std::shared_ptr<const BaseImage> base, StoreId store, AccountId owner);
 
