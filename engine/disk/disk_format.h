@@ -1,5 +1,5 @@
-// Formats in which other programs keep disks. A person states a format, or it is read from the name that the
-// person gave; it is never guessed from the file's bytes, which may be a guest's.
+// Disk formats: the formats in which other programs keep disks. A person states a format, or it is read from
+// the name that the person gave; it is never guessed from the file's bytes, which may be a guest's.
 #pragma once
 
 #include <string_view>

@@ -1,4 +1,4 @@
-// Filters over images, as EC2's DescribeImages has them.
+// Image filters: filters over images, as EC2's DescribeImages has them.
 #pragma once
 
 #include <string>

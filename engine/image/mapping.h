@@ -1,4 +1,4 @@
-// Lines of a block device mapping as people write them:
+// Device mapping: lines of a block device mapping as people write them:
 //
 //   DEVICE=[SNAPSHOT | ephemeralN | no-device][,size=SIZE][,type=gp3][,iops=N][,throughput=N]
 //          [,delete-on-termination[=true|false]]

@@ -1,4 +1,4 @@
-// Signing of images, and what a store does with signatures.
+// Signing: signatures of images, and what a store does with signatures.
 #pragma once
 
 #include <optional>

@@ -1,4 +1,4 @@
-// The QEMU command line of a machine, and the parts of it that attach one volume to any QEMU.
+// Command line: the QEMU command line of a machine, and the parts of it that attach one volume to any QEMU.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Starting and ending the QEMU process of an instance. Callers hold the instance's lock.
+// Machine: starting and ending the QEMU process of an instance. Callers hold the instance's lock.
 #pragma once
 
 #include <string_view>

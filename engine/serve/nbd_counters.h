@@ -1,5 +1,5 @@
-// Counters of a server. Each loop writes its own and any thread reads them; the counters of the server are
-// their sums.
+// NbdCounters: what a server has counted. Each loop writes its own and any thread reads them; the counters of
+// the server are their sums.
 #pragma once
 
 #include <atomic>

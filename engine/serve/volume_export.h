@@ -1,4 +1,4 @@
-// Volumes and snapshots as exports.
+// VolumeExport and SnapshotExport: volumes and snapshots as exports.
 //
 // A read that the overlay holds is answered at once. Calls that wait for the disk (changes, flushes) and
 // calls that wait for the store (misses) run on separate pools, so that neither delays the other, and no hit
