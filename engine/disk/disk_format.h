@@ -1,5 +1,5 @@
-// Formats in which other programs keep disks. A format is stated by a person, or read from the name that the
-// person gave; never from the file's bytes, which may be a guest's.
+// Disk formats: the formats in which other programs keep disks. A person states a format, or it is read from
+// the name that the person gave; it is never guessed from the file's bytes, which may be a guest's.
 #pragma once
 
 #include <string_view>
@@ -17,12 +17,13 @@ enum class DiskFormat : unsigned char {
 };
 
 std::string_view disk_format_name(DiskFormat format);
-// QEMU's word for it.
+// Returns QEMU's name for the format.
 std::string_view qemu_driver(DiskFormat format);
-// kInvalid, and the message lists the words that there are.
+// Parses the name of a format. Returns kInvalid with a message that lists the names when there is no such
+// format.
 Result<DiskFormat> parse_disk_format(std::string_view text);
-// By the ending of a file's name. kInvalid for one that does not tell; ".img" does not: some mean raw by it,
-// others qcow2.
+// Returns the format that the ending of a file's name states, kInvalid when it states none. ".img" states
+// none: some programs mean raw by it, others qcow2.
 Result<DiskFormat> disk_format_of_name(std::string_view name);
 
 }  // namespace ashlar

@@ -1,4 +1,4 @@
-// FileRange: a part of a file that holds a disk: all of it, or one member of an OVA.
+// FileRange: a part of a file that holds a disk: the whole file, or one member of an OVA.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ struct FileRange {
   std::uint64_t offset = 0;
   std::uint64_t bytes = 0;
 
-  // Fills `out` from `at`, which counts from the range's start. kInvalid when that goes beyond its end.
+  // Fills `out` from `at`, which counts from the range's start. Returns kInvalid when that goes past its end.
   Status read(std::uint64_t at, MutableByteSpan out) const {
     if (at > bytes || out.size() > bytes - at)
       return invalid("ends before its header does: a part is missing");

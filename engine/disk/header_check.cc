@@ -12,7 +12,7 @@ namespace ashlar {
 namespace {
 
 constexpr std::uint32_t kQcowMagic = 0x514649fb;  // "QFI" 0xfb
-constexpr std::size_t kQcowHeaderBytes = 72;      // of version 2; version 3 goes on with the features
+constexpr std::size_t kQcowHeaderBytes = 72;      // of version 2; version 3 continues with the features
 constexpr std::uint64_t kVhdxSector = 512;
 constexpr std::uint64_t kQcowDirty = 1U << 0U;
 constexpr std::uint64_t kQcowCorrupt = 1U << 1U;
@@ -65,9 +65,9 @@ Status check_vhdx_header(const FileRange& disk) {
   if (disk.bytes < bytes.size()) return invalid("is no vhdx image");
   TRY(disk.read(0, bytes));
   if (as_text(bytes) != kMagic) return invalid("is no vhdx image");
-  // QEMU counts the file in sectors, the last rounded up.
+  // QEMU counts the file in sectors and rounds the last one up.
   if (disk.bytes % kVhdxSector != 0) return part_is_missing();
-  return {};  // QEMU refuses those with a parent, and never looks for one
+  return {};  // QEMU refuses images with a parent, and never opens the parent
 }
 
 }  // namespace

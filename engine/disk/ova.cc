@@ -23,7 +23,7 @@ struct ArchiveCloser {
 };
 using Archive = std::unique_ptr<archive, ArchiveCloser>;
 
-// How libarchive reads the file.
+// The state of libarchive's reads of the file.
 struct Reading {
   const ReadableFile& file;
   std::uint64_t size = 0;
@@ -59,7 +59,7 @@ Error archive_error(archive* opened, Reading& reading) {
   return corrupt(fmt::format("is no whole tar file: {}", said != nullptr ? said : "it can't be read"));
 }
 
-// A name that means nothing to a file system: no folder, no way up, no control characters.
+// Returns whether a name has no meaning for a file system: no folder, no way up, no control characters.
 bool is_plain_name(std::string_view name) {
   if (name.empty() || name.size() > kMaxNameBytes || name == "." || name == "..") return false;
   return std::ranges::none_of(name, [](char c) {
@@ -91,7 +91,7 @@ Result<OvaMember> member_of(archive* opened, archive_entry* entry, std::uint64_t
   return member;
 }
 
-// Where the head of the member behind this one has to be.
+// Returns where the header of the member after this one has to be.
 std::uint64_t end_of(const OvaMember& member) {
   return (member.offset + member.bytes + kTarBlock - 1) / kTarBlock * kTarBlock;
 }
@@ -106,7 +106,8 @@ Status add_member(Ova& ova, OvaMember member, std::uint64_t header_at) {
   return {};
 }
 
-// Two blocks of zeros. Without them, one that was cut off where a member ends would look whole.
+// Checks the end mark, two blocks of zeros. Without it, a file that was cut off at the end of a member would
+// look complete.
 Status check_end(const ReadableFile& file, std::uint64_t file_bytes, std::uint64_t at) {
   std::array<std::byte, 2 * kTarBlock> marker{};
   if (at > file_bytes || file_bytes - at < marker.size() || TRY(file.read_at(at, marker)) != marker.size())

@@ -1,4 +1,4 @@
-// The manifest of an OVA: a line a member, "SHA256(NAME)= HEX".
+// The manifest of an OVA: one line for each member, "SHA256(NAME)= HEX".
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
@@ -36,7 +36,7 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-// Names may hold parentheses: the last one before the equals sign ends them.
+// Parses a line. Names may hold parentheses: the last one before the equals sign ends the name.
 Result<Line> parse_line(std::string_view text) {
   const std::size_t open = text.find('(');
   const std::size_t equals = text.rfind('=');

@@ -25,7 +25,7 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
 }
 
-// Names without their prefixes: those are the writer's choice, "ovf:" or "rasd:" or none.
+// Returns a name without its prefix, which is the writer's choice: "ovf:", "rasd:" or none.
 std::string_view local(std::string_view name) { return name.substr(name.find(':') + 1); }
 
 std::vector<pugi::xml_node> children(const pugi::xml_node& node, std::string_view name) {
@@ -57,7 +57,8 @@ std::optional<std::uint64_t> number(std::string_view text) {
   return value;
 }
 
-// "byte", "byte * 2^30" (DSP0004, programmatic units), and the words of older descriptors.
+// Returns the bytes of a unit: "byte", "byte * 2^30" (DSP0004, programmatic units), and the names in older
+// descriptors.
 std::optional<std::uint64_t> unit_bytes(const std::string& unit) {
   if (unit.empty() || unit == "byte" || unit == "bytes") return 1;
   if (unit == "KiloBytes") return std::uint64_t{1} << 10U;
@@ -82,7 +83,7 @@ Result<ByteCount> capacity_of(const pugi::xml_node& disk) {
   return ByteCount{*bytes};
 }
 
-// File references by id.
+// Returns the file references by id.
 Result<std::map<std::string, std::string>> read_files(const pugi::xml_node& envelope) {
   std::map<std::string, std::string> files;
   for (const pugi::xml_node& file : children(child(envelope, "References"), "File")) {
@@ -117,7 +118,7 @@ Result<std::map<std::string, OvfDisk>> read_disks(const pugi::xml_node& envelope
   return disks;
 }
 
-// The id of the disk that an item of the hardware stands for; "ovf:/disk/ID", or without the scheme.
+// Returns the id of the disk that an item of the hardware stands for; "ovf:/disk/ID", or without the scheme.
 Result<std::string> disk_id_of(const pugi::xml_node& item) {
   std::string_view resource = text_of(child(item, "HostResource"));
   if (resource.starts_with("ovf:")) resource.remove_prefix(4);
@@ -125,9 +126,9 @@ Result<std::string> disk_id_of(const pugi::xml_node& item) {
   return std::string(resource.substr(kDiskResource.size()));
 }
 
-// Where a drive is: hypervisors go by controller and place on it, not by the order of the items. Controllers
-// come by kind as the machine names them first, then by their own place, then by name. What an item does not
-// say is behind what others say.
+// The sort key of a drive: hypervisors order drives by controller and place on it, not by the order of the
+// items. Controllers are ordered by kind, as the machine names the kinds first, then by their own address,
+// then as the items name them. An item that lacks a number comes after those that have it.
 using Place = std::array<std::uint64_t, 4>;
 constexpr std::uint64_t kUnsaid = ~std::uint64_t{0};
 
@@ -181,7 +182,7 @@ Status read_drives(const pugi::xml_node& hardware, const std::map<std::string, O
   return machine.disks.empty() ? invalid("has a machine without disks") : Status();
 }
 
-// VMware's setting, and VirtualBox's.
+// Returns whether the machine boots by UEFI: VMware's setting, or VirtualBox's.
 bool is_uefi(const pugi::xml_node& system, const pugi::xml_node& hardware) {
   for (const pugi::xml_node& config : children(hardware, "Config")) {
     if (attribute(config, "key") == "firmware") return attribute(config, "value") == "efi";

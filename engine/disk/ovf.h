@@ -1,4 +1,4 @@
-// The descriptor of an OVA: what machine it is and which of the members are its disks. Read with pugixml,
+// The descriptor of an OVA: its machine, and which of the members are the machine's disks. Read with pugixml,
 // which knows no external entities and expands none of a document's own.
 #pragma once
 
@@ -15,7 +15,7 @@ inline constexpr std::uint64_t kMaxOvfBytes = 1UL << 20U;
 inline constexpr std::size_t kMaxOvfDisks = 26;  // /dev/sda to /dev/sdz
 
 struct OvfDisk {
-  std::string file;  // the member's name
+  std::string file;  // name of the member
   ByteCount capacity;
 };
 
@@ -25,10 +25,10 @@ struct OvfMachine {
   bool is_uefi = false;
   // By controller and place on it, else in the order of the items; at least one.
   std::vector<OvfDisk> disks;
-  std::vector<std::string> left_out;  // files that are no disk of the machine: CD images, for instance
+  std::vector<std::string> left_out;  // files that are not disks of the machine: CD images, for instance
 };
 
-// kInvalid, kUnsupported; messages go behind the file's name.
+// Parses a descriptor. Returns kInvalid or kUnsupported; the caller puts the file's name before the message.
 Result<OvfMachine> parse_ovf(std::string_view text);
 
 }  // namespace ashlar

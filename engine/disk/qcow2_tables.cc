@@ -1,5 +1,5 @@
-// qcow2: a table of tables (L1); each of those (L2) fills a cluster and has an entry for every cluster of the
-// disk. With subclusters an entry is followed by a bitmap: which 32nds of its cluster are there.
+// qcow2: a table of tables (L1); each second table (L2) fills a cluster and has an entry for every cluster of
+// the disk. With subclusters an entry is followed by a bitmap of the 32nds of its cluster that are there.
 #include <algorithm>
 #include <bit>
 
@@ -45,7 +45,7 @@ class Qcow2Tables {
   }
 
  private:
-  // `covers_from`: the place on the disk of the table's first cluster.
+  // Checks a second table. `covers_from` is the place on the disk of the table's first cluster.
   Status check_table(std::uint64_t offset, std::uint64_t covers_from) {
     if (!holds(disk_, offset, cluster_)) return part_is_missing();
     table_bytes_ += cluster_;
@@ -62,8 +62,8 @@ class Qcow2Tables {
     return {};
   }
 
-  // How many bytes of an entry's cluster must be in the file; `left`: of the disk from there. A compressed
-  // cluster that was cut off does not unpack: QEMU sees that.
+  // Returns how many bytes of an entry's cluster must be in the file; `left` is the size of the disk from
+  // there. For a compressed cluster it is 0: one that was cut off does not unpack, and QEMU sees that.
   std::uint64_t needed(ByteSpan entry, std::uint64_t left) const {
     const auto words = load_big_endian<std::uint64_t>(entry);
     if ((words & kIsCompressed) != 0 || (words & kOffset) == 0) return 0;

@@ -1,6 +1,6 @@
-// The tables of a disk that say where in the file each part of it lies. QEMU reads zeros behind the end of a
-// file, and 'qemu-img check' passes one that ends within its last cluster: so nothing that the tables lead to
-// may lie behind the end.
+// Table checks: the tables of a disk say where in the file each part of the disk lies. QEMU reads zeros past
+// the end of a file, and 'qemu-img check' accepts a file that ends within its last cluster: so no table entry
+// may point past the end.
 //
 // Called by the checks of headers (disk/header_check.h). Tables are read one by one; all of them together are
 // never larger than the file, or it is damaged.
@@ -12,20 +12,20 @@
 
 namespace ashlar {
 
-// As QEMU's docs/interop/qcow2.txt names them.
+// The fields of a qcow2 header, as QEMU's docs/interop/qcow2.txt names them.
 struct Qcow2Layout {
   std::uint32_t version = 0;
   std::uint32_t cluster_bits = 0;
-  std::uint64_t size = 0;  // of the disk
+  std::uint64_t size = 0;  // size of the disk
   std::uint64_t l1_entries = 0;
   std::uint64_t l1_offset = 0;
   bool has_subclusters = false;  // "extended L2 entries"
 };
 
-// kCorrupt when a part is missing, or the tables can't be right.
+// Checks the tables of a qcow2 image. Returns kCorrupt when a part is missing, or the tables can't be right.
 Status check_qcow2_tables(const FileRange& disk, const Qcow2Layout& layout);
 
-// The same of a sparse extent, whose header is `header`.
+// Checks the tables of a sparse extent in the same way; `header` is its header.
 Status check_vmdk_tables(const FileRange& disk, ByteSpan header);
 
 inline bool holds(const FileRange& disk, std::uint64_t offset, std::uint64_t bytes) {

@@ -1,7 +1,7 @@
 // VHD: the last 512 bytes are the footer; dynamic disks begin with a copy of it, fixed ones with the guest's
-// first sector. QEMU goes by the first sector when that looks like a footer: a guest that writes one there
-// must not be believed. And QEMU reads zeros where a block lies behind the end of the file, so the table of a
-// dynamic disk is looked through here.
+// first sector. QEMU trusts the first sector when it looks like a footer, so a fixed disk whose guest wrote
+// one there is refused. QEMU also reads zeros where a block lies past the end of the file, so the table of a
+// dynamic disk is checked here.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,7 +21,7 @@ constexpr std::size_t kSizeAt = 48;
 constexpr std::size_t kTypeAt = 60;
 constexpr std::size_t kChecksumAt = 64;
 
-// Of the header of a dynamic disk.
+// Fields of the header of a dynamic disk.
 constexpr std::size_t kHeaderBytes = 1024;
 constexpr std::string_view kHeaderCookie = "cxsparse";
 constexpr std::size_t kTablePlaceAt = 16;
@@ -29,7 +29,7 @@ constexpr std::size_t kTableCountAt = 28;
 constexpr std::size_t kBlockBytesAt = 32;
 constexpr std::uint64_t kSector = 512;
 constexpr std::uint32_t kUnusedBlock = 0xffffffff;
-constexpr std::uint64_t kMaxTableEntries = 1UL << 22U;  // of the format: 2040 GiB, by 2 MiB or 512 KiB
+constexpr std::uint64_t kMaxTableEntries = 1UL << 22U;  // limit of the format: 2040 GiB, by 2 MiB or 512 KiB
 constexpr std::size_t kTableStep = 16UL * 1024;
 
 using Footer = std::array<std::byte, kFooterBytes>;
@@ -41,7 +41,7 @@ VhdType type_of(const Footer& footer) {
   return static_cast<VhdType>(load_big_endian<std::uint32_t>(std::span(footer).subspan(kTypeAt)));
 }
 
-// The ones' complement of the sum of all other bytes.
+// Returns whether the checksum is the ones' complement of the sum of all other bytes.
 bool has_right_checksum(const Footer& footer) {
   std::uint32_t sum = 0;
   for (std::size_t at = 0; at < footer.size(); ++at) {
@@ -53,8 +53,8 @@ bool has_right_checksum(const Footer& footer) {
 
 struct BlockTable {
   std::uint64_t place = 0;
-  std::uint64_t entries = 0;      // those that the disk's size needs
-  std::uint64_t block_bytes = 0;  // in the file, with the bitmap of sectors before it
+  std::uint64_t entries = 0;      // entries that the disk's size needs
+  std::uint64_t block_bytes = 0;  // size in the file, with the bitmap of sectors before it
 };
 
 Result<BlockTable> block_table(const FileRange& disk, const Footer& footer) {

@@ -1,7 +1,7 @@
 // VMDK in one file: a sparse extent that carries the text of its own descriptor. Other forms name the files
 // that hold their data, and may name any.
 //
-// QEMU reads the embedded descriptor for its parent at sector 1, whatever the header says, and takes the
+// QEMU reads the embedded descriptor for its parent at sector 1, regardless of the header, and takes the
 // extents from the descriptor when the header's capacity is 0.
 #include <fmt/format.h>
 
@@ -42,7 +42,7 @@ Result<std::string> read_sectors(const FileRange& disk, std::uint64_t first, std
   return text;
 }
 
-// The value of "key=value", without quotes.
+// Returns the value of "key=value", without quotes.
 std::string_view value_of(std::string_view line, std::string_view key) {
   std::string_view value = trimmed(line.substr(key.size()));
   if (value.size() >= 2 && value.front() == '"' && value.back() == '"')
@@ -78,7 +78,7 @@ Status check_descriptor(std::string_view text) {
   return extents == 1 ? Status() : invalid("has a descriptor without an extent");
 }
 
-// Any mention, wherever it stands: the descriptor of a disk without a parent has none.
+// Refuses any mention of a parent: the descriptor of a disk without a parent has none.
 Status check_no_parent(std::string_view text) {
   if (text.find("parentFileNameHint") != std::string_view::npos) return leans_on_others("has a parent");
   return {};

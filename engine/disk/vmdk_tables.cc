@@ -1,6 +1,6 @@
-// VMDK: a directory of tables; each table has an entry for each of its grains: the sector where that lies. A
-// streamOptimized extent may keep the directory's place in a second header, the footer, near its end; its
-// grains are compressed, and begin with their size.
+// VMDK: a directory of tables; each table has an entry for each of its grains: the sector where the grain
+// lies. A streamOptimized extent may keep the directory's place in a second header, the footer, near its end;
+// its grains are compressed, and begin with their size.
 #include <algorithm>
 
 #include "base/quantity.h"
@@ -48,7 +48,8 @@ VmdkLayout layout_of(ByteSpan header) {
   return layout;
 }
 
-// The last three sectors: a mark, the footer, and the mark of the end.
+// Reads the layout from the footer, the middle one of the last three sectors: a mark, the footer, and the end
+// mark.
 Result<VmdkLayout> footer_layout(const FileRange& disk) {
   const std::uint64_t sectors = (disk.bytes + kSector - 1) / kSector;
   ByteVector footer(kSector);
@@ -87,7 +88,7 @@ class VmdkTables {
     return sector <= disk_.bytes / kSector && holds(disk_, sector * kSector, bytes);
   }
 
-  // `covers_from`: the sector of the disk where the table's first grain belongs.
+  // Checks a table. `covers_from` is the sector of the disk where the table's first grain belongs.
   Status check_table(std::uint64_t sector, std::uint64_t covers_from) {
     if (!holds_sector(sector, table_.size())) return part_is_missing();
     table_bytes_ += table_.size();
@@ -98,7 +99,8 @@ class VmdkTables {
     for (std::uint64_t place = covers_from; place < end; place += layout_.grain) {
       const std::uint32_t grain = reader.u32();
       const bool is_zeros = grain == 0 || (grain == kZeroGrain && layout_.has_zero_grains);
-      // A compressed grain that was cut off does not unpack: QEMU sees that.
+      // A compressed grain that was cut off does not unpack, and QEMU sees that: only its first sector is
+      // checked.
       const std::uint64_t bytes =
           layout_.is_compressed ? kSector : std::min(layout_.grain, end - place) * kSector;
       if (!is_zeros && !holds_sector(grain, bytes)) return part_is_missing();

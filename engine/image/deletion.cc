@@ -30,17 +30,19 @@ Result<bool> is_there(const SnapshotCatalog& snapshots, SnapshotId id) {
 
 }  // namespace
 
-// A volume or an image may be made on the snapshot at this very moment: whoever makes one looks for the
-// snapshot after publishing, and we look for users after removing. If both came through, the record is put
-// back. Somebody may take our entry out of the bin, because the snapshot was still there when he looked: we
-// look for it after removing, too.
+// Deletes a snapshot in an order that is safe when a volume or an image is made on it at the same time. The
+// maker of either looks for the snapshot after publishing, and this function looks for users after removing,
+// so at least one of them sees the other; when both went ahead, the record is put back. A restore that saw
+// the snapshot still there may take the new entry out of the bin: so the entry is looked for after the
+// removal, too.
 Status delete_snapshot(ObjectStore& objects, SnapshotId id) {
   SnapshotCatalog snapshots(objects);
   SnapshotBin bin(objects);
   TRY(refuse_if_used(objects, id));
   const auto record = snapshots.get(id);
-  // A damaged record is of no use in the bin.
-  if (is(record, ErrorCode::kNotFound)) return record.error();
+  // A damaged record is of no use in the bin, so none is put there.
+  if (is(record, ErrorCode::kNotFound))
+    return record.error();
   const BinEntry entry{id, UtcTime::now()};
   if (record.ok()) TRY(bin.put(record.value(), entry.deleted));
   TRY(snapshots.remove(id));
@@ -53,7 +55,7 @@ Status delete_snapshot(ObjectStore& objects, SnapshotId id) {
   return unused;
 }
 
-// Only entries that were there before: one that comes meanwhile is of a newer deletion.
+// Removes only entries that were there before: an entry that comes meanwhile belongs to a newer deletion.
 Result<SnapshotRecord> restore_snapshot(ObjectStore& objects, SnapshotId id) {
   SnapshotCatalog snapshots(objects);
   SnapshotBin bin(objects);
@@ -76,7 +78,8 @@ Status deregister(ImageRecord& record, UtcTime now) {
   return {};
 }
 
-// As with a new image, a snapshot may be deleted at this very moment.
+// Restores an image. A snapshot may be deleted meanwhile, as with a new image: so the snapshots are looked
+// for before and after the change.
 Result<ImageRecord> restore_image(ObjectStore& objects, ImageId id) {
   ImageCatalog images(objects);
   const SnapshotCatalog snapshots(objects);
@@ -109,7 +112,8 @@ Result<ImageRecord> restore_image(ObjectStore& objects, ImageId id) {
 
 namespace {
 
-// A snapshot that is used is no rubbish, whatever cut its deletion off: it is put back.
+// Purges old entries. A snapshot that is in use although it lies in the bin (its deletion was cut off) is put
+// back.
 Status purge_snapshots(ObjectStore& objects, UtcTime until, Purged& purged) {
   SnapshotCatalog snapshots(objects);
   SnapshotBin bin(objects);
@@ -125,7 +129,7 @@ Status purge_snapshots(ObjectStore& objects, UtcTime until, Purged& purged) {
       if (!unused.ok()) {
         TRY(snapshots.publish(TRY(bin.get(last))));
       } else {
-        best_effort(TraceCatalog(objects).remove(id));  // advice: losing it costs time
+        best_effort(TraceCatalog(objects).remove(id));  // a trace is advice: losing it costs time
         purged.snapshots.push_back(id);
       }
     }
@@ -134,7 +138,8 @@ Status purge_snapshots(ObjectStore& objects, UtcTime until, Purged& purged) {
   return {};
 }
 
-// Somebody may restore the image at this very moment: it is marked first, and only as it was seen.
+// Marks an image before it is removed, and only when its record is unchanged: so a restore at the same time
+// wins.
 Status purge_image(ImageCatalog& images, const ImageRecord& record, Purged& purged) {
   ImageRecord marked = record;
   marked.state = ImageState::kFailed;

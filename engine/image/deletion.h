@@ -1,4 +1,4 @@
-// Deleting snapshots, through the recycle bin, and bringing them back.
+// Deletion: deleting snapshots and images through the recycle bin, and restoring them.
 #pragma once
 
 #include <chrono>
@@ -10,23 +10,23 @@
 
 namespace ashlar {
 
-// The snapshot lies in the bin from now on. kBusy while a volume or an image needs it: "snap-… is in use by
+// Moves a snapshot to the bin. Returns kBusy while a volume or an image needs it: "snap-… is in use by
 // ami-…".
 Status delete_snapshot(ObjectStore& objects, SnapshotId id);
 
-// Out of the bin: it is there again, as it was.
+// Takes a snapshot out of the bin: it is there again, as it was.
 Result<SnapshotRecord> restore_snapshot(ObjectStore& objects, SnapshotId id);
 
-// Makes the record that of a deregistered image, which lies in the bin. kBusy for one that is still being
-// made, kInvalid for one that is deregistered.
+// Makes the record that of a deregistered image, which lies in the bin. Returns kBusy for an image that is
+// still being made, kInvalid for one that is deregistered.
 Status deregister(ImageRecord& record, UtcTime now);
 
-// A deregistered image is available again; all of its snapshots must be there. kBusy when another image has
-// taken its name.
+// Makes a deregistered image available again; all of its snapshots must exist. Returns kBusy when another
+// image has taken its name.
 Result<ImageRecord> restore_image(ObjectStore& objects, ImageId id);
 
-// What is gone for good: it was deleted at or before `until`. One that is still there (its deletion or its
-// restoring was cut off) only loses its entry.
+// The snapshots and images that a purge removed for good: they were deleted at or before `until`. A snapshot
+// that still exists (its deletion or its restore was cut off) only loses its entry.
 struct Purged {
   std::vector<SnapshotId> snapshots;
   std::vector<ImageId> images;  // deregistered ones

@@ -120,8 +120,8 @@ bool takes_prefix(std::string_view& text, std::string_view prefix) {
 
 }  // namespace
 
-// The last '*' met may stand for one character more each time the rest does not match: linear in practice,
-// text × pattern at worst.
+// Matches with one position to return to: when the rest does not match, the last '*' met takes one character
+// more. Linear in practice, text × pattern at worst.
 bool matches_pattern(std::string_view text, std::string_view pattern) {
   std::size_t t = 0;
   std::size_t p = 0;

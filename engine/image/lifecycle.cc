@@ -22,9 +22,9 @@ constexpr std::array kNames = {std::string_view("deprecate"), std::string_view("
                                std::string_view("delete")};
 constexpr std::uint64_t kDay = std::uint64_t{24} * 3600 * 1'000'000'000;
 
-// What the record of a deregistered image says of who did it. The second until its snapshots are deleted, so
-// that a run which is cut off is taken up, and never afterwards: a snapshot that comes back from the bin
-// stays.
+// The reasons that the record of a deregistered image states. The second one stands there until the image's
+// snapshots are deleted, so that a later run continues one that was cut off; after that it is replaced by the
+// first, so that a snapshot that is restored from the bin stays.
 std::string reason_of(std::string_view policy) { return fmt::format("by lifecycle policy {}", policy); }
 std::string unfinished_by(std::string_view policy) { return reason_of(policy) + ", its snapshots too"; }
 
@@ -48,7 +48,7 @@ LifecycleAction action_on(Kind kind, const LifecyclePolicy& policy, const ImageR
   return action;
 }
 
-// The policy's images that can be launched, or could be if they were enabled, newest first.
+// Returns the policy's images that are available or disabled, newest first.
 Result<std::vector<const ImageRecord*>> images_of(const LifecyclePolicy& policy,
                                                   const std::vector<ImageRecord>& images) {
   std::vector<ImageFilter> filters;
@@ -88,8 +88,8 @@ Status plan_images(const LifecyclePolicy& policy, const std::vector<ImageRecord>
   return {};
 }
 
-// The policy that wants the snapshots of an image deleted: one that deregisters it in this plan, or did so in
-// a run that was cut off. Empty: none.
+// Returns the policy that wants the snapshots of an image deleted: one that deregisters the image in this
+// plan, or did so in a run that was cut off. Returns an empty name when there is none.
 std::string deletes_snapshots_of(const ImageRecord& image, const std::vector<LifecyclePolicy>& policies,
                                  const Actions& actions) {
   const auto action = actions.find(image.id);
@@ -158,7 +158,8 @@ Status change_image(ObjectStore& objects, const LifecycleAction& action,
   return {};
 }
 
-// Somebody may have deregistered an image by hand since, or brought it back: its snapshots are his then.
+// Deletes a snapshot unless one of its images changed. An image that a person deregistered by hand since the
+// plan, or restored, keeps its snapshots.
 Status delete_as_planned(ObjectStore& objects, const LifecycleAction& action) {
   const ImageCatalog images(objects);
   for (const PolicyImage& had : action.had) {
@@ -190,7 +191,7 @@ Status execute(ObjectStore& objects, const LifecycleAction& action, UtcTime now)
   return delete_as_planned(objects, action);
 }
 
-// The image may be gone from the bin, or back from it, by now.
+// Notes that an image has no deletions left. It may have left the bin meanwhile, purged or restored.
 Status finish(ObjectStore& objects, const PolicyImage& done) {
   const auto changed = ImageCatalog(objects).update(done.image, [&](ImageRecord& record) -> Status {
     if (is_unfinished(record, done.policy)) record.state_reason = reason_of(done.policy);
@@ -227,8 +228,8 @@ Result<LifecyclePlan> plan_lifecycle(ObjectStore& objects, const std::vector<Lif
   return plan;
 }
 
-// Each image is finished right behind the last action that concerns it: what is cut off later leaves it
-// alone.
+// Finishes each image right after the last action that concerns it, so that a run which is cut off later does
+// not take that image up again.
 Status execute_lifecycle(ObjectStore& objects, const LifecyclePlan& plan, UtcTime now,
                          const std::function<void(const LifecycleAction&, const Status&)>& report) {
   std::map<ImageId, std::size_t> last;

@@ -26,7 +26,7 @@ Result<bool> parse_flag(std::string_view text) {
   return invalid(fmt::format("'{}' is neither true nor false", text));
 }
 
-// What stands behind the equals sign.
+// Reads the text after the equals sign.
 Status read_target(std::string_view word, DeviceMapping& out) {
   if (word.empty()) return {};
   if (word == kNoDevice) {
@@ -83,7 +83,7 @@ Status read_words(std::string_view text, DeviceMapping& out) {
   return {};
 }
 
-// A mapping that says what the device is starts it anew.
+// Applies a line to a device. A line that states the kind of device replaces all other properties.
 ImageDevice changed(const ImageDevice& before, const DeviceMapping& mapping) {
   ImageDevice device = before;
   if (mapping.kind) {

@@ -1,4 +1,4 @@
-// Lines of a block device mapping as people write them:
+// Device mapping: lines of a block device mapping as people write them:
 //
 //   DEVICE=[SNAPSHOT | ephemeralN | no-device][,size=SIZE][,type=gp3][,iops=N][,throughput=N]
 //          [,delete-on-termination[=true|false]]
@@ -18,7 +18,7 @@
 
 namespace ashlar {
 
-// What a line says; what it leaves out is empty.
+// The content of a line; a part that the line leaves out is empty.
 struct DeviceMapping {
   std::string name;
   std::optional<ImageDevice::Kind> kind;
@@ -33,12 +33,12 @@ struct DeviceMapping {
 
 Result<DeviceMapping> parse_mapping(std::string_view text);
 
-// The devices of a new image, ascending by name. kInvalid for a name that is there twice, and for a line that
-// says nothing of what the device is.
+// Returns the devices of a new image, ascending by name. Returns kInvalid for a name that is there twice, and
+// for a line that does not state the kind of device.
 Result<std::vector<ImageDevice>> devices_of(const std::vector<DeviceMapping>& mappings);
 
-// The devices of an image as a launch wants them: a line replaces or changes the device of its name, or adds
-// one. A device of kNone is left out.
+// Returns the devices of an image as a launch wants them: a line replaces or changes the device of its name,
+// or adds one. A device of kNone is left out.
 Result<std::vector<ImageDevice>> overridden(std::vector<ImageDevice> devices,
                                             const std::vector<DeviceMapping>& mappings);
 

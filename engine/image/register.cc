@@ -10,7 +10,7 @@ namespace ashlar {
 namespace {
 
 Status fill(const SnapshotCatalog& snapshots, std::string_view whose, ImageContent& content) {
-  if (content.snapshot.value == 0) return {};  // check_limits() says so
+  if (content.snapshot.value == 0) return {};  // check_limits() refuses it
   if (!content.digest.is_zero()) return {};
   const SnapshotRecord record = TRY(snapshots.get(content.snapshot).with_context(whose));
   content.digest = record.content;
@@ -46,8 +46,9 @@ Status fill_contents(const SnapshotCatalog& snapshots, ImageRecord& record) {
   return {};
 }
 
-// A snapshot may be deleted at this very moment: whoever deletes one looks for images after removing it, and
-// we look for the snapshots after publishing.
+// Publishes an image. A snapshot may be deleted meanwhile. Its deletion looks for images after removing the
+// snapshot, and this function looks for the snapshots after publishing the image: so at least one of them
+// sees the other.
 Result<ImageRecord> register_image(ImageCatalog& images, const SnapshotCatalog& snapshots,
                                    ImageRecord wanted) {
   TRY(fill_contents(snapshots, wanted));
@@ -84,7 +85,7 @@ Result<std::optional<ImageId>> image_on(const ImageCatalog& images, SnapshotId s
 
 Result<std::size_t> fail_abandoned_images(ImageCatalog& images, ObjectStore& objects) {
   std::set<SessionId> alive;
-  // The images first: a session that ends meanwhile has made its image available before.
+  // The images are listed first: a session that ends meanwhile has made its image available before.
   std::vector<ImageRecord> pending;
   for (const ImageId id : TRY(images.list_ids())) {
     auto record = images.get(id);

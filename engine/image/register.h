@@ -1,4 +1,4 @@
-// Making an image of snapshots that are there, and finding the images that hold a snapshot.
+// Registration: making an image of existing snapshots, and finding the images that hold a snapshot.
 #pragma once
 
 #include <optional>
@@ -10,23 +10,23 @@ namespace ashlar {
 
 // Publishes an image of existing snapshots. `wanted` has everything that a person chooses; its devices and
 // boot files name their snapshots, and their digests and sizes are filled in (a device of size 0 is as large
-// as its snapshot). Id, time and revision are new; its state is kAvailable. kNotFound for a snapshot that is
-// missing, kBusy for a name that is taken, kInvalid for anything that check_limits() refuses.
+// as its snapshot). Id, time and revision are new; its state is kAvailable. Returns kNotFound for a missing
+// snapshot, kBusy for a name that is taken, kInvalid for anything that check_limits() refuses.
 Result<ImageRecord> register_image(ImageCatalog& images, const SnapshotCatalog& snapshots,
                                    ImageRecord wanted);
 
-// From pending to available: its snapshots are there now. kBusy when somebody has failed it meanwhile.
+// Makes a pending image available, once its snapshots exist. Returns kBusy when it was failed meanwhile.
 Result<ImageRecord> make_available(ImageCatalog& images, const SnapshotCatalog& snapshots, ImageId id,
                                    const ImageBoot& boot);
 
-// Fills in what the snapshots of an image hold, where that is not known yet.
+// Fills in digests and sizes of the snapshots of an image, where they are not known yet.
 Status fill_contents(const SnapshotCatalog& snapshots, ImageRecord& record);
 
-// An image that needs the snapshot, if there is one: it may not be deleted then. A record that can't be read
-// is an error that names it, unless another image answers.
+// Returns an image that needs the snapshot, which may not be deleted then; nullopt when there is none. A
+// record that can't be read is an error that names it, unless another image needs the snapshot.
 Result<std::optional<ImageId>> image_on(const ImageCatalog& images, SnapshotId snapshot);
 
-// Images that were being made by sessions that are gone are failed from now on. How many there were.
+// Fails the images that were being made by sessions that are gone, and returns how many there were.
 Result<std::size_t> fail_abandoned_images(ImageCatalog& images, ObjectStore& objects);
 
 }  // namespace ashlar

@@ -6,10 +6,10 @@
 namespace ashlar {
 namespace {
 
-// libext2fs gives open() of a manager a name and nothing else; this is who is meant.
+// The channel that is being opened: libext2fs gives open() of a manager a name only.
 thread_local ExtChannel* opening = nullptr;
 
-// io_channel_read_blk() counts blocks, or bytes as a negative number.
+// Converts a count of io_channel_read_blk(): blocks, or bytes as a negative number.
 std::uint64_t bytes_of(int count, int block_size) {
   if (count < 0) return static_cast<std::uint64_t>(-static_cast<std::int64_t>(count));
   return static_cast<std::uint64_t>(count) * static_cast<std::uint64_t>(block_size);
@@ -17,7 +17,7 @@ std::uint64_t bytes_of(int count, int block_size) {
 
 }  // namespace
 
-// The functions that libext2fs calls.
+// The functions that libext2fs calls on a channel.
 struct ExtChannel::Calls {
   static errcode_t open(const char*, int, io_channel* out) {
     *out = &opening->channel_;

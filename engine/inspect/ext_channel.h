@@ -1,5 +1,5 @@
-// ExtChannel: what libext2fs reads a file system through: a part of a disk, read-only, no more of it than a
-// budget has left, and nothing once it is told to stop. One thread.
+// ExtChannel: the channel through which libext2fs reads a file system: a part of a disk, read-only. It
+// refuses reads that the budget does not allow, and all reads once it is told to stop. One thread.
 #pragma once
 
 #include <ext2fs/ext2fs.h>
@@ -14,17 +14,18 @@ namespace ashlar {
 
 class ExtChannel {
  public:
-  // `part` and `budget` outlive it, and it outlives what open() opened.
+  // Makes a channel. `part` and `budget` outlive it, and it outlives the file system that open() opened.
   ExtChannel(const DiskPart& part, Budget& budget, std::stop_token stop);
   ExtChannel(const ExtChannel&) = delete;
   ExtChannel& operator=(const ExtChannel&) = delete;
 
-  // ext2fs_open2() with `flags`.
+  // Calls ext2fs_open2() with `flags`.
   errcode_t open(int flags, ext2_filsys* file_system);
 
-  // Whether a read was refused because the budget is spent.
+  // Returns whether a read was refused because the budget is spent.
   bool is_exhausted() const { return is_exhausted_; }
-  // The first failure of the disk itself, or kCancelled; libext2fs only heard that it could not read.
+  // Returns the first failure of the disk itself, or kCancelled. libext2fs was only told that the read
+  // failed.
   const std::optional<Error>& failure() const { return failure_; }
 
  private:

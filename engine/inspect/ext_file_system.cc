@@ -13,16 +13,17 @@
 namespace ashlar {
 namespace {
 
-// Loaded whole when a file system is opened: enough for 128 TiB in blocks of 4096.
+// Limit of the group descriptors, which libext2fs loads when it opens a file system: enough for 128 TiB in
+// blocks of 4096.
 constexpr std::uint64_t kMostDescriptorBytes = std::uint64_t{64} << 20U;
 constexpr std::size_t kSuperblockOffset = SUPERBLOCK_OFFSET;
 constexpr unsigned kLargestLogBlockSize = EXT2_MAX_BLOCK_LOG_SIZE - EXT2_MIN_BLOCK_LOG_SIZE;
 
 constexpr std::size_t kLongestLink = 4096;
-constexpr unsigned kMostLinks = 40;  // as Linux
+constexpr unsigned kMostLinks = 40;  // the limit of Linux
 constexpr std::size_t kMostNames = 1024;
 
-// An inline file or link lies in its inode; more than this can't be one.
+// An inline file or link lies in its inode, so it can't be longer than this.
 constexpr std::size_t kMostInlineBytes = 4096;
 
 Error guest_fault(errcode_t code) {
@@ -57,7 +58,7 @@ Geometry geometry_of(const ext2_super_block& super) {
   return geometry;
 }
 
-// What libext2fs takes at its word when it opens a file system: the sizes that it allocates by.
+// Checks the sizes that libext2fs believes when it opens a file system, and allocates memory by.
 Status check_superblock(const DiskPart& part) {
   ext2_super_block super{};
   if (!part.contains(kSuperblockOffset, sizeof super)) return invalid("it has no superblock");
@@ -95,7 +96,7 @@ struct FileCloser {
   void operator()(ext2_file_t file) const { ext2fs_file_close(file); }
 };
 
-// The names of a path, front to back.
+// Returns the names of a path, first to last.
 std::vector<std::string> names_of(std::string_view path) {
   std::vector<std::string> names;
   while (!path.empty() && names.size() < kMostNames) {
@@ -145,7 +146,8 @@ Status ExtFileSystem::list(Inode directory, const Visit& visit) const {
   return check(ext2fs_dir_iterate2(file_system_, directory, 0, nullptr, visit_entry, &mutable_visit));
 }
 
-// libext2fs copies as much as it finds, whatever the buffer's size: so it is asked before how much that is.
+// Returns the first bytes of inline data. libext2fs copies all that it finds, whatever the buffer's size, so
+// the size is asked for first.
 Result<std::string> ExtFileSystem::inline_head(Inode inode, ext2_inode& record, std::size_t most) const {
   std::size_t size = 0;
   TRY(check(ext2fs_inline_data_size(file_system_, inode, &size)));
@@ -183,11 +185,11 @@ Result<std::optional<ExtFileSystem::Inode>> ExtFileSystem::find(Inode directory,
   return std::optional(inode);
 }
 
-// Not by ext2fs_follow_link(): it believes the length that the inode gives a link, and reads on behind its
-// buffer. A link that leads out of the root leads back into it.
+// Follows a link without ext2fs_follow_link(), which believes the length that the inode gives a link and
+// reads past its buffer. A link that leads out of the root leads back into it.
 Result<std::optional<ExtFileSystem::Inode>> ExtFileSystem::follow(Inode directory, Inode link) const {
   Inode at = directory;
-  std::vector<std::string> names;  // still to go, the next one last
+  std::vector<std::string> names;  // names that are still to follow, the next one last
   unsigned links = 0;
   std::optional<Inode> next = link;
   for (;;) {

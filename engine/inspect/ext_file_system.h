@@ -1,8 +1,8 @@
 // ExtFileSystem: looks into an ext2, ext3 or ext4 file system through libext2fs, without mounting it.
 //
-// Its bytes are hostile. What is wrong in them is an error kInvalid with a line of why; so is what the
-// budget does not allow. An error of the disk itself, and kCancelled, is told by failure(), and whatever
-// failed after it may be its fault. The journal is not replayed. One thread.
+// Its bytes are hostile. A fault in them is an error kInvalid with a line that says why, and so is a read
+// that the budget does not allow. failure() returns an error of the disk itself, or kCancelled; later errors
+// may be consequences of it. The journal is not replayed. One thread.
 #pragma once
 
 #include <functional>
@@ -29,23 +29,23 @@ class ExtFileSystem {
     bool is_encrypted = false;  // names and contents are unreadable
   };
 
-  // `part` and `budget` outlive it.
+  // Opens the file system in a part. `part` and `budget` outlive it.
   static Result<std::unique_ptr<ExtFileSystem>> open(const DiskPart& part, Budget& budget,
                                                      std::stop_token stop);
   ~ExtFileSystem();
 
-  // Changes lie in its journal that a mount would make first.
+  // Returns whether its journal holds changes that a mount would make first.
   bool needs_recovery() const;
-  // The kernel found damage in it.
+  // Returns whether the kernel found damage in it.
   bool has_errors() const;
 
   Result<Node> node(Inode inode) const;
-  // Shows the entries of a directory but "." and "..", in no order, until `visit` returns false.
+  // Calls `visit` for the entries of a directory except "." and "..", in any order, until it returns false.
   Status list(Inode directory, const std::function<bool(std::string_view name, Inode inode)>& visit) const;
-  // Up to the first `most` bytes of a file or link.
+  // Returns the first bytes of a file or link, `most` of them at most.
   Result<std::string> head(Inode inode, std::size_t most) const;
-  // Where a symbolic link in `directory` leads within this file system, through other links too; nothing when
-  // it leads nowhere here.
+  // Returns where a symbolic link in `directory` leads within this file system, through other links too;
+  // nullopt when it leads to no file here.
   Result<std::optional<Inode>> follow(Inode directory, Inode link) const;
 
   bool is_exhausted() const { return channel_.is_exhausted(); }

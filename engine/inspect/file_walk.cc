@@ -9,15 +9,17 @@
 namespace ashlar {
 namespace {
 
-// Where a file system that is no root may be mounted: nothing in it says so. One of /home/bob is looked into
-// as one of /home and as a home, which leaves no pattern out.
+// Where a file system that is not a root may be mounted: it does not tell. A file system of /home/bob is
+// inspected as one of /home and as a home, so no pattern is left out.
 constexpr auto kMountPoints =
     std::to_array<std::string_view>({"/home", "/root", "/etc", "/var", "/var/lib", "/srv", "/opt"});
-// A root has nearly all of these. A few are not enough: people have a bin and an etc of their own.
+// The marks of a root, which has nearly all of them. A few are not enough: people have a bin and an etc of
+// their own.
 constexpr auto kRootMarks = std::to_array<std::string_view>({"bin", "etc", "sbin", "usr", "var"});
 constexpr std::ptrdiff_t kEnoughRootMarks = 4;
 
-// Where one may be mounted that holds such a name: without it, too much would be taken for what lies there.
+// A mount point that is tried only when one of the marks exists: without a mark, too many files would be
+// taken for those that lie there.
 struct MarkedMountPoint {
   std::string_view path;
   std::span<const std::string_view> marks;
@@ -43,7 +45,7 @@ bool FileWalk::may_meet_name() {
   return !met_too_many_;
 }
 
-// False, with a doubt, when not even the root folder can be read.
+// Chooses the patterns to follow. Returns false, with a doubt, when not even the root folder can be read.
 bool FileWalk::choose_patterns() {
   std::set<std::string, std::less<>> names;
   const Status listed = files_.list(ExtFileSystem::kRoot, [&](std::string_view name, Inode) {
@@ -65,7 +67,7 @@ bool FileWalk::choose_patterns() {
   for (const MarkedMountPoint& marked : kMarkedMountPoints) {
     if (std::ranges::any_of(marked.marks, has)) add(marked.path);
   }
-  // The rules are one array: again in their order.
+  // The rules are one array, so sorting by pointer restores their order.
   std::ranges::stable_sort(patterns_, {}, &PathPattern::rule);
   return true;
 }
@@ -105,7 +107,8 @@ FileWalk::Step FileWalk::step_to(std::string_view name, Inode inode,
   return step;
 }
 
-// By name, so that two reports of one disk are the same.
+// Returns the entries of a folder that patterns lead to, sorted by name, so that two reports of one disk are
+// equal.
 std::vector<FileWalk::Step> FileWalk::steps_in(Inode folder, const std::string& path,
                                                const std::vector<Position>& positions) {
   std::vector<Step> steps;
@@ -133,8 +136,8 @@ Status FileWalk::visit(Inode folder, const std::string& path, unsigned depth,
   return {};
 }
 
-// A link is what it leads to, within this file system, when a pattern names it; what "**" meets is looked at
-// where it is.
+// Judges an entry and walks into it. A link that a pattern names stands for its target within this file
+// system; entries that only "**" meets are judged where they lie.
 Status FileWalk::take(Inode folder, Step& step, const std::string& path, unsigned depth) {
   auto node = files_.node(step.inode);
   if (node.ok() && node.value().kind == Node::Kind::kLink) {
@@ -161,7 +164,7 @@ Status FileWalk::take(Inode folder, Step& step, const std::string& path, unsigne
   return visit(step.inode, path, depth + 1, step.onwards);
 }
 
-// The first rule that has its evidence makes the finding.
+// Adds a finding for the first rule whose evidence is there.
 void FileWalk::judge(const Step& step, const Node& node, const std::string& path) {
   const bool is_file = node.kind == Node::Kind::kFile;
   std::optional<std::string> content;

@@ -1,5 +1,5 @@
-// FileWalk: looks in a file system for what the rules name. It goes into those folders alone that a rule
-// leads into, and only as far as the budget reaches.
+// FileWalk: searches a file system for the files that the rules name. It enters only folders that a rule
+// leads into, and stops when the budget is spent.
 #pragma once
 
 #include <cstdint>
@@ -17,18 +17,19 @@ class FileWalk {
  public:
   static constexpr unsigned kDeepest = 32;
 
-  // Findings go to `report`, doubts to `part`.
+  // Makes a walk whose findings go to `report` and doubts to `part`.
   FileWalk(const ExtFileSystem& files, Budget& budget, DiskReport& report, InspectedPart& part,
            std::stop_token stop);
 
-  // kCancelled when it is stopped; whatever is wrong with the file system is a doubt.
+  // Runs the walk. Returns kCancelled when it is stopped; a fault of the file system is a doubt, not an
+  // error.
   Status run();
 
  private:
   using Inode = ExtFileSystem::Inode;
   using Node = ExtFileSystem::Node;
 
-  // How far a pattern has been followed: names[at] is to match next.
+  // The progress along a pattern: names[at] is to match next.
   struct Position {
     const PathPattern* pattern = nullptr;
     std::size_t at = 0;
@@ -38,9 +39,9 @@ class FileWalk {
   struct Step {
     std::string name;
     Inode inode = 0;
-    std::vector<const Rule*> ends;  // of patterns that end with it
-    std::vector<Position> onwards;  // into it, if it is a folder
-    bool is_named = false;          // not only by "**": then links are followed
+    std::vector<const Rule*> ends;  // rules of patterns that end with this entry
+    std::vector<Position> onwards;  // patterns that lead into it, if it is a folder
+    bool is_named = false;          // a pattern other than "**" matched it: then links are followed
   };
 
   bool choose_patterns();
@@ -60,7 +61,7 @@ class FileWalk {
   std::stop_token stop_;
   std::vector<PathPattern> patterns_;
   bool met_too_many_ = false;
-  bool is_too_deep_ = false;  // said once: a folder within itself would say it without end
+  bool is_too_deep_ = false;  // the doubt was added: a folder within itself would add it without end
 };
 
 }  // namespace ashlar

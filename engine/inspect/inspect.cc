@@ -20,8 +20,8 @@ constexpr auto kEfiSystemTypes = std::to_array<std::string_view>({kEfiSystem, "0
 constexpr auto kBootProgramTypes = std::to_array<std::string_view>(
     {"21686148-6449-6e6f-744e-656564454649", "9e1a2d38-c612-4316-aa26-8b49521e5a8b", "0x41"});
 
-// Outside of partitions there may be: the table and GRUB's core image in the first MiB, a GPT's second copy
-// at the end, the sectors that announce logical partitions, and whatever in gaps that come of alignment.
+// Expected outside of partitions: the table and GRUB's core image in the first MiB, a GPT's second copy at
+// the end, the sectors that announce logical partitions, and any bytes in gaps made by alignment.
 constexpr std::uint64_t kTableBytes = std::uint64_t{1} << 20U;
 constexpr std::uint64_t kSecondTableBytes = std::uint64_t{64} << 10U;
 constexpr std::uint64_t kAlignmentBytes = std::uint64_t{1} << 20U;
@@ -58,7 +58,7 @@ Status inspect_swap(const DiskPart& bytes, DiskReport& report, InspectedPart& pa
   return {};
 }
 
-// `type` is what the partition table says; empty without one.
+// Inspects a partition or a whole disk. `type` is the type in the partition table, empty without one.
 Status inspect_part(const DiskPart& bytes, unsigned number, std::string_view type, Budget& budget,
                     DiskReport& report, const std::stop_token& stop) {
   InspectedPart part;
@@ -99,7 +99,8 @@ struct Stretch {
   std::uint64_t end = 0;
 };
 
-// What the table accounts for, in order. In whole blocks: the next one's bytes must not count as a gap's.
+// Returns the ranges that the table accounts for, sorted, in whole blocks: bytes of a partition that share a
+// block with a gap must not count as the gap's.
 std::vector<Stretch> stretches_of(const PartitionTable& table, std::uint64_t size) {
   std::vector<Stretch> taken = {{0, kTableBytes}, {size - std::min(size, kSecondTableBytes), size}};
   taken.reserve(taken.size() + table.partitions.size() + table.links.size());
@@ -114,7 +115,8 @@ std::vector<Stretch> stretches_of(const PartitionTable& table, std::uint64_t siz
   return taken;
 }
 
-// Data that no partition holds, or that no longer belongs to one, is not looked into.
+// Adds a doubt for each gap with data: it lies in no partition, or was left by a former one, and is not
+// looked into.
 Status inspect_gaps(const DiskPart& whole, const PartitionTable& table, InspectedPart& around) {
   std::uint64_t at = 0;
   for (const Stretch& taken : stretches_of(table, whole.size().value)) {
@@ -126,7 +128,8 @@ Status inspect_gaps(const DiskPart& whole, const PartitionTable& table, Inspecte
   return {};
 }
 
-// A disk may have both a partition table and a file system of its own: CD images for USB sticks do.
+// Inspects a disk outside of its partitions. It may have both a partition table and a file system of its own:
+// CD images for USB sticks do.
 Status inspect_around(const DiskPart& whole, const PartitionTable& table, DiskReport& report) {
   InspectedPart around;
   around.size = whole.size();

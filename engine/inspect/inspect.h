@@ -1,15 +1,15 @@
-// Inspect: what a disk image holds, and what of it should not be in the template of a machine.
+// Inspect: finds what should not be in the template of a machine on a disk image.
 //
-// The disk is read through Disk, a few MiB of it: nothing is mounted. ext2, ext3 and ext4 are looked into by
-// the rules of rules.h. What can't be looked into, and could hold anything, is a doubt of its part: other
-// file systems, LVM, encrypted disks, rubbish, a journal that was not replayed, damage; and data outside of
-// partitions, which is a doubt of the whole disk (part 0). Without doubt are blank parts, swap that holds
-// nothing, and partitions that only hold a boot loader.
+// The disk is read through Disk, a few MiB of it; it is not mounted. ext2, ext3 and ext4 are looked into by
+// the rules of rules.h. A part that can't be looked into, and could hold anything, gets a doubt: other file
+// systems, LVM, encrypted disks, unknown data, a journal that was not replayed, damage. Data outside of
+// partitions is a doubt of the whole disk (part 0). Blank parts, unused swap, and partitions that only hold a
+// boot loader get no doubt.
 //
-// So a report without findings and doubts says that nothing which the rules name was found where they look.
-// Not looked at: free space within file systems; files that no rule leads to; of a file's content more than
-// its first kContentBytes; what is compressed or encoded; boot partitions; outside of partitions the first
-// MiB, gaps of at most a MiB, and the last 64 KiB.
+// So a report without findings and doubts says that the files which the rules name were not found where the
+// rules look. Not looked at: free space within file systems; files that no rule leads to; of a file's content
+// more than its first kContentBytes; compressed or encoded content; boot partitions; outside of partitions
+// the first MiB, gaps of at most a MiB, and the last 64 KiB.
 #pragma once
 
 #include <stop_token>
@@ -19,7 +19,8 @@
 
 namespace ashlar {
 
-// Errors are of reading the disk, of this host, and kCancelled. What the disk says is in the report.
+// Inspects a disk. Returns errors of reading the disk and of this host, and kCancelled; faults in the disk's
+// bytes are in the report.
 Result<DiskReport> inspect_disk(const Disk& disk, const std::stop_token& stop);
 
 }  // namespace ashlar

@@ -93,7 +93,7 @@ constexpr auto kRules = std::to_array<Rule>({
     {"swap", "/swap/*", Evidence::kNotEmpty, kSwap},
     {"swap", "/var/swap*", Evidence::kNotEmpty, kSwap},
 
-    // By content, wherever people and services keep what is theirs.
+    // Found by content, in the places where people and services keep their own files.
     {"private-key", "/var/lib/systemd/credential.secret", Evidence::kNotEmpty, kKey},
     {"private-key", "/var/lib/NetworkManager/secret_key", Evidence::kNotEmpty, kKey},
     {"private-key", "/etc/krb5.keytab", Evidence::kNotEmpty, kKey},
@@ -131,8 +131,8 @@ bool has_any(std::string_view text, std::initializer_list<std::string_view> mark
   return std::ranges::any_of(marks, [&](std::string_view mark) { return text.find(mark) != text.npos; });
 }
 
-// "-----BEGIN OPENSSH PRIVATE KEY-----" and its kin; keys of PuTTY, WireGuard and age have heads of their
-// own.
+// Finds "-----BEGIN OPENSSH PRIVATE KEY-----" and similar lines; keys of PuTTY, WireGuard and age have
+// headers of their own.
 bool has_private_key(std::string_view text) {
   constexpr std::string_view kBegin = "-----BEGIN ";
   constexpr std::size_t kLongestName = 40;
@@ -146,7 +146,8 @@ bool has_private_key(std::string_view text) {
 
 bool is_capital_or_digit(char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
-// AKIA (of a user) or ASIA (of a session) and 16 more; those of Amazon's own manuals end in EXAMPLE.
+// Finds AKIA (a user's key) or ASIA (a session's key) and 16 more characters; keys in Amazon's own manuals
+// end in EXAMPLE.
 bool has_amazon_key(std::string_view text) {
   constexpr std::size_t kLength = 20;
   for (const std::string_view prefix : {"AKIA", "ASIA"}) {
@@ -161,7 +162,7 @@ bool has_amazon_key(std::string_view text) {
   return false;
 }
 
-// A long word in base64 behind a name: `aws_secret_access_key = "wJal…"`.
+// Finds a long word in base64 that follows a name: `aws_secret_access_key = "wJal…"`.
 bool has_secret_behind(std::string_view text, std::string_view name) {
   constexpr std::size_t kShortest = 40;
   constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";

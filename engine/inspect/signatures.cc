@@ -14,8 +14,8 @@
 namespace ashlar {
 namespace {
 
-// Magics lie in the first MiBs (the last one known is a LUKS header at 4 MiB) and, of RAID members, in the
-// last one and a half.
+// Magics lie in the first MiBs (the last known one is a LUKS header at 4 MiB); those of RAID members lie in
+// the last one and a half MiB.
 constexpr std::uint64_t kHeadBytes = (std::uint64_t{4} << 20U) + (std::uint64_t{64} << 10U);
 constexpr std::uint64_t kTailBytes = std::uint64_t{2} << 20U;
 constexpr std::size_t kPieceBytes = kFrameBytes;
@@ -29,7 +29,7 @@ struct ProbeCloser {
 };
 using Probe = std::unique_ptr<std::remove_pointer_t<blkid_probe>, ProbeCloser>;
 
-// Blocks of zeros stay holes.
+// Copies a range into a file. Blocks of zeros stay holes.
 Status copy_range(const DiskPart& part, std::uint64_t first, std::uint64_t end, int file) {
   std::array<std::byte, kPieceBytes> piece{};
   for (std::uint64_t at = first; at < end; at += piece.size()) {
@@ -43,7 +43,8 @@ Status copy_range(const DiskPart& part, std::uint64_t first, std::uint64_t end, 
   return {};
 }
 
-// The place, in sectors, of the extended partition of a table in the DOS format; 0 for none.
+// Returns the start, in sectors, of the extended partition of a table in the DOS format; 0 when there is
+// none.
 std::uint64_t extended_start(std::span<const std::byte, kSectorBytes> sector) {
   if (sector[510] != std::byte{0x55} || sector[511] != std::byte{0xaa}) return 0;
   for (std::size_t entry = 446; entry < 510; entry += 16) {
@@ -57,8 +58,8 @@ std::uint64_t extended_start(std::span<const std::byte, kSectorBytes> sector) {
   return 0;
 }
 
-// Each logical partition is announced by a sector that names the place of the next one, relative to the
-// first.
+// Copies the sectors that announce logical partitions. Each of them names the place of the next one, relative
+// to the first.
 Result<std::vector<ByteOffset>> copy_logical_chain(const DiskPart& disk, int file) {
   std::vector<ByteOffset> links;
   std::array<std::byte, kSectorBytes> sector{};
@@ -112,7 +113,7 @@ std::string type_of(blkid_partition partition) {
 }
 
 void add_partition(blkid_partition found, const DiskPart& disk, PartitionTable& table) {
-  if (blkid_partition_is_extended(found) != 0) return;  // holds the logical ones
+  if (blkid_partition_is_extended(found) != 0) return;  // it holds the logical partitions
   const auto number = static_cast<unsigned>(std::max(blkid_partition_get_partno(found), 0));
   const auto first = checked_mul(static_cast<std::uint64_t>(blkid_partition_get_start(found)), kSectorBytes);
   const auto size = checked_mul(static_cast<std::uint64_t>(blkid_partition_get_size(found)), kSectorBytes);
@@ -141,7 +142,7 @@ Result<PartitionTable> read_partition_table(const DiskPart& disk) {
   table.partitions.reserve(std::min(count, kMostPartitions));
   for (std::size_t i = 0; i < std::min(count, kMostPartitions); ++i) {
     const blkid_partition one = blkid_partlist_get_partition(found, static_cast<int>(i));
-    // A table within a partition, as BSD has them, is that partition's content.
+    // A table within a partition, as BSD has them, is content of that partition.
     if (one && blkid_partition_get_table(one) == kind) add_partition(one, disk, table);
   }
   if (count > kMostPartitions)
@@ -157,7 +158,7 @@ Result<Signature> find_signature(const DiskPart& part) {
   const int found = blkid_do_safeprobe(probe.get());
   Signature signature;
   signature.is_ambiguous = found == -2;
-  if (found != 0) return signature;  // of -1: what libblkid can't make out is not known
+  if (found != 0) return signature;  // -1 too: libblkid does not recognize the content
   signature.type = value_of(probe.get(), "TYPE");
   signature.label = value_of(probe.get(), "LABEL");
   return signature;

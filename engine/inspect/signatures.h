@@ -1,8 +1,9 @@
-// What lies on a disk: its partition table, and what a part of it holds. libblkid says so.
+// Signatures: the partition table of a disk and the kind of content of its parts, as libblkid recognizes
+// them.
 //
 // libblkid reads files and devices, not snapshots. So it gets a file in memory of the part's size, with
-// holes, into which those places are copied that it looks at: both ends, and the links of a chain of logical
-// partitions. A few MiB a part.
+// holes, into which the places that it looks at are copied: both ends, and the links of a chain of logical
+// partitions. That is a few MiB a part.
 #pragma once
 
 #include <string>
@@ -20,20 +21,21 @@ struct Partition {
 };
 
 struct PartitionTable {
-  std::string type;  // "gpt", "dos", …; empty: none that is known
+  std::string type;  // "gpt", "dos", …; empty when none is recognized
   std::vector<Partition> partitions;
   std::vector<ByteOffset> links;  // the sectors that announce logical partitions
-  // Lines about partitions that the table names and that can't be: past the end of the disk, or too many.
+  // Lines about partitions that the table names and that can't exist: past the end of the disk, or too many.
   std::vector<std::string> faults;
 };
 
 struct Signature {
-  std::string type;   // "ext4", "swap", "LVM2_member", …; empty: none that is known
-  std::string label;  // of the file system
+  std::string type;   // "ext4", "swap", "LVM2_member", …; empty when none is recognized
+  std::string label;  // label of the file system
   bool is_ambiguous = false;
 };
 
-// Errors are of the disk that is read, or of this host; never what the bytes say.
+// Reads the partition table of a disk; find_signature() recognizes the content of a part. Both return errors
+// of the disk that is read and of this host, but none for faults in its bytes.
 Result<PartitionTable> read_partition_table(const DiskPart& disk);
 Result<Signature> find_signature(const DiskPart& part);
 

@@ -23,7 +23,7 @@ Status SnapshotDisk::read(ByteOffset offset, MutableByteSpan out) const {
   return {};
 }
 
-// A block at an edge counts whole: what lies beside the range in it makes the answer no.
+// Counts blocks at the edges whole: data beside the range in such a block makes the answer false.
 Result<bool> SnapshotDisk::is_blank(ByteOffset offset, ByteCount bytes) const {
   BlockRange rest = blocks_of(offset, bytes);
   if (bytes.value == 0) return true;

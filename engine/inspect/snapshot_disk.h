@@ -12,7 +12,7 @@ class SnapshotDisk : public Disk {
 
   ByteCount size() const override { return image_.size(); }
   Status read(ByteOffset offset, MutableByteSpan out) const override;
-  // By the manifest: blocks of zeros are never stored as data.
+  // Answers from the manifest: blocks of zeros are never stored as data.
   Result<bool> is_blank(ByteOffset offset, ByteCount bytes) const override;
 
  private:

@@ -15,7 +15,7 @@
 namespace ashlar {
 namespace {
 
-constexpr int kApiVersion = 12;  // the only one there ever was, since Linux 2.6.22
+constexpr int kApiVersion = 12;  // the only version since Linux 2.6.22
 constexpr std::size_t kPageBytes = 4096;
 constexpr std::uint64_t kGuestCode = 0x1000;
 constexpr std::uint16_t kPort = 0xe9;
@@ -65,7 +65,7 @@ Status set_registers(const UniqueFd& processor) {
   return {};
 }
 
-// The guest says one byte and halts.
+// Runs a guest that writes one byte to a port and halts.
 Status run_guest(const UniqueFd& processor, const kvm_run& run) {
   TRY(ask(processor, KVM_RUN, 0, "KVM_RUN"));
   const bool spoke = run.exit_reason == KVM_EXIT_IO && run.io.port == kPort;

@@ -12,19 +12,19 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kUnixScheme = "nbd+unix:///";
-constexpr std::size_t kMaxSerial = 20;  // of virtio
-constexpr int kBootIndex = 1;           // a kernel that is given takes 0
+constexpr std::size_t kMaxSerial = 20;  // limit of virtio
+constexpr int kBootIndex = 1;           // a given kernel takes 0
 constexpr std::string_view kSocketParameter = "?socket=";
 
-// In QEMU's lists of options a comma is written twice.
+// Doubles commas, as QEMU's lists of options want them.
 std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : text) out.append(c == ',' ? 2 : 1, c);
   return out;
 }
 
-// What EC2 shows as the serial number of a volume: its id without the hyphen, 20 characters, which is all
-// that virtio has room for.
+// Returns the serial number that EC2 shows for a volume: its id without the hyphen, 20 characters, the most
+// that virtio allows.
 std::string serial_of(VolumeId volume) {
   std::string id = volume.text();
   std::erase(id, '-');

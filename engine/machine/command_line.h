@@ -1,4 +1,4 @@
-// The QEMU command line of a machine, and the blocks of it that attach one volume to any QEMU.
+// Command line: the QEMU command line of a machine, and the parts of it that attach one volume to any QEMU.
 #pragma once
 
 #include <string>
@@ -10,18 +10,18 @@
 
 namespace ashlar {
 
-// Where a volume is served.
+// The export under which a volume is served.
 struct NbdExport {
   std::string socket;  // path of a unix socket
   std::string name;
   friend bool operator==(const NbdExport&, const NbdExport&) = default;
 };
 
-// "nbd+unix:///NAME?socket=PATH", as a server of this program writes it. kUnsupported for TCP.
+// Parses "nbd+unix:///NAME?socket=PATH", as a server of this program writes it. Returns kUnsupported for TCP.
 Result<NbdExport> parse_nbd_export(std::string_view address);
 
-// Names in the machine's directory, which is QEMU's working directory: a unix socket's address has room for
-// 107 characters, whatever the directory's own name is.
+// Names in the machine's directory, which is QEMU's working directory. They are relative because a unix
+// socket's address has room for 107 characters, and the directory's own path may be longer.
 inline constexpr const char* kQmpSocketName = "qmp.sock";
 inline constexpr const char* kConsoleName = "console.log";
 inline constexpr const char* kQemuLogName = "qemu.log";
@@ -31,17 +31,19 @@ inline constexpr const char* kRamdiskName = "ramdisk";
 // How long a guest's requests wait for a server that is being restarted.
 inline constexpr unsigned kReconnectSeconds = 300;
 
-// The values of -blockdev and -device; both are JSON. `number` is the disk's place.
+// The values of -blockdev and -device for one disk; both are JSON.
 struct DiskWords {
   std::string blockdev;
   std::string device;
 };
+// Returns the words of a volume's disk. `number` is the disk's place among the disks.
 DiskWords disk_words(const NbdExport& at, VolumeId volume, std::size_t number);
 
-// The same of a file in the machine's directory.
+// Returns the words of a disk that is a file in the machine's directory.
 DiskWords file_disk_words(const std::string& file, std::size_t number);
 
-// What QEMU is started with. `exports` are those of the record's volumes, in the order of its devices.
+// Returns the command that starts QEMU. `exports` are those of the record's volumes, in the order of its
+// devices.
 std::vector<std::string> qemu_command(const std::string& program, const InstanceRecord& record,
                                       Accelerator accelerator, const std::vector<NbdExport>& exports);
 

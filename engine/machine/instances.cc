@@ -21,14 +21,14 @@ constexpr const char* kLockName = "lock";
 constexpr const char* kLaunchName = "launching";
 constexpr std::array kParts = {"instance.json.new", kQmpSocketName, kConsoleName, kQemuLogName,
                                kLaunchName,         kKernelName,    kRamdiskName};
-constexpr std::string_view kPartialSuffix = ".ashlar-partial";  // of a restore that was cut off
+constexpr std::string_view kPartialSuffix = ".ashlar-partial";  // ending of a restore that was cut off
 constexpr std::size_t kMaxLaunchBytes = 128;
 
 Error unknown(InstanceId id) {
   return not_found(fmt::format("no instance {} on this host: 'ashlar instances list' lists them", id.text()));
 }
 
-// What goes with the machine, beside its record and its lock.
+// Returns whether a file belongs to a machine, besides its record and its lock.
 bool is_part(std::string_view name) {
   if (name.ends_with(kPartialSuffix)) name.remove_suffix(kPartialSuffix.size());
   return is_device_file(name) || std::ranges::find(kParts, name) != kParts.end();
@@ -104,7 +104,7 @@ Result<bool> Instances::is_launch_unfinished(InstanceId id) const {
   return mark.error();
 }
 
-// One whose process is gone was cut off.
+// Returns whether the launching process still runs. When it does not, the launch was cut off.
 Result<bool> Instances::is_being_launched(InstanceId id) const {
   const auto mark = read_file(files_, launch_path(id), kMaxLaunchBytes);
   if (!mark.ok()) return false;
@@ -132,7 +132,7 @@ Status Instances::remove(InstanceId id) {
   for (const DirectoryEntry& entry : TRY(files_.list(at))) {
     if (is_part(entry.name)) TRY(remove_if_there(files_, at + "/" + entry.name));
   }
-  // The record goes last: it says which volumes are kept.
+  // The record goes last, because it says which volumes are kept.
   TRY(files_.sync_directory(at));
   TRY(remove_if_there(files_, record_path(id)));
   TRY(files_.sync_directory(at));

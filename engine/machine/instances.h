@@ -1,17 +1,19 @@
 // Instances: the machines of this host, a directory each.
 //
-//   <folder>/<instance id>/instance.json   what it is and what is wanted of it
-//   (document/instance_record.h)
-//                                   console.log     what the guest wrote to its serial port
-//                                   qemu.log        what QEMU wrote to its standard error
+// clang-format off
+//   <folder>/<instance id>/instance.json   record: the machine's shape and the wanted state
+//                                                   (document/instance_record.h)
+//                                   console.log     the guest's output on its serial port
+//                                   qemu.log        QEMU's standard error
 //                                   qmp.sock        QEMU's monitor
-//                                   lock            held by whoever changes the machine
+//                                   lock            held by a process that changes the machine
 //                                   disk-*.raw      devices that are files, lost with the machine
 //                                   kernel, ramdisk of its image, for direct boot
-//                                   launching       the process that launches it; gone afterwards
+//                                   launching       the process that launches it; removed afterwards
+// clang-format on
 //
-// Directories are their owner's alone (mode 0700). Records are replaced as a whole and are durable when
-// save() returns. Any process may list and read; changes are made with the lock.
+// Only their owner may enter the directories (mode 0700). Records are replaced as a whole and are durable
+// when save() returns. Any process may list and read; changes are made with the lock.
 #pragma once
 
 #include <memory>
@@ -24,48 +26,51 @@
 
 namespace ashlar {
 
-// EC2's names.
+// The states of a machine, under EC2's names.
 enum class InstanceState : unsigned char {
-  kPending,  // being launched, or its process is there and QEMU not yet
+  kPending,  // being launched, or its process exists and QEMU does not answer yet
   kRunning,
-  kStopping,      // to be stopped, and still there
+  kStopping,      // to be stopped, and still running
   kStopped,       // also when QEMU ended by itself, or the host did
-  kShuttingDown,  // to be terminated, and its parts still there
+  kShuttingDown,  // to be terminated, and its parts still exist
   kTerminated,
 };
 std::string_view instance_state_name(InstanceState state);
 
 class Instances {
  public:
-  // `folder` is that of all machines of the host; it need not exist.
+  // Opens the machines of a host. `folder` is theirs; it need not exist until make().
   Instances(FileSystem& files, std::string folder) : files_(files), folder_(std::move(folder)) {}
 
   std::string directory(InstanceId id) const { return folder_ + "/" + id.text(); }
 
-  // The directory of a new machine.
+  // Makes the directory of a new machine.
   Status make(InstanceId id);
-  // kBusy while another process changes the machine; kNotFound when there is none.
+  // Locks a machine for a change. Returns kBusy while another process changes it, kNotFound when there is no
+  // such machine.
   Result<std::unique_ptr<FileLock>> lock(InstanceId id);
   Status save(const InstanceRecord& record);
-  // kNotFound: "no instance i-… on this host"; a damaged record is kCorrupt and its file is named.
+  // Loads the record of a machine. Returns kNotFound ("no instance i-… on this host") when there is none, and
+  // kCorrupt with the file's name when it is damaged.
   Result<InstanceRecord> load(InstanceId id) const;
-  // Of every directory that holds a machine; sorted by id. One without a record was never finished: its start
-  // was cut off, and load() says kNotFound.
+  // Lists the directories that hold machines, sorted by id. A directory without a record is of a launch that
+  // was cut off, and load() returns kNotFound for it.
   Result<std::vector<InstanceId>> list() const;
-  // The machine is no more. kBusy, with its record still there, when something strange lies in its directory.
+  // Removes a machine. Returns kBusy, and keeps the record, when its directory holds a file that does not
+  // belong to it.
   Status remove(InstanceId id);
 
-  // A mark that this process launches a machine, durable before a volume is made for it. While there is no
-  // record, only the mark tells a volume that nobody has used from one that is kept.
+  // Makes a durable mark that this process launches a machine, before a volume is made for it. While there is
+  // no record, only the mark tells a new, unused volume from one that is kept.
   Status begin_launch(InstanceId id);
   Status end_launch(InstanceId id);
   Result<bool> is_launch_unfinished(InstanceId id) const;
 
-  // The machine that a volume belongs to, if there is one. A record that can't be read is an error that names
-  // its file, unless another one answers: the volume may be that machine's.
+  // Returns the machine that a volume belongs to, if there is one. A record that can't be read is an error
+  // that names its file, unless another record has the volume: the volume may belong to that machine.
   Result<std::optional<InstanceRecord>> owner_of(VolumeId volume) const;
 
-  // What is wanted, and whether the process of the record lives.
+  // Returns the state that follows from the wish in the record and from whether its process runs.
   Result<InstanceState> state_of(const InstanceRecord& record) const;
 
  private:

@@ -15,15 +15,15 @@ namespace {
 
 constexpr const char* kProgram = "qemu-system-x86_64";
 constexpr const char* kPackage = "qemu-system-x86";
-constexpr double kStartSeconds = 60;  // until QEMU's monitor answers; it opens its disks before
+constexpr double kStartSeconds = 60;  // until QEMU's monitor answers; QEMU opens its disks before
 constexpr double kPollSeconds = 0.02;
 constexpr double kAnswerSeconds = 5;
 constexpr double kQuitSeconds = 15;
 constexpr double kKillSeconds = 10;
 constexpr std::size_t kMaxSocketPath = 107;
 
-// QEMU runs in the directory of its machine. A socket of the same store is reached from there by a short
-// name.
+// Shortens the path of a server's socket that is too long for an address. QEMU runs in the directory of its
+// machine, from which a socket of the same store has a short relative name.
 Status shorten(NbdExport& at, const std::string& directory) {
   if (at.socket.size() <= kMaxSocketPath) return {};
   std::error_code failed;
@@ -68,7 +68,7 @@ Result<std::uint64_t> size_or_zero(const std::string& path) {
 
 Status run(Instances& instances, InstanceRecord& record, const BackgroundCommand& command) {
   const std::uint64_t log_bytes = TRY(size_or_zero(command.log));
-  // One of a QEMU that was killed would look like the new one's.
+  // A socket that a killed QEMU left would look like the new one's.
   ::unlink((command.directory + "/" + kQmpSocketName).c_str());
   WaitingChild child = TRY(WaitingChild::fork(command));
   record.wish = InstanceWish::kRunning;
@@ -97,8 +97,8 @@ Status start_machine(Instances& instances, InstanceRecord& record, std::vector<N
   Status started = start_with(accelerator);
   if (started.ok()) return {};
   TRY(end_machine(instances, record));
-  // Some hosts' KVM, as in machines within machines, runs three instructions but not QEMU. Nobody asked for
-  // it.
+  // Where KVM is emulated, as in machines within machines, it may run three instructions but not QEMU. TCG is
+  // taken only when neither the record nor the preference asks for KVM.
   const bool nobody_asked = record.accelerator == "auto" && preference.empty();
   if (nobody_asked && accelerator == Accelerator::kKvm) {
     started = start_with(Accelerator::kTcg);

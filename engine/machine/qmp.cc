@@ -41,7 +41,7 @@ Result<Json> object_of(const std::string& line) {
 }  // namespace
 
 Result<std::unique_ptr<Qmp>> Qmp::connect(const std::string& directory, double seconds) {
-  // The way through /proc is short whatever the directory's name.
+  // The path through /proc is short even when the directory's path is long.
   const UniqueFd at(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!at.valid()) return last_errno(directory);
   sockaddr_un address{};
@@ -52,7 +52,7 @@ Result<std::unique_ptr<Qmp>> Qmp::connect(const std::string& directory, double s
   qmp->fd_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!qmp->fd_.valid()) return last_errno("QMP: socket");
   if (::connect(qmp->fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    // EAGAIN: so many wait for this monitor that its queue is full.
+    // EAGAIN means that the queue of clients waiting for this monitor is full.
     if (errno == EAGAIN) return busy("QEMU's monitor does not answer");
     return not_found("no QEMU listens on " + directory + "/" + kQmpSocketName);
   }
@@ -80,7 +80,7 @@ Status Qmp::command(const char* name, double seconds) {
   return {};
 }
 
-// The line of the answer.
+// Sends a command and returns the line of its answer.
 Result<std::string> Qmp::ask(const char* name, double seconds) {
   const double deadline = monotonic_seconds() + seconds;
   TRY(send(Json{{"execute", name}}.dump() + "\n", deadline));

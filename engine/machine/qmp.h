@@ -1,7 +1,7 @@
-// A client of QEMU's monitor protocol (QMP): one command at a time, one line of JSON each way. Events in
-// between are passed over. QEMU serves one client at a time, so a client is held no longer than needed.
+// Qmp: a client of QEMU's monitor protocol (QMP): one command at a time, one line of JSON each way. Events in
+// between are skipped. QEMU serves one client at a time, so a client should be destroyed as soon as possible.
 //
-// Every call takes the time that it may take; kBusy says that QEMU did not answer in it. Not thread-safe.
+// Each call takes a limit in seconds, and returns kBusy when QEMU did not answer within it. Not thread-safe.
 #pragma once
 
 #include <memory>
@@ -14,19 +14,19 @@ namespace ashlar {
 
 class Qmp {
  public:
-  // To the socket qmp.sock of a machine's directory. kNotFound when nobody listens there.
+  // Connects to the socket qmp.sock of a machine's directory. Returns kNotFound when no QEMU listens there.
   static Result<std::unique_ptr<Qmp>> connect(const std::string& directory, double seconds);
 
-  // "running", "paused", "shutdown", …
+  // Returns QEMU's run state: "running", "paused", "shutdown", …
   Result<std::string> status(double seconds);
   Status stop(double seconds) { return command("stop", seconds); }
   Status resume(double seconds) { return command("cont", seconds); }
-  // The power button: what follows is up to the guest.
+  // Presses the power button; the guest decides what follows.
   Status power_down(double seconds) { return command("system_powerdown", seconds); }
-  // QEMU writes back what it holds, and ends.
+  // Makes QEMU write back the data that it holds, and end.
   Status quit(double seconds) { return command("quit", seconds); }
 
-  // kIo when QEMU refuses the command, with its own words.
+  // Sends a command. Returns kIo with QEMU's own words when QEMU refuses it.
   Status command(const char* name, double seconds);
 
  private:

@@ -1,7 +1,8 @@
-// BufferPool: page-aligned buffers that are used again, so that a request does not cost a visit to the
-// allocator. Not for several threads.
+// BufferPool: page-aligned buffers that are reused, so that a request does not cost a call of the allocator.
+// One thread.
 //
-// Sizes are rounded up to a power of two from 4 KiB on; those of up to 1 MiB are kept, 16 MiB of them in all.
+// Sizes are rounded up to a power of two, at least 4 KiB; buffers of up to 1 MiB are kept, 16 MiB of them in
+// all.
 #pragma once
 
 #include <algorithm>
@@ -15,13 +16,13 @@ namespace ashlar {
 
 class BufferPool {
  public:
-  // The size of the buffer that take() gives.
+  // Returns the size of the buffer that take() gives.
   static std::size_t size_of(std::size_t bytes) {
     const std::size_t size = std::bit_ceil(std::max(bytes, kSmallest));
     return size > kLargest ? bytes : size;
   }
 
-  // At least `bytes` long; contents undefined.
+  // Returns a buffer of at least `bytes` bytes; its contents are undefined.
   AlignedBuffer take(std::size_t bytes) {
     const std::size_t size = size_of(bytes);
     if (size > kLargest) return AlignedBuffer(size);

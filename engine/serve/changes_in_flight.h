@@ -1,9 +1,9 @@
 // ChangesInFlight: writes, trims and zeroes of one export that were begun and are not done yet.
 //
-// A client that lost its connection connects again and sends what was not answered once more; what it sends
-// after that is newer. So a connection that begins waits until every change that was begun before it, on
-// whatever connection, is done: an old one that is done late would undo newer ones. And what an old
-// connection has not begun by then, it does not begin any more when its client is gone. Any thread.
+// A client that lost its connection connects a second time and repeats the requests that were not answered;
+// what it sends after that is newer. An old change that is done late would undo newer ones. So a new
+// connection waits until every change that was begun before it, on any connection, is done; and an old
+// connection whose client is gone begins no change once a newer connection exists. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ class ChangesInFlight {
     in_flight_.erase(ticket);
   }
 
-  // Connections are numbered as they begin.
+  // Returns the number of a new connection; numbers ascend as connections begin.
   std::uint64_t begin_connection() {
     const std::lock_guard lock(mutex_);
     return ++connections_;
@@ -37,7 +37,7 @@ class ChangesInFlight {
     return connections_ > number;
   }
 
-  // The last one that is not done; nothing when all are.
+  // Returns the newest change that is not done; nullopt when all are.
   std::optional<Ticket> last() const {
     const std::lock_guard lock(mutex_);
     if (in_flight_.empty()) return std::nullopt;

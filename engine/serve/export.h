@@ -1,10 +1,10 @@
-// Export: what the NBD server serves. A volume, or a snapshot read-only.
+// Export: the disk that the NBD server serves. A volume, or a snapshot read-only.
 //
 // Any thread may call, and several at once: the connections of one export may lie on several loops.
 //
-// A call that can be answered without waiting for the store completes before it returns, on the caller's
-// thread; any other completes later, from a thread of the export's own. So a server's loop never waits for
-// the store, and a hit never waits behind a miss. `done` is called exactly once; buffers live until then.
+// A call that need not wait may complete before it returns, on the caller's thread. A call that waits for the
+// store or the disk completes later, on a thread of the export. So a server's loop never waits for the store,
+// and a hit never waits for a miss. `done` is called exactly once; buffers live until then.
 //
 // Errors that reach the client: kExhausted as ENOSPC, kInvalid as EINVAL, kUnsupported as ENOTSUP, kBusy as
 // ESHUTDOWN, all else as EIO.
@@ -23,7 +23,7 @@
 
 namespace ashlar {
 
-// What a range of an export is, for the metadata contexts.
+// The properties of a range of an export, for the metadata contexts.
 struct ExportExtent {
   ByteCount bytes;
   bool is_hole = false;   // takes no space in the export (base:allocation)
@@ -40,23 +40,25 @@ class Export {
   Export& operator=(const Export&) = delete;
   virtual ~Export() = default;
 
-  // Kept by whoever calls write(), write_zeroes() and trim() for clients.
+  // Returns the record of changes that a server keeps when it calls write(), write_zeroes() and trim() for
+  // clients.
   ChangesInFlight& changes() { return changes_; }
 
   virtual ByteCount size() const = 0;
   virtual bool read_only() const = 0;
 
-  // Ranges lie within size() and may have any offset and length; the caller has checked that, and that no
-  // change reaches a read-only export.
+  // Reads a range. Here and below, ranges lie within size() and may have any offset and length; the caller
+  // has checked that, and that no change reaches a read-only export.
   virtual void read(ByteOffset offset, MutableByteSpan out, Done done) = 0;
   virtual void write(ByteOffset offset, ByteSpan bytes, Done done) = 0;
-  // Reads as zeros afterwards. `may_unmap`: the space may be given back; without it, it stays reserved.
+  // Makes a range read as zeros. With `may_unmap` its space may be freed; without it, the space stays
+  // reserved.
   virtual void write_zeroes(ByteOffset offset, ByteCount bytes, bool may_unmap, Done done) = 0;
-  // Gives space back; what it reads as is zeros.
+  // Frees the space of a range, which reads as zeros then.
   virtual void trim(ByteOffset offset, ByteCount bytes, Done done) = 0;
-  // Everything that completed before, on any connection, is durable.
+  // Makes everything durable that completed before, on any connection.
   virtual void flush(Done done) = 0;
-  // Brings the range near; an error of it is nobody's loss.
+  // Fetches a range ahead of its reads; no reader depends on it, so its error fails no read.
   virtual void prefetch(ByteOffset offset, ByteCount bytes, Done done) = 0;
   // Fills `out` with the extents from `offset` on, at most `most` of them, covering at most `bytes`; at least
   // one.
@@ -75,7 +77,7 @@ class ExportList {
   ExportList& operator=(const ExportList&) = delete;
   virtual ~ExportList() = default;
   virtual std::vector<std::string> names() = 0;
-  // kNotFound for an unknown name.
+  // Returns the export of a name, kNotFound when the name is unknown.
   virtual Result<std::shared_ptr<Export>> find(const std::string& name) = 0;
 };
 

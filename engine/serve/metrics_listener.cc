@@ -34,7 +34,7 @@ std::string answer(std::string_view status, std::string_view headers, std::strin
                      body.size(), body);
 }
 
-// Of a whole head of a request; its headers do not matter.
+// Answers a complete request head; its headers do not matter.
 std::string answer_to(std::string_view request, const MetricsListener::Page& page) {
   const std::string_view line = request.substr(0, request.find("\r\n"));
   const std::size_t first = line.find(' ');
@@ -58,7 +58,7 @@ Result<std::unique_ptr<MetricsListener>> MetricsListener::start(ListenAddress ad
   if (::getsockname(listener.fd(), reinterpret_cast<sockaddr*>(&bound), &size) != 0)
     return last_errno("getsockname");
   if (!is_loopback(bound)) return invalid("metrics are given on loopback addresses and unix sockets only");
-  // What the poll saw may be gone when it is accepted.
+  // The connection that poll reported may be gone before the accept, which must not block then.
   if (::fcntl(listener.fd(), F_SETFL, O_NONBLOCK) != 0) return last_errno("fcntl");
   std::unique_ptr<MetricsListener> made(new MetricsListener(std::move(listener), std::move(page), limits));
   const std::string& uri = made->listener_.uri();
@@ -94,8 +94,8 @@ void MetricsListener::run() {
   }
 }
 
-// The first is what ends it, the second the socket for new connections, which has to wait when there are
-// many.
+// Polls all descriptors. The first is the eventfd that ends the loop, the second the listening socket, which
+// is left out while the limit of connections is reached.
 int MetricsListener::wait(std::vector<pollfd>& polled) {
   const bool full = connections_.size() >= limits_.connections;
   polled = {{wake_.get(), POLLIN, 0}, {full ? -1 : listener_.fd(), POLLIN, 0}};
@@ -114,7 +114,7 @@ void MetricsListener::accept_one() {
   if (fd.valid()) {
     connections_.push_back({std::move(fd), monotonic_seconds() + limits_.seconds, "", "", 0});
   } else if (errno == EMFILE || errno == ENFILE) {
-    // The socket stays readable: nothing is gained by asking at once.
+    // The socket stays readable, and an accept at once would fail in the same way.
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
 }

@@ -1,8 +1,8 @@
-// MetricsListener: answers GET /metrics over HTTP/1.1 on a loopback address or a unix socket, and nothing
+// MetricsListener: answers GET /metrics over HTTP/1.1 on a loopback address or a unix socket, and refuses all
 // else.
 //
 // One thread, 8 connections at a time, 8 KiB and 5 seconds for a request and its answer; each connection is
-// closed after one. The page is made by a callback, on that thread.
+// closed after one request. A callback makes the page, on that thread.
 #pragma once
 
 #include <poll.h>
@@ -19,7 +19,7 @@
 namespace ashlar {
 
 struct MetricsLimits {
-  std::size_t connections = 8;  // others wait in the socket's queue
+  std::size_t connections = 8;  // more connections wait in the socket's queue
   std::size_t request_bytes = 8192;
   double seconds = 5;
 };
@@ -28,15 +28,16 @@ class MetricsListener {
  public:
   using Page = std::function<std::string()>;
 
-  // kInvalid for a TCP address that is not a loopback one: who may connect there is nobody's choice.
+  // Starts listening. Returns kInvalid for a TCP address that is not a loopback one: there, access could not
+  // be limited.
   static Result<std::unique_ptr<MetricsListener>> start(ListenAddress address, Page page,
                                                         MetricsLimits limits = {});
-  // Stops.
+  // Stops the thread and waits for it.
   ~MetricsListener();
   MetricsListener(const MetricsListener&) = delete;
   MetricsListener& operator=(const MetricsListener&) = delete;
 
-  // http://HOST:PORT/metrics, with the port that was given for port 0, or the path of the socket.
+  // Returns http://HOST:PORT/metrics, with the assigned port for port 0, or the path of the socket.
   const std::string& address() const { return address_; }
 
  private:
@@ -44,7 +45,7 @@ class MetricsListener {
     UniqueFd fd;
     double until = 0;
     std::string request;
-    std::string answer;  // once it is made
+    std::string answer;  // empty until it is made
     std::size_t sent = 0;
   };
 
@@ -53,7 +54,7 @@ class MetricsListener {
   void run();
   int wait(std::vector<pollfd>& polled);
   void accept_one();
-  // False: it is done with.
+  // Receives or sends what is possible, and returns false when the connection is done.
   bool go_on(Connection& connection);
   bool receive(Connection& connection);
   bool send(Connection& connection);
@@ -62,7 +63,7 @@ class MetricsListener {
   const Page page_;
   const MetricsLimits limits_;
   std::string address_;
-  UniqueFd wake_;  // an eventfd; readable when it is to end
+  UniqueFd wake_;  // an eventfd; readable when the thread is to end
   std::list<Connection> connections_;
   std::thread thread_;
 };

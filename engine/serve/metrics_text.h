@@ -17,11 +17,11 @@ class MetricsText {
   enum class Type { kCounter, kGauge };
   using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 
-  // `name` is of [a-zA-Z0-9_:], of a counter with _total at its end; `help` is any text.
+  // Begins a family. `name` consists of [a-zA-Z0-9_:], and ends in _total for a counter; `help` is any text.
   void family(std::string_view name, Type type, std::string_view help);
-  // Of the family begun last. Names of labels are of [a-zA-Z0-9_], values are any UTF-8.
+  // Adds a sample to the family begun last. Names of labels consist of [a-zA-Z0-9_], values are any UTF-8.
   void sample(std::uint64_t value, Labels labels = {});
-  // A family of one sample.
+  // Adds a family of one sample.
   void single(std::string_view name, Type type, std::string_view help, std::uint64_t value) {
     family(name, type, help);
     sample(value);

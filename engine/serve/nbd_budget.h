@@ -1,12 +1,12 @@
 // NbdBudget: the bytes that all connections of a server may keep for requests and replies.
 //
-// One half is divided into equal shares, one for each connection that may come; the other half is common. A
-// request that still fits into its connection's share is never held up by others. Any other takes all of its
-// bytes from the common half, and waits its turn, first come first served, while that is used up. A turn
-// comes when the common half is not full, however large the request: so at most one request goes over, and
-// none is passed by.
+// The first half is divided into equal shares, one for each connection that limits allow; the other half is
+// common. A request that still fits into its connection's share never waits for others. Any other takes all
+// of its bytes from the common half; while that is used up, requests wait for it in the order in which they
+// came. A request is served when the common half is not full, however large the request is: so at most one
+// request goes over the limit, and a large request is not overtaken.
 //
-// Any thread.
+// With 512 MiB and 128 connections a share is 2 MiB and the common half 256 MiB. Any thread.
 #pragma once
 
 #include <algorithm>
@@ -26,10 +26,11 @@ class NbdBudget {
       : share_(limits.server_bytes / 2 / std::max<std::size_t>(limits.connections, 1)),
         common_(limits.server_bytes / 2) {}
 
-  // Of one connection, which does its own sums.
+  // Returns the share of one connection, which counts by itself what it uses of it.
   std::size_t share() const { return share_; }
 
-  // Takes from the common half for a request. False: it waits; once the bytes are its own it is posted.
+  // Takes bytes from the common half for a request. Returns false when the request has to wait: it is posted
+  // to `completions` once the bytes are its own.
   bool take(NbdRequest* request, std::size_t bytes, const std::shared_ptr<NbdCompletions>& completions) {
     const std::lock_guard lock(mutex_);
     if (waiting_.empty() && used_ < common_) {
@@ -40,7 +41,8 @@ class NbdBudget {
     return false;
   }
 
-  // True: the request waited and does so no more. False: it has its bytes, and is posted.
+  // Removes a request that waits, and returns true. Returns false when the request has its bytes and is
+  // posted.
   bool cancel(const NbdRequest* request) {
     const std::lock_guard lock(mutex_);
     const auto found = std::find_if(waiting_.begin(), waiting_.end(),
@@ -83,7 +85,7 @@ class NbdBudget {
   const std::size_t share_;
   const std::size_t common_;
   mutable std::mutex mutex_;
-  std::size_t used_ = 0;  // of the common half; the last request in may have gone over it
+  std::size_t used_ = 0;  // of the common half; the request served last may have gone over it
   std::deque<Waiting> waiting_;
 };
 

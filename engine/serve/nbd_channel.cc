@@ -77,7 +77,8 @@ void NbdChannel::encrypt() {
   }
 }
 
-// The next record: one long piece as it lies, or short ones put together. Returns its size.
+// Gathers the plain bytes of the next record and returns their count: one long piece where it lies, or short
+// pieces copied together.
 std::size_t NbdChannel::gather(ByteSpan& plain) {
   std::array<ByteSpan, kSpansOfRecord> spans;
   const std::size_t count = session_.output(spans);

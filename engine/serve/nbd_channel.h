@@ -1,9 +1,9 @@
-// NbdChannel: an NbdSession and what lies between it and the socket: nothing, or TLS from the moment the
-// client asked for it. Without I/O; its driver is that of a session, see nbd_session.h, and calls advance()
-// before it looks at what there is to send or to receive.
+// NbdChannel: an NbdSession and the layer between it and the socket: none, or TLS from the moment the client
+// asked for it. Without I/O. Its driver works like that of a session, see nbd_session.h, and calls advance()
+// before it looks for bytes to send or space to receive.
 //
-// Under TLS the server ends with a closing alert. A client that goes without one, or breaks TLS, is lost: its
-// requests are waited for and not answered. One thread.
+// Under TLS the server ends with a closing alert. A client that leaves without one, or breaks TLS, is lost:
+// its requests are waited for and not answered. One thread.
 #pragma once
 
 #include "serve/nbd_session.h"
@@ -13,7 +13,7 @@ namespace ashlar {
 
 class NbdChannel {
  public:
-  // `tls`: for shared.tls_required.
+  // Makes the channel of a new connection. `tls` is needed when shared.tls_required is set.
   NbdChannel(ExportList& exports, NbdSession::Shared& shared, std::shared_ptr<const TlsCredentials> tls,
              void* driver, std::function<bool()> is_cut_off = {})
       : shared_(shared),
@@ -25,9 +25,9 @@ class NbdChannel {
 
   MutableByteSpan input_space();
   void received(std::size_t bytes);
-  // The client has closed its side.
+  // Notes that the client has closed its side.
   void hang_up();
-  // The server takes no more.
+  // Ends the input: the server takes no more requests.
   void end_input() { session_.end_input(); }
 
   void advance();
@@ -52,7 +52,7 @@ class NbdChannel {
   std::unique_ptr<TlsStream> tls_;
   ByteVector gathered_;  // short replies on their way into one record
   std::size_t handshake_bytes_ = 0;
-  std::size_t records_waiting_ = 0;  // bytes for the client
+  std::size_t records_waiting_ = 0;  // bytes of TLS records that the client has not taken
   bool dropped_ = false;
   bool failed_ = false;
 };

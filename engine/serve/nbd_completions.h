@@ -1,7 +1,7 @@
-// NbdCompletions: the way back of requests from the threads of an export to the loop that owns them.
+// NbdCompletions: brings requests back from the threads of an export to the loop that owns them.
 //
-// post() is for any thread; everything else for the owner, the thread that called adopt(). A post by the
-// owner itself takes no lock and wakes nobody: the owner looks at take() before it sleeps.
+// Any thread may call post(); all other calls are for the owner, the thread that called adopt(). A post by
+// the owner itself takes no lock and wakes no thread: the owner looks at take() before it sleeps.
 #pragma once
 
 #include <atomic>
@@ -16,7 +16,7 @@ struct NbdRequest;
 
 class NbdCompletions {
  public:
-  // `wake` ends the owner's sleep; it is called from any thread.
+  // Makes an empty queue. `wake` ends the owner's sleep; any thread may call it.
   explicit NbdCompletions(std::function<void()> wake) : wake_(std::move(wake)) {}
 
   void adopt() { owner_.store(std::this_thread::get_id()); }
@@ -35,7 +35,7 @@ class NbdCompletions {
     if (asleep) wake_();
   }
 
-  // Replaces `out` by what was posted since the last call.
+  // Replaces `out` by the requests posted since the last call.
   void take(std::vector<NbdRequest*>& out) {
     out.clear();
     out.swap(own_);
@@ -45,7 +45,7 @@ class NbdCompletions {
     from_others_.clear();
   }
 
-  // True: nothing is there, and the next post() from another thread calls `wake`.
+  // Returns true when the queue is empty; then the next post() from another thread calls `wake`.
   bool may_sleep() {
     if (!own_.empty()) return false;
     const std::lock_guard lock(mutex_);

@@ -1,5 +1,5 @@
-// What a server has done. Each loop writes counters of its own and any thread reads them; the server's are
-// their sums.
+// NbdCounters: what a server has counted. Each loop writes its own and any thread reads them; the counters of
+// the server are their sums.
 #pragma once
 
 #include <atomic>
@@ -10,20 +10,20 @@ namespace ashlar {
 template <class Count>
 struct NbdCountsOf {
   Count connections_accepted{0};
-  Count connections_refused{0};  // over the limit
+  Count connections_refused{0};  // connections over the limit
   Count connections_open{0};
   Count handshakes_timed_out{0};
-  Count stalled_connections_closed{0};  // they held memory that others waited for
-  Count tls_failures{0};                // handshakes, and connections that broke off without a goodbye
+  Count stalled_connections_closed{0};  // connections that held memory which others waited for
+  Count tls_failures{0};  // failed handshakes, and connections that ended without a closing alert
   Count reads{0};
   Count writes{0};
   Count flushes{0};
   Count trims{0};  // and write_zeroes
   Count other_requests{0};
-  Count requests_delayed{0};  // for want of memory that all connections share
+  Count requests_delayed{0};  // because the memory that all connections share was used up
   Count bytes_read{0};
   Count bytes_written{0};
-  Count errors{0};  // replies that carry one
+  Count errors{0};  // replies that carry an error
 };
 
 using NbdCounts = NbdCountsOf<std::uint64_t>;
@@ -31,7 +31,7 @@ using NbdCounts = NbdCountsOf<std::uint64_t>;
 struct NbdCounters : NbdCountsOf<std::atomic<std::uint64_t>> {
   using Count = std::atomic<std::uint64_t>;
 
-  // Cheaper than an atomic addition: there is one writer.
+  // Adds to a counter. Cheaper than an atomic addition, and enough, because each counter has one writer.
   static void add(Count& count, std::uint64_t more = 1) {
     count.store(count.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
   }

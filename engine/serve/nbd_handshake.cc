@@ -10,7 +10,7 @@ namespace {
 constexpr std::size_t kClientFlagsBytes = 4;
 constexpr std::size_t kExportNamePadding = 124;
 
-// A u32 length and a name; fails the reader when the name is longer than names are.
+// Reads a u32 length and a name; fails the reader when the name is longer than kMaxNameBytes.
 std::string read_name(BigEndianReader& in) {
   const std::uint32_t size = in.u32();
   if (size > nbd::kMaxNameBytes) {
@@ -25,7 +25,7 @@ struct MetaMatch {
   bool dirty = false;
 };
 
-// Which contexts a query names. Only a list may ask for a whole namespace.
+// Returns which contexts a query names. Only a list may ask for a whole namespace.
 MetaMatch match(std::string_view query, bool listing) {
   return {query == nbd::kAllocationContext || (listing && query == "base:"),
           query == nbd::kDirtyContext || (listing && query == "ashlar:")};
@@ -119,7 +119,8 @@ void NbdHandshake::secured() {
   outcome_ = Outcome::kMore;
 }
 
-// The old way to choose an export: it has no reply for an error.
+// Answers EXPORT_NAME, the old way to choose an export: it has no reply for an error, so an error closes the
+// connection.
 void NbdHandshake::export_name(ByteSpan data) {
   const std::string name(as_text(data));
   if (name.size() > nbd::kMaxNameBytes) {
@@ -192,7 +193,7 @@ void NbdHandshake::send_info(Option option, const Export& exported, const std::s
 
 void NbdHandshake::meta_context(Option option, ByteSpan data) {
   if (option == Option::kSetMetaContext) {
-    // Whatever comes of it, an earlier choice is void.
+    // An earlier choice is void, also when this one fails.
     negotiated_.allocation = negotiated_.dirty = false;
   }
   BigEndianReader in(data);
@@ -227,7 +228,7 @@ void NbdHandshake::meta_queries(Option option, BigEndianReader queries, std::uin
   negotiated_.dirty = wanted.dirty;
 }
 
-// Contexts that were chosen for another export are not those of this one.
+// Ends the handshake with an export. Contexts that were chosen for another export do not apply to it.
 void NbdHandshake::choose(const std::string& name, std::shared_ptr<Export> chosen) {
   if (meta_export_ != name) negotiated_.allocation = negotiated_.dirty = false;
   negotiated_.exported = std::move(chosen);

@@ -5,8 +5,8 @@
 // Where TLS is required every option but STARTTLS and ABORT is refused; after STARTTLS and its answer the
 // rest goes through TLS, from secured() on.
 //
-// An option of a kind that is not known here is skipped and refused; one longer than 64 KiB, a wrong magic
-// or more than the limits ends the connection. One thread.
+// An option of an unknown kind is skipped and refused; an option longer than 64 KiB, a wrong magic, or a
+// client over the limits ends the connection. One thread.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,7 @@
 
 namespace ashlar {
 
-// What the transmission phase has to know of the handshake.
+// The results of the handshake that the transmission phase needs.
 struct NbdNegotiated {
   std::shared_ptr<Export> exported;
   bool structured = false;
@@ -36,17 +36,16 @@ class NbdHandshake {
 
   NbdHandshake(ExportList& exports, const NbdLimits& limits, Tls tls = Tls::kOff);
 
-  // Takes at most one message off the front of `in` and returns its size; 0: it is not complete yet. Once the
-  // outcome is decided nothing more is taken. `in` has to be able to grow to kOptionHeadBytes +
-  // kMaxOptionBytes.
+  // Takes at most one message off the front of `in` and returns its size; 0 when it is not complete yet, or
+  // when the outcome is decided. `in` has to be able to grow to kOptionHeadBytes + kMaxOptionBytes.
   std::size_t consume(ByteSpan in);
   Outcome outcome() const { return outcome_; }
-  // After kStartTls: the connection is secure, and the negotiation goes on.
+  // Continues the negotiation after kStartTls: the connection is secure.
   void secured();
 
-  // Bytes for the client, since the last call.
+  // Returns the bytes for the client that were made since the last call.
   ByteVector take_output() { return std::exchange(out_, {}); }
-  // After kTransmission.
+  // Returns the results, after kTransmission.
   NbdNegotiated take_negotiated() { return std::move(negotiated_); }
 
  private:
@@ -74,7 +73,7 @@ class NbdHandshake {
   Outcome outcome_ = Outcome::kMore;
   ByteVector out_;
   NbdNegotiated negotiated_;
-  std::string meta_export_;  // whose contexts were chosen
+  std::string meta_export_;  // the export for which contexts were chosen
   std::optional<std::uint32_t> client_flags_;
   std::size_t bytes_ = 0;
   std::size_t options_ = 0;

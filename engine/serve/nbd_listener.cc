@@ -39,7 +39,7 @@ int connect_to(int fd, const Address& address) {
   return ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
 }
 
-// Makes room for a socket file at `path`.
+// Removes a socket file at `path` on which no server answers.
 Status remove_stale(const std::string& path, const sockaddr_un& address) {
   struct stat about {};
   if (::lstat(path.c_str(), &about) != 0) return {};
@@ -98,7 +98,7 @@ Status NbdListener::open_unix(const UnixAddress& wanted) {
   const sockaddr_un address = TRY(unix_address(wanted.path));
   TRY(remove_stale(wanted.path, address));
   fd_ = TRY(make_socket(AF_UNIX));
-  // The mode of the descriptor is the one that bind() gives the file: at no moment may others connect.
+  // bind() gives the file the mode of the descriptor, so there is no moment in which others may connect.
   if (::fchmod(fd_.get(), wanted.mode) != 0) return last_errno(wanted.path + ": fchmod");
   if (::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return last_errno(wanted.path + ": bind");

@@ -12,12 +12,12 @@
 
 namespace ashlar {
 
-// The mode decides who may connect, whatever the umask says.
+// A unix socket. The mode decides who may connect; the umask has no effect.
 struct UnixAddress {
   std::string path;
   mode_t mode = 0600;
 };
-// Port 0: any that is free.
+// A TCP address. Port 0 means any free port.
 struct TcpAddress {
   std::string host = "127.0.0.1";
   std::uint16_t port = 10809;
@@ -30,16 +30,16 @@ using ListenAddress = std::variant<UnixAddress, TcpAddress, InheritedSocket>;
 
 class NbdListener {
  public:
-  // A socket file on which nobody answers is replaced; kBusy when somebody does, or when the path is not a
-  // socket.
+  // Opens a listening socket. Replaces a socket file on which no server answers; kBusy when one does, or when
+  // the path is not a socket.
   static Result<NbdListener> open(ListenAddress address);
   NbdListener(NbdListener&& other) noexcept = default;
   NbdListener& operator=(NbdListener&&) = delete;
-  // Removes the socket file that it made, unless another stands in its place.
+  // Removes the socket file that it made, unless another file has taken its place.
   ~NbdListener();
 
   int fd() const { return fd_.get(); }
-  // What a client connects to: nbd+unix:///?socket=PATH or nbd://HOST:PORT.
+  // Returns the URI that a client connects to: nbd+unix:///?socket=PATH or nbd://HOST:PORT.
   const std::string& uri() const { return uri_; }
 
  private:

@@ -21,10 +21,11 @@ namespace ashlar {
 namespace {
 
 constexpr std::size_t kSpansOfSend = 64;
-constexpr std::size_t kBytesOfSend = std::size_t{1} << 20U;  // about; what is sent gives its buffers back
+// About how much one send takes; its buffers are given back once it is done.
+constexpr std::size_t kBytesOfSend = std::size_t{1} << 20U;
 constexpr long kTickNs = 100'000'000;
-constexpr long kQuietTickNs = 500'000'000;  // while nothing but stalled clients is looked for
-constexpr unsigned kEventBits = 3;          // of a completion's tag; the rest is the connection's address
+constexpr long kQuietTickNs = 500'000'000;  // when only stalled clients are looked for
+constexpr unsigned kEventBits = 3;  // of a completion's tag; the other bits are the connection's address
 
 void notify(int event_fd) {
   const std::uint64_t one = 1;
@@ -32,8 +33,8 @@ void notify(int event_fd) {
   }
 }
 
-// A request is one small segment and its reply another: neither waits for more. A client whose host is gone
-// without a word is found out after about three minutes.
+// Sets the options of a TCP socket. A request is one small segment and its reply another, so neither waits
+// for more data. A client whose host is gone silently is found after about three minutes.
 void tune_tcp(int fd) {
   const auto set = [fd](int level, int name, int value) {
     ::setsockopt(fd, level, name, &value, sizeof(value));
@@ -50,7 +51,8 @@ void tune_tcp(int fd) {
   set(IPPROTO_TCP, TCP_USER_TIMEOUT, 180'000);
 }
 
-// It has closed its side, or the connection is broken; what it sent before may still be unread.
+// Returns whether the peer has closed its side or the connection is broken; bytes that it sent before may
+// still be unread.
 bool peer_is_gone(int fd) {
   pollfd at{fd, POLLRDHUP, 0};
   return ::poll(&at, 1, 0) > 0 && (at.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
@@ -68,12 +70,13 @@ struct alignas(1U << kEventBits) NbdLoop::Connection {
   NbdChannel channel;
   std::list<std::unique_ptr<Connection>>::iterator place;
   double handshake_until = 0;
-  // How fast its client moves what it holds of the common memory: bytes of payload that came, and of replies
-  // that it took; and since when, from where on, that has been too few while others wait.
+  // How fast the client moves the common memory that it holds: bytes of payload that came, of replies sent,
+  // and of those the bytes that the client took. `slow_since` and `slow_from` are the time and the value of
+  // `moved` at which the present measurement began.
   std::uint64_t moved = 0;
   std::uint64_t sent = 0;
   std::uint64_t taken = 0;
-  double slow_since = 0;  // 0: it is not
+  double slow_since = 0;  // 0: not measured, because no request waits for memory that it holds
   std::uint64_t slow_from = 0;
   bool handshaking = true;
   bool barred = false;
@@ -109,7 +112,7 @@ NbdLoop::~NbdLoop() {
 Status NbdLoop::start_ring() {
   const std::size_t operations = std::bit_ceil(2 * limits_.connections + 8);
   const auto entries = static_cast<unsigned>(std::min<std::size_t>(operations, 4096));
-  // Completions are worked off when the loop asks for them, not by interrupting it. Kernels before 6.1 know
+  // Completions are processed when the loop asks for them, not by interrupting it. Kernels before 6.1 know
   // only the plain ring.
   const unsigned quiet = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED;
   int made = io_uring_queue_init(entries, &ring_, quiet);
@@ -158,7 +161,8 @@ void NbdLoop::stop() {
 bool NbdLoop::drained() const { return stopping_ && connections_.empty() && !accepting_; }
 
 void NbdLoop::turn() {
-  // After arm_wake() has emptied the eventfd, so that these are seen here or end the sleep.
+  // The flags are read after arm_wake() has emptied the eventfd: a flag set later makes it readable, and so
+  // ends the sleep.
   if (stop_wanted_.load() && !stopping_) begin_stop();
   if (some_given_.load()) take_given();
   deliver();
@@ -203,7 +207,7 @@ io_uring_sqe* NbdLoop::sqe(Event event, Connection* connection) {
     io_uring_submit(&ring_);
     entry = io_uring_get_sqe(&ring_);
   }
-  // Preparing an entry leaves the tag alone.
+  // io_uring_prep_* calls leave the tag as it is.
   entry->user_data = reinterpret_cast<std::uintptr_t>(connection) | static_cast<std::uint64_t>(event);
   return entry;
 }
@@ -231,7 +235,7 @@ void NbdLoop::arm_tick() {
 void NbdLoop::accepted(int result) {
   accepting_ = false;
   if (result < 0) {
-    // Out of descriptors, mostly: tried again at the next tick, not at once.
+    // Usually there are no descriptors left: the next tick tries the accept, not this turn.
     return result == -ECONNABORTED || result == -EINTR ? arm_accept() : arm_tick();
   }
   arm_accept();
@@ -268,14 +272,15 @@ void NbdLoop::adopt(UniqueFd client) {
   pump(connection);
 }
 
-// True when the client has kept common memory for as long as others waited for some, and moved too little.
+// Returns true when the client moved fewer than stall_bytes of the common memory that it holds in
+// stall_seconds, while others waited for some.
 bool NbdLoop::is_stalled(Connection& connection, double now) {
   const NbdSession& session = connection.channel.session();
   if (shared_.budget.waiting() == 0 || !session.holds_common()) {
     connection.slow_since = 0;
     return false;
   }
-  // What the socket still holds, the client has not taken.
+  // Bytes that are still in the socket's send queue were not taken by the client.
   int unsent = 0;
   if (::ioctl(connection.fd.get(), SIOCOUTQ, &unsent) != 0) unsent = 0;
   const std::uint64_t taken = connection.sent - std::min(connection.sent, static_cast<std::uint64_t>(unsent));
@@ -307,7 +312,7 @@ void NbdLoop::tick() {
   }
   for (Connection* connection : late) lose(*connection);
   for (Connection* connection : stalled) {
-    if (shared_.budget.waiting() == 0) break;  // the one before was enough
+    if (shared_.budget.waiting() == 0) break;  // the clients lost before freed enough
     NbdCounters::add(counters_.stalled_connections_closed);
     lose(*connection);
   }
@@ -333,8 +338,8 @@ void NbdLoop::begin_stop() {
   if (!connections_.empty()) arm_tick();
 }
 
-// Hands requests that came back from the export to their sessions. What that makes ready, such as a flush
-// that is done at once, is taken in the same turn.
+// Hands requests that came back from the export to their sessions. Requests that this makes ready, such as a
+// flush that is done at once, are taken in the same turn.
 void NbdLoop::deliver() {
   while (true) {
     shared_.completions->take(returned_);
@@ -374,7 +379,7 @@ void NbdLoop::was_sent(Connection& connection, int result) {
   pump(connection);
 }
 
-// Starts whatever can be started now, and ends the connection when nothing is left.
+// Starts all operations that can be started, and destroys the connection when it is finished.
 void NbdLoop::pump(Connection& connection) {
   connection.channel.advance();
   if (connection.handshaking && !connection.channel.session().handshaking()) {
@@ -388,7 +393,7 @@ void NbdLoop::pump(Connection& connection) {
   arm_receive(connection);
   if (!connection.channel.finished() || connection.sending) return;
   if (!connection.receiving) return destroy(connection);
-  ::shutdown(connection.fd.get(), SHUT_RDWR);  // brings the receive back
+  ::shutdown(connection.fd.get(), SHUT_RDWR);  // makes the pending receive return
 }
 
 void NbdLoop::arm_send(Connection& connection) {
@@ -418,7 +423,7 @@ void NbdLoop::arm_receive(Connection& connection) {
   connection.receiving = true;
 }
 
-// Ends a connection without another word; its requests in the export are still waited for.
+// Ends a connection at once; its requests in the export are still waited for.
 void NbdLoop::lose(Connection& connection) {
   connection.lost = true;
   ::shutdown(connection.fd.get(), SHUT_RDWR);
@@ -426,7 +431,7 @@ void NbdLoop::lose(Connection& connection) {
   pump(connection);
 }
 
-// The tick asks again, soon.
+// Notes whether a connection is barred; while one is, the tick comes sooner and asks it again.
 void NbdLoop::set_barred(Connection& connection, bool barred) {
   if (barred != connection.barred) barred ? ++barred_ : --barred_;
   connection.barred = barred;

@@ -1,8 +1,8 @@
-// NbdLoop: drives connections on one io_uring, on the thread that calls run(). One of a server's loops also
-// accepts them, for all.
+// NbdLoop: drives connections on one io_uring, on the thread that calls run(). The first of a server's loops
+// also accepts them, for all loops.
 //
-// A connection has at most one receive and one send in the kernel. It is destroyed when both are back, its
-// session has nothing in the export, and it is finished or lost. Nothing in the loop waits but for the ring.
+// A connection has at most one receive and one send in the kernel. It is destroyed when both have returned,
+// its session has no request in the export, and it is finished or lost. The loop waits for the ring only.
 #pragma once
 
 #include <liburing.h>
@@ -21,29 +21,29 @@ namespace ashlar {
 
 class NbdLoop {
  public:
-  // What becomes of a client that was accepted; false: one too many.
+  // Takes a client that was accepted; returns false when the limit of connections is reached.
   using Admit = std::function<bool(UniqueFd)>;
 
-  // All that it is given outlives it.
+  // Makes a loop. All arguments outlive it.
   static Result<std::unique_ptr<NbdLoop>> make(ExportList& exports, const NbdLimits& limits,
                                                NbdBudget& budget, std::shared_ptr<const TlsCredentials> tls);
   ~NbdLoop();
   NbdLoop(const NbdLoop&) = delete;
   NbdLoop& operator=(const NbdLoop&) = delete;
 
-  // Before run(): this loop accepts, and calls `admit` on its thread.
+  // Makes this loop accept clients, and call `admit` on its thread. Called before run().
   void accept_from(const NbdListener& listener, Admit admit);
-  // Any thread: a client for this loop. One that comes after stop() is let go.
+  // Gives a client to this loop, from any thread. A client that comes after stop() is closed.
   void give(UniqueFd client);
-  // After run(): lets clients go that were given too late.
+  // Closes clients that were given too late. Called after run().
   void let_given_go();
-  // Any thread: clients given and not gone yet.
+  // Returns how many clients were given and are not gone yet. Any thread.
   std::size_t load() const { return load_.load(); }
   const NbdCounters& counters() const { return counters_; }
 
-  // Until stop() and until every request is answered and every client is gone or was let go.
+  // Runs until stop() was called, every request is answered, and every client is gone or was closed.
   void run();
-  // Any thread.
+  // Asks run() to end. Any thread.
   void stop();
 
  private:

@@ -1,4 +1,4 @@
-// The counters of an NBD server as metrics. Families: docs/nbd.md.
+// NBD metrics: the counters of an NBD server as a page of metrics. Families: docs/nbd.md.
 #pragma once
 
 #include "serve/metrics_text.h"

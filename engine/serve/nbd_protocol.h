@@ -1,4 +1,4 @@
-// The NBD protocol's numbers and fixed-size headers; no I/O, no state.
+// NBD protocol: its numbers and fixed-size headers; no I/O, no state.
 //
 // Source: https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md, fixed newstyle. All integers
 // are big-endian.
@@ -13,7 +13,7 @@
 
 namespace ashlar::nbd {
 
-// What this server accepts at most.
+// Limits of what this server accepts.
 inline constexpr std::uint32_t kMaxOptionBytes = 64U << 10U;
 inline constexpr std::uint32_t kMaxNameBytes = 4096;
 inline constexpr std::uint32_t kMaxPayloadBytes = 32U << 20U;
@@ -121,7 +121,7 @@ inline constexpr std::size_t kRequestBytes = 28;
 inline constexpr std::size_t kSimpleReplyBytes = 16;
 inline constexpr std::size_t kChunkHeadBytes = 20;
 
-// Nothing for a wrong magic. `bytes` holds kRequestBytes.
+// Decodes a request header of kRequestBytes; returns nullopt when the magic is wrong.
 inline std::optional<Request> decode_request(ByteSpan bytes) {
   BigEndianReader in(bytes);
   if (in.u32() != kRequestMagic) return std::nullopt;

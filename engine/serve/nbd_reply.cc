@@ -38,7 +38,7 @@ void end_head(NbdRequest& request, const BigEndianWriter& out) {
   request.head_bytes = static_cast<std::size_t>(out.end() - request.head.data());
 }
 
-// One chunk: the bytes, or that they are all zeros.
+// Writes one chunk: the bytes, or a hole when they are all zeros.
 void write_read(NbdRequest& request) {
   const nbd::Request& wire = request.wire;
   std::byte* head = request.head.data();
@@ -56,7 +56,7 @@ void write_read(NbdRequest& request) {
                         .u64(wire.offset));
 }
 
-// Without a text: the server's own could tell a guest about its host.
+// Writes an error chunk without a text: the server's own text could tell a guest about its host.
 void write_error_chunk(NbdRequest& request) {
   end_head(request,
            nbd::write_chunk_head(request.head.data(), Chunk::kError, nbd::kChunkDone, request.wire.cookie, 6)

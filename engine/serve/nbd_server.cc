@@ -37,7 +37,8 @@ Result<std::unique_ptr<NbdServer>> NbdServer::start(ExportList& exports, ListenA
 
 NbdServer::~NbdServer() { stop(); }
 
-// On the thread of the loop that accepts, the only one that gives loops more to do.
+// Gives a client to the loop with the fewest. Runs on the thread of the loop that accepts, the only one that
+// adds to the loads.
 bool NbdServer::admit(UniqueFd client) {
   std::size_t all = 0;
   ++turn_;
@@ -63,7 +64,7 @@ void NbdServer::stop() {
   for (const auto& loop : loops_) loop->stop();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
-  // A client that was given to a loop that had ended already.
+  // A client may have been given to a loop that had ended already.
   for (const auto& loop : loops_) loop->let_given_go();
 }
 

@@ -1,8 +1,8 @@
-// NbdServer: serves exports to NBD clients from a few threads, each with a loop of its own; a connection
-// stays on the loop that had the fewest when it came. What is supported, limits and errors: docs/nbd.md.
+// NbdServer: serves exports to NBD clients from a few threads, each with its own loop; a connection stays on
+// the loop that had the fewest when it came. Supported features, limits and errors: docs/nbd.md.
 //
-// Exports are asked for by name as clients come, and a connection keeps its export until it ends. The export
-// list and its exports outlive the server. Any thread may call.
+// The server looks exports up by name as clients come, and a connection keeps its export until it ends. The
+// export list and its exports outlive the server. Any thread may call.
 #pragma once
 
 #include <memory>
@@ -21,28 +21,28 @@ namespace ashlar {
 struct NbdServerOptions {
   NbdLimits limits = {};
   unsigned loops = 0;  // 0: one for each processor, at most 4
-  std::shared_ptr<const TlsCredentials> tls =
-      nullptr;  // with it a client has to speak TLS, without it none may
+  // With credentials a client has to speak TLS, without them it can't.
+  std::shared_ptr<const TlsCredentials> tls = nullptr;
 };
 
 class NbdServer {
  public:
-  // Listening when it returns.
+  // Starts a server, which is listening on return.
   static Result<std::unique_ptr<NbdServer>> start(ExportList& exports, ListenAddress address,
                                                   NbdServerOptions options = {});
-  // Stops.
+  // Stops the server.
   ~NbdServer();
   NbdServer(const NbdServer&) = delete;
   NbdServer& operator=(const NbdServer&) = delete;
 
-  // As URI, with the port that was given for port 0; nbds… where TLS is required.
+  // Returns the URI of the server, with the assigned port for port 0; nbds… where TLS is required.
   const std::string& address() const { return address_; }
   NbdCounts counters() const;
   std::size_t loops() const { return loops_.size(); }
   const NbdBudget& budget() const { return budget_; }
 
-  // No new clients and no new requests; requests in the export are answered, and then the connections are
-  // closed. Waits for that: as long as the exports take, and limits.drain_seconds for clients that do not
+  // Takes no new clients and no new requests; requests in the export are answered, and then the connections
+  // are closed. Waits for that: as long as the exports take, and limits.drain_seconds for clients that do not
   // take their replies.
   void stop();
 
@@ -57,7 +57,7 @@ class NbdServer {
   NbdListener listener_;
   std::string address_;
   std::vector<std::unique_ptr<NbdLoop>> loops_;  // the first accepts
-  std::size_t turn_ = 0;                         // who is asked first for a new connection
+  std::size_t turn_ = 0;                         // index of the loop that is asked first for a new connection
   std::mutex stop_mutex_;
   std::vector<std::thread> threads_;
 };

@@ -37,7 +37,7 @@ MutableByteSpan NbdSession::input_space() {
   } else if (!handshake_answered() || handshake_.outcome() == NbdHandshake::Outcome::kStartTls) {
     return {};
   }
-  // What is left of the window is short: a part of a header or of an option.
+  // The rest of the window is short, a part of a header or of an option, so the move costs little.
   if (begin_ > 0) std::memmove(input_.get(), input_.get() + begin_, end_ - begin_);
   end_ -= begin_;
   begin_ = 0;
@@ -61,27 +61,27 @@ void NbdSession::end_input() {
 
 void NbdSession::complete(NbdRequest* request) {
   transmission_->complete(request);
-  // It may have been what the rest of the window waits for.
+  // The rest of the window may have waited for this request.
   if (begin_ != end_) advance();
 }
 
-// Takes what the window holds, as far as the limits let it.
+// Processes the bytes in the window, as far as the limits allow.
 void NbdSession::advance() {
   while (!transmission_ && !ended_ && advance_handshake()) {
   }
   if (transmission_ && !ended_) begin_ += transmission_->consume(window());
 }
 
-// One message, and none while the client has not taken the answers to those before: a list of many exports,
-// asked for again and again, is not piled up.
+// Processes one message, but only when the client has taken the answers to the messages before: so a client
+// that asks for a list of many exports many times can't make answers pile up.
 bool NbdSession::advance_handshake() {
   if (!handshake_answered()) return false;
   const std::size_t taken = handshake_.consume(window());
   begin_ += taken;
   handshake_out_ = handshake_.take_output();
   handshake_sent_ = 0;
-  // Bytes that came with STARTTLS are not the client's word for sure: somebody between may have put them
-  // there to be taken for what it says under TLS.
+  // Bytes that came together with STARTTLS are not protected: an attacker between client and server may have
+  // put them there, to have them taken for the client's words under TLS.
   if (handshake_.outcome() == NbdHandshake::Outcome::kStartTls && begin_ != end_) drop_output();
   if (handshake_.outcome() == NbdHandshake::Outcome::kClose) ended_ = true;
   if (handshake_.outcome() == NbdHandshake::Outcome::kTransmission)

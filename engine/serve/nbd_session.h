@@ -1,11 +1,10 @@
 // NbdSession: one connection from its greeting to its end, as a state machine without I/O: the handshake,
 // then the transmission.
 //
-// The driver does three things, in any order: receives bytes into input_space() and says received();
-// sends what output() names and says sent(); hands requests that NbdCompletions returned to complete().
-// Once wants_tls() bytes go through TLS on their way from and to the client; see nbd_channel.h.
-// It may close the connection when finished(), and destroy the session when in_flight() is 0 as well.
-// One thread.
+// The driver does three things, in any order: it receives bytes into input_space() and calls received(); it
+// sends the bytes of output() and calls sent(); it hands requests that NbdCompletions returned to complete().
+// Once wants_tls() is true, bytes from and to the client go through TLS; see nbd_channel.h. The driver may
+// close the connection when finished(), and destroy the session when in_flight() is 0 as well. One thread.
 #pragma once
 
 #include <functional>
@@ -22,21 +21,21 @@ class NbdSession {
  public:
   using Shared = NbdTransmission::Shared;
 
-  // `driver` and `is_cut_off`: see NbdTransmission.
+  // Makes the session of a new connection. `driver` and `is_cut_off`: see NbdTransmission.
   NbdSession(ExportList& exports, Shared& shared, void* driver = nullptr,
              std::function<bool()> is_cut_off = {});
   ~NbdSession();
 
-  // Where the next bytes of the client go; empty while nothing is wanted of it. The space stays in place
-  // until the next received() or input_space(). In the handshake nothing is wanted before the client has
+  // Returns where the next bytes of the client go; empty while no input is wanted. The space stays in place
+  // until the next received() or input_space(). In the handshake no input is wanted before the client has
   // taken its answers.
   MutableByteSpan input_space();
   void received(std::size_t bytes);
-  // The client sends no more, or is not listened to any more. What was taken is answered.
+  // Ends the input: the client sends no more, or its input is not wanted. Requests taken before are answered.
   void end_input();
 
-  // The client asked for TLS and has its answer: it speaks TLS from its next byte on. Nothing is wanted of it
-  // until secured().
+  // Returns whether the client asked for TLS and has its answer: it speaks TLS from its next byte on. No
+  // input is wanted until secured().
   bool wants_tls() const;
   void secured() { handshake_.secured(); }
 
@@ -44,14 +43,14 @@ class NbdSession {
 
   std::size_t output(std::span<ByteSpan> out) const;
   void sent(std::size_t bytes);
-  // The client is gone.
+  // Forgets all output: the client is gone.
   void drop_output();
 
   bool handshaking() const { return !transmission_; }
   std::size_t in_flight() const { return transmission_ ? transmission_->in_flight() : 0; }
   std::size_t outstanding_bytes() const { return transmission_ ? transmission_->outstanding_bytes() : 0; }
   bool is_barred() const { return transmission_ && transmission_->is_barred(); }
-  // Goes on with what has come in, when it is not barred any more.
+  // Processes the input received so far; called from time to time while is_barred().
   void retry() { advance(); }
   bool wants_payload() const { return transmission_ && transmission_->wants_payload(); }
   void drop_payload() {
@@ -59,7 +58,7 @@ class NbdSession {
   }
   bool holds_common() const { return transmission_ && transmission_->holds_common(); }
   bool input_ended() const;
-  // No input is taken any more, nothing is in the export, and all output is sent.
+  // Returns whether no more input is taken, no request is in the export, and all output is sent.
   bool finished() const;
 
  private:
@@ -75,10 +74,10 @@ class NbdSession {
   std::optional<NbdTransmission> transmission_;
   bool ended_ = false;
 
-  std::unique_ptr<std::byte[]> input_;  // received, from begin_ to end_ not taken yet
+  std::unique_ptr<std::byte[]> input_;  // received; not taken yet from begin_ to end_
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
-  bool in_place_ = false;  // the last input_space() was of a payload
+  bool in_place_ = false;  // the last input_space() was part of a payload's buffer
 
   ByteVector handshake_out_;
   std::size_t handshake_sent_ = 0;

@@ -10,12 +10,12 @@ using nbd::Errno;
 
 namespace {
 
-// Payload that is at least this much short is received in place.
+// A payload that still lacks at least this much is received in place.
 constexpr std::size_t kInPlaceBytes = std::size_t{16} << 10U;
 constexpr std::size_t kMostExtents = 2048;
 constexpr std::size_t kMostExtentsOfOne = 16;
 constexpr std::size_t kSmallestCharge = 512;
-// The extents, and two contexts of them, each with a head and 8 bytes an extent.
+// Memory of a block status: the extents, and two contexts of them, each with a head and 8 bytes an extent.
 constexpr std::size_t kStatusCharge =
     sizeof(ExportExtent) * kMostExtents + 2 * (nbd::kChunkHeadBytes + 4 + 8 * kMostExtents);
 
@@ -119,7 +119,7 @@ void NbdTransmission::start(const nbd::Request& wire) {
     return;
   }
   count(wire);
-  // Taking in that much only to refuse it is more than a client may ask.
+  // A client may not make the server receive so much data only to refuse it.
   if (wire.command == Command::kWrite && wire.length > nbd::kMaxPayloadBytes) {
     ended_ = true;
     return;
@@ -145,7 +145,7 @@ std::size_t NbdTransmission::cost(const NbdRequest& request) {
   return request.wire.command == Command::kBlockStatus ? kStatusCharge : kSmallestCharge;
 }
 
-// Whether memory is there for it now.
+// Takes memory for a request and returns true; returns false when the request has to wait for it.
 bool NbdTransmission::admit(NbdRequest& request) {
   request.charge = cost(request);
   request.of_common = share_used_ + request.charge > shared_.budget.share();
@@ -206,13 +206,15 @@ Errno NbdTransmission::check_range(const nbd::Request& wire) const {
   return Errno::kNone;
 }
 
-// Whole blocks are marked as zeros; parts of a block have to be written.
+// Returns whether a range can be zeroed fast: whole blocks are marked as zeros, parts of a block have to be
+// written.
 bool NbdTransmission::fast_zero(const nbd::Request& wire) const {
   const bool to_the_end = wire.offset + wire.length == export_.size().value;
   return wire.offset % kBlockBytes == 0 && (wire.length % kBlockBytes == 0 || to_the_end);
 }
 
-// The client has connected again, and sends on another connection what was not answered on this one.
+// Returns whether the client has connected again: it repeats on another connection the requests that were not
+// answered on this one.
 bool NbdTransmission::comes_too_late() const {
   return is_cut_off_ && export_.changes().has_newer_connection(number_) && is_cut_off_();
 }
@@ -240,7 +242,7 @@ void NbdTransmission::submit_range(NbdRequest* request) {
   const nbd::Request& wire = request->wire;
   const ByteOffset offset{wire.offset};
   const ByteCount bytes{wire.length};
-  // One pointer: std::function keeps it without a visit to the allocator.
+  // The capture is one pointer, which std::function keeps without an allocation.
   const auto done = [request](Status status) { request->owner->finish(request, std::move(status)); };
   switch (wire.command) {
     case Command::kRead:
@@ -262,7 +264,8 @@ void NbdTransmission::submit_range(NbdRequest* request) {
   }
 }
 
-// Any thread. Once posted the request, and with it all of this, may be gone.
+// Ends the work of the export on a request, on any thread. Once the request is posted, it and this object may
+// be gone.
 void NbdTransmission::finish(NbdRequest* request, Status status) {
   if (request->change != 0) export_.changes().end(std::exchange(request->change, 0));
   const bool matters = request->wire.command != Command::kCache;

@@ -1,12 +1,12 @@
 // NbdTransmission: the phase of requests and replies of one connection, without I/O.
 //
-// A request goes: taken off the input, (held back while memory is short,) its payload taken in, in the
-// export, (flushed, when it asked for FUA), its reply queued, its reply sent. Requests are in the export all
-// at once and are answered in the order in which they come back. They come back through NbdCompletions;
-// whoever owns that calls complete().
+// The steps of a request: it is taken off the input, (held back while memory is short,) its payload is
+// received, it is in the export, (flushed, when it asked for FUA,) its reply is queued, its reply is sent.
+// Requests are in the export all at once, and are answered in the order in which they return. They return
+// through NbdCompletions; its owner calls complete().
 //
-// Input that breaks the protocol ends the input: what was taken before is still answered. One thread, except
-// that an export completes requests from threads of its own. Before it is destroyed in_flight() is 0.
+// Input that breaks the protocol ends the input; requests taken before are still answered. One thread, except
+// that an export completes requests on its own threads. in_flight() has to be 0 at its destruction.
 #pragma once
 
 #include <deque>
@@ -25,58 +25,62 @@ namespace ashlar {
 
 class NbdTransmission {
  public:
-  // What all connections of a loop share. It outlives them.
+  // The parts that all connections of a loop share. They outlive the connections.
   struct Shared {
     const NbdLimits& limits;
     NbdCounters& counters;
     BufferPool& buffers;
     NbdBudget& budget;
     std::shared_ptr<NbdCompletions> completions;
-    bool tls_required = false;  // without it STARTTLS is refused, with it everything else
+    bool tls_required = false;  // if unset STARTTLS is refused, if set all other options are until TLS is on
   };
 
-  // `driver` belongs to whoever drives the connection: by driver() it finds it from a request. `is_cut_off`
-  // says whether the client is gone, although input of it may still be there; empty: nobody knows.
+  // Begins the transmission phase. `driver` belongs to the driver of the connection, which finds itself from
+  // a request by driver(). `is_cut_off` returns whether the client is gone although its input may still be
+  // there; when it is empty, that is unknown.
   NbdTransmission(NbdNegotiated negotiated, Shared& shared, void* driver,
                   std::function<bool()> is_cut_off = {});
   ~NbdTransmission();
   NbdTransmission(const NbdTransmission&) = delete;
   NbdTransmission& operator=(const NbdTransmission&) = delete;
 
-  // Takes requests and payload off the front of `in`; returns how many bytes. Less than all of `in` when a
-  // header is not complete, when limits are reached, or when the input has ended.
+  // Takes requests and payload off the front of `in`; returns how many bytes. Takes less than all of `in`
+  // when a header is not complete, when limits are reached, or when the input has ended.
   std::size_t consume(ByteSpan in);
-  // The rest of a payload that is better received in place than through consume(); empty when there is none.
+  // Returns space for the rest of a payload that is better received in place than through consume(); empty
+  // when there is none.
   MutableByteSpan payload_space() const;
   void payload_received(std::size_t bytes);
-  // Changes of other connections that were begun before this one are not done yet: no request is taken until
-  // they are. Whoever drives the connection asks again from time to time.
+  // Returns whether changes of other connections that were begun before this connection are not done yet: no
+  // request is taken until they are. The driver asks from time to time.
   bool is_barred() const { return barred_by_ && !export_.changes().done_up_to(*barred_by_); }
-  // The payload of a WRITE is coming in.
+  // Returns whether the payload of a WRITE is being received.
   bool wants_payload() const { return payload_ != nullptr; }
-  // The client is gone, and nothing is being received: forgets a payload that is not whole.
+  // Forgets a payload that is not complete: the client is gone, and no receive is in progress.
   void drop_payload();
 
-  // False while limits are reached, and for good once the input has ended.
+  // Returns whether the next bytes of the client are wanted: false while limits are reached, and for good
+  // once the input has ended.
   bool wants_input() const;
   bool input_ended() const { return ended_; }
   void end_input() { ended_ = true; }
 
   void* driver() const { return driver_; }
-  // Goes on with a request that NbdCompletions returned.
+  // Continues a request that NbdCompletions returned.
   void complete(NbdRequest* request);
 
-  // The next bytes for the client: fills `out` and returns how many spans. They stay until sent() counts them
-  // off.
+  // Fills `out` with the next bytes for the client and returns how many spans. The bytes stay in place until
+  // sent() counts them off.
   std::size_t output(std::span<ByteSpan> out) const;
   void sent(std::size_t bytes);
-  // The client is gone: forgets replies, queued and to come. No send may be in progress.
+  // Forgets replies, queued and to come: the client is gone. No send may be in progress.
   void drop_output();
 
   std::size_t in_flight() const { return in_flight_; }
   std::size_t outstanding_bytes() const { return outstanding_bytes_; }
   bool has_output() const { return !replies_.empty(); }
-  // Bytes of the common half of the budget are kept for what the client has yet to send or to take.
+  // Returns whether bytes of the common half of the budget are held for what the client has yet to send or
+  // take.
   bool holds_common() const;
 
  private:
@@ -107,22 +111,22 @@ class NbdTransmission {
   void* const driver_;
   Export& export_;
   const std::function<bool()> is_cut_off_;
-  const std::uint64_t number_;  // of the connection, among those of its export
+  const std::uint64_t number_;  // number of the connection among those of its export
 
   const std::optional<ChangesInFlight::Ticket> barred_by_;
-  NbdRequest* held_back_ = nullptr;  // waits in the budget; the input waits, too
-  Owned payload_;                    // a WRITE whose payload is coming in
+  NbdRequest* held_back_ = nullptr;  // waits in the budget; the input waits as well
+  Owned payload_;                    // a WRITE whose payload is being received
   std::size_t payload_bytes_ = 0;
-  std::size_t skip_bytes_ = 0;  // the payload of a WRITE that was refused
+  std::size_t skip_bytes_ = 0;  // payload bytes of a refused WRITE that are still to be skipped
   bool ended_ = false;
   bool client_gone_ = false;
 
   std::deque<Owned> replies_;
-  std::size_t front_sent_ = 0;  // bytes of the first of them
+  std::size_t front_sent_ = 0;  // bytes of the first reply
   std::size_t in_flight_ = 0;
   std::size_t requests_ = 0;  // taken, and not answered to the last byte
   std::size_t outstanding_bytes_ = 0;
-  std::size_t share_used_ = 0;  // of the connection's share of the budget
+  std::size_t share_used_ = 0;  // part in use of the connection's share of the budget
 };
 
 }  // namespace ashlar

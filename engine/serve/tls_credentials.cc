@@ -17,7 +17,7 @@ constexpr std::size_t kMaxFileBytes = std::size_t{1} << 20U;
 constexpr std::size_t kMinKeyBytes = 16;
 constexpr std::size_t kMaxKeyBytes = 512;
 
-// No RSA key exchange and no plain PSK: who learns the key later must not read what was recorded.
+// No RSA key exchange and no plain PSK: a key that leaks later must not decrypt recorded sessions.
 constexpr const char* kCertificatePriority = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA";
 constexpr const char* kPskPriority = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-PSK:+DHE-PSK";
 
@@ -53,7 +53,7 @@ gnutls_datum_t datum(std::string& text) {
   return {reinterpret_cast<unsigned char*>(text.data()), static_cast<unsigned>(text.size())};
 }
 
-// Sessions keep the pointer.
+// Returns the purpose that a client's certificate must have. It is static because sessions keep the pointer.
 gnutls_typed_vdata_st* client_purpose() {
   static std::string name = GNUTLS_KP_TLS_WWW_CLIENT;
   static gnutls_typed_vdata_st purpose{GNUTLS_DT_KEY_PURPOSE_OID,
@@ -144,7 +144,7 @@ Status TlsCredentials::add_psk_line(std::string_view line) {
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
   if (line.empty()) return {};
   const std::size_t colon = line.find(':');
-  // psktool writes a name that is no text as # and hex.
+  // psktool writes a name that is not text as # and hex.
   if (colon == std::string_view::npos || colon == 0 || line.front() == '#') {
     return invalid("is not of the form NAME:HEXKEY");
   }
@@ -163,8 +163,8 @@ Status TlsCredentials::add_psk_line(std::string_view line) {
   return {};
 }
 
-// The result 1 lets GnuTLS go on with a key of chance: the client can't tell an unknown name from a wrong
-// key.
+// Gives GnuTLS the key of a client. The result 1 makes GnuTLS continue with a random key, so that the client
+// can't tell an unknown name from a wrong key.
 int TlsCredentials::find_psk(gnutls_session_t session, const char* user, gnutls_datum_t* key) {
   const auto& keys = static_cast<const TlsCredentials*>(gnutls_session_get_ptr(session))->psk_keys_;
   const auto found = keys.find(std::string_view(user));

@@ -1,4 +1,4 @@
-// TlsCredentials: what a server proves itself with and asks of its clients, read from files once.
+// TlsCredentials: the server's proof of identity and what it demands of its clients, read from files once.
 //
 // Either certificates, in the files that QEMU and libnbd use too, or pre-shared keys in a file of psktool's.
 // TLS 1.3 and 1.2, and only key exchanges with forward secrecy. Immutable; any thread, any number of
@@ -18,16 +18,18 @@ namespace ashlar {
 
 class TlsCredentials {
  public:
-  // server-cert.pem and server-key.pem of the directory. With ca-cert.pem each client has to show a
-  // certificate that it signed and that ca-crl.pem, when there, does not revoke; without it anybody may come.
+  // Reads server-cert.pem and server-key.pem of the directory. With ca-cert.pem each client has to show a
+  // certificate that this CA signed and that ca-crl.pem, when there, does not revoke; without it any client
+  // is accepted.
   static Result<std::shared_ptr<const TlsCredentials>> from_certificates(const std::string& directory);
-  // Lines of NAME:KEY, the key in hex.
+  // Reads lines of NAME:KEY, the key in hex.
   static Result<std::shared_ptr<const TlsCredentials>> from_psk_file(const std::string& path);
   ~TlsCredentials();
   TlsCredentials(const TlsCredentials&) = delete;
   TlsCredentials& operator=(const TlsCredentials&) = delete;
 
-  // Sets a server's session up; these outlive it. GnuTLS has an error code for what failed.
+  // Sets up a server's session, which the credentials outlive. Returns an error code of GnuTLS, negative when
+  // it failed.
   int apply(gnutls_session_t session) const;
 
  private:

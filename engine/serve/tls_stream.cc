@@ -8,7 +8,7 @@ namespace ashlar {
 
 Result<std::unique_ptr<TlsStream>> TlsStream::make(std::shared_ptr<const TlsCredentials> credentials) {
   std::unique_ptr<TlsStream> stream(new TlsStream(std::move(credentials)));
-  // Tickets would let a session be taken up again; connections of this protocol last.
+  // Tickets would let a client resume a session; connections of this protocol last, so they are not needed.
   int code = gnutls_init(&stream->session_, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_TICKETS);
   if (code >= 0) code = stream->credentials_->apply(stream->session_);
   if (code < 0) return Error(ErrorCode::kIo, std::string("a TLS session: ") + gnutls_strerror(code));
@@ -71,7 +71,7 @@ std::size_t TlsStream::read(MutableByteSpan out) {
     } else if (got == 0) {
       closed_ = true;
     } else if (got == GNUTLS_E_REHANDSHAKE) {
-      fail(GNUTLS_E_UNEXPECTED_PACKET);  // of TLS 1.2; TLS 1.3 changes its keys by itself
+      fail(GNUTLS_E_UNEXPECTED_PACKET);  // renegotiation of TLS 1.2; TLS 1.3 changes its keys by itself
     } else if (!goes_on(static_cast<int>(got))) {
       hungry_ = got == GNUTLS_E_AGAIN;
       if (!hungry_) fail(static_cast<int>(got));
@@ -81,8 +81,9 @@ std::size_t TlsStream::read(MutableByteSpan out) {
   return have;
 }
 
-// A call that got nowhere is to be repeated: after a warning of the client's, and after a message of TLS's
-// own such as new keys, for which GnuTLS says "again" too. Records to go on with are finite.
+// Returns whether a call that made no progress is to be repeated: after a warning of the client, and after a
+// message of TLS itself such as new keys, for which GnuTLS returns E_AGAIN too. The number of received
+// records is finite, so the repetition ends.
 bool TlsStream::goes_on(int code) const {
   if (code == GNUTLS_E_AGAIN) return begin_ < end_;
   return code < 0 && gnutls_error_is_fatal(code) == 0;

@@ -1,8 +1,8 @@
 // TlsStream: the server's side of TLS over memory, as a state machine without I/O.
 //
 // Records of the client go in with record_space() and records_received(), records for the client come out
-// with records() and records_sent(); plain bytes pass by read() and write(). Any failure, and an end of
-// records without the client's closing alert, is final. One thread.
+// with records() and records_sent(); plain bytes pass by read() and write(). Any failure is final, and so is
+// an end of records without the client's closing alert. One thread.
 #pragma once
 
 #include <gnutls/gnutls.h>
@@ -15,40 +15,39 @@ namespace ashlar {
 
 class TlsStream {
  public:
-  // Fails when memory or the system's randomness does.
+  // Makes a stream. Fails when memory or the system's random numbers do.
   static Result<std::unique_ptr<TlsStream>> make(std::shared_ptr<const TlsCredentials> credentials);
   ~TlsStream();
   TlsStream(const TlsStream&) = delete;
   TlsStream& operator=(const TlsStream&) = delete;
 
-  // Where the client's next records go; empty while those before are not worked off. It stays in place until
-  // records_received().
+  // Returns where the client's next records go; empty while earlier ones are not processed. The space stays
+  // in place until records_received().
   MutableByteSpan record_space();
   void records_received(std::size_t bytes);
-  // The client's side of the socket has ended.
+  // Notes that the client's side of the socket has ended.
   void records_ended() { records_ended_ = true; }
 
-  // Stays until records_sent() counts it off.
+  // Returns records for the client, which stay in place until records_sent() counts them off.
   ByteSpan records();
   void records_sent(std::size_t bytes);
 
-  // Goes on with the handshake as far as the records reach.
+  // Continues the handshake as far as the received records allow.
   void handshake();
   bool ready() const { return state_ == State::kReady; }
   bool failed() const { return state_ == State::kFailed; }
-  // The client's closing alert was read.
+  // Returns whether the client's closing alert was read.
   bool closed() const { return closed_; }
 
-  // When ready: plain bytes of the client, as many as there are and fit; 0: none now.
+  // Reads plain bytes of the client when ready, as many as there are and fit; returns 0 when there are none.
   std::size_t read(MutableByteSpan out);
-  // When ready: takes at most one record's worth of plain bytes and returns how many. Not before
-  // wants_plain().
+  // Takes at most one record of plain bytes when ready, and returns how many. Only while wants_plain().
   std::size_t write(ByteSpan plain);
   bool wants_plain() const { return ready() && !closing_ && filling_.size() < kMaxWaitingBytes; }
-  // After the last write(): the closing alert.
+  // Sends the closing alert, after the last write().
   void close();
 
-  // The most that one record carries.
+  // The most bytes that one record carries.
   static constexpr std::size_t kRecordBytes = 16384;
 
  private:
@@ -71,13 +70,13 @@ class TlsStream {
   bool closed_ = false;
   bool closing_ = false;
 
-  std::unique_ptr<std::byte[]> space_;  // records received, from begin_ to end_ not pulled yet
+  std::unique_ptr<std::byte[]> space_;  // received records; not pulled yet from begin_ to end_
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   bool records_ended_ = false;
-  bool hungry_ = true;  // all that was received is worked off
+  bool hungry_ = true;  // all received records are processed
 
-  ByteVector sending_;  // in the hands of the driver, from sent_ on
+  ByteVector sending_;  // the driver sends these, from sent_ on
   std::size_t sent_ = 0;
   ByteVector filling_;
 };

@@ -7,17 +7,18 @@ namespace ashlar {
 namespace {
 
 constexpr std::uint64_t kStepBlocks = kLeafBlocks;        // 4 MiB
-constexpr std::uint64_t kStateBlocks = 64 * kStepBlocks;  // whose states are listed at a time
+constexpr std::uint64_t kStateBlocks = 64 * kStepBlocks;  // blocks whose states are listed at a time
 constexpr std::size_t kRunsAtOnce = 1024;
 
-// Extents of blocks, cut to [offset, offset + bytes) and merged.
+// Collects extents of blocks, cut to [offset, offset + bytes) and merged.
 class ExtentList {
  public:
   ExtentList(ByteOffset offset, ByteCount bytes, std::size_t most)
       : at_(offset.value), end_(offset.value + bytes.value), most_(most) {}
 
   bool full() const { return at_ >= end_ || extents_.size() > most_; }
-  // Goes on where the last one ended: what nobody has told of is never taken for something.
+  // Adds an extent, which continues where the last one ended: a range that was not reported is never passed
+  // over.
   void add(BlockRange blocks, const ExportExtent& what) {
     if (full()) return;
     CHECK(byte_offset(blocks.first).value <= at_);
@@ -47,7 +48,7 @@ class ExtentList {
   std::vector<ExportExtent> extents_;
 };
 
-// Adds what the base says of a range.
+// Adds the extents of the base in a range.
 Status add_base(const BaseImage& base, BlockRange range, ExtentList& list) {
   for (Lba at = range.first; at < range.end() && !list.full();) {
     const auto runs = TRY(base.runs({at, range.end() - at}, kRunsAtOnce));
@@ -61,7 +62,7 @@ Status add_base(const BaseImage& base, BlockRange range, ExtentList& list) {
   return {};
 }
 
-// Adds what a volume holds of a range, and what its base says of the rest.
+// Adds the extents of the overlay in a range, and those of the base where the overlay holds no block.
 Status add_states(const Volume& volume, const BaseImage* base, BlockRange range, ExtentList& list) {
   for (const HoldRun& run : volume.overlay().states(range)) {
     switch (run.hold) {
@@ -86,7 +87,7 @@ Status add_states(const Volume& volume, const BaseImage* base, BlockRange range,
   return {};
 }
 
-// Any offset and length, by steps: the buffer beside the caller's is bounded.
+// Reads any offset and length, in steps: so the buffer beside the caller's is bounded.
 Status read_image(const BaseImage& image, ByteOffset offset, MutableByteSpan out) {
   const BlockRange blocks = blocks_of(offset, ByteCount{out.size()});
   AlignedBuffer buffer(std::min(blocks.count.value, kStepBlocks) * kBlockBytes);
@@ -104,7 +105,7 @@ Status read_image(const BaseImage& image, ByteOffset offset, MutableByteSpan out
   return {};
 }
 
-// Read-only exports are never asked to change; the server has refused it.
+// Fails a change of a read-only export. The server refuses such changes before they come here.
 void refuse(const Export::Done& done) { done(unsupported("a snapshot can't be changed")); }
 
 }  // namespace

@@ -1,8 +1,8 @@
-// Volumes and snapshots as exports.
+// VolumeExport and SnapshotExport: volumes and snapshots as exports.
 //
-// A read that the overlay holds is answered at once. What waits for the disk (changes, flushes) and what
-// waits for the store (misses) run on pools of their own, so that neither holds the other up, and no hit
-// waits behind a miss.
+// A read that the overlay holds is answered at once. Calls that wait for the disk (changes, flushes) and
+// calls that wait for the store (misses) run on separate pools, so that neither delays the other, and no hit
+// waits for a miss.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@
 
 namespace ashlar {
 
-// Shared by all exports of a process; outlives them.
+// The threads that all exports of a process share; they outlive the exports.
 struct ExportPools {
   static constexpr unsigned kDiskThreads = 4;
   static constexpr unsigned kStoreThreads = 16;

@@ -1,4 +1,4 @@
-// Threads that run jobs in the order in which they came.
+// WorkerPool: threads that take jobs in the order in which they came.
 #pragma once
 
 #include <condition_variable>
@@ -15,7 +15,7 @@ class WorkerPool {
   explicit WorkerPool(unsigned threads) {
     for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
   }
-  // Runs what was given, then ends.
+  // Runs the jobs that were given, then ends the threads.
   ~WorkerPool() {
     {
       const std::lock_guard lock(mutex_);

@@ -11,8 +11,8 @@ namespace {
 // The part of an extent of a leaf that lies within the blocks [first, end) of that leaf.
 struct Part {
   const LeafExtent* extent = nullptr;
-  std::size_t skipped = 0;  // blocks of the extent before the part
-  std::size_t at = 0;       // block in the leaf
+  std::size_t skipped = 0;  // blocks of the extent that lie before the part
+  std::size_t at = 0;       // first block of the part, counted in the leaf
   std::size_t count = 0;
 };
 
@@ -96,7 +96,8 @@ Status BaseImage::read_leaf(LeafCursor& cursor, const LeafSpan& span, BlockRange
   });
 }
 
-// A directory by hearsay whose frames turn out to be wrong is read from its pack.
+// Reads the segment's directory from its pack and tries once more when the frames do not match a directory
+// that is hearsay.
 Status BaseImage::read_data(const SegmentId& id, std::size_t first, std::size_t count,
                             MutableByteSpan out) const {
   auto segment = TRY(segments_.locate(id));

@@ -1,8 +1,8 @@
 // BaseImage: a snapshot as blocks that can be read in any order, through a cache of frames that all volumes
-// share. What a volume stands on.
+// share. It is the base of a volume.
 //
-// The right bytes or an error: a block that the snapshot lost (UNREADABLE), and a frame that does not match
-// its ids, are kCorrupt. Any number of threads.
+// A read returns the right bytes or an error: a block that the snapshot lost (UNREADABLE), and a frame that
+// does not match its block ids, are kCorrupt. Any number of threads may read.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace ashlar {
 
-// The blocks that hold the bytes [offset, offset + bytes), those at the edges in part.
+// Returns the blocks that hold the bytes [offset, offset + bytes), including blocks that they cover in part.
 constexpr BlockRange blocks_of(ByteOffset offset, ByteCount bytes) {
   const Lba first = lba_of(offset);
   return {first, blocks_covering(ByteCount{offset.value + bytes.value}) - BlockCount{first.value}};
@@ -35,11 +35,11 @@ class BaseImage {
   ByteCount size() const { return size_; }
   const TreeRoot& root() const { return root_; }
 
-  // Fills `out` (range.count × 4096 bytes). Blocks behind the snapshot's end, and the rest of a short last
+  // Fills `out` (range.count × 4096 bytes). Blocks past the snapshot's end, and the rest of a short last
   // block, are zeros.
   Status read(BlockRange range, MutableByteSpan out) const;
-  // What the blocks of a range are, merged, at most `most` runs from its start on; blocks behind the end are
-  // unallocated.
+  // Returns the kinds of the blocks of a range, equal neighbours merged: the first `most` runs of the range
+  // at most. Blocks past the snapshot's end are unallocated.
   Result<std::vector<BaseRun>> runs(BlockRange range, std::size_t most) const;
 
  private:

@@ -1,7 +1,7 @@
 // Boot packs: making one from a trace, and loading one into the caches that reads go through.
 //
-// Loading adds no way of reading: nodes, directories and frames are put, verified, where a fetch would have
-// put them, and reads find them there.
+// Loading adds no second way to read: nodes, directories and frames are verified and put where a fetch would
+// have put them, and reads find them there.
 #pragma once
 
 #include <functional>
@@ -15,7 +15,7 @@
 
 namespace ashlar {
 
-// What loading and making work on; all of one store, and shared by the process.
+// The parts of one store that loading and making work on; the process shares them.
 struct WarmParts {
   ObjectStore& objects;
   MetaStore& nodes;
@@ -25,15 +25,17 @@ struct WarmParts {
 
 struct MadeBootPack {
   BootPackId id;
-  std::uint64_t bytes = 0;  // 0: there was nothing to put into it, and there is no object
+  std::uint64_t bytes = 0;  // 0 when there was nothing to put into it; then there is no object
 };
 
-// Writes the boot pack of these regions, in their order; past kMaxBootPackBytes the rest is left out.
+// Writes the boot pack of these regions, in their order, and leaves out the regions that would exceed
+// kMaxBootPackBytes.
 Result<MadeBootPack> make_boot_pack(const WarmParts& parts, const BaseImage& image, const StoreId& store,
                                     const RegionOrder& order);
 
-// Reads it with two reads, and fills the caches; `arrived` is told of each region for which all is there.
-// What is damaged, and what lies behind that, is left out: an error says so, and harms nothing.
+// Reads a boot pack with two reads and fills the caches; calls `arrived` for each region whose parts are all
+// there. Fails at the first damaged item and leaves out what follows it; the caches hold verified parts only,
+// so the failure does no harm.
 Status load_boot_pack(const WarmParts& parts, const TraceRecord& trace,
                       const std::function<void(std::uint64_t region)>& arrived, const std::stop_token& stop);
 

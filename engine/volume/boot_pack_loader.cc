@@ -1,5 +1,5 @@
-// How a boot pack is loaded. The first read is short, so that what a machine wants first is there while the
-// rest is on its way.
+// Loading of a boot pack. The first read is short, so that the regions that a machine wants first are there
+// while the rest is read.
 #include "catalog/traces.h"
 #include "format/boot_pack_format.h"
 #include "format/cursor.h"
@@ -15,7 +15,7 @@ class Loader {
   Loader(const WarmParts& parts, const std::function<void(std::uint64_t)>& arrived)
       : parts_(parts), arrived_(arrived) {}
 
-  // Takes the whole items at the start of `bytes`; how many bytes that were.
+  // Takes the complete items at the start of `bytes` and returns how many bytes they were.
   Result<std::size_t> take(ByteSpan bytes, const std::stop_token& stop) {
     std::size_t at = 0;
     while (bytes.size() - at >= kBootItemHeaderBytes) {

@@ -1,5 +1,5 @@
-// How a boot pack is made: for each region the nodes on the way to it, the directories of the segments that
-// it lies in, and its frames, each once.
+// Making of a boot pack: for each region the nodes on the way to it, the directories of the segments that it
+// lies in, and its frames, each once.
 #include <unordered_map>
 #include <unordered_set>
 
@@ -57,7 +57,8 @@ class Maker {
     return {};
   }
 
-  // The inner nodes and the leaf that lead to leaf `index`; nothing when it lies in a constant.
+  // Adds the inner nodes and the leaf that lead to leaf `index`, and returns the leaf; returns null when it
+  // lies in a constant.
   Result<std::shared_ptr<const Leaf>> add_way_to(std::uint64_t index) {
     LeafCursor cursor(parts_.nodes, root_);
     for (std::uint8_t level = root_.level; level > 0; --level) {
@@ -103,7 +104,7 @@ class Maker {
   std::uint64_t bytes_ = 0;
   std::unordered_set<NodeId, IdHash> nodes_;
   std::unordered_map<SegmentId, std::uint32_t, IdHash> segments_;
-  std::unordered_set<std::uint64_t> frames_;  // segment's number << 16 | frame
+  std::unordered_set<std::uint64_t> frames_;  // number of the segment << 16 | frame
 };
 
 }  // namespace

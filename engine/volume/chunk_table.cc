@@ -8,7 +8,7 @@ namespace ashlar {
 
 namespace {
 
-// How many blocks have each state, by the bits of 32 of them at a time.
+// Counts the blocks in each state, 32 blocks (2 bits each) at a time.
 std::array<std::uint64_t, 4> count_states(const ChunkStates& states) {
   constexpr std::uint64_t kLow = 0x5555555555555555;
   std::array<std::uint64_t, 4> counts{};

@@ -1,8 +1,8 @@
-// ChunkTable: what each block of an overlay is, in memory, by chunks of 1024 blocks. Chunks that are wholly
-// absent take none; others 64 bytes, and 256 more when their blocks differ.
+// ChunkTable: the state of each block of an overlay, in memory, by chunks of 1024 blocks. A chunk that is
+// wholly absent takes no memory; another takes 64 bytes, and 256 more when its blocks differ.
 //
-// Chunks are spread over stripes. Whoever reads or changes a chunk holds its stripe's mutex; a thread holds
-// one at a time, except lock_all().
+// Chunks are spread over stripes. A thread that reads or changes a chunk holds the mutex of its stripe, and
+// holds one such mutex at a time; only lock_all() takes all of them.
 #pragma once
 
 #include <array>
@@ -22,15 +22,15 @@ namespace ashlar {
 using BlockSet = std::bitset<kChunkBlocks>;
 
 struct Chunk {
-  BlockHold constant = BlockHold::kAbsent;  // of all blocks, when there are no states
-  bool changed = false;                     // since a flush last copied it; then it is in the list of changes
+  BlockHold constant = BlockHold::kAbsent;  // state of all blocks when `states` is null
+  bool changed = false;                     // since a flush last copied it; it is in the list of changes then
   bool opened = false;                      // the map says that clean blocks may be changed
   std::uint64_t changed_in = 0;  // the period between two syncs of `data` in which its bytes last changed
   std::unique_ptr<ChunkStates> states;
-  std::unique_ptr<BlockSet> reserved;  // blocks that are known to have space; null: none
+  std::unique_ptr<BlockSet> reserved;  // blocks that are known to have space; null when there are none
 
   BlockHold get(std::size_t block) const { return states ? states->get(block) : constant; }
-  // How many blocks from `first` on, and below `end`, have its state.
+  // Returns how many blocks from `first` on, and below `end`, have the state of block `first`.
   std::size_t run(std::size_t first, std::size_t end) const {
     return states ? states->run(first, end) : end - first;
   }
@@ -39,11 +39,11 @@ struct Chunk {
   void set_space(std::size_t first, std::size_t end, bool there);
 };
 
-// What a chunk was at the instant of a view, kept from the first change after it on.
+// The states of a chunk at the instant of a view, kept from the first change after that instant on.
 struct ViewChunk {
   ChunkStates states;
-  BlockSet touched;  // dirty and zero ones that were changed since; of the dirty ones the old bytes are in
-                     // the spill
+  BlockSet
+      touched;  // dirty and zero blocks that changed since; the spill has the old bytes of the dirty ones
 };
 
 struct Stripe {
@@ -64,19 +64,19 @@ class ChunkTable {
   const Stripe& stripe(std::uint64_t chunk) const { return stripes_[chunk % kStripes]; }
   std::array<Stripe, kStripes>& stripes() { return stripes_; }
 
-  // Under the stripe's mutex: blocks [first, end) of a chunk become `hold`.
+  // Sets blocks [first, end) of a chunk to `hold`. The caller holds the stripe's mutex.
   void set(Stripe& stripe, std::uint64_t number, std::size_t first, std::size_t end, BlockHold hold);
 
-  // While opening: takes a record as it is; counters are wrong until recount().
+  // Takes a record over while the overlay is opened; the counters are wrong until recount().
   void load(const OverlayRecord& record);
   void recount();
 
   std::uint64_t count(BlockHold hold) const { return counts_[static_cast<std::size_t>(hold)].load(); }
-  // Numbers of chunks that changed since the last call, sorted.
+  // Returns the numbers of the chunks that changed since the last call, sorted.
   std::vector<std::uint64_t> take_changes();
-  // Numbers of all chunks that take memory, or have a part in the open view; sorted.
+  // Returns the numbers of all chunks that take memory or have a part in the open view, sorted.
   std::vector<std::uint64_t> numbers() const;
-  // Waits until no thread is inside a chunk, and keeps them out.
+  // Waits until no thread is inside a chunk, and keeps all threads out while the locks are held.
   std::vector<std::unique_lock<std::mutex>> lock_all();
 
  private:

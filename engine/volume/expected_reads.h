@@ -1,5 +1,5 @@
-// ExpectedReads: regions whose fetch has begun before anybody asked. A read that wants one waits for that
-// fetch, but no longer than it would gain by it.
+// ExpectedReads: regions that are fetched before a read asks for them. A read that wants one of them waits
+// for that fetch, but no longer than it would gain by it.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,7 @@ namespace ashlar {
 
 class ExpectedReads {
  public:
-  // From now until end(), reads of these regions wait for at most `limit` in sum.
+  // Makes reads of these regions wait, until end(), for at most `limit` in sum.
   void begin(const RegionOrder& order, std::chrono::duration<double> limit) {
     const std::lock_guard lock(mutex_);
     regions_.insert(order.begin(), order.end());
@@ -32,7 +32,7 @@ class ExpectedReads {
     ended_.notify_all();
   }
 
-  // What this region needs is here.
+  // Notes that all parts of this region have arrived, and wakes the reads that wait for it.
   void arrived(std::uint64_t region) {
     {
       const std::lock_guard lock(mutex_);

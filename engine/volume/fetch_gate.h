@@ -1,6 +1,6 @@
-// FetchGate: who may ask the store now, among all volumes of a process. Demand reads never wait here. What is
-// expected (boot packs, traces) goes on beside them, with threads of its own; linear hydration gets its turn
-// only while neither is at work.
+// FetchGate: the order in which all volumes of a process ask the store. Demand reads never wait here. Fetches
+// of expected regions (boot packs, traces) run beside them, in threads of their own; linear hydration gets
+// its turn only while neither is running.
 #pragma once
 
 #include <atomic>
@@ -10,7 +10,7 @@ namespace ashlar {
 
 class FetchGate {
  public:
-  // A fetch that a reader waits for, or one that was foreseen, while it runs.
+  // A running fetch that a reader waits for, or that was foreseen.
   class Scope {
    public:
     explicit Scope(std::atomic<std::uint32_t>& running, std::atomic<std::uint64_t>* begun)
@@ -28,7 +28,8 @@ class FetchGate {
   Scope demand() { return Scope(demand_, &demands_); }
   Scope expected() { return Scope(expected_, nullptr); }
 
-  // Whether linear hydration may fetch: nobody is at work, and nobody missed since the caller last asked.
+  // Returns whether linear hydration may fetch: no fetch is running, and no read missed since the caller last
+  // asked.
   bool is_quiet(std::uint64_t& demands_seen) const {
     const std::uint64_t demands = demands_.load();
     const bool none_since = demands == demands_seen;

@@ -1,8 +1,9 @@
-// FirstReads: which regions of a volume are read first, in their order, while it is served. What a later
-// serving of the same snapshot will want before anything else.
+// FirstReads: the regions of a volume in the order in which they are first read while it is served. A later
+// serving of the same snapshot will want the same regions first.
 //
-// Recording ends by itself once the order has settled: nothing new for a while, or long enough. A serving
-// that reads more than any boot does is a copy: nothing of it is kept. Any number of threads.
+// Recording ends by itself once the order has settled: no new region for kQuietSeconds, or kMostSeconds since
+// the first read. A serving that reads more than any boot does is a copy, and its order is dropped. Any
+// number of threads.
 #pragma once
 
 #include <atomic>
@@ -21,12 +22,13 @@ class FirstReads {
   static constexpr double kQuietSeconds = 20;        // without a new region
   static constexpr double kMostSeconds = 600;        // since the first read
 
-  // `now` is monotonic_seconds(). Costs an atomic read once recording has ended.
+  // Records the regions of a read. `now` is monotonic_seconds(). Costs one atomic read once recording has
+  // ended.
   void note(BlockRange range, double now);
   bool has_ended() const { return ended_.load(std::memory_order_acquire); }
   bool has_settled(double now) const;
-  // Ends recording. The regions (first block ÷ kTraceRegionBlocks) in the order of their first read; none
-  // when it was a copy.
+  // Ends recording and returns the regions (first block ÷ kTraceRegionBlocks) in the order of their first
+  // read; returns none when the serving was a copy.
   std::vector<std::uint64_t> take();
 
  private:

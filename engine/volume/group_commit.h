@@ -1,5 +1,5 @@
-// GroupCommit: work that serves all who asked for it before it began. One at a time; calls that come while it
-// runs share the next run and its result.
+// GroupCommit: work of which one run serves all callers that asked before it began. One run at a time; calls
+// that come during a run share the next run and its result.
 #pragma once
 
 #include <condition_variable>
@@ -18,7 +18,7 @@ class GroupCommit {
  public:
   explicit GroupCommit(std::function<Status()> work) : work_(std::move(work)) {}
 
-  // The result of a run that began after this call did.
+  // Returns the result of a run that began after this call did.
   Status commit() {
     std::unique_lock lock(mutex_);
     const std::uint64_t mine = ++asked_;
@@ -33,7 +33,7 @@ class GroupCommit {
     return Error(failure_->first, failure_->second);
   }
 
-  // Runs `job` while no work does.
+  // Runs `job` while no run of the work is active, and returns its result.
   template <class Job>
   auto alone(const Job& job) {
     std::unique_lock lock(mutex_);
@@ -67,7 +67,7 @@ class GroupCommit {
   bool running_ = false;
   std::uint64_t asked_ = 0;
   std::uint64_t done_ = 0;
-  std::optional<std::pair<ErrorCode, std::string>> failure_;  // of the newest run
+  std::optional<std::pair<ErrorCode, std::string>> failure_;  // failure of the newest run
 };
 
 }  // namespace ashlar

@@ -9,7 +9,7 @@
 namespace ashlar {
 namespace {
 
-constexpr std::uint64_t kStepBlocks = 256;  // 1 MiB: what a foreground read may wait behind
+constexpr std::uint64_t kStepBlocks = 256;  // 1 MiB: the most that a foreground read may wait for
 constexpr std::uint64_t kFlushBytes = std::uint64_t{64} << 20U;
 constexpr std::chrono::milliseconds kPause{20};
 
@@ -52,7 +52,8 @@ class Hydration {
     return {};
   }
 
-  // Within the rate, and not while somebody waits for the store.
+  // Waits until the rate allows the next step and no reader waits for the store; kCancelled when asked to
+  // stop.
   Status wait_for_turn() {
     while (true) {
       if (stop_.stop_requested()) return cancelled();
@@ -72,7 +73,7 @@ class Hydration {
   const double started_ = monotonic_seconds();
   std::uint64_t fetched_ = 0;  // from the store
   std::uint64_t flushed_ = 0;
-  std::uint64_t demands_ = 0;  // of the gate, when last asked
+  std::uint64_t demands_ = 0;  // the gate's count of demands when last asked
 };
 
 }  // namespace

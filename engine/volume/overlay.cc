@@ -10,10 +10,11 @@ namespace ashlar {
 
 namespace {
 
-// 64 TiB with every chunk mixed is a map of 4.3 GiB.
+// Upper bound for the size of a map: 64 TiB whose chunks are all mixed need 4.3 GiB.
 constexpr std::uint64_t kMaxMapBytes = std::uint64_t{64} << 30;
 
-// A block of a chunk that was opened for writing may differ from the base though its last state was clean.
+// Makes the clean blocks of a chunk dirty. The chunk was opened for writing, so they may differ from the base
+// though their last durable state was clean.
 void doubt_clean(ChunkTable& table, std::uint64_t number) {
   Stripe& stripe = table.stripe(number);
   const std::lock_guard guard(stripe.mutex);
@@ -26,12 +27,12 @@ void doubt_clean(ChunkTable& table, std::uint64_t number) {
   }
 }
 
-// A map up to this size is written anew at once, a larger one with the first flush: 71 MB, the map of a TiB
-// whose chunks are all mixed, take longer to sync than to read.
+// A map up to this size is rewritten when the overlay is opened, a larger one with the first flush: 71 MB,
+// the map of a TiB whose chunks are all mixed, take longer to sync than to read.
 constexpr std::uint64_t kRewriteAtOnceBytes = std::uint64_t{8} << 20;
 
-// Takes the durable states into memory. Nothing is appended to the old map: what a killed process left of it
-// in the page cache may never become durable.
+// Loads the durable states into memory. Appends nothing to the old map: bytes that a killed process left in
+// the page cache may never become durable, and a transaction after them would then follow a gap.
 Status recover(OverlayState& state, VolumeId volume) {
   OverlayMapFile::Replayed replayed;
   std::uint64_t map_bytes = 0;
@@ -51,10 +52,11 @@ Status recover(OverlayState& state, VolumeId volume) {
     return corrupt(
         fmt::format("{}/data: {} bytes, and its volume has {}", state.directory, there, replayed.size.value));
   }
-  // A volume that was to grow when the power went.
+  // The power failed while the volume was growing: `data` had grown already, the map had not.
   if (there > replayed.size.value) TRY(state.data->resize(replayed.size.value));
   state.map.continue_after(replayed.sequence);
-  // What a killed process wrote may be in the page cache alone, and the next flush speaks for it.
+  // Bytes that a killed process wrote may be only in the page cache; the next flush confirms them, so it has
+  // to sync `data`.
   state.unsynced = true;
   if (map_bytes > kRewriteAtOnceBytes) return {};
   return state.rewrite_map();
@@ -152,7 +154,7 @@ Status OverlayState::read(std::uint64_t offset, MutableByteSpan out) const {
     const std::uint64_t number = first_piece(at, end).chunk;
     TRY(check_kept(table.stripe(number), number));
   }
-  // Clean and dirty neighbours are one read.
+  // Clean and dirty neighbours both lie in `data`, so one read takes them together.
   for (std::size_t i = 0; i < held.size();) {
     const bool zero = held[i].hold == BlockHold::kZero;
     std::size_t last = i;
@@ -199,7 +201,7 @@ Result<std::unique_ptr<Overlay>> Overlay::open(FileSystem& files, const std::str
 
 Status Overlay::remove(FileSystem& files, const std::string& directory) {
   const auto lock = TRY(files.lock(directory + "/lock"));
-  // The map goes first: what is left without one is no overlay.
+  // The map goes first: a directory without a map is not an overlay.
   for (const char* name : {"/map", "/map.new", "/spill", "/data", "/lock"}) {
     TRY(remove_if_there(files, directory + name));
   }

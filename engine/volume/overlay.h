@@ -1,26 +1,28 @@
 // Overlay: a volume's own blocks over a base snapshot, crash-safe, at the grain of blocks.
 //
-// A directory with `data`, a sparse raw file in which a held block lies at its own offset, and `map`, what
-// each block is (docs/format/overlay_map.md). A block is
-//   kAbsent  not here: the base has it (zeros behind the base's end);
-//   kClean   here, and equal to the base;
-//   kDirty   here, written by the guest;
-//   kZero    made zero by the guest: reads as zeros, whatever `data` holds there.
-// An absent block never comes back once the overlay holds it.
+// An overlay is a directory with two files: `data`, a sparse raw file in which a held block lies at its own
+// offset, and `map`, which records the state of each block (docs/format/overlay_map.md). A block is
+//   kAbsent  not in the overlay: the base has it (zeros past the base's end);
+//   kClean   in the overlay, and equal to the base;
+//   kDirty   in the overlay, written by the guest;
+//   kZero    made zero by the guest: reads as zeros, and `data` is not looked at.
+// A block that the overlay holds never becomes absent again.
 //
-// What flush() confirmed is there after a crash. What was written since is old or new, sector by sector; a
-// block that was absent and is written for the first time is wholly old until the next flush. A block that is
+// After a crash, all changes that flush() confirmed are there. A later change is old or new, each sector by
+// itself; a block that was absent before its first write is wholly old until the next flush. A block that is
 // reported kClean equals the base after a crash too: before the first change of a clean block of a chunk
 // (1024 blocks) the map durably says that the chunk is opened for writing, and after a crash the clean blocks
-// of such a chunk are dirty. Why it is done so: docs/decisions/overlay-in-place.md.
+// of such a chunk are dirty. The reasons: docs/decisions/overlay-in-place.md.
 //
-// Failures: a failed sync of `data` poisons the overlay: every later change and flush is kIo, and so is a
-// read of a chunk that changed since the last good one, which may be lost; other reads go on. A failed write
-// of `map` fails the flush and keeps everything in memory; the next flush writes a whole new map. A write has
-// its space before it changes a byte: kExhausted means that nothing changed.
+// Failures: a failed sync of `data` poisons the overlay. Every later change and flush fails with kIo, and so
+// does a read of a chunk that changed since the last good sync, because that change may be lost; other reads
+// go on. A failed write of `map` fails the flush and keeps all states in memory; the next flush writes a
+// complete new map. A write reserves its space before it changes a byte: kExhausted means that nothing
+// changed.
 //
-// Any thread may call anything; overlapping writes at the same time end as if one came after the other, chunk
-// by chunk. No I/O to the store. One process at a time: `lock` in the directory is held.
+// Any thread may call any method. Writes that overlap in time and place end as if they had run one after the
+// other, chunk by chunk. The overlay never asks the store. One process at a time holds `lock` in the
+// directory.
 #pragma once
 
 #include <atomic>
@@ -37,7 +39,7 @@
 
 namespace ashlar {
 
-// A stretch of blocks of one state.
+// A run of blocks in one state.
 struct HoldRun {
   BlockRange blocks;
   BlockHold hold = BlockHold::kAbsent;
@@ -47,8 +49,8 @@ struct HoldRun {
 class Overlay;
 struct OverlayState;
 
-// The guest's changes as of one instant, while it goes on writing. Destroying it abandons it. Outlives
-// nothing: the overlay is destroyed after it.
+// The guest's changes as of one instant; the guest goes on writing. Destroying a view abandons it. It must be
+// destroyed before its overlay.
 class SnapshotView {
  public:
   ~SnapshotView();
@@ -57,11 +59,11 @@ class SnapshotView {
 
   SnapshotId base() const { return base_; }
   ByteCount size() const { return size_; }
-  // What was kDirty or kZero then, by block number.
+  // Returns the blocks that were kDirty or kZero at the instant, by block number.
   const std::vector<HoldRun>& changes() const { return changes_; }
-  // Blocks of changes(), as they were. `out` is whole blocks; behind the end of the volume they are zeros.
-  // kExhausted or kIo when the view was lost because an old block could not be kept (the guest never waits
-  // for that, and its write was done).
+  // Reads blocks of changes() as they were at the instant. `out` is whole blocks; bytes past the end of the
+  // volume are zeros. Fails with kIo when the view was lost because an old block could not be kept: the guest
+  // never waits for that, and its write was done.
   Status read(Lba first, MutableByteSpan out) const;
 
  private:
@@ -76,57 +78,61 @@ class SnapshotView {
 
 class Overlay {
  public:
-  // `directory` is there already, and its name durable; a create that was cut off is begun anew. EEXIST when
-  // there is an overlay.
+  // Creates an overlay in `directory`, which exists and whose name is durable. Starts anew over the remains
+  // of a create that was cut off. EEXIST when there is an overlay already.
   static Result<std::unique_ptr<Overlay>> create(FileSystem& files, const std::string& directory,
                                                  VolumeId volume, ByteCount size, SnapshotId base);
-  // kNotFound when there is none, kBusy when somebody has it open, kCorrupt when its map can't be believed.
+  // Opens an overlay. kNotFound when there is none, kBusy while it is open already, kCorrupt when its
+  // map is damaged.
   static Result<std::unique_ptr<Overlay>> open(FileSystem& files, const std::string& directory,
                                                VolumeId volume);
-  // Removes the files, and not the directory. kBusy when somebody has it open.
+  // Removes the files, and leaves the directory. Returns kBusy while a process has the overlay open.
   static Status remove(FileSystem& files, const std::string& directory);
 
-  // Without close() before: as after a crash.
+  // Ends the overlay without a flush unless close() ran before: the files are left as after a crash.
   ~Overlay();
 
   SnapshotId base() const;
   ByteCount size() const;
 
-  // The states of a range within the volume, merged.
+  // Returns the states of a range within the volume, equal neighbours merged.
   std::vector<HoldRun> states(BlockRange range) const;
-  // A range of which the overlay holds every block.
+  // Reads a range of which the overlay holds every block; kInvalid when a block is absent.
   Status read(ByteOffset offset, MutableByteSpan out) const;
 
-  // kBusy, and nothing written, when an absent block is covered in part: the caller fetches it, calls
-  // put_clean() and comes again.
+  // Writes bytes at any offset. Returns kBusy, with nothing written, when the range covers an absent block in
+  // part: the caller fetches that block, calls put_clean() and tries the write a second time.
   Status write(ByteOffset offset, ByteSpan bytes);
-  // With may_unmap the space is given back, else it stays reserved.
+  // Makes a range zero. With may_unmap its space is freed, else the space stays reserved.
   Status write_zeroes(ByteOffset offset, ByteCount bytes, bool may_unmap);
-  // Blocks of the base, verified. Those that are not absent any more keep what they have. `bytes` is whole
-  // blocks, or ends at the end of the volume. A failure keeps nothing, and harms nothing.
+  // Stores verified blocks of the base as clean. A block that is not absent keeps its content, so a fetch
+  // that comes late never overwrites a guest's write. `bytes` is whole blocks, or ends at the end of the
+  // volume. Blocks that could not be stored stay absent, and a failure does no harm.
   Status put_clean(Lba first, ByteSpan bytes);
-  // Blocks that are zeros in the base: the same as put_clean() of zeros, and takes no space.
+  // Does the same as put_clean() of zeros for blocks that are zeros in the base; takes no space.
   Status put_clean_zeroes(BlockRange range);
 
-  // Everything whose call returned before is durable. Calls that come while one runs share the next.
+  // Makes every change durable whose call returned before. Calls that come during a flush share the next one.
   Status flush();
   // Ends all changes (kInvalid from then on), flushes, and notes that no chunk is open for writing.
   Status close();
   // Makes the volume larger, durably; new blocks are absent.
   Status grow(ByteCount size);
-  // Punches what is kZero, and flushes: then `data` by itself reads as the volume. kInvalid while a block is
-  // absent.
+  // Punches the blocks that are kZero, and flushes: then `data` alone reads as the volume. Returns kInvalid
+  // while a block is absent.
   Status settle_data();
 
-  // Flushes, and takes one instant of several overlays: a change that was answered before another one began,
-  // of whichever of them, is in the views if that other one is. One view of an overlay at a time: kBusy. Two
-  // calls that meet name their overlays in the same order.
+  // Flushes, and takes one instant of several overlays. The instant keeps the order of changes across
+  // overlays: when a change is in the views, so is every change (of any of them) that was answered before it
+  // began. An overlay has one view at a time: kBusy while it has another one. Two calls that may run at the
+  // same time name their overlays in the same order.
   static Result<std::vector<std::unique_ptr<SnapshotView>>> begin_views(
       const std::vector<Overlay*>& overlays);
   Result<std::unique_ptr<SnapshotView>> begin_view() { return std::move(TRY(begin_views({this})).front()); }
-  // The view is published as `new_base`: that becomes the base, and what was not written since the instant
-  // becomes clean. At once in memory, durable with the flush that this is; when that fails, with a later one,
-  // and until then a crash leaves the overlay with the old base, which must still be there.
+  // Ends a view that was published as `new_base`: that snapshot becomes the base, and blocks that were not
+  // written since the instant become clean. In memory this happens at once; it is durable with the flush that
+  // this call does, or with a later one when that flush fails. Until then a crash leaves the overlay with the
+  // old base, which must still exist.
   Status end_view(std::unique_ptr<SnapshotView> view, SnapshotId new_base);
 
   struct Counters {

@@ -1,4 +1,4 @@
-// How an overlay's changes become durable.
+// Flushing: how an overlay's changes become durable.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -53,7 +53,7 @@ Status OverlayState::sync_all(std::uint64_t volume_size, bool always) {
     const std::lock_guard guard(map_mutex);
     whole = map.wants_rewrite();
   }
-  // The changes are taken first: what changes from here on is in the next list.
+  // The list of changes is taken before the states are copied: a change from here on is in the next list.
   std::vector<std::uint64_t> chunks = table.take_changes();
   if (whole) chunks = table.numbers();
   GatheredStates gathered = gather(chunks);
@@ -67,7 +67,7 @@ Status OverlayState::sync_all(std::uint64_t volume_size, bool always) {
   }
   const std::lock_guard guard(map_mutex);
   if (map.failed() && !whole) {
-    // A mark failed just now. What was gathered is not in a map; the next flush writes all.
+    // A mark failed during this flush. No map holds the gathered states; the next flush writes all states.
     return Error(ErrorCode::kIo, directory + "/map: a write failed");
   }
   if (whole) return map.rewrite(SnapshotId{base}, ByteCount{volume_size}, std::move(gathered.records));
@@ -84,7 +84,7 @@ Status OverlayState::rewrite_map() {
 
 Status OverlayState::close() {
   closed = true;
-  // Changes that were let in before end first.
+  // Changes that entered before `closed` was set end first.
   table.lock_all();
   return flushing.alone([this]() -> Status {
     TRY(sync_all(size, false));
@@ -120,7 +120,7 @@ Status OverlayState::settle_data() {
   });
 }
 
-// Under the stripe's mutex: blocks [first, end) of a chunk become zeros in `data`, whatever their state.
+// Makes blocks [first, end) of a chunk zeros in `data`, in any state. The caller holds the stripe's mutex.
 Status OverlayState::punch(Stripe& stripe, std::uint64_t number, std::size_t first, std::size_t end) {
   const std::uint64_t lba = number * kChunkBlocks;
   const std::uint64_t from = (lba + first) * kBlockBytes;

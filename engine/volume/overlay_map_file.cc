@@ -14,7 +14,7 @@ constexpr const char* kName = "/map";
 constexpr const char* kNewName = "/map.new";
 constexpr std::uint64_t kSmallestLimitBytes = std::uint64_t{8} << 20;
 
-// Runs of neighbours.
+// Returns kOpened records for sorted chunk numbers, neighbours merged into one record.
 template <class Numbers>
 std::vector<OverlayRecord> opened_records(const Numbers& chunks) {
   std::vector<OverlayRecord> records;
@@ -137,13 +137,13 @@ Status OverlayMapFile::rewrite(SnapshotId base, ByteCount size, std::vector<Over
   auto written = write_new(header, encoded);
   if (!written.ok()) {
     if (!file_) return written.take_error();
-    // Too large is no reason to fail while the old file takes more.
+    // The old file still takes appends, so a failed rewrite of a map that is too large is not an error.
     limit_ = 2 * bytes_;
     whole.flags = 0;
     return put(std::move(whole));
   }
-  // Which of the two files a crash leaves is open until the directory is synced: nothing more goes to the old
-  // one.
+  // Until the directory is synced, a crash may leave either file: nothing is appended to the old one from
+  // here on.
   file_.reset();
   TRY(files_.rename(directory_ + kNewName, directory_ + kName));
   TRY(files_.sync_directory(directory_));

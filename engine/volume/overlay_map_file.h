@@ -1,5 +1,5 @@
 // OverlayMapFile: the durable half of an overlay's states, docs/format/overlay_map.md. It appends
-// transactions, and replaces the file by a whole new one when it has grown too large or when an append
+// transactions, and replaces the file by a complete new one when it has grown too large or when an append
 // failed.
 //
 // One thread at a time.
@@ -19,35 +19,36 @@ namespace ashlar {
 
 class OverlayMapFile {
  public:
-  // What replaying a map came to, besides the records that were handed out.
+  // The result of replaying a map, besides the records that were handed out.
   struct Replayed {
     std::uint64_t sequence = 0;
     SnapshotId base;
     ByteCount size;
     std::set<std::uint64_t> opened;
-    std::size_t dropped_bytes = 0;  // of a torn tail
+    std::size_t dropped_bytes = 0;  // length of a torn tail
   };
-  // kCorrupt when a transaction is damaged and a sound one stands behind it, or when the first one is
-  // damaged. Behind the last sound one nothing was confirmed to anybody: it is dropped.
+  // Replays a map and hands each record of states to `load`. Returns kCorrupt when the first transaction is
+  // damaged, or when a sound one follows a damaged one. A damaged end with no sound transaction after it was
+  // never confirmed to a caller, and is dropped.
   static Result<Replayed> replay(ByteSpan bytes, VolumeId volume,
                                  const std::function<void(const OverlayRecord&)>& load);
 
-  // rewrite() comes first.
+  // Makes a map without a file: rewrite() has to be the first call that writes.
   OverlayMapFile(FileSystem& files, std::string directory, VolumeId volume)
       : files_(files), directory_(std::move(directory)), volume_(volume) {}
-  // After a replay: the sequence goes on.
+  // Continues the sequence of a map that was replayed.
   void continue_after(std::uint64_t sequence) { sequence_ = sequence; }
 
-  // True when the next transaction has to be a whole one.
+  // Returns whether the next transaction has to be a complete one.
   bool wants_rewrite() const { return !file_ || bytes_ > limit_; }
   bool failed() const { return !file_; }
   bool has_opened() const { return !opened_.empty(); }
 
-  // Durable when ok. `records` are states and constants; after a failure only rewrite() is taken.
+  // Appends states and constants, durable when ok. After a failure only rewrite() is accepted.
   Status append(SnapshotId base, ByteCount size, std::vector<OverlayRecord> records);
   Status append_opened(const std::vector<std::uint64_t>& chunks);
   Status append_closed();
-  // A new file: these states, and the chunks that are opened.
+  // Writes a new file with these states and the chunks that are opened.
   Status rewrite(SnapshotId base, ByteCount size, std::vector<OverlayRecord> records);
 
  private:
@@ -57,11 +58,11 @@ class OverlayMapFile {
   FileSystem& files_;
   std::string directory_;
   VolumeId volume_;
-  std::uint64_t sequence_ = 0;  // of the newest transaction
+  std::uint64_t sequence_ = 0;  // number of the newest transaction
   std::uint64_t salt_ = 0;
-  SnapshotId base_;  // as the newest transaction has them
+  SnapshotId base_;  // base and size, as the newest transaction has them
   ByteCount size_;
-  std::unique_ptr<WritableFile> file_;  // null: not begun, or failed
+  std::unique_ptr<WritableFile> file_;  // null when not begun, or failed
   std::uint64_t bytes_ = 0;
   std::uint64_t limit_ = 0;
   std::set<std::uint64_t> opened_;

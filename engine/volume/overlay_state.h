@@ -1,11 +1,11 @@
-// OverlayState: what an Overlay and its SnapshotView share. Internal to the overlay's sources.
+// OverlayState: the state that an Overlay and its SnapshotView share. Internal to the overlay's sources.
 //
-// Order of locks: the slot of flushing_ or marking_, then map_mutex, then a stripe's mutex. flushing_ may be
-// asked for inside marking_, never the other way round. A stripe's mutex is never held while waiting for
-// either.
+// Order of locks: the slot of `flushing` or `marking`, then map_mutex, then a stripe's mutex. A thread inside
+// `marking` may ask for `flushing`, never the other way round. A stripe's mutex is never held while waiting
+// for either.
 //
-// A flush copies the states that changed, then syncs `data`, then appends them to the map: a state is never
-// durable before the bytes that it speaks of.
+// A flush copies the states that changed, then syncs `data`, then appends the copies to the map: a state is
+// never durable before the bytes that it speaks of.
 #pragma once
 
 #include <atomic>
@@ -26,7 +26,7 @@ namespace ashlar {
 // A part of a byte range that lies within one chunk.
 struct ChunkPiece {
   std::uint64_t chunk = 0;
-  std::uint64_t offset = 0;  // of bytes in the volume
+  std::uint64_t offset = 0;  // of the first byte, in the volume
   std::uint64_t bytes = 0;
   std::size_t first = 0;  // blocks within the chunk that it covers, at least in part
   std::size_t end = 0;
@@ -34,7 +34,7 @@ struct ChunkPiece {
   std::uint64_t first_lba() const { return chunk * kChunkBlocks + first; }
 };
 
-// The piece that [offset, end) begins with. Not empty.
+// Returns the piece at the start of [offset, end), which is not empty.
 ChunkPiece first_piece(std::uint64_t offset, std::uint64_t end);
 
 // Copies of states on their way into a transaction.
@@ -56,8 +56,9 @@ struct OverlayState {
   std::atomic<std::uint64_t> size{0};
   std::atomic<bool> poisoned{false};
   std::atomic<bool> closed{false};
-  std::atomic<bool> unsynced{false};  // `data` changed since a sync of it began
-  // Periods begin with a sync. After one that failed, what changed behind `synced_period` may be lost.
+  std::atomic<bool> unsynced{false};  // `data` changed since its last sync began
+  // A sync ends one period and begins the next. After a failed sync, changes of periods after `synced_period`
+  // may be lost.
   std::atomic<std::uint64_t> period{1};
   std::atomic<std::uint64_t> synced_period{0};
 
@@ -66,22 +67,24 @@ struct OverlayState {
   GroupCommit flushing;
   GroupCommit marking;
   std::mutex marks_mutex;
-  std::vector<std::uint64_t> marks;  // chunks whose marks were asked for
+  std::vector<std::uint64_t> marks;  // chunks whose marks were requested
 
   std::atomic<bool> view_taken{false};
-  std::unique_ptr<RandomFile> spill;  // while a view is open: old blocks, each at its own offset
+  std::unique_ptr<RandomFile> spill;  // exists while a view is open: old blocks, each at its own offset
   std::atomic<bool> view_broken{false};
 
   Status check_range(std::uint64_t offset, std::uint64_t bytes) const;
   Status check_changeable() const;
-  // kIo when bytes of the chunk may have been lost by a sync that failed.
+  // Fails with kIo when a failed sync may have lost bytes of the chunk.
   Status check_kept(const Stripe& stripe, std::uint64_t number) const;
-  // Under the stripe's mutex, behind a change of bytes and before that of states.
+  // Records that bytes of a chunk changed. Called under the stripe's mutex, after the bytes changed and
+  // before their states do.
   void note_changed(Chunk& chunk) {
     unsynced = true;
     chunk.changed_in = period;
   }
-  std::uint64_t block_end(std::uint64_t lba) const;  // in bytes, within the volume
+  // Returns where a block ends, in bytes, at most the volume's size.
+  std::uint64_t block_end(std::uint64_t lba) const;
 
   // Reading (overlay.cc).
   Status read(std::uint64_t offset, MutableByteSpan out) const;
@@ -93,8 +96,8 @@ struct OverlayState {
   Status put_clean(std::uint64_t offset, std::uint64_t bytes, const std::byte* source);
   Status edges_held(std::uint64_t offset, std::uint64_t end) const;
   Status prepare(std::uint64_t offset, std::uint64_t end, bool takes_space);
-  // Locks the chunk of a piece for a change of its bytes: marked as opened where it has to be, and old blocks
-  // kept for the view.
+  // Locks the chunk of a piece for a change of its bytes. Before that it marks the chunk as opened if it has
+  // to be, and keeps the old blocks for the view.
   Result<std::unique_lock<std::mutex>> enter(const ChunkPiece& piece);
   Status write_piece(const ChunkPiece& piece, ByteSpan bytes);
   Status write_edge(const ChunkPiece& piece, ByteSpan bytes);
@@ -104,7 +107,7 @@ struct OverlayState {
   Status mark(const std::vector<std::uint64_t>& chunks);
   Status write_marks();
 
-  // Making durable (overlay_flush.cc). The first three run alone in flushing's slot.
+  // Making durable (overlay_flush.cc). The first three run alone in the slot of `flushing`.
   Status sync_all(std::uint64_t volume_size, bool always);
   Status rewrite_map();
   Status punch_zeroes();
@@ -115,7 +118,7 @@ struct OverlayState {
   Status settle_data();
 
   // The view (overlay_view.cc).
-  // Alone in flushing's slot: makes the spill.
+  // prepare_view() runs alone in the slot of `flushing` and makes the spill.
   Status prepare_view();
   std::vector<HoldRun> view_changes();
   Status view_read(std::uint64_t lba, MutableByteSpan out);

@@ -1,5 +1,8 @@
-// The guest's changes as of an instant: who writes over a block that the view needs keeps the old one in
-// `spill`, a sparse file in which each block lies at its own offset.
+// Views: the guest's changes as of an instant. Opening a view copies nothing. A thread that changes a dirty
+// block which the view needs first copies the old bytes to `spill`, a sparse file in which each block lies at
+// its own offset, and then sets the block's bit in `touched`. So an old block is always in exactly one known
+// place: in `data` while its bit is not set, in `spill` once it is. When
+// a copy fails, the view is lost and answers no further read.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,7 +17,7 @@ constexpr std::uint64_t kSpillPieceBlocks = 16;
 
 bool is_change(BlockHold hold) { return hold == BlockHold::kDirty || hold == BlockHold::kZero; }
 
-// What a chunk was at the instant. Under the stripe's mutex.
+// Returns the states of a chunk at the instant of the view. The caller holds the stripe's mutex.
 ChunkStates instant_states(Stripe& stripe, std::uint64_t number) {
   if (const ViewChunk* kept = stripe.view(number)) return kept->states;
   ChunkStates states;
@@ -80,8 +83,8 @@ std::vector<HoldRun> OverlayState::view_changes() {
   return runs;
 }
 
-// Under the stripe's mutex, before the blocks of the piece change. A block that can't be kept loses the view,
-// never the guest's write.
+// Keeps the old blocks of a piece before they change, each at its first change only. The caller holds the
+// stripe's mutex. When a block can't be kept, the view is lost; the guest's write goes on.
 void OverlayState::keep_for_view(Stripe& stripe, const ChunkPiece& piece) {
   if (!stripe.view_open) return;
   ViewChunk* kept = stripe.view(piece.chunk);
@@ -128,8 +131,9 @@ Status OverlayState::view_read(std::uint64_t lba, MutableByteSpan out) {
   return {};
 }
 
-// The bytes are read with nobody kept out, and after that it is seen whether a block was touched meanwhile:
-// whoever touches one says so before he changes its bytes.
+// Reads `data` without a lock, and looks afterwards which blocks were touched. That is enough: a writer sets
+// the bit before it changes the bytes, so bytes that were read too late always show a set bit, and are then
+// taken from the spill.
 Status OverlayState::view_read_chunk(const ChunkPiece& piece, MutableByteSpan out) {
   std::ranges::fill(out, std::byte{0});
   TRY(data->read_at(piece.offset, out));
@@ -165,9 +169,9 @@ Status OverlayState::view_read_chunk(const ChunkPiece& piece, MutableByteSpan ou
   return done;
 }
 
-// Blocks of the view that nobody touched since equal the new base. A zero one stays in the overlay, so that a
-// volume that needs no store goes on needing none; `data` is made to hold the zeros that it now stands for,
-// and where that fails the block stays zero.
+// Makes the blocks clean that did not change since the instant: they equal the new base. A zero block becomes
+// clean as well, not absent, so that a volume that needed no store before needs none after. A clean block is
+// read from `data`, so zeros are punched there first; where that fails, the block stays zero.
 void OverlayState::turn_clean(const std::vector<HoldRun>& changes) {
   for (const HoldRun& run : changes) {
     const std::uint64_t end = byte_offset(run.blocks.end()).value;
@@ -195,7 +199,7 @@ void OverlayState::close_view() {
     stripe.view_chunks.clear();
   }
   spill.reset();
-  static_cast<void>(files.remove(directory + "/spill"));  // what stays is removed by the next view or open
+  static_cast<void>(files.remove(directory + "/spill"));  // the next view or open removes what stays
   view_taken = false;
 }
 
@@ -207,14 +211,14 @@ Status SnapshotView::read(Lba first, MutableByteSpan out) const {
 
 namespace {
 
-// Calls `job` while no flush of any of them runs.
+// Calls `job` while no flush of any of the overlays runs, by entering their slots one inside the other.
 template <class Job>
 Status alone_in_all(const std::vector<OverlayState*>& states, std::size_t from, const Job& job) {
   if (from == states.size()) return job();
   return states[from]->flushing.alone([&] { return alone_in_all(states, from + 1, job); });
 }
 
-// The instant: nobody is inside a chunk of any of them.
+// Takes the instant: while all stripes of all overlays are locked, no thread is inside a chunk.
 void open_views(const std::vector<OverlayState*>& states) {
   std::vector<std::vector<std::unique_lock<std::mutex>>> locks;
   locks.reserve(states.size());
@@ -228,7 +232,7 @@ void open_views(const std::vector<OverlayState*>& states) {
 
 Result<std::vector<std::unique_ptr<SnapshotView>>> Overlay::begin_views(
     const std::vector<Overlay*>& overlays) {
-  std::vector<std::unique_ptr<SnapshotView>> views;  // from here on whatever fails closes them
+  std::vector<std::unique_ptr<SnapshotView>> views;  // closes the views on every failure from here on
   std::vector<OverlayState*> states;
   for (Overlay* overlay : overlays) {
     OverlayState& state = *overlay->state_;

@@ -1,4 +1,4 @@
-// How an overlay's blocks change.
+// Changing: how an overlay's blocks get new bytes and states.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -18,7 +18,8 @@ bool needs_mark(const Chunk* chunk, const ChunkPiece& piece) {
 
 }  // namespace
 
-// A held block stays held, so the answer holds for good.
+// Returns kBusy when an edge of the range covers an absent block in part. A held block stays held, so a good
+// answer stays true.
 Status OverlayState::edges_held(std::uint64_t offset, std::uint64_t end) const {
   const auto check = [this](std::uint64_t lba) -> Status {
     if (states({Lba{lba}, BlockCount{1}}).front().hold != BlockHold::kAbsent) return {};
@@ -29,7 +30,7 @@ Status OverlayState::edges_held(std::uint64_t offset, std::uint64_t end) const {
   return {};
 }
 
-// What may fail without a byte being changed: marks and space.
+// Does all that may fail before a byte changes: marks clean chunks as opened, and allocates space.
 Status OverlayState::prepare(std::uint64_t offset, std::uint64_t end, bool takes_space) {
   TRY(check_changeable());
   TRY(edges_held(offset, end));
@@ -104,7 +105,8 @@ Status OverlayState::write_piece(const ChunkPiece& piece, ByteSpan bytes) {
   return {};
 }
 
-// A part of one block. Behind the bytes of a zero block `data` may hold anything.
+// Writes a part of one block. `data` may hold anything under a zero block, so the whole block is written
+// there.
 Status OverlayState::write_edge(const ChunkPiece& piece, ByteSpan bytes) {
   const Chunk* chunk = table.stripe(piece.chunk).find(piece.chunk);
   if (chunk == nullptr || chunk->get(piece.first) != BlockHold::kZero)
@@ -115,7 +117,8 @@ Status OverlayState::write_edge(const ChunkPiece& piece, ByteSpan bytes) {
   return data->write_at(start, ByteSpan(block).first(block_end(piece.first_lba()) - start));
 }
 
-// After a change that failed half-way, nobody knows whether a clean block still equals the base.
+// Makes clean blocks of a piece dirty. After a change that failed half-way it is unknown whether they still
+// equal the base.
 void OverlayState::spoil_clean(Stripe& stripe, const ChunkPiece& piece) {
   const auto at = stripe.chunks.find(piece.chunk);
   if (at == stripe.chunks.end()) return;
@@ -148,7 +151,7 @@ Status OverlayState::zero_piece(const ChunkPiece& piece, ZeroSpace space) {
   const auto guard = TRY(enter(piece));
   Stripe& stripe = table.stripe(piece.chunk);
   const Chunk* chunk = stripe.find(piece.chunk);
-  // A chunk of which nothing was ever here needs no punch: a zero block is not read from `data`.
+  // A chunk that never held a block needs no punch: a zero block is not read from `data`.
   const bool untouched = chunk == nullptr || (!chunk->states && chunk->constant == BlockHold::kAbsent);
   if (!untouched || space == ZeroSpace::kKeep) {
     Status zeroed = data->zero(piece.offset, piece.bytes, space);
@@ -177,7 +180,7 @@ Status OverlayState::put_clean(std::uint64_t offset, std::uint64_t bytes, const 
   return {};
 }
 
-// `source` is the bytes of the piece; null: zeros.
+// Fills the absent blocks of a piece. `source` holds the bytes of the piece; null means zeros.
 Status OverlayState::fill_absent(const ChunkPiece& piece, const std::byte* source) {
   Stripe& stripe = table.stripe(piece.chunk);
   const std::lock_guard guard(stripe.mutex);

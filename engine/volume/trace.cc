@@ -23,7 +23,7 @@ void each_data_extent(const Leaf& leaf, const Visit& visit) {
   }
 }
 
-// Adds spans to a trace, neighbours merged.
+// Adds spans to a trace, and merges neighbours.
 class Content {
  public:
   explicit Content(TraceRecord& trace) : trace_(trace) {
@@ -61,7 +61,7 @@ void add_region(const Leaf& leaf, std::size_t first, std::size_t end, Content& c
   });
 }
 
-// For each block of each traced segment, when it is wanted.
+// The position of each block of each traced segment in the order of first reads; kNowhere when not wanted.
 using BlockOrder = std::array<std::uint32_t, kSegmentBlocks>;
 using WantedBlocks = std::unordered_map<SegmentId, std::unique_ptr<BlockOrder>, IdHash>;
 
@@ -137,7 +137,7 @@ Status note_content(NodeReader& nodes, const TreeRoot& root, TraceRecord& trace)
   for (const TracedRegion& traced : trace.regions) {
     const std::uint64_t index = traced.region / kTraceRegionsOfLeaf;
     if (content.full()) break;
-    if (index >= leaf_count(root.blocks)) continue;  // behind the snapshot's end: a volume that grew
+    if (index >= leaf_count(root.blocks)) continue;  // past the snapshot's end: the volume grew
     const LeafSpan span = TRY(cursor.at(index));
     if (!span.ref.is_node()) continue;
     const auto leaf = TRY(cursor.load(span));

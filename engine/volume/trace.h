@@ -1,5 +1,5 @@
-// Traces as decisions: how the first reads of one more serving are merged into what is known of a snapshot,
-// and what is to be expected of a snapshot that shares content with a traced one.
+// Traces: how the first reads of another serving are merged into the trace of a snapshot, and which regions
+// to expect of a snapshot that shares content with a traced one.
 #pragma once
 
 #include <cstdint>
@@ -17,21 +17,21 @@ inline constexpr std::uint64_t kTraceRegionsOfLeaf = kLeafBlocks / kTraceRegionB
 // Regions of a volume, in the order in which they will be wanted.
 using RegionOrder = std::vector<std::uint64_t>;
 
-// `before` with one more serving, which read `reads` in that order. Positions are averages; what none of the
-// last four servings read goes. Content and boot pack are those of `before`.
+// Returns `before` with another serving added, which read `reads` in that order. Positions are averages; a
+// region that none of the last four servings read is dropped. Content and boot pack stay those of `before`.
 TraceRecord merged(const TraceRecord& before, std::span<const std::uint64_t> reads);
 
 RegionOrder order_of(const TraceRecord& trace);
 
-// Notes in the trace what its regions hold in the tree of its snapshot.
+// Records in the trace which spans of segments its regions hold in the tree of its snapshot.
 Status note_content(NodeReader& nodes, const TreeRoot& root, TraceRecord& trace);
 
-// The regions of another tree that hold blocks of the trace's content, in its order. Walks all leaves of the
-// tree, at most kMostLeaves of them.
+// Returns the regions of another tree that hold blocks of the trace's content, in its order. Walks the leaves
+// of the tree and loads kMostLeavesExpected of them at most.
 inline constexpr std::uint64_t kMostLeavesExpected = 65536;  // 256 GiB
 Result<RegionOrder> expected_by_content(NodeReader& nodes, const TreeRoot& root, const TraceRecord& trace);
 
-// The share of `now`'s regions that `before` does not have, 0 to 1.
+// Returns the share of `now`'s regions that `before` does not have, 0 to 1.
 double news(const TraceRecord& before, const TraceRecord& now);
 
 }  // namespace ashlar

@@ -8,9 +8,10 @@
 namespace ashlar {
 namespace {
 
-constexpr std::uint64_t kStepBlocks = kLeafBlocks;  // of a long fetch: bounds its buffer
+constexpr std::uint64_t kStepBlocks = kLeafBlocks;  // step of a long fetch: bounds its buffer
 
-// By chunks: of a long range mostly the first says no.
+// Returns whether the overlay holds the whole range. Checks chunk by chunk: in a long range usually the first
+// chunk has an absent block, so the rest need no look.
 bool all_held(const Overlay& overlay, BlockRange range) {
   const auto is_absent = [](const HoldRun& run) { return run.hold == BlockHold::kAbsent; };
   for (Lba at = range.first; at < range.end();) {
@@ -58,7 +59,7 @@ Status Volume::read(ByteOffset offset, MutableByteSpan out) {
     const std::uint64_t from = std::max(offset.value, byte_offset(run.blocks.first).value);
     const std::uint64_t to = std::min(end, byte_offset(run.blocks.end()).value);
     const MutableByteSpan part = out.subspan(from - offset.value, to - from);
-    // What the guest wrote itself is no part of the snapshot.
+    // Blocks that the guest wrote do not belong to the snapshot, so they are not noted.
     if (run.hold == BlockHold::kAbsent || run.hold == BlockHold::kClean) note_first_read(run.blocks);
     if (run.hold == BlockHold::kAbsent) {
       missed = true;
@@ -81,7 +82,8 @@ BlockRange Volume::region_around(BlockRange range) const {
   return {Lba{first}, BlockCount{std::min(end, blocks_covering(size()).value) - first}};
 }
 
-// The blocks beside the wanted ones are a bonus: when they can't be read, the wanted ones still may.
+// Reads the region around the absent blocks, and on failure the absent blocks alone: the neighbours are a
+// bonus, and may be the only ones that can't be read.
 Status Volume::read_absent(BlockRange absent, ByteOffset offset, MutableByteSpan out) {
   const auto waiting = gate_.demand();
   const double began = monotonic_seconds();
@@ -93,7 +95,7 @@ Status Volume::read_absent(BlockRange absent, ByteOffset offset, MutableByteSpan
   return done;
 }
 
-// Without a base, what is absent is what the volume has just grown by.
+// Reads from the base. Without a base, absent blocks exist only where the volume has grown, and are zeros.
 Status Volume::read_base(BlockRange range, MutableByteSpan out) const {
   if (const auto base = this->base()) return base->read(range, out);
   std::memset(out.data(), 0, out.size());
@@ -114,14 +116,14 @@ Status Volume::read_through(BlockRange region, ByteOffset offset, MutableByteSpa
       std::memcpy(out.data() + (from - offset.value), bytes.data() + (from - byte_offset(step.first).value),
                   to - from);
     }
-    // What can't be kept, on a full disk or a failed one, was read all the same.
+    // The bytes were read; that they can't be kept (the disk is full or failed) is not an error of the read.
     best_effort(keep(step, bytes));
     at = step.end();
   }
   return {};
 }
 
-// Blocks of the base into the overlay; what lies behind the volume's end is cut off.
+// Puts blocks of the base into the overlay, and cuts off what lies past the volume's end.
 Status Volume::keep(BlockRange blocks, ByteSpan bytes) {
   const std::uint64_t room = size().value - byte_offset(blocks.first).value;
   return overlay_->put_clean(blocks.first, bytes.first(std::min<std::uint64_t>(bytes.size(), room)));
@@ -156,7 +158,7 @@ Status Volume::fetch_absent(BlockRange range) {
   return {};
 }
 
-// Brings in the blocks that a change covers in part.
+// Fetches the blocks that a change covers in part.
 Status Volume::fetch_edges(ByteOffset offset, ByteCount bytes) {
   const std::uint64_t end = offset.value + bytes.value;
   for (const std::uint64_t at : {offset.value, end}) {

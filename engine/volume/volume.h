@@ -5,9 +5,9 @@
 //   read   overlay ─ held? ─▶ reply
 //              └ absent ─▶ base: manifest ─ frame ─ verify ─▶ reply, and into the overlay
 //
-// A failed fetch is an error of that read and works later when the store does. A fetched block that the
-// overlay has no space for is answered all the same. Ranges may have any offset and length within size(). Any
-// number of threads; calls wait for the store where held() says no.
+// A failed fetch is an error of that read, and succeeds later when the store answers. A fetched block that
+// the overlay has no space for is answered all the same. Ranges may have any offset and length within size().
+// Any number of threads; a call waits for the store when held() returns false.
 #pragma once
 
 #include <atomic>
@@ -25,20 +25,20 @@ namespace ashlar {
 
 class Volume {
  public:
-  // Reads that miss fetch aligned regions of this many blocks: a frame's worth.
+  // The fetch unit of a read that misses: an aligned region of this many blocks, the size of a frame.
   static constexpr std::uint64_t kFetchBlocks = 16;
 
-  // `gate` is shared by all volumes of a process, and outlives them. `base` is null when the overlay holds
-  // every block.
+  // Makes the volume. `gate` is shared by all volumes of a process, and outlives them. `base` is null when
+  // the overlay holds every block.
   Volume(std::unique_ptr<Overlay> overlay, std::shared_ptr<const BaseImage> base, FetchGate& gate);
   ~Volume();
   Volume(const Volume&) = delete;
   Volume& operator=(const Volume&) = delete;
 
   ByteCount size() const { return overlay_->size(); }
-  // Whether the overlay holds every block of the range: then read() does not wait for the store.
+  // Returns whether the overlay holds every block of the range: then read() does not wait for the store.
   bool held(ByteOffset offset, ByteCount bytes) const;
-  // The same for write() and write_zeroes(): only blocks that they cover in part matter.
+  // Returns whether write() and write_zeroes() need no fetch: only blocks that they cover in part matter.
   bool edges_held(ByteOffset offset, ByteCount bytes) const;
 
   Status read(ByteOffset offset, MutableByteSpan out);
@@ -50,9 +50,9 @@ class Volume {
 
   Overlay& overlay() { return *overlay_; }
   const Overlay& overlay() const { return *overlay_; }
-  std::shared_ptr<const BaseImage> base() const;  // null when the store is not needed any more
-  // After a snapshot of this volume was published: later misses read from it. Before Overlay::end_view(), so
-  // that no block is looked for in a base that is older than the state of the block.
+  std::shared_ptr<const BaseImage> base() const;  // null when the store is not needed
+  // Makes later misses read from a snapshot of this volume that was published. Called before
+  // Overlay::end_view(), so that a block is never looked up in a base that is older than the block's state.
   void set_base(std::shared_ptr<const BaseImage> base);
 
   struct Counters {
@@ -60,7 +60,7 @@ class Volume {
     std::atomic<std::uint64_t> missed_reads{0};
     std::atomic<std::uint64_t> writes{0};
     std::atomic<std::uint64_t> fetched_bytes{0};
-    std::atomic<std::uint64_t> stalled_ns{0};  // that reads waited for absent blocks, summed over them
+    std::atomic<std::uint64_t> stalled_ns{0};  // time that reads waited for absent blocks, summed over reads
   };
   const Counters& counters() const { return counters_; }
   FirstReads& first_reads() { return first_reads_; }

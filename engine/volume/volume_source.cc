@@ -12,7 +12,7 @@ SourceState state_of(const HoldRun& run) {
   return run.hold == BlockHold::kZero ? SourceState::kUnallocated : SourceState::kData;
 }
 
-// The first change that ends behind `lba`.
+// Returns the first change that ends after `lba`.
 auto change_at(const std::vector<HoldRun>& changes, Lba lba) {
   return std::partition_point(changes.begin(), changes.end(),
                               [&](const HoldRun& run) { return run.blocks.end() <= lba; });
@@ -58,8 +58,8 @@ class VolumeRunReader : public RunReader {
     return run;
   }
 
-  // Data of the base stays where it is. In a leaf that the parent covers otherwise, because the volume has
-  // grown, nothing can be taken from the parent's leaf: there it is read.
+  // Notes data of the base as unchanged instead of reading it. When the volume has grown, the parent's last
+  // leaf covers fewer blocks than the new one, and nothing can be taken from it: there the base is read.
   Status take_unchanged(BlockRange piece, MutableByteSpan out, std::vector<BlockRange>& unchanged) const {
     const BlockCount parent_blocks = base_.root().blocks;
     const std::uint64_t leaf = piece.first.value / kLeafBlocks;

@@ -1,6 +1,6 @@
 // VolumeSource: a volume's changes of one instant as the source of a capture, with the volume's base as
 // parent and an exact changed-block map. Only blocks that the guest changed are read, from the overlay; all
-// others are the parent's, without asking the store for them.
+// others are the parent's, and the store is not asked for them.
 #pragma once
 
 #include <memory>
@@ -14,7 +14,7 @@ namespace ashlar {
 
 class VolumeSource : public Source {
  public:
-  // `base` is the image of view.base(). Both outlive the source.
+  // Makes the source. `base` is the image of view.base(). Both outlive the source.
   VolumeSource(VolumeId volume, const SnapshotView& view, const BaseImage& base);
 
   SourceType type() const override { return SourceType::kDevice; }

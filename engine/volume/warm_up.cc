@@ -12,18 +12,18 @@
 namespace ashlar {
 namespace {
 
-constexpr int kThreads = 16;         // of a trace without a boot pack: hides a store's latency
+constexpr int kThreads = 16;         // fetchers of a trace without a boot pack: hides a store's latency
 constexpr int kAncestors = 8;        // how far back a snapshot without a trace looks for one
-constexpr std::size_t kOthers = 16;  // traces of other snapshots that it is compared with
+constexpr std::size_t kOthers = 16;  // most traces of other snapshots to compare with
 constexpr std::size_t kFewestReads = 16;
-constexpr double kMuchNews = 0.05;  // of a trace, that make a new boot pack worth while
-constexpr int kAttempts = 5;        // of a merge, when other servings end at the same time
+constexpr double kMuchNews = 0.05;  // share of new regions that makes a new boot pack worth while
+constexpr int kAttempts = 5;        // tries of a merge, when other servings end at the same time
 constexpr std::chrono::milliseconds kWatchPause{500};
-// A read waits for a fetch under way as long as this many requests to the store take, and a second at most.
+// A read waits for a fetch in progress as long as this many requests to the store take, and a second at most.
 constexpr double kWaitRequests = 20;
 constexpr double kMostWaitSeconds = 1;
 
-// False once stop is asked for.
+// Waits for kWatchPause and returns false once a stop was requested.
 bool pause(const std::stop_token& stop) {
   std::mutex mutex;
   std::condition_variable_any changed;
@@ -32,7 +32,7 @@ bool pause(const std::stop_token& stop) {
   return !stop.stop_requested();
 }
 
-// `more` behind what is there, each region once.
+// Appends the regions of `more` that `order` does not have yet.
 void append_new(RegionOrder& order, const RegionOrder& more) {
   std::unordered_set<std::uint64_t> seen(order.begin(), order.end());
   for (const std::uint64_t region : more) {
@@ -101,8 +101,8 @@ void WarmUp::run(const std::stop_token& stop) {
   finish();
 }
 
-// From the trace of the snapshot itself; else from that of an ancestor, by place, and from those of other
-// snapshots, by content.
+// Returns the regions to expect: from the trace of the snapshot itself; else from the trace of its nearest
+// traced ancestor, by place, and from traces of other snapshots, by content.
 RegionOrder WarmUp::expected() {
   if (trace_) return order_of(*trace_);
   RegionOrder order;
@@ -140,18 +140,18 @@ void WarmUp::fetch_ahead(const RegionOrder& order, const std::stop_token& stop) 
       const std::uint64_t first = order[at] * kTraceRegionBlocks;
       if (first >= blocks) continue;
       const BlockCount count{std::min(kTraceRegionBlocks, blocks - first)};
-      // What fails here fails no reader: whoever wants it asks again.
+      // A failure here is not a failure of a reader: a read of the region asks the store itself.
       (void)volume_.fetch({Lba{first}, count}).ok();
       ++counters_.fetched_regions;
     }
   };
-  // What a boot pack brought is in memory, and one thread moves it without taking a machine's processors.
+  // The content of a boot pack is in memory: one thread moves it without taking a machine's processors.
   const int threads = counters_.from_boot_pack ? 1 : kThreads;
   std::vector<std::jthread> fetchers;
   try {
     for (int i = 0; i < threads; ++i) fetchers.emplace_back(fetch);
   } catch (const std::system_error&) {
-    fetch();  // with those that there are
+    fetch();  // with the threads that could be started
   }
 }
 
@@ -194,7 +194,7 @@ Status WarmUp::publish_once(const RegionOrder& reads) {
   Status replaced = traces_.replace(before, now);
   const BootPackId& loser = replaced.ok() ? start.boot_pack : now.boot_pack;
   if (makes_pack && !loser.is_zero()) best_effort(traces_.remove_boot_pack(base_->id(), loser));
-  // The snapshot may have been deleted meanwhile; then nobody else clears this away.
+  // The snapshot may have been deleted meanwhile; then only this call can remove its trace.
   if (replaced.ok()) {
     const auto still_there = snapshots_.get(base_->id());
     if (is(still_there, ErrorCode::kNotFound)) return traces_.remove(base_->id());

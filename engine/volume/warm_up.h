@@ -1,9 +1,9 @@
-// WarmUp: one serving of a volume, and what its first reads are good for. Before them: what earlier servings
-// read is fetched ahead, from the boot pack if there is one. After them: what this one read is merged into
-// the trace of the snapshot, and the boot pack made anew when that brought much news.
+// WarmUp: uses and updates the trace of a snapshot for one serving of a volume. Before the first reads:
+// fetches ahead what earlier servings read, from the boot pack if there is one. After them: merges what this
+// serving read into the trace of the snapshot, and makes a new boot pack when many regions are new.
 //
-// Nothing here ever fails a read or the serving: whatever goes wrong costs time alone. One thread calls
-// run(), and stop ends it; finish() comes after that.
+// A failure here costs time only; it never fails a read or the serving. One thread calls run(), and stop ends
+// it; finish() comes after that.
 #pragma once
 
 #include <atomic>
@@ -25,13 +25,14 @@ namespace ashlar {
 // threads.
 class BootPackLoads {
  public:
-  // Waits when another thread is loading it, and hears of regions only when it loads by itself.
+  // Loads a boot pack unless that was done. Waits while another thread loads it; `arrived` is called only
+  // when this call loads it itself.
   Status load(const WarmParts& parts, const TraceRecord& trace,
               const std::function<void(std::uint64_t region)>& arrived, const std::stop_token& stop);
 
  private:
   std::mutex mutex_;
-  // Whoever loads a pack holds its mutex.
+  // The state of one boot pack. The thread that loads the pack holds its mutex.
   struct Load {
     std::mutex mutex;
     bool is_done = false;
@@ -42,21 +43,23 @@ class BootPackLoads {
 class WarmUp {
  public:
   struct Counters {
-    std::atomic<std::uint64_t> expected_regions{0};  // of 64 KiB
-    std::atomic<std::uint64_t> fetched_regions{0};   // of them, so far
+    std::atomic<std::uint64_t> expected_regions{0};  // regions of 64 KiB
+    std::atomic<std::uint64_t> fetched_regions{0};   // of the expected ones, so far
     std::atomic<bool> from_boot_pack{false};
   };
 
-  // Volume and parts outlive this. `base`: what the volume stands on now; `owner`: whose volume it is, value
-  // 0 the store's own account.
+  // Prepares one serving. Volume and parts outlive it. `base` is the base of the volume at this time; `owner`
+  // is the account of the volume, value 0 the store's own account.
   WarmUp(WarmParts parts, const SnapshotCatalog& snapshots, BootPackLoads& loads, FetchGate& gate,
          Volume& volume, std::shared_ptr<const BaseImage> base, StoreId store, AccountId owner);
 
-  // Before the first read: reads the trace, and from then on expects what it names.
+  // Reads the trace before the first read of the volume, and from then on expects its regions when it names a
+  // boot pack.
   void prepare();
-  // Fetches ahead, then waits until the first reads have settled, and notes them. Ends when asked to.
+  // Fetches ahead, then waits until the first reads have settled, and notes them. Ends early when stop is
+  // requested.
   void run(const std::stop_token& stop);
-  // Notes what was read so far, unless that was done.
+  // Notes what was read so far, unless that was done before.
   void finish();
 
   const Counters& counters() const { return counters_; }
@@ -77,7 +80,7 @@ class WarmUp {
   const StoreId store_;
   const AccountId owner_;
   std::optional<TraceRecord> trace_;
-  bool boot_pack_is_bad_ = false;  // it could not be loaded whole: another is made at the next occasion
+  bool boot_pack_is_bad_ = false;  // it could not be loaded completely: the next publication makes another
   Counters counters_;
 };
 
