@@ -22,7 +22,7 @@ class HostileTest : public testing::Test {
     UniqueFd fd = connected_unix_socket(socket());
     send_all(fd, nbd_client_flags());
     send_all(fd, nbd_option(nbd::Option::kGo, nbd_info_data("")));
-    // MSG_WAITALL is no help: it may stop between two messages of a unix socket.
+    // MSG_WAITALL does not help: it may stop between two messages of a unix socket.
     ByteVector answer(18 + 20 + 12 + 20 + 14 + 20);
     std::size_t have = 0;
     for (ssize_t got = 1; got > 0 && have < answer.size();

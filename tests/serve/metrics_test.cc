@@ -16,7 +16,7 @@ using testing::StartsWith;
 
 struct Family {
   std::string type;
-  std::map<std::string, std::uint64_t> samples;  // by the labels between the braces
+  std::map<std::string, std::uint64_t> samples;  // keyed by the labels in the braces
 };
 
 // Parses a page as strictly as the format page demands: HELP, TYPE and samples of a family together, no

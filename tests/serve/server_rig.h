@@ -98,7 +98,7 @@ inline bool allow_open_files(rlim_t count) {
 
 struct Outcome {
   int status;
-  std::string text;  // of stdout and stderr
+  std::string text;  // stdout and stderr together
 };
 inline Outcome run_command(const std::string& command) {
   std::string text;

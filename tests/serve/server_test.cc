@@ -205,7 +205,7 @@ TEST_F(ServerTest, AHitIsNotBehindMisses) {
 
 TEST_F(ServerTest, RequestsAtDepthStayApart) {
   disk_->hold(8 * kMiB, 8 * kMiB);
-  disk_->release();  // from now on a second thread completes half of the disk's operations
+  disk_->release();  // after this a second thread completes half of the disk's operations
   start();
   NbdClient client(uri());
   const ByteVector image = random_bytes(16 * kMiB, 7);
