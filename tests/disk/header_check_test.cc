@@ -99,7 +99,7 @@ TEST(HeaderCheck, AQcow2WhoseTablesLie) {
   MemoryFile narrow = full_qcow2();
   narrow.big(24, std::uint64_t{1} << 40U, 8);
   refused(DiskFormat::kQcow2, narrow, ErrorCode::kCorrupt, "no room");
-  MemoryFile again = full_qcow2();  // one L2 table, named eight times, for a disk of 4 GiB
+  MemoryFile again = full_qcow2();  // a single L2 table, named eight times, for a disk of 4 GiB
   again.big(24, std::uint64_t{1} << 32U, 8);
   again.big(36, 8, 4);
   for (std::size_t i = 0; i < 8; ++i) again.big((1 << 16) + 8 * i, 2 << 16, 8);
@@ -215,7 +215,7 @@ TEST(HeaderCheck, AVmdkWhoseTablesLie) {
   lies(12, std::uint64_t{1} << 40U, 8, "missing");  // a directory larger than the file
   for (const std::uint64_t place : {std::uint64_t{192}, std::uint64_t{1} << 55U, ~std::uint64_t{0} - 1})
     lies(56, place, 8, "missing");
-  MemoryFile again = full_vmdk();  // one grain table, named 50 times
+  MemoryFile again = full_vmdk();  // a single grain table, named 50 times
   again.little(12, 50UL * 512 * 128, 8);
   again.little(22UL * 512 + 4 * 3, 0, 4);
   MemoryFile tables(2UL << 20U);
