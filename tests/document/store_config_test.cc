@@ -51,7 +51,7 @@ TEST(StoreConfig, EveryTruncationAndEveryFlippedBitIsRefusedOrMeansTheSame) {
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
     const auto got = decode_store_config(flipped);
     if (got.ok()) {
-      EXPECT_EQ(got.value(), golden::store_config()) << "bit " << bit;  // one white-space byte became another
+      EXPECT_EQ(got.value(), golden::store_config()) << "bit " << bit;  // a white-space byte became another
     }
   }
 }
