@@ -1,5 +1,5 @@
-// NamedFormat: every format behind one function, which refuses bytes with an error code, or decodes and
-// encodes them again.
+// NamedFormat: one interface to every format, which refuses bytes with an error code, or decodes and encodes
+// them again.
 #pragma once
 
 #include <functional>
