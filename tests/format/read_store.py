@@ -2,8 +2,8 @@
 """An independent reader of a store, written from docs/format/ alone with Python's standard library and the
 zstd command.
 
-read_store.py STORE SNAPSHOT-ID [OUTPUT]      writes the volume (sparse), or prints its SHA-256 without OUTPUT
-read_store.py STORE --list                    prints snapshot ids
+    read_store.py STORE SNAPSHOT-ID [OUTPUT]      writes the volume (sparse), or prints its SHA-256 without OUTPUT
+    read_store.py STORE --list                    prints snapshot ids
 
 It shares no code with the engine, which proves that the pages are sufficient. It checks every SHA-256 that it
 meets: node ids, segment ids, block ids and content digests. It does not check XXH3 checksums: Python has no
