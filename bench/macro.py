@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Whole captures and restores of real disk images, each beside its limit, measured in the same run.
 
-bench/macro.py --corpus DIR [--work DIR] [--only first,unchanged,...] [--runs 3]
+    bench/macro.py --corpus DIR [--work DIR] [--only first,unchanged,...] [--runs 3]
 
 Every figure is the median of --runs runs in which the sides alternate. Images are read once before they are
 measured, so the page cache is warm; both sides sync to the disk what they write. Prints a Markdown table and

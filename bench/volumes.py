@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Volumes, each figure beside its limit, measured in the same run.
 
-bench/volumes.py --corpus DIR [--work DIR] [--only create,first_read,...] [--runs 3]
+    bench/volumes.py --corpus DIR [--work DIR] [--only create,first_read,...] [--runs 3]
 
 Needs qemu-nbd, fio (with its nbd engine) and, for the boots, qemu-system-x86_64 and root. A served volume is
 compared with qemu-nbd serving a raw file of the same bytes; boots from lazy volumes with boots from a raw
