@@ -128,7 +128,7 @@ inline RunReader::Plan whole_plan(std::uint64_t size, std::uint64_t run_bytes = 
 }
 
 struct Contents {
-  ByteVector bytes;  // by offset; 0xEE where no run came
+  ByteVector bytes;  // bytes by offset; 0xEE where no run came
   std::vector<BlockRange> unreadable;
   std::vector<std::string> errors;
   std::uint64_t runs = 0;
