@@ -59,7 +59,7 @@ def read_config(store):
 
 
 class Pack:
-    """One pack file: the entries of its footer, and ranges of its bytes."""
+    """A pack file: the entries of its footer, and ranges of its bytes."""
 
     def __init__(self, path, kind, store_id):
         self.path = path
@@ -90,7 +90,7 @@ class Pack:
 
 
 class Segment:
-    """One segment's directory: its block ids, and where its frames lie. Decodes frames and keeps the last
+    """The directory of a segment: its block ids, and where its frames lie. Decodes frames and keeps the last
     one."""
 
     def __init__(self, pack, offset, directory_bytes, segment_id):
