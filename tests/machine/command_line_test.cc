@@ -1,4 +1,4 @@
-// Tests of QEMU's command line: each option is one word, whatever characters its names contain.
+// Tests of QEMU's command line: each option is one word, also when its names contain special characters.
 #include "machine/command_line.h"
 
 #include <gmock/gmock.h>
