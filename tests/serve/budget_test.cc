@@ -96,8 +96,8 @@ TEST_F(BudgetTest, WhoHoldsMemoryAndDoesNothingGoesWhenOthersWaitForIt) {
   EXPECT_TRUE(idle.write(0, small));
 }
 
-// A client that takes its replies slowly but steadily stays; a client that sends one byte of its payload now
-// and then is closed.
+// A client that takes its replies slowly but steadily stays; a client that sends one byte of its payload from
+// time to time is closed.
 TEST_F(BudgetTest, WhoMovesWhatItHoldsStaysAndWhoDripsGoes) {
   NbdLimits limits;
   limits.server_bytes = 192 * kMiB;
