@@ -94,7 +94,7 @@ class Bench(macro.Bench):
 
 
 class Client:
-    """A bare NBD client with one request at a time: it shows what a read takes, without a library in between."""
+    """A bare NBD client with one request at a time: it shows what a read takes without a library."""
 
     def __init__(self, path, export):
         self.socket = socket.socket(socket.AF_UNIX)
@@ -410,7 +410,7 @@ def far(b):
 
     row("nothing known", None)
     macro.run("rm", "-rf", trace_of(b, taken))
-    measured(trace_of(b, taken))  # this machine runs until it reads nothing new, so that its trace is complete
+    measured(trace_of(b, taken))  # it runs until it reads nothing new: its trace is complete
     requests = row("with a boot pack", 0.1)
     b.row("… requests to the store", str(requests), "3", requests <= 3, "", "")
     macro.run("rm", "-rf", os.path.join(b.store, "boot"))
