@@ -67,7 +67,7 @@ class FullDisk(host.HostTest):
         self.assertEqual([p for p in (self.store / "incoming").rglob("*") if p.is_file() and p.suffix != ".lock"], [])
 
     def test_every_moment_of_running_out(self):
-        """Shows for disks of many sizes that the outcome is the same at whichever point the space runs out."""
+        """Shows for disks of many sizes that the outcome is the same wherever the space runs out."""
         folder = self.mount_on("-t", "tmpfs", "-o", "size=64M", "tmpfs")
         source = self.file("small.raw", noise(4 * MIB, 3))
         outcomes = set()
@@ -326,7 +326,7 @@ class Sources(host.HostTest):
         self.ok("verify", "--all")
 
     def stopped_early(self, source, most):
-        """Returns a stopped capture into a new store, which has stored something, but less than `most` bytes."""
+        """Returns a stopped capture into a new store; it has stored something, but less than `most` bytes."""
         for _ in range(10):
             shutil.rmtree(self.store)
             self.init()
@@ -342,7 +342,7 @@ class Sources(host.HostTest):
 
     def stored(self):
         total = 0
-        for folder, _, names in os.walk(self.store):  # os.walk skips folders that disappear meanwhile, unlike rglob
+        for folder, _, names in os.walk(self.store):  # skips folders that disappear; rglob does not
             for name in names:
                 try:
                     total += os.stat(os.path.join(folder, name)).st_size

@@ -330,7 +330,7 @@ class Export(DiskTest):
         self.assertEqual(self.leftovers(), [])
 
     def test_the_place_is_the_kernels(self):
-        """Shows that LINK/.. is the parent of the folder to which the link leads, as the kernel resolves it."""
+        """Shows that LINK/.. is the parent of the folder to which the link leads, as for the kernel."""
         snapshot = self.capture(self.disk())
         inner = self.scratch / "far" / "inner"
         inner.mkdir(parents=True)

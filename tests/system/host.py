@@ -180,7 +180,7 @@ def copy_some_files(folder, limit_bytes):
 
 
 def seeded():
-    """Returns the random generator of a test that takes a different course in each run; SEED=N repeats one."""
+    """Returns the random generator of a test that differs from run to run; SEED=N repeats a run."""
     seed = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
     print(f"SEED={seed}", flush=True)
     return random.Random(seed)

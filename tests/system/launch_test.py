@@ -63,7 +63,7 @@ class Life(machines.MachineTest):
         self.fails(1, "instances", "start", first, says=first, code="not_found")
 
     def test_what_does_not_start_leaves_nothing(self):
-        self.ok("instances", "terminate", *self.launch(self.snapshot, "--memory", "64M"))  # makes sure that there is a server
+        self.ok("instances", "terminate", *self.launch(self.snapshot, "--memory", "64M"))  # starts a server
         no_kernel = self.file("no-kernel", b"this is no kernel\n" * 1000)
         self.fails(1, "launch", self.snapshot, "--accel", "tcg", "--kernel", no_kernel, says=("QEMU", "kernel"))
         self.fails(1, "launch", self.snapshot, "--kernel", self.scratch / "none", says="none", code="not_found")
@@ -241,7 +241,7 @@ exec "$@"
     def test_a_device_that_is_anothers_by_now_is_left_alone(self):
         self.assertEqual((self.attach(self.first), self.attach(self.second)), ("/dev/nbd0", "/dev/nbd1"))
         self.assertEqual(self.attach(self.first), "/dev/nbd0", "the same again")
-        (self.device / "nbd0/pid").write_text("1\n")  # as if the client had ended and another one had taken the device
+        (self.device / "nbd0/pid").write_text("1\n")  # as if another client had the device
         self.release(self.first)
         self.assertEqual(self.ended(), [])
         self.release(self.second)

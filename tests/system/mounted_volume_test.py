@@ -16,7 +16,7 @@ MIB = 1 << 20
 
 
 class Writer:
-    """Replaces files, each by a new one that is synced before it takes the name, and records what is durable."""
+    """Replaces files by new ones, each synced before it takes the name, and records what is durable."""
 
     SLOTS = 24
 

@@ -120,7 +120,8 @@ class Qemu(Nbd):
         self.end_export()
 
         self.put(100 * MIB, noise(MIB, 103))
-        self.qemu_nbd("-B", "b2")  # starts before the second capture: it holds all of b1's changes and the new one
+        # b2 starts before the second capture: it holds all of b1's changes and the new one.
+        self.qemu_nbd("-B", "b2")
         third = self.ok_json("capture", self.uri, "--parent", second["snapshot"]["id"], "--changed", "bitmap:b2")
         self.end_export()
         self.assertEqual(third["warnings"], [])

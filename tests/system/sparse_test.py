@@ -40,7 +40,7 @@ class Sparse(host.HostTest):
         self.data = PIECES * PIECE
 
     def measured(self, *words, status=0):
-        """Runs ashlar WORDS..., which must stay within the limits of time and memory, and returns its report."""
+        """Runs ashlar WORDS..., which must keep to the limits of time and memory, and returns its report."""
         with open(self.scratch / "out", "w+b") as out, open(self.scratch / "err", "w+b") as err:
             environment = {**os.environ, "ASHLAR_STORE": str(self.store)}
             began = time.monotonic()

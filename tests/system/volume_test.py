@@ -180,7 +180,7 @@ class Life(volumes.VolumeTest):
         first = self.create(self.snapshot)
         with self.served("--all"):
             self.io_ok(first, "write -P 7 0 1M", "flush")
-            later = self.capture(self.file("later.raw", noise(3 * MIB, 9)))  # captured by another process than the server
+            later = self.capture(self.file("later.raw", noise(3 * MIB, 9)))  # by a process other than the server
             second = self.create(later)
             self.compare(self.scratch / "later.raw", second)
             clone = self.ok("volume", "clone", first, "--size", "32M").strip()
@@ -358,7 +358,7 @@ class Faults(volumes.VolumeTest):
                 self.io_ok(volume, f"read -P {number} {number}M 1M")
 
     def compare_start(self, volume):
-        """Checks that reads from the store succeed when there is no room to keep what they fetch."""
+        """Checks that reads from the store succeed without room to keep what they fetch."""
         with open(self.copy_of(volume), "rb") as copy:
             self.assertEqual(copy.read(MIB), noise(MIB, 1))
 

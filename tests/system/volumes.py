@@ -38,7 +38,7 @@ class VolumeTest(host.HostTest):
         return f"nbd+unix:///{export}?socket={self.socket}"
 
     def io(self, export, *commands):
-        """Runs qemu-io with COMMANDS, one after the other, and returns its exit status and what it printed."""
+        """Runs qemu-io with COMMANDS in this order, and returns its exit status and its output."""
         words = [word for command in commands for word in ("-c", command)]
         done = subprocess.run(["qemu-io", "-f", "raw", *words, self.uri(export)], capture_output=True, text=True,
                               timeout=60)
