@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Shows the progress: a line redrawn on a terminal, JSON lines on request, and nothing when stderr is piped."""
+"""Shows the progress: a line redrawn on a terminal, JSON lines on request, nothing when stderr is piped."""
 
 import json
 import os
