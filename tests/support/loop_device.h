@@ -1,4 +1,5 @@
-// A loop device over a file, for tests that need a real block device. Needs root and /dev/loop-control.
+// LoopDevice: a loop device over a file, for tests that need a real block device. Needs root and
+// /dev/loop-control.
 #pragma once
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-// A file in memory, with writers for the headers of disks.
+// MemoryFile: a file in memory, with writers for the headers of disks.
 #pragma once
 
 #include <algorithm>
