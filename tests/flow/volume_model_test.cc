@@ -13,8 +13,7 @@ namespace ashlar {
 namespace {
 
 constexpr std::uint64_t kSectorBytes = 512;
-constexpr std::uint64_t kEpochOperations =
-    10'000;  // operations on one simulated disk before a new one is taken
+constexpr std::uint64_t kEpochOperations = 10'000;  // on one simulated disk
 constexpr std::size_t kMostVolumes = 3;
 constexpr std::uint64_t kImageBytes = (5 << 20) + 700;
 constexpr std::uint64_t kMostBytes = 7 << 20;
