@@ -175,8 +175,7 @@ TEST_F(Deletion, WhateverMeetsAtASnapshotItIsNotLost) {
   const Act deletes = [](ObjectStore& objects) { (void)delete_snapshot(objects, kSnapshot).ok(); };
   const Act restores = [](ObjectStore& objects) { (void)restore_snapshot(objects, kSnapshot).ok(); };
   const Act purges = [&](ObjectStore& objects) {
-    auto done = purge_bin(
-        objects, UtcTime{1000});  // takes what was deleted long before, not what is deleted in this test
+    auto done = purge_bin(objects, UtcTime{1000});  // before the deletions of this test
     if (done.ok()) purged = done.value().snapshots;
   };
   for (const bool stale_entry : {false, true}) {
