@@ -55,8 +55,7 @@ void expect_all_answers(World& world, const std::string& path) {
 
 TEST(IndexDamageTest, AFlippedByteInAnyFileChangesNoAnswer) {
   const std::uint64_t seed = random_u64();
-  std::printf("seed %llu\n", static_cast<unsigned long long>(
-                                 seed));  // printed first, so that it is seen if the process dies
+  std::printf("seed %llu\n", static_cast<unsigned long long>(seed));  // seen even if the process dies
   const TempDir dir;
   World world(dir / "store", seed);
   world.publish_some(12);
