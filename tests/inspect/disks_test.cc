@@ -89,8 +89,8 @@ TEST_F(Disks, LogicalPartitions) {
   EXPECT_EQ(found_in(report).size(), 3U);
 }
 
-// The inspection ends also when a chain of logical partitions leads back to itself, out of the disk, or never
-// ends.
+// The inspection ends also when a chain of logical partitions leads back to itself, leads out of the disk, or
+// never ends.
 TEST_F(Disks, LogicalPartitionsInCircles) {
   table("100M", "label: dos\nstart=2048,type=5\nsize=20M,type=83\nsize=20M,type=83\n");
   ByteVector bytes = bytes_of_file(path("disk"));
