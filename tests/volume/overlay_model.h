@@ -72,8 +72,7 @@ class OverlayModel {
   Prng prng_;
   std::unique_ptr<Overlay> overlay_;
   std::vector<Block> now_;
-  std::vector<std::vector<Block>>
-      versions_;  // each block's contents since the last flush, the flushed one first
+  std::vector<std::vector<Block>> versions_;  // contents since the last flush, the flushed one first
   std::map<std::uint64_t, std::vector<Block>> bases_;
   std::unique_ptr<SnapshotView> view_;
   std::vector<Block> instant_;
