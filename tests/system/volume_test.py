@@ -180,7 +180,7 @@ class Life(volumes.VolumeTest):
         first = self.create(self.snapshot)
         with self.served("--all"):
             self.io_ok(first, "write -P 7 0 1M", "flush")
-            later = self.capture(self.file("later.raw", noise(3 * MIB, 9)))  # by a process other than the server
+            later = self.capture(self.file("later.raw", noise(3 * MIB, 9)))  # by a process of its own
             second = self.create(later)
             self.compare(self.scratch / "later.raw", second)
             clone = self.ok("volume", "clone", first, "--size", "32M").strip()
