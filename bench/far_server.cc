@@ -1,5 +1,5 @@
-// Serves a new volume of a snapshot from a store that is far away: every read of a pack, trace or boot pack
-// takes DELAY more. What bench/volumes.py boots machines from.
+// Serves a new volume of a snapshot from a store that is far away: each read of a pack, trace or boot pack
+// takes DELAY more. bench/volumes.py boots machines from it.
 //
 //   far_server STORE SNAPSHOT SOCKET DELAY-MS       runs until SIGTERM, then prints counters as JSON
 #include <fmt/format.h>

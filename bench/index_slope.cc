@@ -1,15 +1,15 @@
-// How the index grows with unique data, and how fast it answers.
+// Measures how the index grows with unique data, and how fast it answers.
 //
 //   index_slope [DIRECTORY [BLOCKS…]]      default: a temporary directory; 10^7, 10^8, 2^28 (1 TiB)
 //
-// Synthetic packs of 16 segments of 1024 blocks (64 hooks and the first block each) and one manifest node a
-// segment go into one index, as a capture adds them; at each number of blocks it is flushed, measured and
-// asked:
-//   run    64 hooks that lie together in one segment, in one call: a duplicate run of 4 MiB
+// Synthetic packs of 16 segments of 1024 blocks (64 hooks and the first block each) and one manifest node for
+// each segment are added to one index, as a capture adds them. At each number of blocks the index is flushed,
+// measured and asked for:
+//   run    64 hooks of one segment in one call: a duplicate run of 4 MiB
 //   apart  64 hooks of 64 random segments in one call: the worst duplicates
-//   new    64 hooks that are not there: new data
-// Rates are hooks a second of one thread's processor time with a warm page cache; a hook stands for 64 KiB of
-// data. The size is taken once compactions have ended; `most` is the largest seen until then.
+//   new    64 hooks that it does not have: new data
+// Rates are hooks per second of one thread's processor time with a warm page cache; a hook stands for 64 KiB
+// of data. The size is taken once compactions have ended; `most` is the largest size seen until then.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -62,7 +62,7 @@ BlockId made_hook(std::uint64_t kind, std::uint64_t number) {
   return id;
 }
 
-// The first block, then the hooks: what a segment of 1024 random blocks tells the index.
+// Returns what a segment of 1024 random blocks tells the index: the first block, then the hooks.
 std::vector<BlockId> made_blocks(std::uint64_t segment) {
   std::vector<BlockId> blocks = {made_id<BlockId>(1, segment)};
   for (std::size_t i = 0; i < kHooksPerSegment; ++i)
@@ -90,14 +90,14 @@ double resident_mib() {
   return static_cast<double>(resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))) / kMiB;
 }
 
-// Processor time of this thread, so that other work on the machine does not count.
+// Returns the processor time of this thread, which other work on the host does not affect.
 double thread_seconds() {
   timespec now{};
   CHECK(::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
-// Waits until compactions leave the size alone for three seconds. The largest size seen.
+// Waits until compactions leave the size alone for three seconds. Returns the largest size seen.
 std::uint64_t settle(const Index& index) {
   std::uint64_t most = 0;
   std::uint64_t last = 0;
@@ -111,7 +111,8 @@ std::uint64_t settle(const Index& index) {
   return most;
 }
 
-// Calls for at least a second; `batch` makes the blocks of a call. Hooks a second.
+// Calls find_hooks() for at least a second of processor time; `batch` makes the blocks of each call. Returns
+// hooks per second.
 template <class Batch>
 double rate(const Index& index, bool present, Batch batch) {
   Prng prng(7);

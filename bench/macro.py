@@ -4,8 +4,8 @@
     bench/macro.py --corpus DIR [--work DIR] [--only first,unchanged,...] [--runs 3]
 
 Every figure is the median of --runs runs in which the sides alternate. Images are read once before they are
-measured, so the page cache is warm; what is written is synced to the disk, on both sides. Prints a Markdown
-table and writes raw figures to --json. docs/performance.md has the method and a run's results.
+measured, so the page cache is warm; both sides sync to the disk what they write. Prints a Markdown table and
+writes raw figures to --json. docs/performance.md has the method and the results of a run.
 """
 import argparse
 import json
@@ -43,7 +43,7 @@ class Done:
 
 
 def run(*command, sync=None):
-    """Runs a command; `sync` is a file whose bytes must be on disk before the clock stops."""
+    """Runs a command and measures it; `sync` is a file whose bytes must be on disk before the clock stops."""
     with tempfile.TemporaryFile() as out:
         start = time.monotonic()
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL)
@@ -77,7 +77,7 @@ def data_extents(fd):
 
 
 def nonzero_runs(data):
-    """The pieces of `data` made of blocks that are not all zeros."""
+    """Yields the pieces of `data` that consist of blocks that are not all zeros."""
     zeros, start = bytes(BLOCK), None
     for at in range(0, len(data), BLOCK):
         if data[at:at + BLOCK] == zeros:
@@ -91,7 +91,7 @@ def nonzero_runs(data):
 
 
 def extract_data(image, target):
-    """Writes the image's blocks that hold data, one after the other. Their bytes."""
+    """Writes the image's blocks that hold data, one after the other, and returns how many bytes they are."""
     fd = os.open(image, os.O_RDONLY)
     with open(target, "wb") as out:
         for start, end in data_extents(fd):
@@ -106,7 +106,8 @@ def extract_data(image, target):
 
 
 def in_child(job, *args):
-    """Runs a job in a process of its own: a command's peak memory counts what this program held at its start."""
+    """Runs a job in a process of its own: a command's peak memory includes what this program held at the
+    command's start."""
     pid = os.fork()
     if pid == 0:
         status = 1
@@ -133,7 +134,7 @@ def read_all(*paths):
 
 
 class Bench:
-    """The programs, the images, the scratch directory, and the rows that come out."""
+    """The programs, the images, the scratch directory, and the resulting rows."""
 
     def __init__(self, args):
         self.ashlar_path, self.parts_path = args.ashlar, args.parts
@@ -169,17 +170,17 @@ class Bench:
                 shutil.rmtree(path)
             elif os.path.exists(path):
                 os.remove(path)
-        os.sync()  # so that nobody else's measurement pays for writing back
+        os.sync()  # so that the next measurement does not pay for writing back
 
     def data_of(self, name):
-        """The image's data bytes as one file, in the page cache."""
+        """Returns a file with the image's data bytes, in the page cache."""
         path = self.path(name + ".data")
         if not os.path.exists(path):
             in_child(extract_data, self.image(name), path)
         return path
 
     def alternate(self, **sides):
-        """Runs each side once a round, in turning order. Its results by name."""
+        """Runs each side once in each round, in alternating order, and returns the results by name."""
         results = {name: [] for name in sides}
         for i in range(self.runs):
             names = list(sides)
@@ -205,7 +206,7 @@ class Bench:
 
 
 def first(b):
-    """First capture of v1 beside zstd -1 -T2 and beside the sum of its parts."""
+    """Measures the first capture of v1, beside zstd -1 -T2 and beside the sum of its parts."""
     image, data = b.image("golden-v1"), b.data_of("golden-v1")
     warm(image, data)
     packed = b.path("v1.zst")
@@ -242,7 +243,7 @@ def first(b):
 
 
 def unchanged(b):
-    """Capture of an image that did not change, without a map, beside one XXH3-128 pass over its data."""
+    """Measures the capture of an unchanged image without a map, beside one XXH3-128 pass over its data."""
     image, store = b.image("golden-v1"), b.new_store()
     warm(image)
     b.capture(store, image)
@@ -264,7 +265,7 @@ def write_map(path, since, token, ranges):
 
 
 def changed(b):
-    """The increments v1 to v2 and v2 to v3, without and with a map of what changed."""
+    """Measures the increments v1 to v2 and v2 to v3, without and with a map of what changed."""
     warm(b.image("golden-v1"))
     for old, new in (("golden-v2", "golden-v3"), ("golden-v1", "golden-v2")):
         warm(b.image(old), b.image(new))
@@ -292,7 +293,7 @@ def changed(b):
 
 
 def restore(b):
-    """Restore to a new file, beside the larger of decompressing and writing the same bytes."""
+    """Measures a restore to a new file, beside the larger of decompressing and writing the same bytes."""
     image, data, store = b.image("golden-v1"), b.data_of("golden-v1"), b.new_store()
     warm(image, data)
     snapshot = b.capture(store, image).json()["snapshot"]["id"]
@@ -324,7 +325,7 @@ def restore(b):
 
 
 def sparse(b):
-    """1 TiB with 500 MiB of data, captured and restored, beside its data alone."""
+    """Measures the capture and restore of 1 TiB with 500 MiB of data, beside the data alone."""
     image, data = b.image("sparse"), b.data_of("sparse")
     warm(image, data)
     snapshots, target = {}, b.path("restored.raw")
@@ -351,7 +352,7 @@ def sparse(b):
 
 
 def stored(b):
-    """What v1, v2, v3 and an independent build add to one store, beside the study of grains."""
+    """Measures how much v1, v2, v3 and an independent build add to one store, beside the study of grains."""
     names = ["golden-v1", "golden-v2", "golden-v3", "fresh-b"]
     store, parent, sizes, total = b.new_store(), None, [], 0
     for name in names:
@@ -390,7 +391,8 @@ def make_huge(path, size, offsets):
 
 
 def memory(b):
-    """A sparse volume of 64 TiB, captured, edited, captured again, restored; and the peaks of all verbs."""
+    """Measures a sparse volume of 64 TiB that is captured, edited, captured again and restored; and the peak
+    memory of all verbs."""
     size, image, target = 64 << 40, "/dev/shm/ashlar-macro-64t.raw", "/dev/shm/ashlar-macro-64t.out"
     try:
         make_huge(image, size, [i * ((size - MIB) // 63 // BLOCK * BLOCK) for i in range(64)])

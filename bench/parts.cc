@@ -1,12 +1,13 @@
-// What the parts of a first capture cost alone, on one thread: the sum that a pipeline is compared with.
+// Measures what the parts of a first capture cost alone, on one thread: a pipeline is compared with their
+// sum.
 //
 //   parts DATA [OUTPUT]          JSON: processor seconds of each part over the bytes of DATA
 //   parts --pass xxh3|read FILE  JSON: one pass over the data extents of FILE, with or without XXH3-128
 //
 // Each part sees the bytes that it would see in a capture, in the same order and with the same locality: all
-// regions are read, tested for zeros and hashed; only blocks that have not been met before are copied into a
-// segment, compressed in frames, decoded and compared, and written. Deciding what has been met is no part: it
-// is what the pipeline adds.
+// regions are read, tested for zeros and hashed; only blocks that have not been seen before are copied into a
+// segment, compressed in frames, decoded and compared, and written. Deciding which blocks are new is not one
+// of the parts: the pipeline adds it.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -40,7 +41,7 @@ double thread_seconds() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
-// Adds the processor time of its scope to a part.
+// Adds the processor time of its own lifetime to a part.
 class Timed {
  public:
   explicit Timed(double& part) : part_(part), start_(thread_seconds()) {}
@@ -124,7 +125,7 @@ class Parts {
   }
 
  private:
-  // The number of bytes, in whole blocks.
+  // Reads the next run and returns its length in bytes, padded to whole blocks.
   std::size_t read_run() {
     const Timed timed(s_.read);
     const std::size_t size = read_full(source_, run_.span());
@@ -218,7 +219,7 @@ class Parts {
   Seconds s_;
 };
 
-// One pass over the data extents in pieces of 1 MiB.
+// Reads, and on demand hashes, the data extents in pieces of 1 MiB, and prints bytes and times.
 void pass(int fd, bool hash) {
   AlignedBuffer buffer(1024 * 1024);
   std::uint64_t bytes = 0;

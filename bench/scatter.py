@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""scatter.py IMAGE TARGET: makes TARGET, 1 TiB of holes with 500 MiB of pieces of IMAGE's data at random places."""
+"""scatter.py IMAGE TARGET: makes TARGET, 1 TiB of holes with 500 MiB of pieces of IMAGE's data at random
+places."""
 import os
 import random
 import sys

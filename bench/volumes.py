@@ -3,9 +3,10 @@
 
     bench/volumes.py --corpus DIR [--work DIR] [--only create,first_read,...] [--runs 3]
 
-Needs qemu-nbd, fio (with its nbd engine) and, for the boots, qemu-system-x86_64 and root. What is served is compared
-with qemu-nbd serving a raw file of the same bytes; boots from lazy volumes with boots from a raw file. Prints a Markdown
-table and writes raw figures to --json. docs/performance.md has the method and a run's results.
+Needs qemu-nbd, fio (with its nbd engine) and, for the boots, qemu-system-x86_64 and root. A served volume is
+compared with qemu-nbd serving a raw file of the same bytes; boots from lazy volumes with boots from a raw
+file. Prints a Markdown table and writes raw figures to --json. docs/performance.md has the method and the
+results of a run.
 """
 import argparse
 import json
@@ -26,7 +27,7 @@ MIB = macro.MIB
 SECTIONS = ["create", "first_read", "reads", "writes", "snapshot", "boot", "far"]
 IMAGE = "golden-v1"
 BOOT_SECONDS = 900
-LINGER_SECONDS = 120  # a busy machine reads something new for ever
+LINGER_SECONDS = 120  # a busy machine never stops reading new places
 MARKER = b"login:"
 
 
@@ -37,7 +38,7 @@ def cpu_seconds(pid):
 
 
 class Server:
-    """A server that listens on a unix socket, while the body runs."""
+    """A server that listens on a unix socket while the `with` body runs."""
 
     def __init__(self, socket_path, *command, ready=None):
         if os.path.exists(socket_path):
@@ -93,7 +94,7 @@ class Bench(macro.Bench):
 
 
 class Client:
-    """A bare NBD client for one request at a time: what a read takes, without a library in between."""
+    """A bare NBD client with one request at a time: it shows what a read takes without a library."""
 
     def __init__(self, path, export):
         self.socket = socket.socket(socket.AF_UNIX)
@@ -134,12 +135,12 @@ def percentile(values, percent):
 
 
 def create(b):
-    """`volume create`, from a snapshot of 6 GiB and from one of 64 TiB."""
+    """Measures `volume create`, from a snapshot of 6 GiB and from one of 64 TiB."""
     huge = b.path("huge.raw")
     try:
         with open(huge, "wb") as out:
             out.truncate(64 << 40)
-    except OSError:  # ext4 holds files of 16 TiB
+    except OSError:  # ext4 allows files of at most 16 TiB
         with open(huge, "wb") as out:
             out.truncate(15 << 40)
     size = os.path.getsize(huge) >> 40
@@ -172,7 +173,7 @@ def data_offsets(b, count, seed=1):
 
 
 def first_read(b):
-    """First 4 KiB reads of a cold volume, each of another place."""
+    """Measures the first 4 KiB reads of a cold volume, each at another place."""
     with b.serve("--volume", volume := b.new_volume(b.snapshot_of(IMAGE))):
         client = Client(b.socket, volume)
         times = []
@@ -215,7 +216,7 @@ def hydrated_gibibyte(b):
 
 
 def against_qemu_nbd(b, cases):
-    """Each case, on a hydrated volume and on qemu-nbd with the same bytes, in turns."""
+    """Runs each case on a hydrated volume and on qemu-nbd with the same bytes, in alternating order."""
     raw, volume = hydrated_gibibyte(b)
     macro.warm(raw)
     for name, limit, words in cases:
@@ -241,7 +242,7 @@ def against_qemu_nbd(b, cases):
 
 
 def reads(b):
-    """Reads of what the volume holds, beside qemu-nbd."""
+    """Measures reads of blocks that the volume holds, beside qemu-nbd."""
     against_qemu_nbd(b, [
         ("4 KiB random reads, depth 1", 1.0, ("--rw=randread", "--bs=4k", "--iodepth=1")),
         ("4 KiB random reads, depth 32", 1.0, ("--rw=randread", "--bs=4k", "--iodepth=32")),
@@ -249,7 +250,7 @@ def reads(b):
 
 
 def writes(b):
-    """Writes, and writes each with a flush, beside qemu-nbd."""
+    """Measures writes without flushes, and with a flush after every 16, beside qemu-nbd."""
     against_qemu_nbd(b, [
         ("4 KiB random writes, depth 32", 0.9, ("--rw=randwrite", "--bs=4k", "--iodepth=32")),
         ("4 KiB random writes, depth 8, a flush every 16", 0.9,
@@ -257,7 +258,8 @@ def writes(b):
 
 
 def snapshot(b):
-    """Snapshots of a served volume of which 1 % and 4 % were written, and what its reader feels."""
+    """Measures snapshots of a served volume of which 1 % and 4 % were written, and the delays of a reader
+    meanwhile."""
     raw, volume = hydrated_gibibyte(b)
     del raw
     seconds = []
@@ -289,7 +291,7 @@ def snapshot(b):
 
 
 def kernel_of(b):
-    """Kernel and initial RAM disk of the image, copied out of it."""
+    """Copies kernel and initial RAM disk out of the image, and returns their paths."""
     kernel, initrd = b.path("kernel"), b.path("initrd")
     if os.path.exists(kernel):
         return kernel, initrd
@@ -312,7 +314,8 @@ def kernel_of(b):
 
 
 def booted(b, drive, until=None):
-    """Seconds until the machine asks who is there. It runs on until a file exists: the trace of its reads."""
+    """Returns the seconds until the machine shows its login prompt. With `until`, lets it run until that file
+    exists (the trace of its reads), at most LINGER_SECONDS more."""
     kernel, initrd = kernel_of(b)
     console = b.path("console")
     command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "1024", "-smp", "1",
@@ -349,7 +352,8 @@ def trace_of(b, snapshot_id):
 
 
 def boot(b):
-    """A machine from a raw file, and from a lazy volume: the first of its snapshot, and a later one."""
+    """Measures boots of a machine from a raw file and from a lazy volume: from the first of its snapshot, and
+    from a later one."""
     raw = b.path("boot.raw")
     macro.run("cp", "--sparse=always", b.image(IMAGE), raw)
     taken = b.snapshot_of(IMAGE)
@@ -384,7 +388,7 @@ def boot(b):
 
 
 def far(b):
-    """Boots with the store 20 ms away: without a trace, with a trace alone, with a boot pack."""
+    """Measures boots with the store 20 ms away: without a trace, with a boot pack, and with a trace alone."""
     taken = b.snapshot_of(IMAGE)
     for folder in ("traces", "boot"):
         macro.run("rm", "-rf", os.path.join(b.store, folder))
@@ -406,7 +410,7 @@ def far(b):
 
     row("nothing known", None)
     macro.run("rm", "-rf", trace_of(b, taken))
-    measured(trace_of(b, taken))  # a machine that runs until it reads nothing new: its trace is whole
+    measured(trace_of(b, taken))  # it runs until it reads nothing new: its trace is complete
     requests = row("with a boot pack", 0.1)
     b.row("… requests to the store", str(requests), "3", requests <= 3, "", "")
     macro.run("rm", "-rf", os.path.join(b.store, "boot"))

@@ -1,6 +1,6 @@
 // Admission of runs of 4 MiB into a store of 4 GiB: is a block stored already, and where?
 //
-// Each pass has an admission and a segment reader of its own, so that directories come out of the packs
+// Each pass has its own admission and its own segment reader, so that directories are read from the packs
 // again.
 #include <benchmark/benchmark.h>
 
@@ -12,9 +12,9 @@
 namespace ashlar {
 namespace {
 
-constexpr std::size_t kRuns = 32;  // a pass; 128 MiB
+constexpr std::size_t kRuns = 32;  // runs in a pass: 128 MiB
 
-// Admits ids as runs. Returns what was counted.
+// Admits the ids as runs and returns the counters.
 Result<AdmitCounters> admit_runs(Admission& admission, std::span<const BlockId> ids, ByteSpan bytes) {
   std::vector<const std::byte*> data(kLeafBlocks);
   for (std::size_t i = 0; i < data.size(); ++i) data[i] = bytes.data() + i * kBlockBytes;
@@ -24,7 +24,7 @@ Result<AdmitCounters> admit_runs(Admission& admission, std::span<const BlockId> 
   return admission.counters();
 }
 
-// `new_share` of the blocks are expected to be new, at least and at most.
+// Measures the admission of `ids`. The share of new blocks must lie between `least_new` and `most_new`.
 void admit(benchmark::State& state, std::span<const BlockId> ids, double least_new, double most_new) {
   SmallStore& store = SmallStore::shared();
   AlignedBuffer bytes(kLeafBytes);
@@ -58,17 +58,17 @@ void admit_new_blocks(benchmark::State& state) {
 }
 BENCHMARK(admit_new_blocks)->Unit(benchmark::kMillisecond);
 
-// As in the second copy of a disk: what was stored side by side comes side by side.
+// The ids come in the order in which they were stored, as in the second copy of a disk.
 void admit_near_duplicates(benchmark::State& state) {
   admit(state, std::span(SmallStore::shared().blocks()).first(kRuns * kLeafBlocks), 0, 0);
 }
 BENCHMARK(admit_near_duplicates)->Unit(benchmark::kMillisecond);
 
-// The worst order: each block from another place of the 4 GiB. A block that is no hook stays unknown until
-// the directory that it is in has come in for another's sake; it is then stored a second time.
+// The worst order: each block is from another place of the 4 GiB. A block that is not a hook stays unknown
+// until a hook has brought in the directory of its segment; until then such a block is stored a second time.
 void admit_scattered_duplicates(benchmark::State& state) {
   const std::vector<BlockId>& all = SmallStore::shared().blocks();
-  constexpr std::size_t kStride = 8191;  // prime to the number of blocks
+  constexpr std::size_t kStride = 8191;  // coprime to the number of blocks
   std::vector<BlockId> ids(kRuns * kLeafBlocks);
   for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = all[i * kStride % all.size()];
   admit(state, ids, 0, 0.5);

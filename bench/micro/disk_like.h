@@ -1,9 +1,9 @@
-// Bytes that compress as a disk's do, the same at every run.
+// Bytes that compress as those of a disk do, equal in every run.
 //
-// A disk holds text, programs and tables, and what is compressed already. So each block of 4 KiB is one of
-// three kinds: 5 in 8 are lines of text, 2 in 8 records of 16 bytes (a counter, a small number, a random
-// one), 1 in 8 is random bytes. In frames of 64 KiB zstd -1 makes 2.1:1 of it, at the speed at which it
-// makes 2.5:1 of a Debian disk's new blocks.
+// A disk holds text, programs and tables, and data that is compressed already. So each block of 4 KiB is of
+// one of three kinds: 5 in 8 are lines of text, 2 in 8 are records of 16 bytes (a counter, a small number, a
+// random one), 1 in 8 is random bytes. In frames of 64 KiB zstd -1 compresses it 2.1:1, at the speed at which
+// it compresses the new blocks of a Debian disk 2.5:1.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,8 @@
 
 namespace ashlar {
 
-// Lines as of a log or a source: one of 512 made-up ones, the first ones more often, and a number.
+// Fills `out` with lines as of a log or a source: one of 512 made-up texts, the first ones more often, and a
+// number.
 inline void fill_with_lines(Prng& prng, MutableByteSpan out) {
   static const std::vector<std::string> lines = [] {
     Prng letters(7);
@@ -44,7 +45,7 @@ inline void fill_with_records(Prng& prng, MutableByteSpan out) {
   }
 }
 
-// `out` is a whole number of blocks.
+// Fills `out`, a whole number of blocks, with blocks of the three kinds.
 inline void fill_like_a_disk(Prng& prng, MutableByteSpan out) {
   for (std::size_t at = 0; at < out.size(); at += kBlockBytes) {
     const MutableByteSpan block = out.subspan(at, kBlockBytes);

@@ -1,4 +1,4 @@
-// Frames of 64 KiB in and out of zstd, over 4 MiB that look like a disk.
+// Frames of 64 KiB through zstd and back, over 4 MiB that look like a disk.
 #include <benchmark/benchmark.h>
 #include <zstd.h>
 
@@ -25,7 +25,7 @@ Result<std::vector<Stored>> encode_all(ByteSpan data) {
   return frames;
 }
 
-// What a capture does to a frame: compress, decode again, compare.
+// Does what a capture does with a frame: compresses it, decodes it again, and compares.
 void encode_frames(benchmark::State& state) {
   const AlignedBuffer data = disk_like(kSegmentBytes);
   FrameEncoder encoder(kLevel);
@@ -44,7 +44,7 @@ void encode_frames(benchmark::State& state) {
 }
 BENCHMARK(encode_frames)->Unit(benchmark::kMillisecond);
 
-// The compressor alone, to see what decoding and comparing add.
+// Runs the compressor alone, to show what decoding and comparing add.
 void compress_frames(benchmark::State& state) {
   const AlignedBuffer data = disk_like(kSegmentBytes);
   ByteVector out(ZSTD_compressBound(kFrameBytes));

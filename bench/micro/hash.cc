@@ -1,4 +1,4 @@
-// The hash ladder: each of its steps alone, and whole runs as a capture gives them to it.
+// The hash ladder: each of its steps alone, and whole runs as a capture passes them to it.
 #include "capture/hash.h"
 
 #include <benchmark/benchmark.h>
@@ -55,7 +55,7 @@ void sha256_of_a_block(benchmark::State& state) {
 }
 BENCHMARK(sha256_of_a_block);
 
-// A leaf whose parent has these bytes.
+// Returns a planned leaf whose parent has these bytes.
 std::shared_ptr<const PlannedLeaf> leaf_with_parent(ByteSpan bytes) {
   auto parent = std::make_shared<Leaf>();
   parent->region_mask = UINT64_MAX;
@@ -66,7 +66,7 @@ std::shared_ptr<const PlannedLeaf> leaf_with_parent(ByteSpan bytes) {
   return leaf;
 }
 
-// The whole ladder over 4 MiB, all of whose regions must come out as `expected`.
+// Runs the whole ladder over 4 MiB; all regions must come out as `expected`.
 void ladder(benchmark::State& state, AlignedBuffer bytes, std::shared_ptr<const PlannedLeaf> leaf,
             RegionState expected) {
   for (auto _ : state) {

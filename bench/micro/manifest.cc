@@ -1,7 +1,7 @@
-// Building, incrementing and comparing manifests, over nodes in memory: what the trees themselves cost.
+// Building, incrementing and comparing manifests with nodes in memory: what the trees themselves cost.
 //
-// Leaves are synthetic and made before the clock starts: 4 MiB of unique data each, in one segment, with 64
-// region hashes. The counters say what a store would have to write or read.
+// Leaves are synthetic: 4 MiB of unique data each, in one segment, with 64 region hashes. The counters say
+// what a store would have to write or read.
 #include <benchmark/benchmark.h>
 
 #include "support/synthetic_tree.h"
@@ -12,7 +12,7 @@ namespace {
 constexpr std::uint64_t kOneTibLeaves = 262'144;
 constexpr std::uint64_t kChanges = 16;
 
-// Counts and drops: a build reads no node back.
+// A writer that counts bytes and drops the nodes: a build reads no node back.
 class NullWriter : public NodeWriter {
  public:
   Status put(const NodeId& id, ByteSpan encoding) override {
@@ -45,7 +45,7 @@ void build_one_tib(benchmark::State& state) {
 }
 BENCHMARK(build_one_tib)->Unit(benchmark::kMillisecond);
 
-// 64 TiB less one leaf in a million is kept.
+// Builds an increment of 64 TiB that replaces one leaf in a million and keeps all others.
 Result<TreeRoot> change_sixteen(MemoryNodes& nodes, const TreeRoot& parent, BuildCounters& counters) {
   ManifestBuilder builder(nodes, nodes, parent.blocks, parent);
   for (std::uint64_t i = 0; i < kChanges; ++i) {

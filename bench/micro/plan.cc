@@ -1,4 +1,5 @@
-// The plan of a restore window: 2 GiB of volume in 64 pieces a leaf, scattered over the segments of a store.
+// The plan of a restore window: 2 GiB of a volume in 64 pieces for each leaf, scattered over the segments of
+// a store.
 #include "restore/plan.h"
 
 #include <benchmark/benchmark.h>
@@ -29,7 +30,7 @@ std::size_t pieces_of(const std::vector<SegmentJob>& jobs) {
   return count;
 }
 
-// Sorting the pieces by segment, and asking the index where each segment is.
+// Measures sorting the pieces by segment and asking the index where each segment is.
 void plan_a_window(benchmark::State& state) {
   SmallStore& store = SmallStore::shared();
   const std::vector<RestorePiece> pieces = scattered_pieces();
@@ -54,7 +55,7 @@ Result<Located> locate_all(SegmentReader& reader, const std::vector<SegmentJob>&
   return located;
 }
 
-// From the pieces of each job to its reads.
+// Measures joining the pieces of each job into its reads.
 void coalesce_a_window(benchmark::State& state) {
   SmallStore& store = SmallStore::shared();
   SegmentReader reader(store.objects(), store.index());

@@ -1,8 +1,8 @@
-// A store of 4 GiB whose blocks are zeros under made-up ids: real packs on a file system in memory, a real
-// index.
+// SmallStore: a store of 4 GiB whose blocks are zeros under made-up ids: real packs on a file system in
+// memory, and a real index.
 //
-// Admission and restore plans look at ids and places only, and zeros make packs that are nearly nothing but
-// directories. 32 segments a pack, as in packs of 64 MiB of data that shrinks to half.
+// Admission and restore plans look only at ids and places, and zeros make packs that are almost nothing but
+// directories. There are 32 segments in a pack, as in packs of 64 MiB with data that compresses to half.
 #pragma once
 
 #include <memory>
@@ -28,7 +28,7 @@ class SmallStore {
   static constexpr std::size_t kSegments = 1024;
   static constexpr std::size_t kSegmentsAPack = 32;
 
-  // Made at its first use and shared; nothing that measures changes it.
+  // Returns the shared store, made at its first use; no benchmark changes it.
   static SmallStore& shared() {
     static SmallStore store;
     return store;
@@ -36,7 +36,7 @@ class SmallStore {
 
   Index& index() { return *index_; }
   ObjectStore& objects() { return objects_; }
-  // Their blocks one after the other, in the order in which the packs hold them.
+  // Returns the blocks of all segments, in the order in which the packs hold them.
   const std::vector<BlockId>& blocks() const { return blocks_; }
   const std::vector<SegmentId>& segments() const { return segments_; }
 

@@ -1,4 +1,5 @@
-// The figures of analyze against a study that keeps every chunk whole and compresses it at once.
+// Tests of the figures of analyze against a plain study that keeps every chunk whole and compresses it at
+// once.
 #include "analyze/analyze.h"
 
 #include <fcntl.h>
@@ -49,8 +50,8 @@ class Analyze : public testing::Test {
   fs::path folder_;
 };
 
-// Blocks drawn from a small pool, so that they repeat; text-like, so that they shrink; some of zeros, in
-// stretches long enough to empty whole chunks of every grain but the largest.
+// Makes an image of blocks from a small pool, so that they repeat; they are like text, so that they compress.
+// A quarter of it is zeros, in ranges long enough to empty whole chunks of every grain but the largest.
 ByteVector random_image(Prng& prng, std::uint64_t bytes) {
   ByteVector image(bytes);
   for (std::uint64_t at = 0; at < bytes;) {
@@ -66,7 +67,7 @@ ByteVector random_image(Prng& prng, std::uint64_t bytes) {
   return image;
 }
 
-// The image's blocks, the last one padded, as one string each chunk.
+// Returns the non-zero chunks of the image, each as one string; the last block is padded with zeros.
 std::vector<std::string> chunks_of(const ByteVector& image, std::uint64_t grain) {
   ByteVector padded = image;
   padded.resize(blocks_covering(ByteCount{image.size()}).value * kBlockBytes);
@@ -157,7 +158,7 @@ TEST_F(Analyze, AnEmptyFileAddsNothing) {
 }
 
 TEST_F(Analyze, PastTheBoundTheFiguresAreEstimates) {
-  // 12,288 different blocks, then the same again; a set of 1024 slots holds 768.
+  // The image is 12,288 distinct blocks, given twice; a set of 1024 slots holds 768, so a sample is taken.
   ByteVector image(48 << 20);
   Prng(5).fill(image);
   const std::vector<std::string> paths = {write("a", image), write("again", image)};

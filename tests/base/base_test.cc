@@ -1,4 +1,4 @@
-// Quantities, bytes, checked arithmetic, errors, clocks and random numbers.
+// Tests of quantities, bytes, checked arithmetic, errors, clocks and random numbers.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
@@ -54,7 +54,7 @@ TEST(IsZero, FindsOneBitAnywhereInAnyLength) {
         span[at] = std::byte{0};
       }
     }
-    // What lies outside does not count.
+    // A set byte outside of the span does not count.
     bytes[size] = std::byte{1};
     EXPECT_TRUE(is_zero(ByteSpan(bytes).first(size)));
   }
@@ -75,7 +75,7 @@ TEST(AlignedBuffer, IsAlignedAndMoves) {
 TEST(AlignedBuffer, AMovedFromBufferIsEmpty) {
   AlignedBuffer buffer(4096);
   AlignedBuffer moved(std::move(buffer));
-  // The state after the move is the claim.
+  // The state after the move is what is tested.
   const AlignedBuffer& left = buffer;  // NOLINT(bugprone-use-after-move)
   EXPECT_EQ(left.data(), nullptr);     // NOLINT(clang-analyzer-cplusplus.Move)
   EXPECT_TRUE(left.empty());
@@ -144,7 +144,7 @@ TEST(UniqueFd, ClosesOnceAndMoves) {
   ASSERT_TRUE(fd.valid());
   const int number = fd.get();
   UniqueFd moved(std::move(fd));
-  // The state after the move is the claim.
+  // The state after the move is what is tested.
   EXPECT_FALSE(fd.valid());  // NOLINT(bugprone-use-after-move,clang-analyzer-cplusplus.Move)
   EXPECT_EQ(moved.get(), number);
   moved.reset();
@@ -167,7 +167,7 @@ TEST(Clock, WritesUtc) {
 }
 
 TEST(Prng, RepeatsWithItsSeed) {
-  // The first outputs of SplitMix64 for seed 1234567, as its authors publish them.
+  // These are the first outputs of SplitMix64 for seed 1234567, as its authors publish them.
   Prng known(1234567);
   for (const std::uint64_t expected :
        {6457827717110365317ULL, 3203168211198807973ULL, 9817491932198370423ULL}) {

@@ -39,7 +39,8 @@ TEST(BoundedQueue, NeverHoldsMoreThanItsCapacity) {
       threads.emplace_back([&, t] {
         for (int i = t; i < kItems; i += 2) {
           ASSERT_TRUE(queue.push(i));
-          // Four queued, and one that each popping thread holds before it counts it.
+          // At most four items are queued; each of two popping threads may hold one that it has not counted
+          // yet, and each of two pushing threads may have pushed one.
           EXPECT_LE(pushed.fetch_add(1) + 1 - popped.load(), 4 + 2 + 2);
         }
       });

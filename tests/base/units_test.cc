@@ -61,7 +61,7 @@ TEST(FormatSize, IsReadBackToAboutTheSame) {
   for (int round = 0; round < 2000; ++round) {
     const std::uint64_t bytes = prng.next() >> prng.below(64);
     const auto parsed = parse_size(format_size(bytes));
-    // "1.45 GiB" is not a whole number of bytes; those that are must be near.
+    // "1.45 GiB" is not a whole number of bytes, so it is refused; what is accepted must be near.
     if (!parsed.ok()) continue;
     const double ratio = static_cast<double>(parsed.value() + 1) / static_cast<double>(bytes + 1);
     EXPECT_NEAR(ratio, 1.0, 0.01) << bytes << " " << format_size(bytes);

@@ -66,7 +66,7 @@ TEST_F(Images, AChangeOfNothingAndARefusedOneWriteNothing) {
   EXPECT_EQ(catalog_.get(ImageId{0x1001}).take(), sample_image(1, "one"));
 }
 
-// The change is made to what is there, however often others are quicker.
+// A change is applied to the record as it is, also when others change it first three times.
 TEST_F(Images, ChangesOfTwoAtOnceAreBothThere) {
   ASSERT_TRUE(catalog_.publish(sample_image(1, "one")).ok());
   ImageCatalog other(objects_);
@@ -130,21 +130,22 @@ TEST_F(Images, OneThatComesBackNeedsItsName) {
   EXPECT_EQ(catalog_.publish(sample_image(3, "web")).error().code(), ErrorCode::kBusy);
 }
 
-// A claim whose maker was cut off before its record was there.
+// A claim is left without an image when its maker died before it wrote the record; the name can be taken.
 TEST_F(Images, AClaimWithoutAnImageIsTaken) {
   ASSERT_TRUE(catalog_.publish(sample_image(1, "web")).ok());
   ASSERT_TRUE(RecordFolder<ImageKind>(objects_).remove(ImageId{0x1001}).ok());
   EXPECT_TRUE(catalog_.publish(sample_image(2, "web")).ok());
 }
 
-// Its state can't be told: it keeps its name.
+// The state of a damaged image is unknown, so it keeps its name.
 TEST_F(Images, ADamagedImageKeepsItsName) {
   ASSERT_TRUE(catalog_.publish(sample_image(1, "web")).ok());
   overwrite(objects_, "images/" + ImageId{0x1001}.text(), as_byte_span("{}"));
   EXPECT_EQ(catalog_.publish(sample_image(2, "web")).error().code(), ErrorCode::kBusy);
 }
 
-// At every operation of a publication another one comes in between.
+// A second publication of the same name comes in before each operation of the first: at most one of them
+// succeeds.
 TEST_F(Images, OfTwoThatMeetAtANameAtMostOneIsThere) {
   for (const bool stale_claim : {false, true}) {
     for (int at = 0;; ++at) {
@@ -162,7 +163,7 @@ TEST_F(Images, OfTwoThatMeetAtANameAtMostOneIsThere) {
       EXPECT_FALSE(ours.ok() && theirs.ok()) << at;
       EXPECT_EQ(catalog_.get(ImageId{0x1001 + number}).ok(), ours.ok()) << at;
       EXPECT_EQ(catalog_.get(ImageId{0x1002 + number}).ok(), theirs.ok()) << at;
-      // Whoever has it keeps it; nobody else can take it.
+      // A name that one of them got cannot be taken by a third; a name that none got is free.
       if (ours.ok() || theirs.ok()) {
         EXPECT_EQ(catalog_.publish(sample_image(number + 4, name)).error().code(), ErrorCode::kBusy) << at;
       } else {

@@ -1,4 +1,4 @@
-// A small store of records, and records that make sense.
+// A small store of records, and sample records that are valid.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -27,13 +27,13 @@ inline SnapshotRecord sample_record(std::uint64_t number) {
   return record;
 }
 
-// A root directory that is durable, as `init` leaves it.
+// Makes a durable root directory, as `init` leaves it.
 inline void make_root(FileSystem& files) {
   ASSERT_TRUE(files.make_directory(kRoot).ok());
   ASSERT_TRUE(files.sync_directory("/").ok());
 }
 
-// Puts an object of any bytes in place of one that may be there.
+// Puts an object of any bytes in place of one that may exist.
 inline void overwrite(ObjectStore& objects, const std::string& key, ByteSpan bytes) {
   static_cast<void>(objects.remove(key).ok());
   ASSERT_TRUE(objects.put_if_absent(key, bytes).ok());

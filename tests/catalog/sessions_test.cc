@@ -15,7 +15,7 @@ class Sessions : public testing::Test {
  protected:
   void SetUp() override { make_root(files_); }
 
-  // A record like one of ours, but for what `change` makes of it.
+  // Puts a session record of this process, after `change` has edited it, and returns its id.
   template <class Change>
   SessionId plant(Change change) {
     const ProcessIdentity self = this_process().take();
@@ -110,7 +110,7 @@ TEST_F(Sessions, OneOfAKilledProcessIsFoundDead) {
   if (child == 0) {
     ::close(ready[1]);
     char byte = 0;
-    static_cast<void>(::read(ready[0], &byte, 1));  // until killed
+    static_cast<void>(::read(ready[0], &byte, 1));  // waits until it is killed
     ::_exit(0);
   }
   const auto start = process_start(static_cast<std::uint32_t>(child)).take();

@@ -108,8 +108,8 @@ TEST_F(Snapshots, TheNewestOfASourceIsFoundPastADamagedRecord) {
   EXPECT_EQ(catalog_.newest_of(disk).take()->id, sample_record(5).id);
 }
 
-// The power goes before every operation of a publication, in many ways: the record is there whole or not at
-// all, and it is there once publish() has said so.
+// When the power is lost before any operation of a publication, the record is whole or absent afterwards, and
+// it is there if publish() has returned success.
 TEST(SnapshotCrash, ARecordIsWholeOrAbsent) {
   const auto publish = [](SimulatedFileSystem& files) {
     LocalObjectStore objects(files, kRoot);

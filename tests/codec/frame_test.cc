@@ -1,4 +1,5 @@
-// Frames: what goes in comes out, in a buffer of exactly the size that was asked for, or not at all.
+// Tests of frames: what is encoded is decoded equal, into a buffer of exactly the size asked for, or it is
+// refused.
 #include "codec/frame.h"
 
 #include <gtest/gtest.h>
@@ -18,7 +19,7 @@ ByteVector noise(std::size_t size, std::uint64_t seed) {
   return bytes;
 }
 
-// Runs of equal bytes between noise: `compressible` percent of it.
+// Returns runs of equal bytes between runs of noise; `compressible` percent of the runs are of equal bytes.
 ByteVector mixture(Prng& prng, std::size_t size, std::uint64_t compressible) {
   ByteVector bytes(size);
   for (std::size_t at = 0; at < size;) {
@@ -74,7 +75,8 @@ TEST(Frame, NoiseIsKeptRawAndPointsIntoItsSource) {
   EXPECT_EQ(frame.stored.size(), blocks.size());
 }
 
-// 1/32 of 64 KiB is 2048: a frame that saves less is not worth decoding at every read.
+// A frame that saves less than 1/32 (2048 of 64 KiB) is kept raw: the saving is not worth decoding at every
+// read.
 TEST(Frame, SavingLittleIsKeptRaw) {
   FrameEncoder encoder(1);
   ByteVector blocks = noise(kFrameBytes, 3);
@@ -89,7 +91,7 @@ TEST(Frame, ABombDoesNotFitTheBufferThatWasAskedFor) {
   ASSERT_LT(bomb.size(), 16384U);
   EXPECT_EQ(decode_code(FrameCodec::kZstd, bomb, kFrameBytes), ErrorCode::kCorrupt);
 
-  // Two frames in a row: the second has no room left.
+  // Two frames in a row are refused: the buffer has no room for the second.
   ByteVector twice = compressed(ByteVector(kFrameBytes));
   const ByteVector once = twice;
   twice.insert(twice.end(), once.begin(), once.end());
@@ -105,7 +107,7 @@ TEST(Frame, TooLittleIsRefusedToo) {
   EXPECT_EQ(decode_code(FrameCodec::kAbsent, {}, kBlockBytes), ErrorCode::kCorrupt);
 }
 
-// Debian's libzstd still decodes zstd 0.5 to 0.7; a frame here is RFC 8878 and nothing else.
+// Debian's libzstd still decodes zstd 0.5 to 0.7; a frame of ours is RFC 8878 and no other format.
 TEST(Frame, OlderAndSkippableFormatsAreRefused) {
   ByteVector stored = compressed(ByteVector(kBlockBytes));
   for (const unsigned first : {0x25U, 0x26U, 0x27U, 0x50U, 0x1eU}) {
@@ -114,8 +116,8 @@ TEST(Frame, OlderAndSkippableFormatsAreRefused) {
   }
 }
 
-// A flipped bit may go unnoticed here, because a frame's checksum stands in its directory; it may not crash,
-// and nothing may be written behind the buffer (the sanitizer builds would stop).
+// A flipped bit may pass unnoticed here, because the checksum of a frame is in its segment's directory. It
+// may not crash the decoder or write past the end of the buffer (the sanitizer builds would stop).
 TEST(Frame, DamageIsRefusedOrStaysInsideTheBuffer) {
   Prng prng(5);
   const ByteVector blocks = mixture(prng, kBlockBytes, 90);

@@ -1,4 +1,4 @@
-// Hashes against published vectors: the bytes on disk depend on every one of them.
+// Tests of hashes against published vectors: the bytes on disk depend on every one of them.
 #include "codec/hash.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@
 namespace ashlar {
 namespace {
 
-// FIPS 180-4 and NIST's examples.
+// The vectors are from FIPS 180-4 and the examples of NIST.
 TEST(Sha256, PublishedVectors) {
   EXPECT_EQ(to_hex(sha256(ByteSpan{})), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   EXPECT_EQ(to_hex(sha256(as_byte_span("abc"))),
@@ -81,7 +81,7 @@ TEST(Xxh3, ASeedMakesAnotherHashAndOneBitToo) {
 }
 
 TEST(BlockId, IsTheSha256OfTheBlock) {
-  // sha256sum of 4096 zero bytes.
+  // The value is what sha256sum prints for 4096 zero bytes.
   EXPECT_EQ(block_id(ByteVector(kBlockBytes)).hex(),
             "ad7facb2586fc6e966c004d7d1d16b024f5805ff7cb47c7a85dabd8b48892ca7");
 }

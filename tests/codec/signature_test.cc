@@ -14,7 +14,7 @@ std::array<std::byte, kSize> bytes(std::string_view hex) {
   return out;
 }
 
-// RFC 8032, section 7.1, test 2.
+// The vector is from RFC 8032, section 7.1, test 2.
 TEST(Signature, IsTheOneOfTheStandard) {
   const auto key = bytes<32>("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
   const auto signature = bytes<64>(
@@ -46,7 +46,7 @@ TEST(Signature, WhatIsNoKeyIsRefused) {
   for (const std::string& text :
        {std::string(), std::string("no key"), pem.substr(0, pem.size() / 2),
         std::string("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
-        // X25519, by openssl genpkey
+        // an X25519 key, made by openssl genpkey
         std::string("-----BEGIN PRIVATE KEY-----\n"
                     "MC4CAQAwBQYDK2VuBCIEIDBUk2gKxgkKqk1rvMHD4nk7P8zXJ2k1tq0jWcTqEGNQ\n"
                     "-----END PRIVATE KEY-----\n")}) {

@@ -1,4 +1,5 @@
-// Headers of disks as QEMU, VMware and Microsoft lay them out, and what a hostile one says in each field.
+// Tests of the header check, with headers of disks as QEMU, VMware and Microsoft lay them out, and with
+// hostile values in each field.
 #include "disk/header_check.h"
 
 #include <fmt/format.h>
@@ -22,7 +23,7 @@ void refused(DiskFormat format, const MemoryFile& file, ErrorCode code, const st
   EXPECT_THAT(status.error().text(), HasSubstr(says));
 }
 
-// Every file that a header is cut off in is refused, whatever is left of it.
+// Checks that a file is refused when it ends within its header, at any length.
 void refused_when_cut(DiskFormat format, const MemoryFile& whole, std::size_t header_bytes) {
   for (std::size_t size = 0; size < header_bytes; ++size) {
     MemoryFile cut(size);
@@ -37,13 +38,13 @@ MemoryFile qcow2(std::uint32_t version) {
   file.big(4, version, 4);
   file.big(20, 16, 4);
   file.big(24, 1 << 20, 8);
-  file.big(36, 1, 4);     // entries of the first table
-  file.big(40, 1024, 8);  // and its place
+  file.big(36, 1, 4);     // entries of the L1 table
+  file.big(40, 1024, 8);  // offset of the L1 table
   return file;
 }
 
-// Of 64 KiB clusters: one of the first table, one of the second, and two of data, the last in the middle of
-// the disk.
+// Returns a qcow2 of five 64 KiB clusters: header, L1 table, L2 table and two of data, the last of them for
+// the middle of the disk (cluster 7 of 16).
 MemoryFile full_qcow2() {
   MemoryFile file(5UL << 16U);
   std::memcpy(file.bytes().data(), qcow2(3).bytes().data(), 4096);
@@ -64,11 +65,11 @@ TEST(HeaderCheck, AQcow2ThatIsCutOffWithinItsLastCluster) {
   EXPECT_TRUE(check(DiskFormat::kQcow2, full_qcow2()).ok());
   for (const std::size_t bytes : {1UL, 512UL, 4096UL, 65535UL, 65536UL, 65537UL, 131073UL, 200'000UL})
     refused_as_cut(DiskFormat::kQcow2, full_qcow2(), bytes);
-  MemoryFile short_disk = full_qcow2();  // it ends within that cluster
+  MemoryFile short_disk = full_qcow2();  // the disk ends within the last cluster
   short_disk.big(24, 7 * 65536 + 512, 8);
   EXPECT_TRUE(check(DiskFormat::kQcow2, short_disk).ok());
   refused_as_cut(DiskFormat::kQcow2, short_disk, 65536 - 511);
-  MemoryFile zeros = full_qcow2();  // what lies there does not count
+  MemoryFile zeros = full_qcow2();  // the last cluster is marked as zeros, so its bytes do not matter
   zeros.big((2 << 16) + 8 * 7, 4 << 16 | 1, 8);
   MemoryFile cut(zeros.size().take() - 512);
   ASSERT_EQ(zeros.read_at(0, cut.bytes()).take(), cut.bytes().size());
@@ -80,7 +81,7 @@ TEST(HeaderCheck, AQcow2WithSubclusters) {
   file.big(72, 1U << 4U, 8);
   file.big((2 << 16) + 8 * 7, 0, 8);
   file.big((2 << 16) + 16 * 7, 4 << 16, 8);
-  file.big((2 << 16) + 16 * 7 + 8, 1, 8);  // the first 32nd is there
+  file.big((2 << 16) + 16 * 7 + 8, 1, 8);  // the first of 32 subclusters is allocated
   MemoryFile cut((4UL << 16U) + 2048);
   ASSERT_EQ(file.read_at(0, cut.bytes()).take(), cut.bytes().size());
   EXPECT_TRUE(check(DiskFormat::kQcow2, cut).ok());
@@ -98,7 +99,7 @@ TEST(HeaderCheck, AQcow2WhoseTablesLie) {
   MemoryFile narrow = full_qcow2();
   narrow.big(24, std::uint64_t{1} << 40U, 8);
   refused(DiskFormat::kQcow2, narrow, ErrorCode::kCorrupt, "no room");
-  MemoryFile again = full_qcow2();  // one table for all of a disk of 4 GiB, eight times
+  MemoryFile again = full_qcow2();  // a single L2 table, named eight times, for a disk of 4 GiB
   again.big(24, std::uint64_t{1} << 32U, 8);
   again.big(36, 8, 4);
   for (std::size_t i = 0; i < 8; ++i) again.big((1 << 16) + 8 * i, 2 << 16, 8);
@@ -162,13 +163,13 @@ MemoryFile vmdk(std::string_view descriptor = kDescriptor) {
   file.little(20, 128, 8);
   file.little(28, 1, 8);
   file.little(36, 20, 8);
-  file.little(44, 512, 4);  // entries of a table
-  file.little(56, 21, 8);   // the directory
+  file.little(44, 512, 4);  // entries of a grain table
+  file.little(56, 21, 8);   // sector of the grain directory
   file.put(512, descriptor);
   return file;
 }
 
-// A table at sector 22, and a grain of 128 sectors at 64.
+// Returns a vmdk with a grain table at sector 22 and one grain of 128 sectors at sector 64.
 MemoryFile full_vmdk() {
   MemoryFile file((64UL + 128) * 512);
   std::memcpy(file.bytes().data(), vmdk().bytes().data(), 64UL * 512);
@@ -181,7 +182,7 @@ TEST(HeaderCheck, AVmdkThatIsCutOffWithinItsLastGrain) {
   EXPECT_TRUE(check(DiskFormat::kVmdk, full_vmdk()).ok());
   for (const std::size_t bytes : {1UL, 512UL, 4096UL, 65024UL, 65536UL, 65537UL})
     refused_as_cut(DiskFormat::kVmdk, full_vmdk(), bytes);
-  MemoryFile short_disk = full_vmdk();  // it ends within that grain
+  MemoryFile short_disk = full_vmdk();  // the disk ends within the last grain
   short_disk.little(12, 3 * 128 + 1, 8);
   MemoryFile cut(65UL * 512);
   ASSERT_EQ(short_disk.read_at(0, cut.bytes()).take(), cut.bytes().size());
@@ -191,7 +192,7 @@ TEST(HeaderCheck, AVmdkThatIsCutOffWithinItsLastGrain) {
 
 TEST(HeaderCheck, AVmdkWithAFooter) {
   MemoryFile file = full_vmdk();
-  file.little(77, 1, 2);  // compressed
+  file.little(77, 1, 2);  // grains are compressed
   MemoryFile whole(file.size().take() + 3UL * 512);
   ASSERT_EQ(file.read_at(0, whole.bytes()).take(), file.bytes().size());
   std::memcpy(whole.bytes().data() + file.bytes().size() + 512, file.bytes().data(), 512);
@@ -211,10 +212,10 @@ TEST(HeaderCheck, AVmdkWhoseTablesLie) {
   lies(20, ~std::uint64_t{0}, 8, "impossible size");
   lies(44, 0, 4, "impossible size");
   lies(44, 513, 4, "impossible size");
-  lies(12, std::uint64_t{1} << 40U, 8, "missing");  // a directory that is larger than the file
+  lies(12, std::uint64_t{1} << 40U, 8, "missing");  // a directory larger than the file
   for (const std::uint64_t place : {std::uint64_t{192}, std::uint64_t{1} << 55U, ~std::uint64_t{0} - 1})
     lies(56, place, 8, "missing");
-  MemoryFile again = full_vmdk();  // one table, 50 times
+  MemoryFile again = full_vmdk();  // a single grain table, named 50 times
   again.little(12, 50UL * 512 * 128, 8);
   again.little(22UL * 512 + 4 * 3, 0, 4);
   MemoryFile tables(2UL << 20U);
@@ -255,7 +256,7 @@ TEST(HeaderCheck, AVmdkThatNamesOtherFiles) {
   others("", "no descriptor");
 }
 
-// QEMU looks for a parent at sector 1, wherever the header says that the descriptor is.
+// QEMU looks for a parent at sector 1, even when the header says that the descriptor is elsewhere.
 TEST(HeaderCheck, AVmdkWithASecondDescriptor) {
   MemoryFile file = vmdk("parentFileNameHint=\"/etc/passwd\"\n");
   file.little(28, 30, 8);
@@ -268,7 +269,7 @@ TEST(HeaderCheck, AVmdkWithASecondDescriptor) {
 
 TEST(HeaderCheck, AVmdkWhoseHeaderLies) {
   MemoryFile empty = vmdk();
-  empty.little(12, 0, 8);  // makes QEMU open the extents of the descriptor
+  empty.little(12, 0, 8);  // makes QEMU open the extents that the descriptor names
   refused(DiskFormat::kVmdk, empty, ErrorCode::kInvalid, "other files");
   MemoryFile huge = vmdk();
   huge.little(12, ~std::uint64_t{0}, 8);
@@ -311,8 +312,8 @@ MemoryFile vhd(std::uint32_t type) {
   put_footer(file, end, type, std::uint64_t{16} << 20U);
   put_footer(file, 0, type, std::uint64_t{16} << 20U);
   file.put(512, "cxsparse");
-  file.big(512 + 16, 1536, 8);       // the table's place
-  file.big(512 + 28, 32, 4);         // its entries
+  file.big(512 + 16, 1536, 8);       // offset of the block table
+  file.big(512 + 28, 32, 4);         // entries of the block table
   file.big(512 + 32, 512 << 10, 4);  // bytes of a block
   for (std::size_t i = 0; i < 32; ++i) file.big(1536 + 4 * i, 0xffffffff, 4);
   file.big(1536, 4, 4);
@@ -342,7 +343,7 @@ TEST(HeaderCheck, AVhdWithAByteChangedIsDamaged) {
   refused(DiskFormat::kVhd, longer, ErrorCode::kCorrupt, "holds");
 }
 
-// QEMU would read zeros there.
+// Blocks beyond the end of the file are refused: QEMU would read zeros there.
 TEST(HeaderCheck, AVhdWithBlocksBehindItsEnd) {
   const std::uint64_t last = ((1U << 20U) - 512U - (512U << 10U) - 512U) / 512U;
   for (const auto& [sector, is_sound] :
@@ -367,7 +368,7 @@ TEST(HeaderCheck, AVhdWithBlocksBehindItsEnd) {
   damaged(512 + 32, 512, 4, "no room");
 }
 
-// The first sector of a fixed disk is the guest's.
+// The guest owns the first sector of a fixed disk, so a footer there may be the guest's data.
 TEST(HeaderCheck, AVhdWhoseGuestWritesAFooter) {
   MemoryFile file = vhd(2);
   put_footer(file, 0, 3, std::uint64_t{1} << 40U);

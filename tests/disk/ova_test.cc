@@ -1,4 +1,4 @@
-// OVAs as tar files, written by libarchive and made wrong by hand.
+// Tests of OVAs as tar files, written by libarchive and damaged by hand.
 #include "disk/ova.h"
 
 #include <archive.h>
@@ -19,7 +19,7 @@ struct Member {
   unsigned type = AE_IFREG;
 };
 
-// A tar file of a given format: "ustar", "pax", "gnutar".
+// Returns a tar file in the given format: "ustar", "pax" or "gnutar".
 MemoryFile tar(const std::vector<Member>& members, const char* format = "ustar") {
   std::string out(1 << 20, '\0');
   std::size_t used = 0;
@@ -83,8 +83,8 @@ TEST(Ova, WhatIsRefused) {
   refused(tar(many), "more than 256");
 }
 
-// Also where a member ends, before the manifest: then nothing but the end mark is missing. Behind the mark a
-// tar file is filled up with zeros, which nobody needs.
+// A truncated file is refused, also when it ends exactly where a member ends and only the end mark is
+// missing. The zeros that fill up a tar file after its end mark are not needed.
 TEST(Ova, OneThatEndsTooEarly) {
   const MemoryFile whole = tar(kGood);
   constexpr std::size_t kNeeded = 3UL * 512 + 512 + 100'352 + 512 + 1024;
@@ -92,7 +92,7 @@ TEST(Ova, OneThatEndsTooEarly) {
   for (std::size_t block = 0; block <= kNeeded; block += 512) {
     for (const std::size_t size : {block, block + 1, block + 100, block + 511}) {
       MemoryFile cut(size);
-      ASSERT_TRUE(whole.read_at(0, cut.bytes()).ok());  // longer ones end in zeros
+      ASSERT_TRUE(whole.read_at(0, cut.bytes()).ok());  // sizes beyond the file are filled with zeros
       EXPECT_EQ(read_ova(cut).ok(), size >= kNeeded) << size;
     }
   }
@@ -105,7 +105,7 @@ TEST(Ova, OneWithSomethingInItsEndMark) {
   EXPECT_FALSE(read_ova(file).ok());
 }
 
-// Whatever byte is changed: no member lies outside of the file.
+// Whichever byte of the headers is changed, no member lies outside of the file.
 TEST(Ova, DamagedHeaders) {
   const MemoryFile whole = tar(kGood, "pax");
   const std::uint64_t size = whole.size().take();
@@ -128,7 +128,7 @@ Result<bool> verify(const std::string& manifest, const std::vector<std::string>&
   return verify_manifest(file, read_ova(file).take(), needed, {});
 }
 
-// FIPS 180 gives these digests of "abc".
+// These are the digests of "abc" that FIPS 180 gives.
 constexpr std::string_view kAbc1 = "a9993e364706816aba3e25717850c26c9cd0d89d";
 constexpr std::string_view kAbc256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 

@@ -1,4 +1,4 @@
-// Descriptors of OVAs: what the common writers say, and what hostile ones do.
+// Tests of descriptors of OVAs: those of the common writers, and hostile ones.
 #include "disk/ovf.h"
 
 #include <fmt/format.h>
@@ -57,7 +57,7 @@ TEST(Ovf, DisksAreInTheOrderOfTheMachine) {
   EXPECT_THAT(machine.left_out, ElementsAre("tools.iso"));
 }
 
-// The items are in no order that counts.
+// Disks are ordered by their controllers and addresses; the order of the items does not count.
 TEST(Ovf, DisksAreInTheOrderOfTheirPlaces) {
   const auto controller = [](int id, int kind, int address) {
     return fmt::format(

@@ -1,4 +1,4 @@
-// An image record in which every member says something.
+// The golden image record, in which every member has a value.
 #pragma once
 
 #include "document/image_record.h"

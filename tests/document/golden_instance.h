@@ -1,4 +1,4 @@
-// An instance record in which every member says something.
+// The golden instance record, in which every member has a value.
 #pragma once
 
 #include "document/instance_record.h"

@@ -1,4 +1,5 @@
-// Records of images: what is written is read, what version 1 wrote stays readable, and damage is refused.
+// Tests of image records: what is written is read, what version 1 wrote stays readable, and damage is
+// refused.
 #include "document/image_record.h"
 
 #include <gtest/gtest.h>
@@ -178,7 +179,8 @@ TEST(ImageRecord, LimitsNameWhatIsWrong) {
             "ephemeral0 is there twice");
 }
 
-// A copy in another store, under another name and owner, shared and tagged otherwise, is the same image.
+// A copy in another store, with another name and owner, and shared and tagged differently, counts as the same
+// image.
 TEST(ImageRecord, ACopyHasTheSameDigestAndStatement) {
   const ImageRecord original = golden::image();
   ImageRecord copy = original;

@@ -1,4 +1,5 @@
-// Records of machines: what is written is read, what version 1 wrote stays readable, and damage is refused.
+// Tests of instance records: what is written is read, what version 1 wrote stays readable, and damage is
+// refused.
 #include "document/instance_record.h"
 
 #include <gtest/gtest.h>
@@ -35,7 +36,7 @@ TEST(InstanceRecord, TheFixtureIsReadAndStillWritten) {
   EXPECT_EQ(decode_instance_record(fixture("instance-2.json")).take(), instance());
 }
 
-// It had volumes only, and no image.
+// A record of version 1 has only volumes as devices, and no image.
 TEST(InstanceRecord, Version1IsRead) {
   InstanceRecord old = instance();
   old.image = {};

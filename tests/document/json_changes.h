@@ -1,4 +1,4 @@
-// Records that are JSON, with members changed and the checksum made right again.
+// JSON records with members changed and the checksum made right again.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -17,7 +17,7 @@ inline std::string resealed(nlohmann::json body) {
   return body.dump();
 }
 
-// Null takes a member out.
+// Returns the record with `changes` applied and a right checksum; a change to null removes the member.
 inline std::string changed(const std::string& text, const nlohmann::json& changes) {
   nlohmann::json body = nlohmann::json::parse(text);
   for (const auto& [key, value] : changes.items()) {

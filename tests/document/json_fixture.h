@@ -1,4 +1,4 @@
-// What every record that is JSON is held to: its golden file, and damage.
+// The two tests that every JSON record has to pass: its golden file, and damage.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@
 
 namespace ashlar {
 
-// The golden file decodes to `golden`, and `golden` encodes to it.
+// Checks that the golden file decodes to `golden`, and that `golden` encodes to the file.
 template <class Record, class Decode>
 void expect_fixture(const std::string& name, const Record& golden, const Decode& decode) {
   std::ifstream in(ASHLAR_FIXTURES "/format-v1/" + name, std::ios::binary);
@@ -20,7 +20,8 @@ void expect_fixture(const std::string& name, const Record& golden, const Decode&
   EXPECT_EQ(decode(text).take(), golden);
 }
 
-// Whatever is cut off is kCorrupt; with any bit flipped it is refused, or means the same.
+// Checks that every truncation is kCorrupt, and that with any bit flipped the record is refused or means the
+// same.
 template <class Record, class Decode>
 void expect_damage_is_refused(const Record& golden, const Decode& decode) {
   const std::string text = encode(golden);

@@ -49,7 +49,7 @@ ErrorCode refusal(const std::string& text) {
 
 ErrorCode refusal_with(const Json& changes) { return refusal(changed(encode(golden()), changes)); }
 
-// With one member of the last version, or of its choices, changed.
+// Returns the golden versions with members of the last version, or of its choices, changed.
 Json versions_with(const Json& version, const Json& choices) {
   Json versions = Json::parse(encode(golden()))["versions"];
   versions[1].update(version);
@@ -67,7 +67,7 @@ TEST(LaunchTemplate, WhatMakesNoSenseIsRefused) {
   ASSERT_EQ(refusal_with(Json::object()), ErrorCode::kCancelled);
   EXPECT_EQ(refusal_with({{"version", 2}}), ErrorCode::kUnsupported);
   for (const Json& change : std::vector<Json>{
-           {{"name", "web"}},  // the id is of another name
+           {{"name", "web"}},  // the id belongs to another name
            {{"owner", "000000000001"}},
            {{"owner", nullptr}},
            {{"revision", 0}},

@@ -40,7 +40,7 @@ TEST(LifecyclePolicy, WhatMakesNoSenseIsRefused) {
   ASSERT_EQ(refusal(changed(text, Json::object())), ErrorCode::kCancelled);
   EXPECT_EQ(refusal(changed(text, {{"version", 2}})), ErrorCode::kUnsupported);
   for (const Json& change : std::vector<Json>{
-           {{"name", "web"}},  // the id is of another name
+           {{"name", "web"}},  // the id belongs to another name
            {{"owner", "000000000001"}},
            {{"revision", 0}},
            {{"filters", Json::array()}},
@@ -53,7 +53,7 @@ TEST(LifecyclePolicy, WhatMakesNoSenseIsRefused) {
            {{"more", 1}},
        })
     EXPECT_EQ(refusal(changed(text, change)), ErrorCode::kCorrupt) << change;
-  // Nothing is deregistered, so no snapshots are deleted.
+  // A policy that deregisters no images must not ask for their snapshots to be deleted.
   EXPECT_EQ(refusal(changed(text, Json::parse(R"({"deregister": null})"))), ErrorCode::kCorrupt);
 }
 

@@ -1,4 +1,5 @@
-// ashlar.json: damage is found, newer and foreign stores are refused in words that say what to do.
+// Tests of ashlar.json: damage is found, and newer and foreign stores are refused with a message that says
+// what to do.
 #include "document/store_config.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +14,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-// The golden text with members changed and the checksum made right again.
+// Returns the golden text with members changed and the checksum made right again.
 std::string with(const Json& changes) {
   Json body = Json::parse(encode(golden::store_config()));
   body.update(changes);
@@ -50,8 +51,7 @@ TEST(StoreConfig, EveryTruncationAndEveryFlippedBitIsRefusedOrMeansTheSame) {
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
     const auto got = decode_store_config(flipped);
     if (got.ok()) {
-      EXPECT_EQ(got.value(), golden::store_config())
-          << "bit " << bit;  // white space became other white space
+      EXPECT_EQ(got.value(), golden::store_config()) << "bit " << bit;  // a white-space byte became another
     }
   }
 }

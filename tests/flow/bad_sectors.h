@@ -1,4 +1,4 @@
-// A disk that is dying.
+// BadSectors: a source with unreadable blocks, as a failing disk has them.
 #pragma once
 
 #include <cstring>
@@ -9,7 +9,8 @@
 
 namespace ashlar {
 
-// A source of which some blocks can't be read.
+// A source that reads from `disk`, and reports the blocks listed in `bad` as unreadable, with zeros in their
+// place.
 class BadSectors : public Source {
  public:
   BadSectors(std::unique_ptr<Source> disk, std::vector<std::uint64_t> bad)

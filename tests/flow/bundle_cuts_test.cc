@@ -1,4 +1,4 @@
-// Where bundles are cut: at places that two versions of an image share.
+// Tests of where bundles are cut into pieces: the cuts lie at places that two versions of an image share.
 #include "transfer/bundle_cuts.h"
 
 #include <gtest/gtest.h>
@@ -65,7 +65,8 @@ TEST(BundleCuts, APackMoreIsItsOwnPiecesAndASegmentLessChangesOne) {
   }
 }
 
-// Images grow: up to some 300 GiB no segment more changes the cuts everywhere.
+// An image may grow without new cuts everywhere: up to the first step, at some 300 GiB, one segment more
+// changes at most two pieces.
 TEST(BundleCuts, OneSegmentMoreIsOnePieceMoreUpToTheFirstStep) {
   for (const std::size_t segments : {32'768UL + 7, 65'536UL + 7, 90'000UL}) {
     const Row row = random_row(1, segments, segments);

@@ -1,4 +1,4 @@
-// Images as one stream: what goes out comes in again, and nothing of what is not sound does.
+// Tests of images as one stream: an exported image is imported equal, and a damaged bundle imports nothing.
 #include "flow/bundle_world.h"
 #include "format/bundle_format.h"
 
@@ -19,11 +19,11 @@ std::vector<Item> items_of(ByteSpan bundle) {
     items.push_back({head.type, {payload.begin(), payload.end()}});
     at += head.bytes;
   }
-  items.pop_back();  // the end
+  items.pop_back();  // drops the end item
   return items;
 }
 
-// With every checksum and the end as they ought to be.
+// Builds a bundle of these items, with correct checksums and a correct end item.
 ByteVector sealed(ByteSpan header, const std::vector<Item>& items) {
   ByteVector out(header.begin(), header.end());
   for (const Item& item : items) {
@@ -93,8 +93,8 @@ TEST_F(Bundles, OnlyTheDifferenceGoesOut) {
   EXPECT_TRUE(file_bytes(out) == disk.model());
 }
 
-// Whatever somebody does to a bundle: it is refused with one line and nothing is written, or it is the same
-// image.
+// A changed bundle is either refused with one line of text, and no snapshot and no image appears, or it still
+// imports as the same image.
 TEST_F(Bundles, FiveHundredMalformedOnes) {
   const ImageRecord image = sample("web");
   const ByteVector whole = exported(image);
@@ -115,14 +115,14 @@ TEST_F(Bundles, FiveHundredMalformedOnes) {
       bytes[prng.below(bytes.size())] ^= static_cast<std::byte>(1U << prng.below(8));
     };
     switch (round % 12) {
-      case 0:  // damaged on the way
+      case 0:  // a bit flipped in transit
         bundle = whole;
         flip(bundle);
         break;
-      case 1:  // cut off
+      case 1:  // truncated
         bundle.assign(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(prng.below(whole.size())));
         break;
-      case 2:  // grown
+      case 2:  // bytes appended
         bundle = whole;
         bundle.insert(bundle.end(), 1 + prng.below(100), std::byte{0});
         break;
@@ -135,7 +135,7 @@ TEST_F(Bundles, FiveHundredMalformedOnes) {
       case 5:
         std::swap(one, other);
         break;
-      case 6:  // by somebody who knows the format
+      case 6:  // changed, with checksums made right again
         flip(one.payload);
         break;
       case 7:
@@ -147,10 +147,10 @@ TEST_F(Bundles, FiveHundredMalformedOnes) {
       case 9:
         one.type = static_cast<BundleItem>(1 + prng.below(4));
         break;
-      case 10:  // a version that is not there yet, another store, no image, …
+      case 10:  // an unknown version, another store, no image, …
         flip(head);
         break;
-      default:  // a run of garbage
+      default:  // eight random bytes
         for (std::size_t i = 0; i < 8; ++i)
           one.payload[prng.below(one.payload.size())] = static_cast<std::byte>(prng.below(256));
         break;
@@ -179,7 +179,7 @@ TEST_F(Bundles, FiveHundredMalformedOnes) {
   EXPECT_TRUE(there_.verify().take().damages.empty());
 }
 
-// Before one has been accepted there is nothing at all.
+// Until a bundle has been accepted as a whole, the store has no object of it.
 TEST_F(Bundles, ARefusedBundleWritesNothing) {
   const ImageRecord image = sample("web");
   const ByteVector whole = exported(image);
@@ -192,7 +192,7 @@ TEST_F(Bundles, ARefusedBundleWritesNothing) {
   }
 }
 
-// A tree whose leaf says that it holds what it does not, in a bundle that is right in everything else.
+// A leaf that claims other contents than it has is refused, also when everything else in the bundle is right.
 TEST_F(Bundles, ALeafThatLiesIsRefused) {
   Image one(directory_ / "one", 2 * kMiB);
   Image two(directory_ / "two", 2 * kMiB);
@@ -222,8 +222,8 @@ TEST_F(Bundles, ALeafThatLiesIsRefused) {
   EXPECT_TRUE(objects_there().empty());
 }
 
-// A node stands twice in its parent, the second time for another one's digest: every digest fits but the
-// leaf's.
+// A node stands twice in its parent, the second time under the digest of another node: every digest fits
+// except that of a leaf.
 TEST_F(Bundles, ANodeInPlaceOfAnotherIsRefused) {
   Image disk(directory_ / "disk", 8 * kMiB);
   std::vector<std::byte> noise(8 * kMiB);

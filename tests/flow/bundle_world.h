@@ -1,4 +1,4 @@
-// Two stores, and images that go from one to the other as bundles.
+// BundleWorld: two stores, and images that travel from one to the other as bundles.
 #pragma once
 
 #include <algorithm>
@@ -94,7 +94,8 @@ class BundleWorld : public testing::Test {
         name);
   }
 
-  // Every object there, but for what remembers only.
+  // Returns the paths of all objects of the other store, without those of folders that hold only records of
+  // the past (such as traces).
   std::vector<std::string> objects_there() const {
     std::vector<std::string> paths;
     for (const char* folder : {"packs", "meta", "snapshots", "images", "image-names", "sessions"}) {

@@ -1,5 +1,5 @@
-// A changed-block map is a hint: a right one saves reading, a wrong one costs time, and neither changes the
-// result.
+// Tests of changed-block maps, which are hints: a right map saves reading, a wrong one costs time, and
+// neither changes the result.
 #include "flow/world.h"
 
 namespace ashlar {
@@ -71,7 +71,7 @@ TEST_F(ChangedMapFlow, AMapOfAnotherGenerationIsNotUsed) {
 }
 
 TEST_F(ChangedMapFlow, AMapThatLiesIsFoundOutByTheAudit) {
-  write_random(0, 47 << 20);  // everything changed, and the map says that nothing did
+  write_random(0, 47 << 20);  // all data changed, and the map says that none did
   const auto report = capture_with({}, "gen-1");
   ASSERT_OK(report);
   ASSERT_EQ(report.value().warnings.size(), 1U);
@@ -82,7 +82,7 @@ TEST_F(ChangedMapFlow, AMapThatLiesIsFoundOutByTheAudit) {
 }
 
 TEST_F(ChangedMapFlow, AMapThatMissesWritesIntoAHoleIsFoundOut) {
-  write_random(49 << 20, 14 << 20);  // was a hole
+  write_random(49 << 20, 14 << 20);  // this range was a hole
   const auto report = capture_with({}, "gen-1");
   ASSERT_OK(report);
   ASSERT_EQ(report.value().warnings.size(), 1U);

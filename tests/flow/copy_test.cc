@@ -1,5 +1,5 @@
-// Copies between stores: what arrives is what was there, only what is missing crosses, and a copy that ends
-// badly shows nothing.
+// Tests of copies between stores: the copy equals the original, only missing data is sent, and a copy that
+// fails publishes no snapshot.
 #include "transfer/copy.h"
 
 #include <thread>
@@ -44,7 +44,7 @@ class CopyFlow : public testing::Test {
   }
   std::vector<std::string> packs_there() const {
     std::vector<std::string> paths;
-    std::error_code failed;  // the folder comes with the first pack
+    std::error_code failed;  // ignores that the folder is absent until the first pack arrives
     for (const auto& entry :
          std::filesystem::recursive_directory_iterator(directory_ / "there/packs", failed)) {
       if (entry.is_regular_file()) paths.push_back(entry.path());
@@ -76,7 +76,7 @@ TEST_F(CopyFlow, WhatArrivesIsWhatWasThere) {
   const auto verified = there_.verify();
   ASSERT_OK(verified);
   EXPECT_TRUE(verified.value().damages.empty());
-  // What is there is found by a capture there.
+  // A capture in the other store finds the copied blocks and stores few of them again.
   EXPECT_LT(there_.capture_file(image.path()).take().record.new_blocks.value,
             original.data_blocks.value / 10 + 16);
 }
@@ -146,7 +146,8 @@ TEST_F(CopyFlow, WhatIsDamagedHereDoesNotArrive) {
   EXPECT_TRUE(there_.repo().snapshots().list_ids().take().empty());
 }
 
-// Whatever a tree from elsewhere says of its content, a copy and a verification look at its blocks.
+// A copy and a verification look at the blocks themselves: they do not believe what a leaf from another store
+// says of its content.
 TEST_F(CopyFlow, ALeafThatLiesAboutItsBlocksIsDamage) {
   std::vector<SnapshotRecord> records;
   for (const std::uint64_t seed : {6, 7}) {
@@ -179,7 +180,8 @@ TEST_F(CopyFlow, ALeafThatLiesAboutItsBlocksIsDamage) {
   EXPECT_TRUE(here_.verify().take().damages.empty());
 }
 
-// The nodes are there, and some of what they stand on is not.
+// The other store still has the manifest nodes, but lost some of the segments they refer to: the next copy
+// sends these again.
 TEST_F(CopyFlow, WhatTheOtherStoreHasLostGoesOverAgain) {
   Image image(directory_ / "image", 8 * kMiB);
   std::vector<std::byte> noise(8 * kMiB);

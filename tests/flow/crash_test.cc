@@ -1,5 +1,5 @@
-// The power goes at every operation of a capture on a simulated disk: the snapshot is whole or absent, older
-// ones stay, and the next capture works and gives the right bytes.
+// Tests that lose power at every operation of a capture on a simulated disk: the snapshot is whole or absent,
+// older ones stay, and the next capture succeeds and restores to the right bytes.
 #include <cerrno>
 
 #include "flow/world.h"
@@ -22,7 +22,7 @@ class CrashFlow : public testing::Test {
     changed_.write(1 << 20, data);
   }
 
-  // A store with one snapshot of base_, on a fresh disk.
+  // Makes a store with one snapshot of base_ on a fresh disk.
   Result<SnapshotRecord> prepare(SimulatedFileSystem& files) {
     TRY(Repo::init(files, StoreAddress{kStore}, {}));
     World world(files, kStore, {{}, {}, true});
@@ -37,7 +37,7 @@ class CrashFlow : public testing::Test {
     options.threads = 1;
     return TRY(world.capture_file(changed_.path(), options)).record;
   }
-  // The numbers of the operations that the second capture makes on the disk, [first, second).
+  // Returns the numbers of the disk operations that the second capture makes, as [first, second).
   std::pair<std::uint64_t, std::uint64_t> operations_of_a_capture() {
     SimulatedFileSystem files;
     const auto parent = prepare(files);
@@ -83,7 +83,7 @@ TEST_F(CrashFlow, PowerLossAtEveryOperation) {
       files.stop_at(n);
       const auto interrupted = capture_changed(files, parent.value());
       files.crash(seed);
-      // Acknowledged means there; not acknowledged means whole or absent.
+      // An acknowledged capture is there after the crash; one that was not acknowledged is whole or absent.
       expect_all_whole(files, interrupted.ok() ? 2 : 1);
       ASSERT_OK(capture_changed(files, parent.value()));
       expect_all_whole(files, 2);
@@ -91,7 +91,8 @@ TEST_F(CrashFlow, PowerLossAtEveryOperation) {
   }
 }
 
-// What a failed writer left may have a name that a loss of power takes away again.
+// A pack left by a failed writer may have a name that is not durable yet. A later capture that uses the pack
+// has to make the name durable too.
 TEST_F(CrashFlow, ACaptureThatBuildsOnAFailedOnesPacksSurvivesALossOfPower) {
   const auto [begin, end] = operations_of_a_capture();
   for (std::uint64_t n = begin; n < end; ++n) {

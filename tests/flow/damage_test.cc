@@ -1,4 +1,5 @@
-// Bits flipped in every file of a store: verify finds and names each one, or the bytes are proven dead.
+// Tests that flip bits in every file of a store: verify finds and names each one, unless the bytes are proven
+// dead.
 #include <set>
 
 #include "flow/world.h"
@@ -50,7 +51,7 @@ TEST_F(DamageFlow, EveryFlippedByteOfPacksAndRecordsIsFoundAndNamed) {
   for (const char* folder : {"packs", "meta", "snapshots"}) {
     for (const std::string& path : files_below(folder)) {
       const std::uint64_t size = fs::file_size(path);
-      // The structures at both ends byte by byte, the bulk by sample.
+      // The structures at both ends of the file are tested byte by byte, the middle by random samples.
       std::set<std::uint64_t> offsets;
       for (std::uint64_t i = 0; i < std::min<std::uint64_t>(size, 130); ++i)
         offsets.insert({i, size - 1 - i});
@@ -111,7 +112,7 @@ TEST_F(DamageFlow, ADamagedIndexIsRebuiltAndAnswersTheSame) {
   }
 }
 
-// A capture of an unchanged source must not lean on data that is no longer there; it brings it back.
+// A capture of an unchanged source must not rely on data that the store has lost; it stores the data again.
 TEST_F(DamageFlow, ACaptureAfterALostPackBringsTheDataBack) {
   for (const std::string& path : files_below("packs")) fs::remove(path);
   ASSERT_OK(world_.open());

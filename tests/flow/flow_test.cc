@@ -1,5 +1,5 @@
-// Whole flows against a plain model: what goes in comes out, incrementals equal full captures, and nothing
-// depends on the number of threads.
+// Tests of whole flows against a plain model: restores equal what was captured, incremental captures equal
+// full ones, and the result does not depend on the number of threads.
 #include <unistd.h>
 
 #include "flow/world.h"
@@ -76,14 +76,15 @@ TEST_F(Flow, IncrementalsOfRandomEditsEqualFullCaptures) {
     parent = next.value().record;
     history.emplace_back(next.value().record, image.model());
   }
-  // Everything was stored a moment ago. When an edit takes the head of a segment, what is left of it may hold
-  // no hook: the sparse index misses runs of 16 blocks on average, and one in four thousand is longer than
-  // 128.
+  // The incremental capture just stored all these blocks, so the full one should store few. But when an edit
+  // takes the head of a segment, the rest may hold no hook: the gap between hooks is 16 blocks on average,
+  // and one in four thousand is longer than 128.
   EXPECT_LE(stored_again, 128 + captured / 20);
   for (const auto& [snapshot, model] : history) expect_restores(world_, snapshot, model);
 }
 
-// The source is at hand: what the cut took with it is stored again.
+// The index must not claim blocks that a truncated pack has lost. The source still has them, so a capture
+// stores them again.
 TEST_F(Flow, WhatACutOffPackHeldIsNotKnown) {
   Image image(file("image"), 12 << 20);
   std::vector<std::byte> noise(12 << 20);
@@ -154,7 +155,7 @@ TEST_F(Flow, AnUnchangedImageReadsAndWritesNothingNew) {
 TEST_F(Flow, HolesStayHolesAndZerosStayZeros) {
   Image image(file("image"), 64 << 20);
   std::vector<std::byte> zeros(1 << 20);
-  image.write(8 << 20, zeros);  // allocated, but zero
+  image.write(8 << 20, zeros);  // written, so allocated, but zero
   std::vector<std::byte> data(1 << 20);
   Prng(1).fill(data);
   image.write(32 << 20, data);
@@ -232,7 +233,7 @@ TEST_F(Flow, AnInterruptedRestoreIsTakenUp) {
   const auto snapshot = world_.capture_file(image.path());
   ASSERT_OK(snapshot);
   ASSERT_OK(world_.restore_to(snapshot.value().record, file("whole")));
-  // What a killed restore leaves: some of it right, some of it not.
+  // A killed restore leaves a partial file with some ranges right and some wrong.
   std::filesystem::copy_file(file("whole"), partial_name(file("out")));
   std::fstream partial(partial_name(file("out")), std::ios::binary | std::ios::in | std::ios::out);
   std::vector<char> garbage(3 << 20, 'x');
@@ -267,7 +268,7 @@ TEST_F(Flow, TwoWritersAtOnceBothPublish) {
   for (int i = 0; i < 8; ++i) one.edit(prng);
   for (int i = 0; i < 8; ++i) two.edit(prng);
   World other(posix_file_system(), store());
-  ASSERT_OK(world_.repo().index());  // this one holds the index's lock
+  ASSERT_OK(world_.repo().index());  // world_ takes the lock of the index
   ASSERT_OK(other.open());
   const auto a = world_.capture_file(one.path());
   const auto b = other.capture_file(two.path());

@@ -1,4 +1,5 @@
-// Images through OCI layouts: what goes out comes in, and of a layout that somebody changed nothing does.
+// Tests of images through OCI layouts: an exported image is imported equal, and a changed layout imports
+// nothing.
 #include <nlohmann/json.hpp>
 
 #include "flow/bundle_world.h"
@@ -43,7 +44,8 @@ class OciImages : public BundleWorld {
   static void put_text(const std::string& path, const std::string& text) {
     std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
   }
-  // By somebody who knows the format: digests and sizes are right.
+  // Changes the manifest and makes all digests and sizes right again, as an attacker who knows the format
+  // would.
   static void change_manifest(const std::string& layout, const std::function<void(Json& layers)>& change) {
     Json index = Json::parse(text_of(layout + "/index.json"));
     Json& entry = index["manifests"][0];
@@ -130,7 +132,7 @@ TEST_F(OciImages, ThreeHundredMalformedOnes) {
     }
     if (!is_changed) continue;
     const auto report = imported_from(layout_, fmt::format("name-{}", round));
-    if (report.ok()) {  // a bit of a member of index.json that nobody needs
+    if (report.ok()) {  // the bit is in a member of index.json that the import does not use
       ASSERT_TRUE(round % 8 == 1 && file.ends_with("index.json"));
       ASSERT_EQ(image_digest(report.value().image), image_digest(image));
       forget(report.value());

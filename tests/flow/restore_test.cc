@@ -1,4 +1,4 @@
-// Restores that must not end well: of trees that lie about their size, and of snapshots that lost blocks.
+// Tests of restores that have to fail: of trees that lie about their size, and of snapshots that lost blocks.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -58,7 +58,8 @@ TEST_F(RestoreFlow, TwoSnapshotsDoNotMeetUnderOneNewName) {
   EXPECT_FALSE(std::filesystem::exists(partial_name(file("out"))));
 }
 
-// A sound leaf under a record of another size: what it does not cover must not turn into zeros.
+// A sound leaf does not fit a record of another size: blocks that the leaf does not cover must not be
+// restored as zeros.
 TEST_F(RestoreFlow, ALeafOfTheWrongSizeIsDamageEverywhere) {
   const Image image = noise("image", 2 * kMiB, 3);
   for (const std::uint64_t size : {4 * kMiB, kMiB, 2 * kMiB + 1}) {
@@ -100,7 +101,7 @@ class Losses : public RestoreFlow {
     snapshot_ = report.value().record;
     ASSERT_EQ(snapshot_.unreadable_blocks.value, bad_.size());
   }
-  // The image, with `lost` in place of what was lost.
+  // Returns the image's bytes, with those of `lost` in place of the lost blocks.
   std::vector<std::byte> expected(const std::vector<std::byte>& lost) const {
     std::vector<std::byte> bytes = image_->model();
     for (const std::uint64_t block : bad_) {
@@ -129,7 +130,8 @@ TEST_F(Losses, ANewFileGetsAllThatIsLeftButNotItsName) {
   expect_named(world_.restore_to(snapshot_, file("out")), partial);
   EXPECT_FALSE(std::filesystem::exists(file("out")));
   EXPECT_TRUE(file_bytes(partial) == expected(zeros));
-  // What is left over may come from another snapshot: the lost ranges of our own file are emptied.
+  // A partial file may be left over from a restore of another snapshot: in the restore's own file the lost
+  // ranges are emptied.
   std::vector<std::byte> garbage(kSize);
   Prng(5).fill(garbage);
   std::ofstream(partial, std::ios::binary)
@@ -137,7 +139,7 @@ TEST_F(Losses, ANewFileGetsAllThatIsLeftButNotItsName) {
   expect_named(world_.restore_to(snapshot_, file("out")), partial);
   EXPECT_FALSE(std::filesystem::exists(file("out")));
   EXPECT_TRUE(file_bytes(partial) == expected(zeros));
-  // A later snapshot that lost nothing makes the file whole.
+  // A restore of a later snapshot without losses completes the file.
   const auto healed = world_.capture_file(image_->path());
   ASSERT_OK(healed);
   const auto restored = world_.restore_to(healed.value().record, file("out"));

@@ -1,11 +1,12 @@
-// Verify beside captures and deletes: what others do meanwhile is never damage.
+// Tests of verify while captures and deletions run: what these change in the meantime is never reported as
+// damage.
 #include "flow/world.h"
 #include "support/forwarding_objects.h"
 
 namespace ashlar {
 namespace {
 
-// A store that calls back before an object of a folder is opened for the first time.
+// A store that calls `act` once, just before the first opening of an object of the folder.
 class WatchedStore : public ForwardingObjects {
  public:
   using ForwardingObjects::ForwardingObjects;

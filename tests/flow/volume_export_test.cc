@@ -1,4 +1,4 @@
-// What exports say of their ranges is true of every block.
+// Tests that what exports say of their ranges is true of every block.
 #include "serve/volume_export.h"
 
 #include <future>
@@ -11,7 +11,7 @@ namespace ashlar {
 namespace {
 
 constexpr std::uint64_t kBlocks = 9000;
-constexpr std::uint64_t kTornBlocks = 5000;  // of these every other one is lost: 5000 runs in the snapshot
+constexpr std::uint64_t kTornBlocks = 5000;  // every other one of these is lost: 5000 runs in the snapshot
 
 struct BlockState {
   bool is_hole = false;
@@ -94,7 +94,8 @@ TEST_F(VolumeExports, ASnapshotTellsTheTruthOfEveryBlock) {
   }
 }
 
-// Runs of the overlay behind thousands of runs of the snapshot, and among them.
+// The extents are right for runs of the overlay that lie after thousands of runs of the snapshot, and among
+// them.
 TEST_F(VolumeExports, AVolumeTellsTheTruthOfEveryBlock) {
   const std::shared_ptr<Volume> volume = serving_->volume(directory_, "volume", snapshot_);
   VolumeExport exported(volume, pools_);
@@ -122,7 +123,7 @@ TEST_F(VolumeExports, AVolumeTellsTheTruthOfEveryBlock) {
   }
 }
 
-// Whoever asks is not kept waiting for the store.
+// A caller who asks for extents does not wait for the store: the answer comes from a thread of the export.
 TEST_F(VolumeExports, TheStoreIsAskedFromAThreadOfTheExport) {
   const std::shared_ptr<Volume> volume = serving_->volume(directory_, "volume", snapshot_);
   VolumeExport exported(volume, pools_);

@@ -1,4 +1,5 @@
-// A store that fails under reads: an error or the right bytes, never zeros, and the right bytes later.
+// Tests of a store that fails under reads: a read returns an error or the right bytes, never zeros, and the
+// right bytes once the store works again.
 #include <thread>
 
 #include "flow/volumes.h"
@@ -22,7 +23,8 @@ class VolumeFaults : public testing::TestWithParam<Fault> {
     snapshot_ = world_.capture_file(image.path()).take().record;
   }
 
-  // How many reads failed; those that did not were right.
+  // Reads the whole volume in steps, checks the bytes of each successful read, and returns how many reads
+  // failed.
   std::size_t failures(Volume& volume) {
     std::size_t failed = 0;
     std::vector<std::byte> out(kStep);
@@ -71,7 +73,7 @@ TEST_P(VolumeFaults, ComeAndGoWhileManyRead) {
   EXPECT_EQ(failures(*volume), 0U);
 }
 
-// What the overlay holds is served whatever the store does, and whole blocks are written without it.
+// Blocks that the overlay holds are served without the store, and whole blocks are written without it.
 TEST_P(VolumeFaults, DoNotReachWhatIsHere) {
   Serving serving(world_);
   const auto volume = serving.volume(directory_, "volume", snapshot_);

@@ -1,6 +1,6 @@
-// Whole volumes beside plain bytes: reads, writes, trims, zeroes, flushes, snapshots, clones, growth, clean
-// ends and power cuts in the middle of any of them, on a simulated disk. ASHLAR_LONG_TESTS=1: 10^6
-// operations.
+// Tests of whole volumes against plain bytes: reads, writes, trims, zeroes, flushes, snapshots, clones,
+// growth, clean ends, and power cuts in the middle of any of them, on a simulated disk. ASHLAR_LONG_TESTS=1
+// runs 10^6 operations.
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -13,15 +13,15 @@ namespace ashlar {
 namespace {
 
 constexpr std::uint64_t kSectorBytes = 512;
-constexpr std::uint64_t kEpochOperations = 10'000;  // on one disk; then a new one
+constexpr std::uint64_t kEpochOperations = 10'000;  // on one simulated disk
 constexpr std::size_t kMostVolumes = 3;
 constexpr std::uint64_t kImageBytes = (5 << 20) + 700;
 constexpr std::uint64_t kMostBytes = 7 << 20;
 
 using Bytes = std::vector<std::byte>;
 
-// What a volume has to read as: its bytes now, and of each block that changed since the last flush what it
-// may be after a power cut, sector by sector.
+// The bytes that a volume has to read as, and for each block that changed since the last flush the contents
+// that it may have after a power cut. Each sector of such a block may come from any one of them.
 class Model {
  public:
   explicit Model(Bytes bytes) : now_(std::move(bytes)) {}
@@ -41,7 +41,8 @@ class Model {
   }
   void flushed() { versions_.clear(); }
   void grow(std::uint64_t size) { now_.resize(size); }
-  // After a power cut: what is there now is the truth, if it is allowed.
+  // Checks, after a power cut, that each block found is one of its allowed contents, and takes it as the
+  // content from then on.
   void expect_one_of_its_pasts(const Bytes& found) {
     ASSERT_EQ(found.size(), now_.size());
     for (const auto& [block, versions] : versions_) take_block(block, versions, found);
@@ -118,7 +119,7 @@ class Epoch {
     volumes_.emplace(record.value().id, Held{volume.take(), Model(std::move(bytes))});
   }
 
-  // Whether a call failed. Healthy ones don't; after the power is gone, all may.
+  // Returns whether a call failed. A call may fail only after the disk was told to lose power.
   template <class R>
   bool failed(const R& result) {
     if (result.ok()) return false;
@@ -192,7 +193,7 @@ class Epoch {
       prng_.fill(data);
     }
     const Status written = held.volume->write(ByteOffset{offset}, data);
-    held.model.put(offset, data);  // one that failed may have been done in part
+    held.model.put(offset, data);  // a write that failed may have been done in part
     (void)failed(written);
   }
   void zero(Held& held) {
@@ -213,7 +214,8 @@ class Epoch {
     if (prng_.below(20) != 0) return;
     (void)failed(held.volume->fetch({Lba{}, blocks_covering(held.volume->size())}));
   }
-  // A snapshot is the volume at that moment, and everything in it is durable.
+  // Takes a snapshot and checks that it reads as the volume does at that moment. A snapshot also makes
+  // everything in it durable.
   std::optional<SnapshotId> snapshot(VolumeId id, Held& held) {
     if (prng_.below(3) == 0) lose_power_within(80);
     CaptureOptions how;
@@ -256,7 +258,8 @@ class Epoch {
     (void)failed(host_->remove(id));
   }
 
-  // All that no volume's record names: then no volume may need one, either.
+  // Deletes all snapshots that no volume's record names. No volume may need one of them, so the volumes have
+  // to work on.
   void delete_snapshots() {
     const auto records = host_->repo().snapshots().list();
     if (failed(records)) return;
@@ -267,7 +270,8 @@ class Epoch {
     }
   }
 
-  // Everything goes at once; then every volume is one that its writes allow.
+  // Cuts the power and opens everything again: every volume has to read as one of the contents that its
+  // writes allow.
   void power_cut() {
     ++cuts_;
     for (auto& [id, held] : volumes_) held.volume.reset();
@@ -296,7 +300,7 @@ class Epoch {
       add_volume(again.id, image_bytes_);
     }
   }
-  // Volumes whose creation, or deletion, was cut off.
+  // Removes volumes whose creation or deletion was cut off, and checks that all others still have a record.
   void forget_strangers() {
     const auto records = host_->catalog().list();
     ASSERT_OK(records);
@@ -319,8 +323,8 @@ class Epoch {
   std::uint64_t done_ = 0;
   std::uint64_t cuts_ = 0;
   std::uint64_t snapshots_ = 0;
-  bool armed_ = false;          // the power will go at some operation of the disk
-  bool power_is_gone_ = false;  // a call said so
+  bool armed_ = false;          // the disk will lose power at one of its next operations
+  bool power_is_gone_ = false;  // a call failed, so the power is lost
 };
 
 TEST(VolumeModel, AnyOperationsAndPowerCuts) {

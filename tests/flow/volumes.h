@@ -1,4 +1,4 @@
-// Volumes over a store whose reads can be delayed, counted and spoiled.
+// Serving: volumes over a store whose reads can be delayed, counted and made to fail.
 #pragma once
 
 #include <atomic>
@@ -10,7 +10,8 @@
 
 namespace ashlar {
 
-// What one process that serves volumes has, made anew for each serving: caches start empty.
+// The caches and pools of one process that serves volumes. Each Serving makes its own, so its caches start
+// empty.
 class Serving {
  public:
   explicit Serving(World& world) : remote(world.repo().objects()), snapshots_(world.repo().snapshots()) {
@@ -27,7 +28,7 @@ class Serving {
   std::shared_ptr<const BaseImage> image(const SnapshotRecord& snapshot) {
     return std::make_shared<BaseImage>(*nodes_, *segments_, *frames_, snapshot);
   }
-  // A new volume in the folder `name` of `directory`.
+  // Creates a volume of the snapshot in the folder `name` of `directory`.
   std::unique_ptr<Volume> volume(const TemporaryDirectory& directory, const std::string& name,
                                  const SnapshotRecord& snapshot) {
     const std::string path = directory / name;

@@ -1,4 +1,5 @@
-// First reads: what one serving reads first, the next one has before it is asked.
+// Tests of first reads: what one serving of a snapshot reads first, the next one fetches before it is asked
+// for it.
 #include <chrono>
 #include <thread>
 
@@ -20,7 +21,7 @@ class WarmUps : public testing::Test {
     snapshot_ = captured("image", 1);
   }
 
-  // An image of noise that no frame of it compresses away, and one of its snapshots.
+  // Captures an image of noise, which no frame can compress, and returns its snapshot.
   SnapshotRecord captured(const std::string& name, std::uint64_t seed) {
     Image image(directory_ / name, kImageBytes);
     std::vector<std::byte> noise(kImageBytes);
@@ -29,7 +30,7 @@ class WarmUps : public testing::Test {
     return world_.capture_file(image.path()).take().record;
   }
 
-  // Offsets of a "boot": the same each time.
+  // Returns the offsets of the reads of a "boot", which are the same each time.
   static std::vector<std::uint64_t> boot() {
     Prng prng(42);
     std::vector<std::uint64_t> offsets;
@@ -45,7 +46,7 @@ class WarmUps : public testing::Test {
   }
   std::vector<std::byte> truth(const std::string& name = "image") { return file_bytes(directory_ / name); }
 
-  // One serving in which nothing is expected, as far as its trace.
+  // Serves the snapshot once without fetching ahead, and writes the trace of what was read.
   void serve_once(const std::string& name) {
     Serving serving(world_);
     const auto volume = serving.volume(directory_, name, snapshot_);
@@ -59,7 +60,8 @@ class WarmUps : public testing::Test {
   SnapshotRecord snapshot_;
 };
 
-// Runs the fetching ahead of a warm-up to its end, without the wait for the reads that follow.
+// Runs a warm-up on a thread of its own. The test can wait until everything expected is fetched, without the
+// wait for the first reads that follows in WarmUp::run().
 class Running {
  public:
   explicit Running(WarmUp& warm_up)
@@ -87,7 +89,7 @@ TEST_F(WarmUps, ABootPackBringsEverythingInThreeReads) {
   warm_up->prepare();
   const Running running(*warm_up);
   const double began = monotonic_seconds();
-  read_all(*volume, boot(), truth());  // at once, beside the loading
+  read_all(*volume, boot(), truth());  // starts at once, while the boot pack is still loading
   const double seconds = monotonic_seconds() - began;
   running.wait_until_fetched();
   EXPECT_TRUE(warm_up->counters().from_boot_pack);
@@ -115,7 +117,7 @@ TEST_F(WarmUps, ATraceAloneIsFetchedAhead) {
   EXPECT_GT(before, 100U);
   read_all(*volume, boot(), truth());
   EXPECT_EQ(serving.remote.reads, before) << "nothing is asked for twice";
-  // What could not be loaded is made again.
+  // A boot pack that could not be loaded is made again at the end.
   warm_up->finish();
   const auto now = traces.get(snapshot_.id).take();
   ASSERT_TRUE(now);
@@ -205,7 +207,7 @@ TEST_F(WarmUps, AStoreThatFailsMeanwhileFailsNoReaderLater) {
   read_all(*volume, boot(), truth());
 }
 
-// A rebuilt image: half of the old one's content, at other places.
+// A rebuilt image has half of the old one's content, at other places.
 TEST_F(WarmUps, AnotherImageWithTheSameContentStartsWarm) {
   serve_once("first");
   const auto old = truth();

@@ -1,4 +1,4 @@
-// A store and images for tests of whole flows.
+// World and Image: a store and images for tests of whole flows.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ inline std::vector<std::byte> file_bytes(const std::string& path) {
   return bytes;
 }
 
-// An image that is a file on disk and a vector in memory: the model.
+// An image as a file on disk, and as a vector in memory that is the model of it.
 class Image {
  public:
   Image(std::string path, std::uint64_t size) : path_(std::move(path)), model_(size) {
@@ -53,7 +53,7 @@ class Image {
     model_.resize(size);
     std::filesystem::resize_file(path_, size);
   }
-  // A piece of random, repetitive, zero or copied bytes at a random place.
+  // Writes random, repetitive, zero or copied bytes to a random place.
   void edit(Prng& prng) {
     if (model_.empty()) return;
     const std::uint64_t longest = prng.below(4) == 0 ? (6ULL << 20) : (64ULL << 10);

@@ -16,7 +16,7 @@ std::vector<NamedFormat> binary_formats() {
   const std::vector<NodeEntry> nodes(2, node_entry);
   constexpr std::uint64_t data_end = 20000;
   constexpr std::uint64_t meta_end = 1000;
-  // Footers carry no version: the header of their pack does.
+  // A footer carries no version: the header of its pack does.
   constexpr std::size_t no_version = 0;
   return {
       {"pack header", encode(golden::data_header()), decode_and_encode<decode_pack_header>},

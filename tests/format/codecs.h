@@ -1,4 +1,5 @@
-// Every format behind one face: bytes are refused with a code, or accepted and encoded again.
+// NamedFormat: one interface to every format, which refuses bytes with an error code, or decodes and encodes
+// them again.
 #pragma once
 
 #include <functional>
@@ -17,10 +18,10 @@ struct NamedFormat {
   std::string name;
   ByteVector golden;
   Reencode reencode;
-  bool has_checksum = true;        // else: every accepted encoding must be canonical
-  std::size_t version_offset = 8;  // of the low byte of the version
-  bool wide_version = true;        // u16, else u8
-  unsigned newest = 1;             // version that is known
+  bool has_checksum = true;        // if false, every accepted encoding must be canonical
+  std::size_t version_offset = 8;  // offset of the low byte of the version
+  bool wide_version = true;        // u16 if true, else u8
+  unsigned newest = 1;             // newest version that the code knows
 };
 
 template <auto kDecode>
@@ -36,7 +37,8 @@ inline Result<ByteVector> reencode_store_config(ByteSpan bytes) {
   return ByteVector(encoded.begin(), encoded.end());
 }
 
-// A footer and its trailer, as the tail of a pack of `footer_offset` bytes before it.
+// Returns a codec of a footer with its trailer, as the tail of a pack in which `footer_offset` bytes come
+// first.
 template <class Entry>
 Reencode footer_codec(std::uint64_t footer_offset,
                       Result<std::vector<Entry>> (*decode)(const PackTrailer&, ByteSpan)) {
@@ -51,7 +53,7 @@ Reencode footer_codec(std::uint64_t footer_offset,
   };
 }
 
-// Golden bytes of every format that lives in bytes (ashlar.json is text and has tests of its own).
+// Returns the golden bytes and the codec of every binary format (ashlar.json is text and has its own tests).
 std::vector<NamedFormat> binary_formats();
 
 }  // namespace ashlar

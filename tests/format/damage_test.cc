@@ -1,5 +1,6 @@
-// What a damaged encoding does to its decoder: it is refused, or, where no checksum covers it, read as
-// exactly what it says. It never crashes, and it never reads past its end (the sanitizer builds would stop).
+// Tests of what a decoder does with a damaged encoding: it refuses it or, where no checksum covers the
+// damage, reads exactly what the bytes say. It never crashes, and never reads past the end (the sanitizer
+// builds would stop).
 #include <gtest/gtest.h>
 
 #include "base/random.h"
@@ -9,7 +10,7 @@
 namespace ashlar {
 namespace {
 
-// Copies into memory of exactly this size, so that a sanitizer sees a read past the end.
+// Copies the bytes into memory of exactly this size, so that a sanitizer sees a read past the end.
 ByteVector exact(ByteSpan bytes) { return {bytes.begin(), bytes.end()}; }
 
 void expect_refused_or_canonical(const NamedFormat& format, const ByteVector& bytes,

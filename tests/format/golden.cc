@@ -29,7 +29,7 @@ std::vector<BlockId> ids_of(const std::vector<ByteVector>& blocks) {
 
 void append(ByteVector& out, ByteSpan bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
 
-// Ids of a leaf's blocks, looked up as a reader would.
+// Returns the ids of a leaf's blocks, looked up as a reader would do it.
 std::vector<BlockId> leaf_ids(const Leaf& leaf) {
   const std::vector<BlockId> a = ids_of(blocks_a());
   const std::vector<BlockId> b = ids_of(blocks_b());
@@ -49,7 +49,7 @@ std::vector<BlockId> leaf_ids(const Leaf& leaf) {
   return ids;
 }
 
-// Fills in the region hashes of a leaf that starts at `first` blocks of the volume, and its digest.
+// Fills in the region hashes of a leaf that starts at block `first` of the volume, and its digest.
 void finish(Leaf& leaf, std::size_t first) {
   ByteVector volume = volume_bytes();
   volume.resize((volume.size() + kBlockBytes - 1) / kBlockBytes * kBlockBytes);
@@ -248,7 +248,7 @@ BootPackHeader boot_pack_header() {
 
 namespace {
 
-// The frames of segments A and B as they lie in a data pack: behind the directories whose lengths are known.
+// Copies the frames of segments A and B out of a data pack: each segment's frames follow its directory.
 void take_frames(ByteSpan data_pack, std::vector<EncodedSegment>& segments) {
   std::size_t offset = kPackHeaderBytes;
   for (EncodedSegment& segment : segments) {

@@ -1,4 +1,5 @@
-// The objects behind tests/fixtures/format-v1/: a tiny store, and one file an encoding. All inputs are fixed.
+// The objects whose encodings are in tests/fixtures/format-v1/: a tiny store, and one file for each encoding.
+// All inputs are fixed.
 //
 // The fixtures are never made again: they stand for stores that people have. write_fixtures made them once.
 #pragma once
@@ -23,14 +24,14 @@ StoreConfig store_config();
 PackHeader data_header();
 PackHeader meta_header();
 
-// Segment A: 20 blocks of text in two compressed frames. Segment B: two blocks of noise in a raw frame, and
-// one short block, padded, in a compressed one.
+// Segment A is 20 blocks of text in two compressed frames. Segment B is two blocks of noise in a raw frame,
+// and one short block, padded, in a compressed frame.
 std::vector<ByteVector> blocks_a();
 std::vector<ByteVector> blocks_b();
 EncodedSegment encode_segment(const std::vector<ByteVector>& blocks,
                               const std::vector<std::size_t>& frame_blocks);
 
-// The volume: 8 MiB + 5 blocks + 1000 bytes, so three leaves.
+// The volume has 8 MiB + 5 blocks + 1000 bytes, so three leaves.
 ByteCount volume_size();
 Leaf first_leaf();  // data of both segments, ZERO and UNALLOCATED
 Leaf last_leaf();   // six blocks, the last of them short
@@ -41,18 +42,18 @@ VolumeRecord volume();
 VolumeRecord owned_volume();  // version 2
 TraceRecord trace();
 BootPackHeader boot_pack_header();
-// Not part of the volume: every kind of extent, a full region mask's worth of variety.
+// A leaf outside of the volume, with every kind of extent and regions both with and without a hash.
 Leaf leaf_of_all_kinds();
 
 struct File {
-  std::string name;  // below tests/fixtures/format-v1/
+  std::string name;  // path below tests/fixtures/format-v1/
   ByteVector bytes;
 };
-// Everything but frames is encoded anew; frames are taken from `data_pack` when it is given, since another
-// version of zstd may compress to other bytes.
+// Encodes all files. Frames are compressed anew only when `data_pack` is empty; otherwise they are copied
+// from it, since another version of zstd may compress to other bytes.
 std::vector<File> files(ByteSpan data_pack);
 
-// The volume's bytes, put together without any decoder.
+// Returns the volume's bytes, put together without any decoder.
 ByteVector volume_bytes();
 
 }  // namespace ashlar::golden

@@ -1,4 +1,5 @@
-// The fixtures of format version 1 stay readable for ever, and version 1 is still written byte for byte.
+// Tests that the fixtures of format version 1 stay readable for ever, and that version 1 is still written
+// byte for byte.
 #include "format/golden.h"
 
 #include <gtest/gtest.h>

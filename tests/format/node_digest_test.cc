@@ -1,4 +1,4 @@
-// Digests and levels, against values worked out the long way.
+// Tests of digests and levels against values that are computed step by step.
 #include <gtest/gtest.h>
 
 #include "codec/hash.h"
@@ -27,7 +27,7 @@ ContentDigest zero_leaf(std::size_t blocks) {
 TEST(ZeroDigest, IsTheDigestOfATreeOfZeroLeaves) {
   EXPECT_EQ(zero_digest(0, BlockCount{1024}), zero_leaf(1024));
   EXPECT_EQ(zero_digest(0, BlockCount{6}), zero_leaf(6));
-  // 2054 blocks: two full leaves and one of six.
+  // The volume has 2054 blocks: two full leaves and one of six blocks.
   ByteVector body(1, std::byte{1});
   for (const std::size_t blocks : {1024U, 1024U, 6U}) {
     const ContentDigest leaf = zero_leaf(blocks);

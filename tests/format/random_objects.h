@@ -1,4 +1,4 @@
-// Random valid objects of every format, from a seed.
+// Random valid objects of every format, made from a seed.
 #pragma once
 
 #include <algorithm>
@@ -58,7 +58,8 @@ inline SegmentDirectory directory(Prng& prng) {
   return out;
 }
 
-// A leaf that a writer could have written: extents merged, segments in the order of their use.
+// Returns a leaf that a writer could have written: extents are merged, and segments stand in the order of
+// their use.
 inline Leaf leaf(Prng& prng) {
   Leaf out;
   const std::uint64_t blocks = prng.below(3) == 0 ? kLeafBlocks : 1 + prng.below(kLeafBlocks);

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""An independent reader of a store, written from docs/format/ alone: Python's standard library and the zstd command.
+"""An independent reader of a store, written from docs/format/ alone with Python's standard library and the
+zstd command.
 
     read_store.py STORE SNAPSHOT-ID [OUTPUT]      writes the volume (sparse), or prints its SHA-256 without OUTPUT
     read_store.py STORE --list                    prints snapshot ids
 
-It shares no code with the engine, so that the pages are held to be sufficient. It checks every SHA-256 that it meets:
-node ids, segment ids, block ids and content digests. XXH3 checksums are not checked: Python has no XXH3.
+It shares no code with the engine, which proves that the pages are sufficient. It checks every SHA-256 that it
+meets: node ids, segment ids, block ids and content digests. It does not check XXH3 checksums: Python has no
+XXH3.
 """
 
 import hashlib
@@ -19,7 +21,7 @@ import sys
 BLOCK = 4096
 LEAF_BLOCKS = 1024
 ZERO, UNALLOCATED, NODE = 1, 2, 3
-DATA, UNREADABLE = 1, 4  # kinds of extents; ZERO and UNALLOCATED are 2 and 3 there
+DATA, UNREADABLE = 1, 4  # kinds of extents; as kinds of children, ZERO and UNALLOCATED are 2 and 3
 
 
 class Damaged(Exception):
@@ -57,7 +59,7 @@ def read_config(store):
 
 
 class Pack:
-    """One pack file: its footer entries, and ranges of its bytes."""
+    """A pack file: the entries of its footer, and ranges of its bytes."""
 
     def __init__(self, path, kind, store_id):
         self.path = path
@@ -88,7 +90,8 @@ class Pack:
 
 
 class Segment:
-    """A directory: block ids, and where the frames lie. Decodes frames and keeps the last one."""
+    """The directory of a segment: its block ids, and where its frames lie. Decodes frames and keeps the last
+    one."""
 
     def __init__(self, pack, offset, directory_bytes, segment_id):
         raw = pack.read(offset, directory_bytes)
@@ -186,7 +189,7 @@ class Store:
         return self.segments[segment_id]
 
     def walk(self, level, kind, node_id, digest, first_leaf, leaves, write):
-        """Reads one subtree; write(block number in the volume, bytes) is called for DATA blocks only."""
+        """Reads one subtree and calls write(block number in the volume, bytes) for its DATA blocks only."""
         if kind in (ZERO, UNALLOCATED):
             return
         need(kind == NODE, "unknown kind of child")

@@ -37,7 +37,7 @@ def main():
     got = volume_sum(fixtures / "store")
     assert got == expected, f"the volume reads as {got}, not {expected}"
 
-    # One flipped bit in every place that a SHA-256 covers has to be noticed.
+    # The reader has to notice one flipped bit in every place that a SHA-256 covers.
     places = {
         "packs/a0/a0a1a2a3a4a5a6a7a8a9aaabacadaeaf.pack": (0, 0x19, 0x100, 0x500, 0x2000, 0x39C0),
         "meta/c0/c0c1c2c3c4c5c6c7c8c9cacbcccdcecf.pack": (0, 0x50, 0x185, 0x1B5, 0x2A8),

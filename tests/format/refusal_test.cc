@@ -1,4 +1,5 @@
-// Encodings with a right checksum that no honest writer writes: images from elsewhere are hostile input.
+// Tests of encodings that no correct writer writes, but with a right checksum: images from elsewhere are
+// hostile input.
 #include <gtest/gtest.h>
 
 #include "codec/hash.h"
@@ -207,7 +208,8 @@ TEST(SnapshotRefusals, TextsPastTheirLimits) {
 }
 
 TEST(SnapshotRefusals, TagsOutOfOrder) {
-  // The golden tags are "empty" -> "" and "role" -> "db"; the bytes of the first key become "zmpty".
+  // The golden tags are "empty" -> "" and "role" -> "db"; the bytes of the first key become "zmpty", so the
+  // order is wrong.
   ByteVector bytes = encode(golden::snapshot());
   const std::string text(as_text(bytes));
   const std::size_t at = text.find("empty");

@@ -1,4 +1,4 @@
-// Whatever a writer may write is read back as it was, and written again to the same bytes.
+// Tests that everything a writer may write is read back equal, and encoded again to the same bytes.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -74,7 +74,7 @@ TEST(RoundTrip, TheLengthOfADirectoryIsKnownFromItsHeader) {
   }
 }
 
-// The largest leaf: 1024 extents of one block, each of its own segment.
+// The largest leaf has 1024 extents of one block, each of a segment of its own.
 TEST(RoundTrip, TheLargestNodesStayBelowTheLimit) {
   Leaf leaf;
   for (std::uint16_t i = 0; i < kLeafBlocks; ++i) {

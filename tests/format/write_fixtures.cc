@@ -1,5 +1,5 @@
-// write_fixtures DIRECTORY: writes the golden files. It ran once a format version; it refuses to replace a
-// file, because what is checked in stands for stores that people have.
+// write_fixtures DIRECTORY: writes the golden files. It ran once for each format version. It refuses to
+// replace a file, because the fixtures in the repository stand for stores that people have.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>

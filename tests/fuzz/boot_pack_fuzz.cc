@@ -1,4 +1,4 @@
-// The header of a boot pack, as it is and with a right checksum, and the headers of items.
+// Fuzz target: the header of a boot pack, as it is and with a right checksum, and the headers of its items.
 #include "format/boot_pack_format.h"
 #include "fuzz/reseal.h"
 

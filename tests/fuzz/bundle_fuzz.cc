@@ -1,5 +1,5 @@
-// A bundle, as it is, and with every checksum and its end made right: it is refused, or what comes in is
-// sound.
+// Fuzz target: a bundle, as it is, and with all checksums and the end item made right. It is refused, or the
+// imported image is sound.
 #include <algorithm>
 #include <cstring>
 
@@ -53,7 +53,7 @@ void import(ByteSpan bundle) {
     CHECK(repo.snapshots().remove(record.id).ok());
 }
 
-// The items as their heads cut them, with the sums that they ask for.
+// Cuts the input into items as their heads say, and makes their checksums and the end item right.
 ByteVector resealed(ByteSpan bytes) {
   const auto append = [](ByteVector& out, ByteSpan part) { out.insert(out.end(), part.begin(), part.end()); };
   ByteVector out(bytes.begin(),

@@ -1,5 +1,5 @@
-// Trailer and footer: the input is the end of a pack of any size that its first eight bytes choose. As it is,
-// and with right checksums.
+// Fuzz target: trailer and footer of a pack, as they are and with right checksums. The first eight bytes
+// choose the size of the pack, the rest is its end.
 #include "format/pack_format.h"
 #include "fuzz/reseal.h"
 
@@ -25,7 +25,8 @@ void decode_tail(ByteSpan tail, std::uint64_t pack_bytes) {
   }
 }
 
-// Magic and checksums of the trailer, and of a footer that fills the tail (docs/format/pack.md).
+// Makes the magic and the checksums of the trailer right, and that of a footer that fills the tail
+// (docs/format/pack.md).
 ByteVector made_right(ByteVector tail) {
   if (tail.size() < kPackTrailerBytes) return tail;
   const std::size_t footer_bytes = tail.size() - kPackTrailerBytes;

@@ -1,4 +1,5 @@
-// Frames: the first byte chooses the codec and the number of blocks, the rest is what was stored.
+// Fuzz target: frames. The first byte chooses the codec and the number of blocks, the rest is the stored
+// frame.
 #include "base/quantity.h"
 #include "codec/frame.h"
 #include "fuzz/target.h"

@@ -1,4 +1,4 @@
-// Lines of a block device mapping: of a new image, and over the devices of one.
+// Fuzz target: lines of a block device mapping, for a new image, and over the devices of an existing one.
 #include "fuzz/target.h"
 #include "image/mapping.h"
 
@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto devices = devices_of(mappings);
   if (!devices.ok()) return 0;
   for (const ImageDevice& device : devices.value()) CHECK(check_device_name(device.name).ok());
-  // Said once more, nothing changes.
+  // When the same mappings are applied to their own result, they add no device.
   const auto again = overridden(devices.value(), mappings);
   CHECK(again.ok() && again.value().size() <= devices.value().size());
   return 0;

@@ -1,4 +1,4 @@
-// An image's record: as it is, and with the checksum that its members ask for.
+// Fuzz target: an image record, as it is, and with a right checksum.
 #include "document/image_record.h"
 #include "document/json_changes.h"
 #include "fuzz/target.h"
@@ -22,7 +22,7 @@ void decode(const std::string& text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);
   decode(text);
-  bool deep = false;  // dumping recurses
+  bool deep = false;  // a deep document is skipped: dumping it recurses
   const auto shallow = [&](int depth, nlohmann::json::parse_event_t, const nlohmann::json&) {
     deep = deep || depth > 16;
     return !deep;

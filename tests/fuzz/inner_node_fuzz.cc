@@ -1,4 +1,4 @@
-// An inner node of a manifest.
+// Fuzz target: an inner node of a manifest.
 #include "format/node_format.h"
 #include "fuzz/target.h"
 

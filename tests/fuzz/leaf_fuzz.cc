@@ -1,4 +1,4 @@
-// A leaf of a manifest: no checksum covers it, so every field is reached.
+// Fuzz target: a leaf of a manifest. No checksum covers it, so every field is reached.
 #include "format/node_format.h"
 #include "fuzz/target.h"
 

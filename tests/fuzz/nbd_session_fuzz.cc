@@ -1,8 +1,8 @@
-// A whole NBD connection: the input is a program of what the client sends, what the export completes and when
-// the client takes its replies. Whatever it does, every request is answered once, in sound replies, what it
-// keeps stays within the limits, and in the end nothing is left.
+// Fuzz target: a whole NBD connection. The input is a program of what the client sends, what the export
+// completes, and when the client takes its replies. In every run each request is answered once, in
+// well-formed replies, the session's memory stays within its limits, and in the end it holds nothing.
 //
-// The first byte sets the scene, then each step is a byte and its operands; see step().
+// The first byte chooses the scene; each step is one byte and its operands, see step().
 #include <map>
 #include <optional>
 
@@ -16,7 +16,7 @@ using namespace ashlar;
 
 constexpr std::uint64_t kDiskBytes = 256U << 10U;
 
-// Completes what the scene says is slow, one by one, when it is told to.
+// An export that can be slow: it then keeps its operations until complete() does them one by one.
 class LaterExport : public Export {
  public:
   explicit LaterExport(bool is_read_only) : disk_(kDiskBytes, is_read_only) {
@@ -121,7 +121,7 @@ class Client {
         if (kind == 7) peer_->session().end_input();
         if (kind == 255) peer_->session().drop_output();
         if (kind == 7 || kind == 255) counted_ = false;
-        // What is fed from here on stands for what comes out of records.
+        // All input that follows stands for the content of TLS records.
         if (kind == 15 && peer_->session().wants_tls()) {
           peer_->session().secured();
           secured_ = true;
@@ -145,7 +145,7 @@ class Client {
   }
 
   void check_limits() {
-    // No export is given to whoever does not speak TLS where it is required.
+    // Where TLS is required, a client without TLS gets no export.
     CHECK(!tls_required_ || secured_ || peer_->session().handshaking());
     CHECK(peer_->session().outstanding_bytes() <= limits_.outstanding_bytes + 2 * kDiskBytes);
     CHECK(peer_->session().in_flight() <= limits_.outstanding_requests);
@@ -157,7 +157,7 @@ class Client {
     if (!peer_->feed(bytes, kind >= 128 ? 1 + kind / 8 % 16 : SIZE_MAX)) counted_ = readable_ = false;
   }
 
-  // A request that is sound but for what the input makes of it, with a payload when it is a WRITE.
+  // Sends a request that is valid except for what the input chooses; a WRITE has a payload.
   void request(ByteReader& in, unsigned kind) {
     const nbd::Command command{static_cast<std::uint16_t>(in.u8() % 9)};
     const std::uint16_t flags = in.u8();
@@ -166,7 +166,7 @@ class Client {
     const bool writes = command == nbd::Command::kWrite;
     ByteVector bytes = nbd_request(command, ++cookie_, offset, length, flags);
     if (writes && length <= nbd::kMaxPayloadBytes) bytes.resize(bytes.size() + std::min(length, 1U << 20U));
-    // What comes after a payload that is cut short is payload too.
+    // The payload is shorter than announced, so the bytes that follow count as payload too.
     if (writes && length > (1U << 20U)) counted_ = readable_ = false;
     if (command == nbd::Command::kDisconnect) counted_ = false;
     if (command == nbd::Command::kRead) reads_[cookie_] = length;
@@ -176,7 +176,7 @@ class Client {
   void check_replies() {
     if (!readable_) return;
     std::map<std::uint64_t, int> answers;
-    // A structured READ is answered in chunks, so no bytes follow a simple reply then.
+    // A structured READ is answered in chunks, so no bytes follow a simple reply in that case.
     const auto read_bytes = [this](std::uint64_t cookie) { return structured_ ? 0 : reads_[cookie]; };
     for (const NbdReplyPart& part : peer_->replies(read_bytes)) {
       answers[part.cookie] += part.done ? 1 : 0;
@@ -187,8 +187,8 @@ class Client {
   const bool structured_;
   bool tls_required_ = false;
   bool secured_ = false;
-  bool readable_ = false;  // what is received can be taken apart
-  bool counted_ = true;    // every request arrived as it was sent, and has to be answered
+  bool readable_ = false;  // the received bytes can be decoded
+  bool counted_ = true;    // all requests arrived as they were sent, so each must be answered
   std::shared_ptr<LaterExport> export_;
   NbdLimits limits_;
   MemoryExports exports_;

@@ -1,4 +1,4 @@
-// The JSON of OCI layouts, each text as each of the three files.
+// Fuzz target: the JSON of OCI layouts; each input is tried as each of the three files.
 #include "document/oci_layout.h"
 #include "fuzz/target.h"
 

@@ -1,5 +1,5 @@
-// An OVA: its members lie in the file, its descriptor names plain files or is refused, its digests are looked
-// at only of what is there.
+// Fuzz target: an OVA. Its members lie within the file, its descriptor names plain files or is refused, and
+// only digests of existing members are checked.
 #include "disk/ova.h"
 #include "disk/ovf.h"
 #include "fuzz/target.h"

@@ -1,4 +1,4 @@
-// An overlay's map: its header, and a transaction as it is and with a right checksum.
+// Fuzz target: an overlay's map: its header, and a transaction as it is and with a right checksum.
 #include "codec/hash.h"
 #include "format/overlay_map.h"
 #include "fuzz/reseal.h"
@@ -20,7 +20,7 @@ void check_transaction(ashlar::ByteSpan bytes) {
   CHECK(ashlar::find_overlay_transaction(bytes, 0, 0, kSalt) <= bytes.size());
 }
 
-// The whole input becomes one transaction: its length and its checksum are made right.
+// Makes the whole input one transaction, with a right length and checksum.
 ashlar::ByteVector sealed_transaction(ashlar::ByteSpan bytes) {
   ashlar::ByteVector out(bytes.begin(), bytes.end());
   if (out.size() < 16 + kSumBytes) return out;

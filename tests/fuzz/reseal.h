@@ -1,4 +1,4 @@
-// Makes the checksum of an input right, so that a fuzzer gets past it to the fields behind.
+// resealed(): makes the checksum of an input right, so that a fuzzer reaches the fields that it covers.
 #pragma once
 
 #include <cstring>
@@ -14,7 +14,7 @@ inline void put_checksum(MutableByteSpan where, std::uint64_t checksum) {
   for (std::size_t i = 0; i < kChecksumBytes; ++i) where[i] = static_cast<std::byte>(checksum >> (8 * i));
 }
 
-// The last eight bytes become the XXH3-64 of what is before them.
+// Replaces the last eight bytes with the XXH3-64 of those before them.
 inline ByteVector resealed(ByteSpan bytes) {
   ByteVector out(bytes.begin(), bytes.end());
   if (out.size() < kChecksumBytes) return out;

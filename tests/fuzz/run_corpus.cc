@@ -1,5 +1,5 @@
-// The main() of a fuzz target without libFuzzer: runs every file of the directories it is given, and every
-// prefix of the small ones. It fails when there is nothing to run.
+// The main() of a fuzz target without libFuzzer: runs every file of the given directories, and every prefix
+// of the small files. It fails when it finds no file.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>

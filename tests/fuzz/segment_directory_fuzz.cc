@@ -1,4 +1,4 @@
-// A segment's directory: as it is, and with the right segment id and checksum.
+// Fuzz target: a segment's directory, as it is, and with the right segment id and checksum.
 #include <algorithm>
 
 #include "format/pack_format.h"
@@ -11,7 +11,7 @@ using namespace ashlar;
 constexpr std::size_t kIdAt = 24;
 constexpr std::size_t kChecksumAt = 56;
 
-// Makes id and checksum right where the counts in the header agree with the length (docs/format/pack.md).
+// Makes id and checksum right if the counts in the header agree with the length (docs/format/pack.md).
 ByteVector made_right(ByteVector bytes) {
   if (bytes.size() < kSegmentHeaderBytes) return bytes;
   const auto expected = segment_directory_bytes(bytes);

@@ -1,4 +1,4 @@
-// A session record, as it is and with a right checksum.
+// Fuzz target: a session record, as it is and with a right checksum.
 #include "format/session_record.h"
 #include "fuzz/reseal.h"
 

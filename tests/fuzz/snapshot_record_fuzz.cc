@@ -1,4 +1,4 @@
-// A snapshot record: as it is, with a right checksum, and with a right content digest as well.
+// Fuzz target: a snapshot record, as it is, with a right checksum, and with a right content digest as well.
 #include <algorithm>
 
 #include "format/snapshot_record.h"
@@ -8,7 +8,7 @@ namespace {
 
 using ashlar::ByteVector;
 
-// Puts the digest that size, level and root ask for where the record keeps it (docs/format/snapshot.md).
+// Stores the content digest that follows from size, level and root in the record (docs/format/snapshot.md).
 ByteVector with_content_digest(ByteVector record) {
   constexpr std::size_t level_at = 14;
   constexpr std::size_t size_at = 40;

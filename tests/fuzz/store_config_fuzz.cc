@@ -1,4 +1,4 @@
-// ashlar.json: as it is, and with the checksum that its members ask for.
+// Fuzz target: ashlar.json, as it is, and with a right checksum.
 #include "document/json_changes.h"
 #include "document/store_config.h"
 #include "fuzz/target.h"

@@ -1,7 +1,7 @@
-// What every fuzz target shares. A target is one file with LLVMFuzzerTestOneInput: in preset `fuzz` libFuzzer
-// drives it, everywhere else run_corpus.cc feeds it the checked-in corpus.
+// The common part of all fuzz targets. A target is one file with LLVMFuzzerTestOneInput: in preset `fuzz`
+// libFuzzer drives it, everywhere else run_corpus.cc feeds it the checked-in corpus.
 //
-// A target does not only look for crashes: what a decoder accepts has to encode to the bytes it came from.
+// A target looks for more than crashes: what a decoder accepts has to encode to the bytes that it came from.
 #pragma once
 
 #include <cstddef>

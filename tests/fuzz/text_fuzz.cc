@@ -1,4 +1,4 @@
-// What people type: sizes and ids.
+// Fuzz target: sizes and ids as people type them.
 #include "base/id.h"
 #include "base/units.h"
 #include "fuzz/target.h"
@@ -7,7 +7,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace ashlar;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   if (const auto bytes = parse_size(text); bytes.ok()) {
-    // The number printed in bytes is read back as itself.
+    // A size printed in bytes is read back equal.
     CHECK(parse_size(std::to_string(bytes.value())).take() == bytes.value());
     CHECK(!format_size(bytes.value()).empty());
   }

@@ -1,4 +1,4 @@
-// A trace, as it is and with a right checksum.
+// Fuzz target: a trace, as it is and with a right checksum.
 #include "format/trace_record.h"
 #include "fuzz/reseal.h"
 

@@ -1,4 +1,4 @@
-// A volume's record, as it is and with a right checksum.
+// Fuzz target: a volume record, as it is and with a right checksum.
 #include "format/volume_record.h"
 #include "fuzz/reseal.h"
 

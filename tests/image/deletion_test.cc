@@ -1,4 +1,4 @@
-// Snapshots, the images that need them, and the bin: also when two meet at a snapshot.
+// Tests of snapshots, the images that need them, and the bin, also when two operations meet at one snapshot.
 #include "image/deletion.h"
 
 #include "catalog/records.h"
@@ -120,7 +120,8 @@ TEST_F(Deletion, APurgeTakesWhatLayLongEnough) {
   EXPECT_EQ(restore_snapshot(objects_, kSnapshot).error().code(), ErrorCode::kNotFound);
 }
 
-// Cut off between its steps: it is not deleted, and a purge does not say that it was.
+// A deletion that was cut off between its steps leaves the snapshot in both places: it is not deleted, and a
+// purge does not report it as purged.
 TEST_F(Deletion, ASnapshotInBothPlacesIsThere) {
   ASSERT_TRUE(SnapshotBin(objects_).put(sample_record(1), UtcTime{1}).ok());
   EXPECT_TRUE(purge_bin(objects_, UtcTime{9}).take().snapshots.empty());
@@ -128,7 +129,7 @@ TEST_F(Deletion, ASnapshotInBothPlacesIsThere) {
   EXPECT_TRUE(SnapshotBin(objects_).list().take().empty());
 }
 
-// At every operation of the one, the other one comes in between: an image that is there has its snapshots.
+// Each of the two comes in before every operation of the other: an image that exists has its snapshots.
 TEST_F(Deletion, AnImageIsMadeWhileItsSnapshotIsDeleted) {
   for (const bool deletes_first : {true, false}) {
     for (int at = 0;; ++at) {
@@ -166,15 +167,15 @@ TEST_F(Deletion, AnImageIsMadeWhileItsSnapshotIsDeleted) {
   }
 }
 
-// A deletion, a restoring and a purge meet at a snapshot, at every operation: it is there, or in the bin, or
-// gone because the purge said so.
+// A deletion, a restoring and a purge meet at a snapshot, each before every operation of each other:
+// afterwards the snapshot is in its place or in the bin, and no purge took it.
 TEST_F(Deletion, WhateverMeetsAtASnapshotItIsNotLost) {
   using Act = std::function<void(ObjectStore&)>;
   std::vector<SnapshotId> purged;
   const Act deletes = [](ObjectStore& objects) { (void)delete_snapshot(objects, kSnapshot).ok(); };
   const Act restores = [](ObjectStore& objects) { (void)restore_snapshot(objects, kSnapshot).ok(); };
   const Act purges = [&](ObjectStore& objects) {
-    auto done = purge_bin(objects, UtcTime{1000});  // what lay there before, and not what is deleted now
+    auto done = purge_bin(objects, UtcTime{1000});  // before the deletions of this test
     if (done.ok()) purged = done.value().snapshots;
   };
   for (const bool stale_entry : {false, true}) {
@@ -202,7 +203,8 @@ TEST_F(Deletion, WhateverMeetsAtASnapshotItIsNotLost) {
   }
 }
 
-// Somebody restores an image while it is purged: of the two, one was first.
+// An image is restored before any operation of its purge: the restoring succeeds, or the purge does, never
+// both.
 TEST_F(Deletion, AnImageIsRestoredWhileItIsPurged) {
   for (int at = 0;; ++at) {
     const ImageId id = made("web").take().id;
@@ -219,7 +221,7 @@ TEST_F(Deletion, AnImageIsRestoredWhileItIsPurged) {
   }
 }
 
-// Its deletion was cut off after somebody had made an image on it.
+// The deletion of a snapshot was cut off after an image of it had been made: a purge puts the snapshot back.
 TEST_F(Deletion, APurgePutsBackWhatIsUsed) {
   const ImageId id = made("web").take().id;
   ASSERT_TRUE(SnapshotBin(objects_).put(sample_record(1), UtcTime{1}).ok());

@@ -71,7 +71,7 @@ TEST(ImageFilters, OneOfTheValuesIsEnough) {
   EXPECT_TRUE(passes_filter("Name=state,Values=available,deregistered"));
   EXPECT_FALSE(passes_filter("name=state,values=available,pending"));
   EXPECT_FALSE(passes_filter("name=tag:nothing,values=*"));
-  EXPECT_FALSE(passes_filter("name=block-device-mapping.volume-size,values=8"));  // an ephemeral one's
+  EXPECT_FALSE(passes_filter("name=block-device-mapping.volume-size,values=8"));  // an ephemeral device
 }
 
 TEST(ImageFilters, WhatIsNoFilterIsRefused) {

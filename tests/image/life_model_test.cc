@@ -1,4 +1,5 @@
-// The whole life of images and snapshots against a plain model, with deaths between any two steps.
+// Tests of the whole life of images and snapshots against a plain model, with processes that die between any
+// two operations.
 #include "base/random.h"
 #include "catalog/records.h"
 #include "image/deletion.h"
@@ -10,13 +11,13 @@ namespace {
 
 enum class Where { kThere, kBin, kGone };
 
-// What a person believes of the store: all that was acknowledged.
+// The state of the store as its user knows it: everything that was acknowledged.
 struct Model {
   std::map<SnapshotId, Where> snapshots;
   std::map<ImageId, ImageRecord> images;  // deregistered ones too
 };
 
-// By a purge that was cut off; the next one takes it.
+// Returns whether a purge of the image was cut off; the next purge takes it.
 bool is_half_purged(const ImageRecord& image) {
   return image.state == ImageState::kFailed && image.state_reason == "purged from the bin";
 }
@@ -29,7 +30,7 @@ class Life : public testing::Test {
  protected:
   void SetUp() override { make_root(files_); }
 
-  // Every acknowledged thing is as it should be, and what is there makes sense.
+  // Checks that everything acknowledged is as it should be, and that the store is consistent.
   void check(const Model& model) {
     const auto images = ImageCatalog(objects_).list();
     ASSERT_TRUE(images.ok()) << images.error().text();
@@ -51,7 +52,8 @@ class Life : public testing::Test {
     }
   }
 
-  // What is there after a death becomes what is believed; the step that was cut off was done, or was not.
+  // Makes the store's state after a death the state of the model. Each part has to be as before the step that
+  // was cut off, or as after it (`done`).
   void recover(Model& model, const Model& done) {
     SnapshotCatalog snapshots(objects_);
     for (auto& [id, where] : model.snapshots) {
@@ -67,7 +69,7 @@ class Life : public testing::Test {
       const auto after = done.images.find(image.id);
       const bool was = before != model.images.end() && before->second == image;
       const bool is = after != done.images.end() && after->second == image;
-      const bool is_new = before == model.images.end();  // its id was not known beforehand
+      const bool is_new = before == model.images.end();  // the model could not know its id
       EXPECT_TRUE(was || is || is_new || is_half_purged(image)) << image.id.text();
       now.emplace(image.id, image);
     }
@@ -100,7 +102,7 @@ ImageRecord wish(const Model& model, Prng& prng) {
   return image;
 }
 
-// One step of somebody who may die in it. What it would make of the model when it is done, or nothing when it
+// Does one step of a process that may die in it. Returns the model after the step, or nullopt when the step
 // was refused.
 std::optional<Model> step(ObjectStore& objects, const Model& model, Prng& prng, std::uint64_t clock) {
   Model done = model;
@@ -115,7 +117,7 @@ std::optional<Model> step(ObjectStore& objects, const Model& model, Prng& prng, 
   const auto image = any_of(model.images, prng);
   const auto snapshot = any_of(model.snapshots, prng)->first;
   const auto change = [&](const std::function<Status(ImageRecord&)>& how) -> std::optional<Model> {
-    // Known beforehand, so that a death in it is seen for what it was.
+    // The result is computed before the call, so that recover() knows it when the process dies in the call.
     ImageRecord now = image->second;
     if (!how(now).ok()) return std::nullopt;
     if (!(now == image->second)) ++now.revision;
@@ -195,7 +197,7 @@ TEST_F(Life, OfAnySequenceOfStepsEveryAcknowledgedOneStands) {
   std::uint64_t deaths = 0;
   for (std::uint64_t round = 1; round <= 3000; ++round) {
     SCOPED_TRACE(round);
-    if (round % 50 == 1) {  // what was purged is replaced
+    if (round % 50 == 1) {  // snapshots that were purged are replaced
       ASSERT_TRUE(SnapshotCatalog(objects_).publish(sample_record(round)).ok());
       model.snapshots[sample_record(round).id] = Where::kThere;
       std::erase_if(model.snapshots, [](const auto& one) { return one.second == Where::kGone; });

@@ -1,4 +1,4 @@
-// Lifecycle policies: what they ask for, and that just that is done, also when it is cut off.
+// Tests of lifecycle policies: what they ask for, and that exactly this is done, also when a run is cut off.
 #include "image/lifecycle.h"
 
 #include <set>
@@ -25,7 +25,7 @@ class Lifecycle : public testing::Test {
       ASSERT_TRUE(snapshots_.publish(sample_record(number)).ok());
   }
 
-  // An image of snapshot `number` that was made on day `day`, and is in the group "web".
+  // Publishes an image of snapshot `number`, made on day `day` in the given group, and returns its id.
   ImageId image(std::uint64_t number, std::uint64_t day, const std::string& group = "web") {
     ImageRecord record;
     record.id = ImageId{100 + images_.list_ids().take().size()};
@@ -56,7 +56,7 @@ class Lifecycle : public testing::Test {
     return made;
   }
 
-  // "deprecate 102", "delete snap 1", …
+  // Returns the planned actions as text: "deprecate 102", "delete 1", …
   std::vector<std::string> plan(const std::vector<LifecyclePolicy>& policies, std::uint64_t day) {
     std::vector<std::string> words;
     const LifecyclePlan planned = plan_lifecycle(objects_, policies, UtcTime{day * kDay}).take();
@@ -130,7 +130,7 @@ TEST_F(Lifecycle, OfTwoPoliciesTheStrongerOneWins) {
 TEST_F(Lifecycle, SnapshotsThatOthersNeedStay) {
   image(1, 10);
   image(2, 11);
-  image(2, 12, "db");  // not the policy's
+  image(2, 12, "db");  // the policy does not match it
   image(3, 13);
   VolumeRecord volume;
   volume.id = VolumeId{1};
@@ -149,7 +149,8 @@ TEST_F(Lifecycle, APolicyThatKeepsSnapshotsIsNotOverruled) {
   image(1, 11);
   LifecyclePolicy deletes = policy({}, Retention{1, 0}, true, "deletes");
   LifecyclePolicy keeps = policy({}, Retention{0, 1}, false, "keeps");
-  // The older one is of "deletes", the newer one of "keeps", and both are of one snapshot.
+  // The policy "deletes" retires the older image and "keeps" the newer one; both images use one snapshot, so
+  // it stays.
   EXPECT_EQ(plan({deletes, keeps}, 40), (Words{"deregister 100", "deregister 101"}));
 }
 
@@ -185,8 +186,8 @@ TEST_F(Lifecycle, ATimeOfDeprecationThatSomebodySetStays) {
   EXPECT_EQ(plan({policy(Retention{0, 1}, {})}, 40), Words{});
 }
 
-// Cut off behind any of its actions, a run is taken up by the next one, and what comes back from the bin in
-// between, or afterwards, stays.
+// A run that was cut off after any of its actions is completed by the next one. What a user takes back from
+// the bin, in between or afterwards, stays.
 TEST_F(Lifecycle, WhatWasCutOffIsTakenUpAndWhatCameBackStays) {
   struct CutOff {};
   const std::vector<ImageId> ids = {image(1, 10), image(2, 11), image(3, 12)};

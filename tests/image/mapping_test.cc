@@ -39,7 +39,7 @@ TEST(Mappings, OfANewImage) {
   EXPECT_EQ(devices[1].size.value, 2 * kGib);
   EXPECT_EQ(devices[2].kind, ImageDevice::Kind::kNone);
   EXPECT_EQ(devices[3].size, kDefaultEphemeralSize);
-  EXPECT_EQ(devices[4].size.value, 0U);  // its snapshot's
+  EXPECT_EQ(devices[4].size.value, 0U);  // the size of its snapshot
   EXPECT_TRUE(devices[4].delete_on_termination);
 }
 

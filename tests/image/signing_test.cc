@@ -22,7 +22,8 @@ TEST(Signing, AStoreTrustsWhatATrustedKeyHasSigned) {
   EXPECT_FALSE(trusted_signer(image, settings)) << "it is another image now";
 }
 
-// A valid signature of another image, or by a key that only says that it is the trusted one.
+// Two signatures are not accepted: a valid one of another image, and one by an unknown key that claims to be
+// the trusted key.
 TEST(Signing, BorrowedSignaturesAreWorthNothing) {
   const SigningKey key = SigningKey::generate().take();
   ImageRecord image = golden::image();

@@ -1,5 +1,5 @@
-// An index is a cache: damaged, deleted, of another format or on a full disk, it answers as if nothing had
-// happened.
+// Tests that an index is a cache: damaged, deleted, of another format or on a full disk, it answers as if it
+// were whole.
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -31,7 +31,7 @@ void flip_byte(const fs::path& file, std::uint64_t offset) {
   stream.put(static_cast<char>(~byte));
 }
 
-// A flushed index over `world` whose rows lie in several table files.
+// Makes a flushed index over `world` whose rows lie in several table files.
 void make_index(World& world, const std::string& path) {
   const auto index = must(Index::open(path, world.objects()));
   std::size_t told = 0;
@@ -42,7 +42,7 @@ void make_index(World& world, const std::string& path) {
   must(index->flush());
 }
 
-// Opens the index, asks everything, lets it catch up, asks again.
+// Opens the index, lets it catch up, and asks everything; flushes it and asks again.
 void expect_all_answers(World& world, const std::string& path) {
   const Answers expected = world.expected();
   const auto index = must(Index::open(path, world.objects()));
@@ -79,7 +79,8 @@ TEST(IndexDamageTest, AFlippedByteInAnyFileChangesNoAnswer) {
   EXPECT_EQ(manifests, 1U);
 }
 
-// Where one flipped bit aborts RocksDB instead of failing it: engine/index/table_tail.h.
+// The tail of a table is where one flipped bit aborts RocksDB instead of making it fail:
+// engine/index/table_tail.h.
 TEST(IndexDamageTest, AFlippedByteInTheTailOfATableNeverEndsTheProcess) {
   const TempDir dir;
   World world(dir / "store", 28);
@@ -122,7 +123,7 @@ TEST(IndexDamageTest, EveryByteOfAllTablesFlippedUnderAnOpenIndexIsHealed) {
   EXPECT_TRUE(must(index->stats()).writable);
 }
 
-// Readers ask while packs come and while the tables rot under everybody: each answer is the right one.
+// Readers ask while packs are added and while bytes of the tables are flipped: each answer is right.
 TEST(IndexDamageTest, AnswersStayRightWhileOthersAddAndTablesRot) {
   const TempDir dir;
   World world(dir / "store", 27);

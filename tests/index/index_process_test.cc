@@ -1,6 +1,7 @@
-// One index and two processes: the second reads beside the first, and a killed one costs nothing.
+// Tests of one index and two processes: the second reads while the first has it open, and a killed process
+// costs nothing.
 //
-// The other process is this program again, started with the role and the directory in its environment.
+// The other process is this program, started again with its role and the directory in its environment.
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>

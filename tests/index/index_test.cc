@@ -1,4 +1,4 @@
-// What an index answers, whatever the order in which it learned of packs.
+// Tests of what an index answers, in whichever order it learned of packs.
 #include "index/index.h"
 
 #include "index/index_world.h"
@@ -101,8 +101,8 @@ TEST(IndexTest, StatsCountWhatThePacksHold) {
   }
 }
 
-// Two indexes live through the same packs coming and going, each told in its own way; both always answer as
-// the plain model does, and as an index that is built from nothing.
+// Indexes learn of the same added and removed packs, each in its own way; all of them always answer as the
+// plain model does, and so does one that is rebuilt from the packs.
 TEST(IndexTest, AnswersDependOnThePacksAndNotOnTheirOrder) {
   for (std::uint64_t seed = 100; seed < 106; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);

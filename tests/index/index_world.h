@@ -1,4 +1,4 @@
-// A small store of real packs, and a plain model of what an index over it must answer.
+// World: a small store of real packs, and a plain model of what an index over it must answer.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -44,7 +44,7 @@ class TempDir {
   std::string path_;
 };
 
-// Everything that can be asked of an index, answered.
+// The answers to everything that can be asked of an index.
 struct Answers {
   std::map<BlockId, std::optional<SegmentId>> hooks;
   std::map<SegmentId, std::optional<SegmentPlace>> segments;
@@ -59,7 +59,7 @@ struct WorldPack {
   std::vector<NodeEntry> nodes;
 };
 
-// Packs are published in a local object store below `root`.
+// A local object store below `root`, with the packs published in it.
 class World {
  public:
   World(const std::string& root, std::uint64_t seed) : root_(root), prng_(seed) {
@@ -71,8 +71,8 @@ class World {
   const std::map<PackId, WorldPack>& packs() const { return packs_; }
   Prng& prng() { return prng_; }
 
-  // Some segments are new, some repeat those of other packs, and some of their blocks are blocks of other
-  // segments.
+  // Publishes a data pack. Some of its segments are new, some repeat those of other packs, and some of their
+  // blocks are blocks of other segments.
   PackId publish_data(std::size_t segment_count) {
     auto writer = must(DataPackWriter::create(*objects_, StoreId{}));
     WorldPack pack;
@@ -119,21 +119,21 @@ class World {
     ever_.push_back(pack);
   }
 
-  // Takes the packs that are published for what there is, as another process finds them.
+  // Learns of all packs in the store, as another process finds them.
   void attach() {
     for (const PackKind kind : {PackKind::kData, PackKind::kMeta}) {
       for (const ListedPack& listed : must(list_packs(*objects_, kind))) learn(kind, listed.id);
     }
   }
 
-  // What the store does once it has published a pack.
+  // Tells the index of a pack, as the store does once it has published it.
   void tell(Index& index, const PackId& pack) const {
     const WorldPack& p = packs_.at(pack);
     must(p.kind == PackKind::kData ? index.add_data_pack(pack, p.segments)
                                    : index.add_meta_pack(pack, p.nodes));
   }
 
-  // By plain search over all packs.
+  // Returns the right answers, found by plain search over all packs.
   Answers expected() const {
     Answers answers;
     for (const BlockId& block : blocks_) answers.hooks[block] = std::nullopt;

@@ -1,4 +1,4 @@
-// Disks for inspections: made by the real sfdisk and mkfs, kept in memory.
+// DiskTest: disks for inspections, made by the real sfdisk and mkfs, and kept in memory.
 #pragma once
 
 #include <fmt/format.h>
@@ -51,7 +51,8 @@ inline ByteVector bytes_of_file(const std::string& path) {
   return bytes;
 }
 
-// "kind path" of each finding; with the partition in front where there are partitions.
+// Returns "kind path" for each finding, with the number of the partition before it where there are
+// partitions.
 inline std::multiset<std::string> found_in(const DiskReport& report) {
   std::multiset<std::string> found;
   for (const Finding& finding : report.findings) {
@@ -82,13 +83,13 @@ class DiskTest : public testing::Test {
     std::ifstream in(path(name));
     return {std::istreambuf_iterator<char>(in), {}};
   }
-  // A file below the folder that becomes a file system.
+  // Writes a file below the folder from which mkfs makes a file system.
   void put(const std::string& name, const std::string& text, const std::string& folder = "tree") const {
     const std::filesystem::path file = path(folder) + name;
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file) << text;
   }
-  // What tells a root file system from one that is mounted below it.
+  // Makes the folders that tell a root file system from one that is mounted below it.
   void put_root() const {
     for (const char* name : {"bin", "etc", "sbin", "usr", "var"})
       std::filesystem::create_directories(path("tree") + "/" + name);

@@ -1,4 +1,4 @@
-// Partition tables and what lies in partitions, as sfdisk and mkfs make them.
+// Tests of partition tables and of what lies in partitions, as sfdisk and mkfs make them.
 #include "disks.h"
 
 #include "inspect/signatures.h"
@@ -12,7 +12,7 @@ class Disks : public DiskTest {
     std::ofstream(path("table")) << lines;
     run(fmt::format("truncate -s 0 disk && truncate -s {} disk && sfdisk -q disk <table", size));
   }
-  // What `mkfs` makes of `mib` MiB, at a MiB of the disk.
+  // Puts a file system of `mib` MiB, made by `mkfs`, at MiB `at` of the disk.
   void fill(unsigned at, unsigned mib, const std::string& mkfs) const {
     run(
         fmt::format("rm -f part && truncate -s {}M part && {} part && "
@@ -61,7 +61,7 @@ TEST_F(Disks, AnEfiSystemWithManyPartitions) {
   EXPECT_EQ(report.parts[2].size, ByteCount{16 * kMiB});
 }
 
-// The main header is lost: the one at the end of the disk serves.
+// When the main header of a GPT is lost, the one at the end of the disk is used.
 TEST_F(Disks, TheOtherEndOfAGpt) {
   put_system();
   table("400M", kGpt);
@@ -89,7 +89,8 @@ TEST_F(Disks, LogicalPartitions) {
   EXPECT_EQ(found_in(report).size(), 3U);
 }
 
-// A chain that leads back to itself, out of the disk, or on for ever.
+// The inspection ends also when a chain of logical partitions leads back to itself, leads out of the disk, or
+// never ends.
 TEST_F(Disks, LogicalPartitionsInCircles) {
   table("100M", "label: dos\nstart=2048,type=5\nsize=20M,type=83\nsize=20M,type=83\n");
   ByteVector bytes = bytes_of_file(path("disk"));
@@ -108,7 +109,7 @@ TEST_F(Disks, PartitionsOutsideOfTheDisk) {
   EXPECT_NE(doubts.find("partition 2 does not lie within the disk"), std::string::npos) << doubts;
 }
 
-// Whatever was there before, behind a table that says nothing about it.
+// Data in a disk whose partition table is empty is reported: it may be a file system from before the table.
 TEST_F(Disks, TablesWithoutPartitions) {
   for (const char* label : {"label: dos\n", "label: gpt\n"}) {
     table("32M", label);
@@ -169,7 +170,7 @@ TEST_F(Disks, AFileSystemWithoutPartitionsThatIsNotLookedInto) {
   EXPECT_NE(doubts_of(inspect(make("mke2fs -q -F -O journal_dev"))), "");
 }
 
-// libblkid says the same of the copied ends as of the whole file.
+// libblkid recognises the same from the copied ends of a disk as from the whole file.
 TEST_F(Disks, WhatLibblkidNeedsIsCopied) {
   for (const char* mkfs :
        {"mkfs.xfs -q -L label", "mkfs.vfat -F 32 -n label", "mke2fs -q -F -t ext3 -L label",

@@ -1,4 +1,4 @@
-// What is found in file systems, and what is passed over.
+// Tests of what is found in file systems, and of what is passed over.
 #include <chrono>
 
 #include "disks.h"
@@ -10,7 +10,7 @@ namespace {
 
 class Findings : public DiskTest {
  protected:
-  // A machine that was lived in, and what is to be found in it.
+  // Fills the tree as a used machine would, and returns the findings that are expected in it.
   std::multiset<std::string> live() const {
     put_root();
     put("/root/.ssh/authorized_keys", "ssh-ed25519 AAAAC3Nza me@here\n");
@@ -63,7 +63,7 @@ TEST_F(Findings, AMachineThatWasLivedIn) {
   EXPECT_TRUE(report.parts[0].is_looked_into);
 }
 
-// Every layout that mke2fs has is read the same way.
+// All layouts of ext that mke2fs offers are read equally.
 TEST_F(Findings, InEveryKindOfExt) {
   const auto expected = live();
   for (const char* how :
@@ -122,7 +122,7 @@ TEST_F(Findings, LinksLeadWithinTheFileSystem) {
   EXPECT_EQ(doubts_of(report), "");
 }
 
-// /home and /var of their own are recognised by what they are not: roots.
+// File systems of /home and of /var alone are recognised because they are not root file systems.
 TEST_F(Findings, FileSystemsThatAreMountedDeeper) {
   put("/alice/.ssh/id_rsa", kKeyText);
   put("/alice/.bash_history", "x\n");
@@ -140,7 +140,7 @@ TEST_F(Findings, FileSystemsThatAreMountedDeeper) {
   EXPECT_EQ(found_in(inspect(make(kMke2fs))), std::multiset<std::string>({"log /auth.log"}));
 }
 
-// Whose people are called like the folders of a root.
+// The users of this home file system are called like folders of a root file system.
 TEST_F(Findings, AHomeWithFoldersOfARoot) {
   put("/etc/notes", "a\n");
   put("/bin/tool", "a\n");
@@ -254,7 +254,7 @@ TEST_F(Findings, AStoppedWalkIsCancelled) {
   EXPECT_EQ(report.error().code(), ErrorCode::kCancelled);
 }
 
-// Stops whoever reads it, after so many reads.
+// A disk that requests a stop of its inspection after `reads` reads, and counts the reads that follow.
 class StoppingDisk : public MemoryDisk {
  public:
   StoppingDisk(ByteVector bytes, unsigned reads) : MemoryDisk(std::move(bytes)), reads_left_(reads) {}
@@ -272,7 +272,7 @@ class StoppingDisk : public MemoryDisk {
   mutable unsigned reads_after_ = 0;
 };
 
-// Not only between folders: one may hold any number of files.
+// A walk can be stopped within a folder too: one folder may hold any number of files.
 TEST_F(Findings, AWalkIsStoppedWithinAFolder) {
   put_root();
   for (int i = 0; i < 500; ++i) put(fmt::format("/root/{:03}", i), std::string(20'000, 'a'));
@@ -284,7 +284,7 @@ TEST_F(Findings, AWalkIsStoppedWithinAFolder) {
   EXPECT_EQ(disk.reads_after(), 0U);
 }
 
-// Of a large file system only what the rules need is read.
+// In a large file system only what the rules need is read.
 TEST_F(Findings, LittleIsRead) {
   live();
   for (int i = 0; i < 40; ++i) put(fmt::format("/usr/lib/{}/file", i), std::string(kMiB, 'u'));

@@ -1,4 +1,4 @@
-// File systems that were made to harm: an inspection ends, soon, with a report.
+// Tests of file systems that were made to do harm: an inspection of them ends, soon, with a report.
 #include <chrono>
 
 #include "base/random.h"
@@ -18,7 +18,7 @@ class Hostile : public DiskTest {
   }
 };
 
-// Without files the reading ends it, with them their number.
+// Without other files the limit on bytes read ends the walk, with them the limit on the number of files.
 TEST_F(Hostile, AFolderThatHoldsItself) {
   for (const int files : {0, 500}) {
     put("/etc/hostname", "a\n");
@@ -47,7 +47,7 @@ TEST_F(Hostile, LinksInCircles) {
   EXPECT_EQ(found_in(report), std::multiset<std::string>());
 }
 
-// libext2fs's own walk along links would read behind its buffers here.
+// libext2fs itself would read past the end of its buffers when it follows these links.
 TEST_F(Hostile, LinksThatLieAboutTheirLength) {
   put("/etc/hostname", "a\n");
   put_link("/root", std::string(70, 'x'));
@@ -92,16 +92,17 @@ TEST_F(Hostile, SuperblocksThatAskForMuch) {
         "ssv first_ino 0", "ssv feature_incompat 0xffffffff", "ssv rev_level 9", "ssv inodes_count 0",
         "ssv log_cluster_size 30", "ssv clusters_per_group 1"}) {
     make(kMke2fs);
-    // debugfs keeps the checksum right.
+    // debugfs makes the checksum right again.
     std::ofstream(path("commands")) << command << "\n";
-    run("debugfs -w -f commands disk && truncate -s 16M disk");  // it writes where that says
+    run("debugfs -w -f commands disk && truncate -s 16M disk");  // debugfs may write far beyond the end,
+                                                                 // where the superblock says
     const DiskReport report = inspect_file();
     EXPECT_TRUE(report.findings.empty()) << command;
   }
 }
 
-// Bytes change where a file system keeps what leads to others: superblock, descriptors, inodes, folders,
-// extents.
+// Bytes change where a file system keeps what leads to other parts of it: superblock, descriptors, inodes,
+// folders, extents.
 TEST_F(Hostile, BytesThatChange) {
   for (int i = 0; i < 20; ++i) {
     put(fmt::format("/home/u{}/.ssh/authorized_keys", i), "ssh-rsa AAAA\n");
@@ -119,7 +120,7 @@ TEST_F(Hostile, BytesThatChange) {
     const ByteVector sound = make("mke2fs -q -F -d tree " + std::string(how), "8M");
     const std::multiset<std::string> whole = found_in(inspect(sound));
     EXPECT_EQ(whole.size(), 22U) << how;
-    // Of every block that is not blank and holds no text: metadata.
+    // Only blocks that are neither blank nor filled with one letter are changed: these hold metadata.
     std::vector<std::size_t> places;
     for (std::size_t at = 0; at < sound.size(); at += 1024) {
       const ByteSpan block = ByteSpan(sound).subspan(at, 1024);

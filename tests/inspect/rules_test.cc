@@ -1,4 +1,4 @@
-// What proves a finding, and where the rules look.
+// Tests of what proves a finding, and of where the rules look.
 #include "inspect/rules.h"
 
 #include <gtest/gtest.h>

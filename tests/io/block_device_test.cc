@@ -1,4 +1,4 @@
-// Targets: regular files and real loop devices, also with sectors of 4096 bytes.
+// Tests of block devices as targets: regular files and real loop devices, also with sectors of 4096 bytes.
 #include "io/block_device.h"
 
 #include <sys/mount.h>
@@ -22,7 +22,7 @@ std::string backing_file(const TemporaryDirectory& directory, std::uint64_t byte
   return path;
 }
 
-// The device does after each step what a plain vector does.
+// Checks after each random step that the device reads as a plain vector does.
 void expect_like_a_vector(BlockDevice& device, std::uint64_t seed) {
   Prng prng(seed);
   ByteVector model(device.size().value);
@@ -102,7 +102,8 @@ TEST(BlockDevice, DataIsFoundBehindTheHolesOfAFile) {
   EXPECT_EQ(device->next_data(ByteOffset{tib * 3 / 4}).take().value, tib);
 }
 
-// overlayfs stands for all file systems whose maps of holes nobody vouches for.
+// overlayfs stands for all file systems whose reported holes are not known to be right: they are read as
+// data.
 TEST(BlockDevice, HolesOfAnUnknownFileSystemAreRead) {
   const TemporaryDirectory directory;
   for (const char* name : {"lower", "upper", "work", "mnt"}) {
@@ -182,7 +183,7 @@ TEST_P(LoopTarget, DiscardKeepsPartsOfSectors) {
   ASSERT_EQ(device->read(ByteOffset{0}, out).take(), out.size());
   const std::size_t sector = GetParam();
   EXPECT_TRUE(bytes_equal(ByteSpan(out).first(sector), ByteSpan(bytes).first(sector)));
-  // A loop device punches a hole, so here the middle reads as zeros.
+  // A loop device punches a hole for a discard, so here the middle reads as zeros.
   EXPECT_TRUE(is_zero(ByteSpan(out).subspan(sector, (std::size_t{1} << 20) - sector)));
   EXPECT_TRUE(bytes_equal(ByteSpan(out).subspan((1 << 20) + 100), ByteSpan(bytes).subspan((1 << 20) + 100)));
 }

@@ -1,4 +1,4 @@
-// Files of a directory that somebody else filled.
+// Tests of files in a directory that another party filled.
 #include "io/contained_directory.h"
 
 #include <fcntl.h>
@@ -46,7 +46,8 @@ TEST(ContainedDirectory, FilesAreReadAndNothingElseIs) {
   EXPECT_FALSE(ContainedDirectory::open(scratch / "outside").ok());
 }
 
-// Opening a device may rewind a tape; opening a pipe is what its writer waits for, which shows here.
+// Opening a device may rewind a tape, so only regular files are opened at all. The test uses a pipe: its
+// writer would notice an opening.
 TEST(ContainedDirectory, WhatIsNoFileIsNotEvenOpened) {
   const TemporaryDirectory scratch;
   const std::string pipe = scratch / "pipe";

@@ -1,4 +1,5 @@
-// One contract, two file systems: what the engine relies on holds on this machine's and on the simulated one.
+// Tests of one contract on two file systems: what the engine relies on holds on that of this host and on the
+// simulated one.
 #include <atomic>
 #include <memory>
 #include <thread>
@@ -176,7 +177,7 @@ TYPED_TEST(FileSystemContract, ALockOnARemovedFileHoldsUpNobody) {
 }
 
 TYPED_TEST(FileSystemContract, ManyThreadsTakeALockInTurn) {
-  // Atomic, for the race detector knows nothing of file locks.
+  // These are atomic because the race detector does not know file locks.
   std::atomic<int> inside{0};
   std::atomic<int> entries{0};
   const auto worker = [&] {

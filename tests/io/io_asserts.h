@@ -1,4 +1,4 @@
-// Assertions on Results that print the error, and test bytes.
+// Assertions on Results that print the error, and functions that make test bytes.
 #pragma once
 
 #include <gtest/gtest.h>

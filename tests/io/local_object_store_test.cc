@@ -1,4 +1,5 @@
-// Objects of a local directory: the contract, on a real and on a simulated disk, and what a crash leaves.
+// Tests of objects in a local directory: the contract, on a real and on a simulated disk, and what a crash
+// leaves.
 #include "io/local_object_store.h"
 
 #include <sys/wait.h>
@@ -49,7 +50,7 @@ Status put(ObjectStore& objects, std::string_view key, std::string_view text) {
   return writer->finish();
 }
 
-// Files in the making, locks left out.
+// Returns the names of unfinished files, without locks.
 std::vector<std::string> incoming(FileSystem& files, const std::string& root) {
   std::vector<std::string> names;
   auto entries = files.list(root + "/incoming");
@@ -205,7 +206,7 @@ TYPED_TEST(ObjectStoreContract, OfManyWhoPutOneKeyOneWins) {
       threads.reserve(4);
       for (int t = 0; t < 4; ++t) {
         threads.emplace_back([&, t] {
-          // Two threads share a store, two have their own, as other processes would.
+          // Two threads share a store, and two have a store of their own, as other processes would.
           LocalObjectStore own(this->host_.files, this->host_.root);
           ObjectStore& objects = t < 2 ? static_cast<ObjectStore&>(this->objects_) : own;
           const std::string text = "by " + std::to_string(t);
@@ -320,7 +321,7 @@ TEST(LocalObjectStore, AKilledWriterLeavesAFileThatIsCleared) {
   EXPECT_TRUE(incoming(host.files, host.root).empty());
 }
 
-// A flow over every call that publishes or removes. `done` holds what was acknowledged.
+// The calls of flow() that were acknowledged. The flow uses every call that publishes or removes.
 struct Acknowledged {
   bool streamed = false;
   bool put = false;
@@ -340,13 +341,13 @@ Status flow(ObjectStore& objects, Acknowledged& done) {
   return {};
 }
 
-// What may be there: whole objects only, and everything that was acknowledged.
+// Checks that the store holds whole objects only, and everything that was acknowledged.
 void check_after(ObjectStore& objects, const Acknowledged& done) {
   const std::string pack = get(objects, "packs/aa/p");
   const std::string record = get(objects, "records/r");
   EXPECT_TRUE(pack == "streamed" || pack == "(not_found)") << pack;
   EXPECT_TRUE(record == "one" || record == "two" || record == "(not_found)") << record;
-  // remove() was not begun before replace() was done.
+  // remove() was not started before replace() had returned.
   if (done.streamed && !done.replaced) {
     EXPECT_EQ(pack, "streamed");
   }
@@ -416,7 +417,8 @@ TEST(LocalObjectStoreCrash, AtEveryFailingOperationObjectsAreWholeAndTheStoreSta
   }
 }
 
-// Another writer has linked its object and not synced the folder yet when we build on it.
+// Another writer has linked its object, but not synced the folder yet: ensure_durable() has to make it
+// durable before we rely on it.
 TEST(LocalObjectStoreDurability, AnObjectOfAnotherWriterIsMadeDurableBeforeItIsBuiltUpon) {
   for (const bool ask : {false, true}) {
     SimulatedHost host;

@@ -1,4 +1,4 @@
-// What only a real file system shows: direct reads, a full disk, locks between processes.
+// Tests of what only a real file system shows: direct reads, a full disk, locks between processes.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -29,7 +29,7 @@ void expect_direct_reads(const std::string& path, const ByteVector& bytes, std::
   for (int round = 0; round < 200; ++round) {
     const std::size_t offset = prng.below(bytes.size());
     const std::size_t length = prng.below(prng.below(4) == 0 ? 3 << 20 : 9000);
-    // A place of its own in memory, so that the address is odd as well.
+    // The read goes to a random place in a buffer, so that its address is odd as well.
     ByteVector memory(length + 64, std::byte{0xee});
     const std::size_t skew = prng.below(64);
     auto read = file.value()->read_at(offset, MutableByteSpan(memory).subspan(skew, length));

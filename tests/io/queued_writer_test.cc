@@ -1,4 +1,4 @@
-// Many writes in flight: to a file, to a loop device, with and without io_uring.
+// Tests of many writes in flight: to a file and to a loop device, with and without io_uring.
 #include "io/queued_writer.h"
 
 #include <sys/mount.h>
@@ -16,8 +16,7 @@ namespace {
 constexpr std::size_t kPieceBytes = 64 << 10;
 constexpr std::size_t kPieces = 200;
 
-// Four threads write all pieces of the target in an order of the seed and end; then the target holds all of
-// them.
+// Writes all pieces of the target from four threads, and checks that the target holds all of them.
 void write_by_threads(BlockDevice& device, const QueueOptions& options, std::uint64_t seed) {
   const ByteVector bytes = random_bytes(device.size().value, seed);
   QueuedWriter writer(device, options);
@@ -47,7 +46,7 @@ class QueuedWrites : public ::testing::TestWithParam<QueueOptions> {};
 
 TEST_P(QueuedWrites, OfManyThreadsArriveInAFile) {
   const TemporaryDirectory directory;
-  // No multiple of anything: the last piece is short and odd.
+  // The size is a multiple of neither block nor piece: the last piece is short and odd.
   auto device = BlockDevice::create_file(directory / "f", ByteCount{kPieces * kPieceBytes + 777}).take();
   write_by_threads(*device, GetParam(), 1);
 }

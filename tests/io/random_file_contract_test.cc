@@ -1,4 +1,4 @@
-// RandomFile, one contract on two file systems; and what the simulated disk forgets of one.
+// Tests of RandomFile: one contract on two file systems, and what the simulated disk forgets of such a file.
 #include <set>
 
 #include "io/file_system.h"

@@ -1,4 +1,5 @@
-// What the simulated disk forgets, keeps and fails. Seeds are printed, so that a failure repeats.
+// Tests of what the simulated disk forgets, keeps and fails. Seeds are printed, so that a failure can be
+// repeated.
 #include "simulated/simulated_file_system.h"
 
 #include <set>

@@ -1,4 +1,4 @@
-// What QEMU is told: one word at a time, whatever the names are made of.
+// Tests of QEMU's command line: each option is one word, also when its names contain special characters.
 #include "machine/command_line.h"
 
 #include <gmock/gmock.h>
@@ -25,7 +25,7 @@ std::vector<std::string> words(const InstanceRecord& record, Accelerator acceler
   return qemu_command("/usr/bin/qemu", record, accelerator, {{"/s,1", "vol-a"}, {"/s,1", "vol-b"}});
 }
 
-// The values of all options of a name.
+// Returns the values of all options with this name.
 std::vector<std::string> values(const std::vector<std::string>& words, const std::string& option) {
   std::vector<std::string> found;
   for (std::size_t i = 0; i + 1 < words.size(); ++i) {
@@ -53,7 +53,7 @@ TEST(CommandLine, DisksAreNbdExportsThatAreWaitedForWhenTheirServerRestarts) {
   EXPECT_FALSE(Json::parse(devices[1]).contains("bootindex"));
 }
 
-// Files stand among the volumes; the exports are those of the volumes, in order.
+// Devices that are files stand among those that are volumes; the exports belong to the volumes, in order.
 TEST(CommandLine, DevicesMayBeFilesOfTheMachine) {
   InstanceRecord record = two_disks();
   record.devices.insert(record.devices.begin(), {"/dev/sd0", {}, true, "disk-sd0.raw"});

@@ -1,4 +1,5 @@
-// The directories of machines: whole records or none, whatever is cut off, and states that are true.
+// Tests of the directories of machines: a record is whole or absent wherever a write is cut off, and the
+// reported states are true.
 #include "machine/instances.h"
 
 #include <gtest/gtest.h>
@@ -127,7 +128,7 @@ TEST(Instances, OneChangesAMachineAtATime) {
   EXPECT_TRUE(host.instances.lock(InstanceId{3}).ok());
 }
 
-// Two records, the second over the first.
+// Saves a record, and then a second one over it. Returns whether all calls succeeded.
 bool save_two(SimulatedFileSystem& files) {
   const std::string directory = "/s/instances/" + InstanceId{3}.text();
   for (const char* path : {"/s", "/s/instances", directory.c_str()}) {

@@ -1,4 +1,4 @@
-// The monitor of a real QEMU: asked, stopped, ended, and gone.
+// Tests of the monitor of a real QEMU that is queried, stopped, quit, or gone.
 #include "machine/qmp.h"
 
 #include <gtest/gtest.h>

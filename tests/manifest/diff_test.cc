@@ -21,7 +21,7 @@ BlockRange range(std::uint64_t first, std::uint64_t count) { return {Lba{first},
 
 TEST(TreeDiff, EqualBytesAtOtherPlacesAreEqualWithoutALookInside) {
   MemoryNodes nodes;
-  // 97 divides 37 × 97: segment 98 holds what segment 1 holds.
+  // Segment 98 holds the same blocks as segment 1: their contents differ by 37 × 97, which is 0 modulo 97.
   const TreeRoot a =
       build_from_scratch(nodes, volume_of({data_leaf(1, BlockCount{1024}), data_leaf(2, BlockCount{9})}));
   const TreeRoot b =

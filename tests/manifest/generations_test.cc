@@ -1,4 +1,4 @@
-// Random volumes and their increments against the plain model. The seed is in every failure message.
+// Tests of random volumes and their increments against the plain model. The seed is in every failure message.
 #include <bit>
 
 #include "manifest/model.h"
@@ -25,7 +25,7 @@ constexpr std::uint64_t kLargeSizes[] = {65535 * 1024ULL,      65536 * 1024ULL, 
                                          65536 * 1024ULL + 1,  65537 * 1024ULL, 300 * 1024ULL,
                                          66000 * 1024ULL + 100};
 
-// One volume after another, each built from the one before by a random mixture of the builder's calls.
+// A sequence of volumes, each built from the one before by a random mixture of the builder's calls.
 class Generations {
  public:
   explicit Generations(std::uint64_t seed) : prng_(seed), pool_(prng_) {}
@@ -34,7 +34,7 @@ class Generations {
     const ModelVolume before = std::exchange(volume_, {blocks, {}});
     const bool stream = prng_.below(3) == 0;
     ManifestBuilder builder(nodes_, nodes_, stream ? ManifestBuilder::kUnknownSize : blocks, root_);
-    // Until its end is known a stream takes whole leaves only.
+    // A stream takes only whole leaves until its end is known.
     limit_ = stream ? blocks.value / kLeafBlocks : leaf_count(blocks);
     do {
       if (builder.next() == limit_ || prng_.below(8) == 0) {
@@ -62,7 +62,7 @@ class Generations {
   }
 
  private:
-  // All that is left, often: the ends of volumes are where subtrees are cut short.
+  // Returns a random length, which is often all that is left: at the ends of volumes subtrees are cut short.
   std::uint64_t stretch(std::uint64_t left) {
     if (prng_.below(4) == 0) return left;
     return 1 + prng_.below(prng_.below(3) == 0 ? left : (left + 7) / 8);
@@ -93,7 +93,8 @@ class Generations {
     return {};
   }
 
-  // Kept by reference in one call or in many, or given again leaf by leaf: the tree must not show which.
+  // Keeps leaves by reference in one call or in many, or adds them again one by one: the tree must be the
+  // same.
   Status keep(ManifestBuilder& builder, const ModelVolume& before, std::uint64_t next, std::uint64_t count) {
     const bool again = count < 600 && prng_.below(3) == 0;
     const bool singly = prng_.below(2) == 0;
@@ -109,7 +110,7 @@ class Generations {
   LeafPool pool_;
   MemoryNodes nodes_;
   ModelVolume volume_;
-  std::uint64_t limit_ = 0;  // leaves that may be added by now
+  std::uint64_t limit_ = 0;  // leaves that may have been added at this point
   std::optional<TreeRoot> root_;
 };
 

@@ -1,4 +1,4 @@
-// Trees that no builder made. Everything that reads a tree answers kCorrupt, or right, and never runs away.
+// Tests of trees that no builder makes. All code that reads a tree answers kCorrupt, or right, and ends soon.
 #include <bit>
 
 #include "manifest/model.h"
@@ -16,7 +16,7 @@ NodeRef store_inner(MemoryNodes& nodes, std::uint8_t level, std::vector<NodeRef>
   return {ChildKind::kNode, nodes.store(InnerNode{level, std::move(children)}), digest};
 }
 
-// Every way into a tree meets the damage.
+// Checks that a cursor and a diff both refuse the tree as corrupt.
 void expect_refused(MemoryNodes& nodes, const TreeRoot& root, std::uint64_t leaf) {
   LeafCursor cursor(nodes, root);
   auto span = cursor.at(leaf);
@@ -53,7 +53,7 @@ TEST(HostileTree, ANodeOfAnotherLevel) {
   const NodeRef low = store_inner(nodes, 1, std::vector(256, leaf));
   const NodeRef wrong = store_inner(nodes, 3, {low, low});
   expect_refused(nodes, {BlockCount{512 * 1024ULL}, 2, wrong}, 0);
-  // An inner node where a leaf belongs, and the other way round.
+  // An inner node stands where a leaf belongs, and a leaf where an inner node belongs.
   expect_refused(nodes, {BlockCount{1024}, 0, low}, 0);
   expect_refused(nodes, {BlockCount{2048}, 1, leaf}, 1);
 }
@@ -129,8 +129,8 @@ TEST(HostileTree, AskingPastTheEndIsTheCallersMistake) {
   EXPECT_EQ(cursor.at(UINT64_MAX).error().code(), ErrorCode::kInvalid);
 }
 
-// Trees wired at random out of nodes of every level and length. Digests are made to fit, so that what is
-// refused is refused for its shape; whatever is accepted must then be readable from end to end.
+// Trees are wired at random from nodes of every level and length. Their digests fit, so a tree is refused
+// only for its shape; one that is accepted must be readable from end to end.
 TEST(HostileTree, RandomWiringNeverBreaksAReader) {
   std::uint64_t accepted = 0;
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {

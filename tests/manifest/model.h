@@ -1,4 +1,4 @@
-// Volumes as plain vectors of leaves: what the tree must say, without a tree.
+// Volumes as plain vectors of leaves, which say what the tree must read as, without a tree.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@
 
 namespace ashlar {
 
-// Block i of segment k holds content (37 k + i) mod 97, so one content has many places.
+// Returns the id of segment k. Its block i holds content (37 k + i) mod 97, so each content has many places.
 inline SegmentId model_segment(std::uint64_t k) {
   SegmentId id;
   std::memcpy(id.bytes.data(), &k, sizeof k);
@@ -51,7 +51,7 @@ class ModelIds : public BlockIdReader {
   std::uint64_t reads = 0;
 };
 
-// Appends a run, merged with the one before where the format asks for it.
+// Appends a run, and merges it with the last one where the format asks for it.
 inline void append_extent(Leaf& leaf, ExtentKind kind, std::uint64_t blocks, std::uint64_t segment = 0,
                           std::uint64_t first_block = 0) {
   LeafExtent extent{kind, static_cast<std::uint16_t>(blocks), 0, static_cast<std::uint16_t>(first_block)};
@@ -114,13 +114,13 @@ inline Leaf random_leaf(Prng& prng, BlockCount blocks) {
   return leaf;
 }
 
-// A volume's leaves. Leaves are shared, as copies of one pointer: most volumes repeat few of them.
+// The leaves of a volume. Equal leaves share one object, because most volumes have few distinct ones.
 struct ModelVolume {
   BlockCount blocks;
   std::vector<std::shared_ptr<const Leaf>> leaves;
 };
 
-// Leaves to draw from: made once for each length.
+// A pool of leaves to draw from, made once for each length.
 class LeafPool {
  public:
   explicit LeafPool(Prng& prng) : prng_(prng) {}
@@ -158,7 +158,7 @@ inline ChildKind kind_of(const Leaf& leaf) {
   return ChildKind::kNode;
 }
 
-// The tree, read span by span, says what the model says.
+// Checks that the tree, read span by span, equals the model.
 inline void expect_reads_as(MemoryNodes& nodes, const TreeRoot& root, const ModelVolume& volume) {
   ASSERT_EQ(root.blocks, volume.blocks);
   LeafCursor cursor(nodes, root);
@@ -176,7 +176,7 @@ inline void expect_reads_as(MemoryNodes& nodes, const TreeRoot& root, const Mode
   }
 }
 
-// The ranges whose block ids differ, block by block.
+// Returns the ranges whose block ids differ, found block by block.
 inline std::vector<BlockRange> model_diff(const ModelVolume& a, const ModelVolume& b) {
   std::vector<BlockRange> ranges;
   const auto add = [&](std::uint64_t lba, std::uint64_t count) {

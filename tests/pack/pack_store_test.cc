@@ -1,4 +1,4 @@
-// Packs as objects of a real directory: written, listed, read back, damaged.
+// Tests of packs as objects of a real directory: written, listed, read back, damaged.
 #include "pack/pack_store.h"
 
 #include <gtest/gtest.h>
@@ -50,7 +50,7 @@ class Packs : public testing::Test {
   std::unique_ptr<LocalObjectStore> objects_;
 };
 
-// Everything a pack says, read through its own checks: ok, or the first refusal.
+// Reads everything in a pack through all checks. Returns success, or the first refusal.
 Status read_all(ObjectStore& objects, PackKind kind, const PackId& id) {
   const auto pack = TRY(WholePackReader::open(objects, kind, id));
   if (kind == PackKind::kMeta) {
@@ -108,7 +108,7 @@ TEST_F(Packs, ObjectsThatAreNoPacksArePassedOver) {
        {"packs/README", "packs/zz/notes.pack", "packs/00/00112233445566778899aabbccddeeff.tmp"}) {
     ASSERT_TRUE(objects_->put_if_absent(key, as_byte_span("hello")).ok());
   }
-  // A pack's name in a folder that is not its own.
+  // This key has one character more than the pack's name, and lies in another folder.
   ASSERT_TRUE(objects_->put_if_absent("packs/00/" + id.hex() + "x.pack", as_byte_span("hello")).ok());
   EXPECT_EQ(list_packs(*objects_, PackKind::kData).take().size(), 1U);
 }
@@ -137,7 +137,7 @@ TEST_F(Packs, AMissingPackAndAnotherKindAreToldApart) {
   other.bytes[5] ^= std::byte{1};
   EXPECT_EQ(WholePackReader::open(*objects_, PackKind::kData, other).error().code(), ErrorCode::kNotFound);
 
-  // A data pack under the name of a meta pack, and under the name of another pack.
+  // A data pack is copied to the name of a meta pack, and to the name of another pack.
   for (const auto& [kind, id] : {std::pair{PackKind::kMeta, data}, std::pair{PackKind::kData, other}}) {
     fs::create_directories(fs::path(path_of(kind, id)).parent_path());
     fs::copy_file(path_of(PackKind::kData, data), path_of(kind, id));
@@ -156,7 +156,8 @@ TEST_F(Packs, EveryDamagedByteIsFound) {
        {std::pair{PackKind::kData, write_data_pack()}, std::pair{PackKind::kMeta, write_meta_pack()}}) {
     std::fstream file(path_of(kind, id), std::ios::in | std::ios::out | std::ios::binary);
     const auto size = static_cast<std::streamoff>(fs::file_size(path_of(kind, id)));
-    // The head, the first directory and the tail whole; a sample of the payloads in between.
+    // Each byte of the head, the first directory and the tail is damaged; the payloads between them are
+    // sampled.
     for (std::streamoff at = 0; at < size;
          at += at < 1000 || at > size - 400 ? 1 : 1 + static_cast<int>(prng.below(40))) {
       const auto flip = static_cast<char>(1U << prng.below(8));

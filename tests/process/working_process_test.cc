@@ -1,4 +1,4 @@
-// Programs that work for us: what they say, how they end, and that they end with us.
+// Tests of child programs: what they print, how they end, and that they end together with this process.
 #include "process/working_process.h"
 
 #include <gmock/gmock.h>
@@ -59,7 +59,7 @@ TEST(WorkingProcess, OneThatIsKilled) {
   EXPECT_EQ(process->outcome().error().text(), "sh was ended by signal 9");
 }
 
-// A program that ignores SIGCHLD hands that on to those that it starts; then nobody keeps exit statuses.
+// A program that ignores SIGCHLD hands that on to its children; the kernel then keeps no exit status.
 TEST(WorkingProcess, OneWhoseEndIsNotKnownHasNotDoneWell) {
   const TemporaryDirectory directory;
   const auto before = std::signal(SIGCHLD, SIG_IGN);
@@ -84,7 +84,7 @@ TEST(WorkingProcess, IsEndedAndReapedWithItsObject) {
   EXPECT_EQ(errno, ESRCH);
 }
 
-// Ours is a child here that is killed.
+// A forked child stands for this process, and is killed.
 TEST(WorkingProcess, EndsWhenWeAreKilled) {
   const TemporaryDirectory directory;
   const pid_t we = ::fork();

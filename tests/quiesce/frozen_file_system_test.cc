@@ -16,7 +16,7 @@ constexpr std::uint64_t kMiB = 1 << 20;
 constexpr int kLetItHang = 300;
 constexpr int kPatience = 5000;
 
-// Starts a write into the mount in a process of its own, which hangs while the file system is frozen.
+// A process of its own that writes into the mount; it hangs while the file system is frozen.
 class Writer {
  public:
   explicit Writer(const std::string& path) : pid_(::fork()) {
@@ -28,10 +28,11 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
   ~Writer() {
-    // Nothing ends one that hangs in a frozen file system; the mount's own end thaws it.
+    // A process that hangs in a frozen file system cannot be killed; it ends when the file system is thawed
+    // with the mount.
     if (!done_) ::waitpid(pid_, nullptr, WNOHANG);
   }
-  // Whether it has written within the time.
+  // Returns whether the process has written within the time.
   bool written_within(int timeout_ms) {
     int status = 1;
     for (int waited = 0; waited < timeout_ms; waited += 20) {
@@ -61,7 +62,7 @@ class FrozenFileSystemTest : public testing::Test {
   }
   std::string mount() const { return mount_->path(); }
 
-  // Freezes in a process of its own, which then does as `end` says.
+  // Freezes the file system in a process of its own, which then calls `end`. Returns its pid.
   template <class End>
   pid_t freeze_in_child(End end) {
     std::array<int, 2> ready{};
@@ -112,7 +113,8 @@ TEST_F(FrozenFileSystemTest, SigkillOfTheHolderThaws) {
   ::waitpid(holder, nullptr, 0);
 }
 
-// Such a process has no end before the thaw: its main thread is a zombie, and no pidfd tells of it.
+// A process with a thread that hangs there does not end before the thaw: its main thread is a zombie, and a
+// pidfd does not report it.
 TEST_F(FrozenFileSystemTest, SigkillThawsAlsoWhenAThreadOfTheHolderHangsThere) {
   const pid_t holder = freeze_in_child([&] {
     std::thread([&] { ::creat((mount() + "/of the holder").c_str(), 0600); }).detach();
@@ -123,11 +125,12 @@ TEST_F(FrozenFileSystemTest, SigkillThawsAlsoWhenAThreadOfTheHolderHangsThere) {
   ::kill(holder, SIGKILL);
   EXPECT_EQ(::waitpid(holder, nullptr, WNOHANG), 0) << "the thread does hang";
   EXPECT_TRUE(writer.written_within(kPatience));
-  shell("fsfreeze -u " + mount() + " 2>/dev/null");  // or a failure would last for ever
+  shell("fsfreeze -u " + mount() + " 2>/dev/null");  // without it a failure would hang for ever
   ::waitpid(holder, nullptr, 0);
 }
 
-// Ctrl-C reaches the whole process group; the guardian must live on to thaw, and not thaw early.
+// Ctrl-C reaches the whole process group; the guardian must survive it to thaw later, and must not thaw
+// early.
 TEST_F(FrozenFileSystemTest, SignalsDoNotReachTheGuardian) {
   const pid_t holder = freeze_in_child([] { ::pause(); });
   const std::string guardian = shell_output("pgrep -P " + std::to_string(holder));

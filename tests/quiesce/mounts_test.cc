@@ -86,7 +86,7 @@ TEST(MountsOf, ALoopDeviceOverALoopDevice) {
   EXPECT_EQ(uses_of(lower.path()).size(), 1U);
 }
 
-// What lies on top of a mount point is not what is mounted from the source.
+// A file system mounted over a mount point is not the one that is mounted from the source.
 TEST(MountsOf, TheSuperblockTellsAMountFromWhatCoversIt) {
   const TempDir dir;
   make_file(dir / "disk", 16 * kMiB);
@@ -104,7 +104,8 @@ TEST(MountsOf, TheSuperblockTellsAMountFromWhatCoversIt) {
   EXPECT_NE(uses_of(loop.path())[0].superblock, superblock_of(cover.path()).take());
 }
 
-// btrfs mounts have a device number of their own, and one name stands for all devices of the file system.
+// btrfs mounts have a device number of their own, and one device name stands for all devices of the file
+// system.
 TEST(MountsOf, EveryDeviceOfABtrfs) {
   if (!has_program("mkfs.btrfs")) GTEST_SKIP() << "needs mkfs.btrfs";
   const TempDir dir;

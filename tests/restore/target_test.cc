@@ -1,4 +1,5 @@
-// Who may write to a target: one restore at a time, nobody's open image, and only a file of our own.
+// Tests of who may write to a target: one restore at a time, never into an image that is in use, and only
+// into a file of the restore's own.
 #include "restore/target.h"
 
 #include <fcntl.h>

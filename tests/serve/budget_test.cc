@@ -1,4 +1,4 @@
-// The memory that all connections share.
+// Tests of the memory that all connections of a server share.
 #include <gtest/gtest.h>
 
 #include "server_rig.h"
@@ -16,7 +16,8 @@ class BudgetTest : public testing::Test {
   std::string socket() const { return directory_ / "sock"; }
   std::string uri() const { return "nbd+unix:///?socket=" + socket(); }
 
-  // A client that sends these requests, and no more.
+  // Returns a raw connection that enters the transmission phase, sends these requests, and then neither sends
+  // nor reads.
   UniqueFd mute(std::initializer_list<ByteVector> requests) const {
     UniqueFd fd = connected_unix_socket(socket());
     ByteVector all = nbd_client_flags();
@@ -26,7 +27,7 @@ class BudgetTest : public testing::Test {
     EXPECT_EQ(::send(fd.get(), all.data(), all.size(), MSG_NOSIGNAL), static_cast<ssize_t>(all.size()));
     return fd;
   }
-  // Asks for 64 MiB and takes nothing.
+  // Returns a raw connection that asks for 64 MiB and reads none of it.
   UniqueFd greedy() const {
     return mute(
         {nbd_request(nbd::Command::kRead, 1, 0, kHuge), nbd_request(nbd::Command::kRead, 2, 0, kHuge)});
@@ -42,14 +43,15 @@ class BudgetTest : public testing::Test {
 TEST_F(BudgetTest, ManyClientsThatTakeNothingStayWithinIt) {
   NbdLimits limits;
   limits.server_bytes = 128 * kMiB;
-  limits.connections = 64;  // a share is 1 MiB
+  limits.connections = 64;  // the share of each is 1 MiB
   start(limits);
   const std::size_t memory = resident_bytes();
   std::vector<UniqueFd> clients;
   for (int i = 0; i < 40; ++i) clients.push_back(greedy());
   EXPECT_TRUE(eventually([&] { return server_->counters().requests_delayed >= 36; }));
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  // 64 MiB of the common half and one request more, and 73 KiB of input for each connection.
+  // The replies hold at most the common half (64 MiB) and one request more; each connection has 73 KiB of
+  // input besides.
   EXPECT_LT(resident_bytes(), memory + 128 * kMiB);
 
   NbdClient good(uri());
@@ -69,7 +71,7 @@ TEST_F(BudgetTest, ManyClientsThatTakeNothingStayWithinIt) {
 
 TEST_F(BudgetTest, WhoHoldsMemoryAndDoesNothingGoesWhenOthersWaitForIt) {
   NbdLimits limits;
-  limits.server_bytes = 192 * kMiB;  // the 96 in common are what these two hold
+  limits.server_bytes = 192 * kMiB;  // the common half (96 MiB) is what these two clients hold
   limits.connections = 64;
   limits.stall_seconds = 0.3;
   start(limits);
@@ -78,7 +80,7 @@ TEST_F(BudgetTest, WhoHoldsMemoryAndDoesNothingGoesWhenOthersWaitForIt) {
   clients.push_back(announcing_a_write());
   const auto counts = [this] { return server_->counters(); };
   EXPECT_TRUE(eventually([&] { return counts().reads == 2 && counts().writes == 1; }));
-  NbdClient idle(uri());  // holds nothing
+  NbdClient idle(uri());  // holds no memory
   std::this_thread::sleep_for(std::chrono::seconds(1));
   EXPECT_EQ(counts().connections_open, 3U) << "while nobody waits";
 
@@ -86,14 +88,16 @@ TEST_F(BudgetTest, WhoHoldsMemoryAndDoesNothingGoesWhenOthersWaitForIt) {
   ByteVector large(kHuge);
   good.start_read(0, large);
   good.finish_reads();
-  // The two are of different loops: the second goes only if the first was not enough in time.
+  // The two stalled clients belong to different loops: the second is closed only if closing the first did not
+  // free enough in time.
   EXPECT_GE(counts().stalled_connections_closed, 1U);
   EXPECT_EQ(counts().connections_open, 4U - counts().stalled_connections_closed);
   ByteVector small(4096);
   EXPECT_TRUE(idle.write(0, small));
 }
 
-// One takes its replies slowly, and steadily; the other sends a byte of its payload now and then.
+// A client that takes its replies slowly but steadily stays; a client that sends one byte of its payload from
+// time to time is closed.
 TEST_F(BudgetTest, WhoMovesWhatItHoldsStaysAndWhoDripsGoes) {
   NbdLimits limits;
   limits.server_bytes = 192 * kMiB;
@@ -170,7 +174,8 @@ TEST_F(BudgetTest, StoppingWithClientsThatWaitEnds) {
   EXPECT_EQ(server_->counters().connections_open, 0U);
 }
 
-// Without threads: who waits is served in turn, and whoever goes does not stand in the way.
+// The budget by itself, without threads: waiting requests are served in the order of asking, and a cancelled
+// one does not block the rest.
 TEST_F(BudgetTest, TurnsComeInTheOrderOfAsking) {
   NbdLimits limits;
   limits.server_bytes = 2000;
@@ -194,7 +199,7 @@ TEST_F(BudgetTest, TurnsComeInTheOrderOfAsking) {
 TEST_F(BudgetTest, AWriteThatWaitsTakesItsPayloadAfterwards) {
   NbdLimits limits;
   limits.server_bytes = 16384;
-  limits.connections = 1;  // 8 KiB of its own, 8 in common
+  limits.connections = 1;  // 8 KiB of its own, 8 KiB in common
   NbdPeer peer(exports_, limits);
   peer.enter(false);
   ASSERT_TRUE(peer.budget().take(nullptr, 8192, nullptr));

@@ -1,4 +1,4 @@
-// The negotiation, byte by byte.
+// Tests of the negotiation, byte by byte.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -26,7 +26,7 @@ class HandshakeTest : public testing::Test {
     return all;
   }
   static std::uint32_t type(OptionReply reply) { return static_cast<std::uint32_t>(reply); }
-  // Past greeting and client flags.
+  // Returns a peer that has the greeting and has sent its client flags.
   std::unique_ptr<NbdPeer> peer(std::uint32_t flags = nbd::kFixedNewstyle | nbd::kNoZeroes,
                                 NbdLimits limits = {}) {
     auto peer = std::make_unique<NbdPeer>(exports_, limits);
@@ -176,8 +176,8 @@ TEST_F(HandshakeTest, ContextsOfAnotherExportAreNotTaken) {
   }
 }
 
-// Every option with every length that it may claim, followed by that many bytes or by none. Whatever comes of
-// it, the session stays a session: refused, closed, or waiting for more.
+// Sends every option with every length that it may claim, followed by that many bytes (at most 8192). The
+// session stays usable in each case: it refuses the option, closes, or waits for more bytes.
 TEST_F(HandshakeTest, EveryOptionWithEveryLength) {
   for (std::uint32_t option = 0; option <= 13; ++option) {
     for (const std::uint32_t length : kLengths) {
@@ -201,7 +201,7 @@ TEST_F(HandshakeTest, EveryOptionWithEveryLength) {
   }
 }
 
-// The lengths inside INFO, GO and the meta contexts lie as well.
+// Sends wrong lengths inside the data of INFO, GO and the meta contexts.
 TEST_F(HandshakeTest, EveryInnerLength) {
   for (const Option option :
        {Option::kInfo, Option::kGo, Option::kListMetaContext, Option::kSetMetaContext}) {

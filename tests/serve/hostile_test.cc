@@ -1,4 +1,5 @@
-// Clients that are slow, many, silent or gone, and a server that is stopped under them.
+// Tests of clients that are slow, many, silent or gone, and of a server that is stopped while they are
+// connected.
 #include <gtest/gtest.h>
 
 #include "server_rig.h"
@@ -16,12 +17,12 @@ class HostileTest : public testing::Test {
   std::string socket() const { return directory_ / "sock"; }
   std::string uri() const { return "nbd+unix:///?socket=" + socket(); }
 
-  // A raw connection in the transmission phase.
+  // Returns a raw connection in the transmission phase.
   UniqueFd enter() const {
     UniqueFd fd = connected_unix_socket(socket());
     send_all(fd, nbd_client_flags());
     send_all(fd, nbd_option(nbd::Option::kGo, nbd_info_data("")));
-    // MSG_WAITALL may stop between two messages of a unix socket.
+    // MSG_WAITALL does not help: it may stop between two messages of a unix socket.
     ByteVector answer(18 + 20 + 12 + 20 + 14 + 20);
     std::size_t have = 0;
     for (ssize_t got = 1; got > 0 && have < answer.size();
@@ -195,7 +196,7 @@ TEST_F(HostileTest, StoppingAndStartingUnderClientsThatReconnect) {
   for (std::thread& client : clients) client.join();
 }
 
-// Bytes of chance, alone and behind a good beginning: the server outlives them all.
+// Random bytes, alone and after a valid handshake, end their connections; the server keeps running.
 TEST_F(HostileTest, NoiseEndsConnectionsAndNotTheServer) {
   NbdLimits limits;
   limits.handshake_seconds = 1;

@@ -1,4 +1,4 @@
-// Connections of one server on several loops.
+// Tests of connections of one server on several loops.
 #include <gtest/gtest.h>
 
 #include "server_rig.h"
@@ -6,8 +6,8 @@
 namespace ashlar {
 namespace {
 
-// A device with a cache: a write is in the cache when it is answered and on the medium when a flush that came
-// later is answered. Threads of its own complete both, after a moment.
+// A device with a write cache: a write is in the cache when it is answered, and on the medium when a flush
+// that was sent later is answered. Threads of the device complete both after 200 µs.
 class CachedExport : public Export {
  public:
   static constexpr std::uint64_t kBlocks = 64;
@@ -141,7 +141,8 @@ TEST_F(LoopsTest, TheLimitOfConnectionsIsThatOfTheServer) {
   EXPECT_EQ(server_->counters().connections_refused, 3U);
 }
 
-// Each loop has a thread with a name; the processor time of these threads says where the work was done.
+// Each loop has a named thread; the voluntary context switches of these threads show that both loops did
+// work.
 TEST_F(LoopsTest, ConnectionsAreSpread) {
   exports_.add("", std::make_shared<MemoryExport>(kMiB));
   start(2);

@@ -1,4 +1,4 @@
-// The page of metrics, taken apart strictly, and clients that misbehave.
+// Tests of the page of metrics, with a strict parser, and of clients of it that misbehave.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -16,10 +16,11 @@ using testing::StartsWith;
 
 struct Family {
   std::string type;
-  std::map<std::string, std::uint64_t> samples;  // by what stands in the braces
+  std::map<std::string, std::uint64_t> samples;  // keyed by the labels in the braces
 };
 
-// As strict as the format page: HELP, TYPE and samples of a family together, nothing twice, no stray line.
+// Parses a page as strictly as the format page demands: HELP, TYPE and samples of a family together, no
+// duplicates, no other lines.
 std::map<std::string, Family> parse(const std::string& text) {
   static const std::regex help(R"(# HELP ([a-zA-Z_:][a-zA-Z0-9_:]*) (([^\\\n]|\\\\|\\n)+))");
   static const std::regex type(R"(# TYPE ([a-zA-Z_:][a-zA-Z0-9_:]*) (counter|gauge))");

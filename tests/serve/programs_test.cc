@@ -1,4 +1,4 @@
-// The programs that people use against an NBD server.
+// Tests of the server with the NBD programs that people use.
 #include <gtest/gtest.h>
 
 #include "server_rig.h"
@@ -20,7 +20,7 @@ class ProgramsTest : public testing::Test {
   std::string uri(const std::string& name = "") const {
     return "'nbd+unix:///" + name + "?socket=" + (directory_ / "sock") + "'";
   }
-  // A sparse image: three stretches of data in 64 MiB.
+  // Makes a sparse image with three ranges of data in 64 MiB and returns its path.
   std::string make_image() const {
     const std::string path = directory_ / "image";
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));

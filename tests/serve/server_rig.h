@@ -1,4 +1,5 @@
-// What the tests of the server share: a libnbd client, raw sockets, random bytes, programs.
+// NbdClient and helpers: what the tests of the server share (a libnbd client, raw sockets, random bytes,
+// child programs).
 #pragma once
 
 #include <fcntl.h>
@@ -62,7 +63,8 @@ inline UniqueFd connected_unix_socket(const std::string& path) {
   return fd;
 }
 
-// Waits for what happens on another thread; gives up, and so fails the test, after ten seconds.
+// Waits until `predicate` holds, which another thread brings about. Returns false, which fails the test,
+// after ten seconds.
 template <class Predicate>
 bool eventually(Predicate predicate) {
   for (int i = 0; i < 1000 && !predicate(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -76,7 +78,7 @@ inline std::size_t resident_bytes() {
   return pages * 4096;
 }
 
-// Everything until the server closes.
+// Returns all bytes up to the end that the server makes of the connection.
 inline ByteVector read_to_end(int fd) {
   ByteVector all;
   std::array<std::byte, 4096> part{};
@@ -85,7 +87,7 @@ inline ByteVector read_to_end(int fd) {
   return all;
 }
 
-// False when this host does not allow that many.
+// Raises the limit of open files of this process. Returns false when the host does not allow that many.
 inline bool allow_open_files(rlim_t count) {
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
@@ -96,7 +98,7 @@ inline bool allow_open_files(rlim_t count) {
 
 struct Outcome {
   int status;
-  std::string text;  // of both outputs
+  std::string text;  // stdout and stderr together
 };
 inline Outcome run_command(const std::string& command) {
   std::string text;
@@ -135,7 +137,7 @@ class NbdClient {
     EXPECT_GE(nbd_aio_pread(handle_, out.data(), out.size(), offset, NBD_NULL_COMPLETION, 0), 0)
         << nbd_get_error();
   }
-  // Until the last request that was started is on its way.
+  // Waits until all started requests are sent.
   void send_all() {
     while (nbd_aio_get_direction(handle_) == LIBNBD_AIO_DIRECTION_BOTH) nbd_poll(handle_, 10);
   }

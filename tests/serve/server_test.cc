@@ -1,4 +1,4 @@
-// The server as real clients meet it.
+// Tests of the server with real clients.
 #include <gtest/gtest.h>
 
 #include "serve/nbd_server.h"
@@ -46,7 +46,7 @@ TEST_F(ServerTest, WhatIsWrittenIsReadBack) {
 TEST_F(ServerTest, EverySizeOfAWriteArrivesWhole) {
   start();
   NbdClient client(uri());
-  // Around the sizes at which payload changes from the input buffer to its own.
+  // The sizes lie around those at which a payload changes from the input buffer to a buffer of its own.
   for (const std::size_t size : {1UL, 4095UL, 4096UL, 16'383UL, 16'384UL, 16'385UL, 69'631UL, 69'632UL,
                                  100'000UL, 1UL << 20U, (1UL << 20U) + 1, 32UL << 20U}) {
     const ByteVector bytes = random_bytes(size, size);
@@ -55,8 +55,8 @@ TEST_F(ServerTest, EverySizeOfAWriteArrivesWhole) {
   }
 }
 
-// A client that was cut off sends again what was not answered, and goes on with newer writes: the old one
-// must not be done after them.
+// A client that lost its connection repeats the writes that were not answered, and goes on with newer ones.
+// An old write must not be done after these: so a new connection waits for the writes of earlier connections.
 TEST_F(ServerTest, AConnectionWaitsForTheWritesOfThoseBefore) {
   start();
   disk_->hold(0, 4096);
@@ -84,8 +84,8 @@ TEST_F(ServerTest, AConnectionWaitsForTheWritesOfThoseBefore) {
   EXPECT_EQ(client.read(8192, 4096), newer);
 }
 
-// Writes that still lay unread when their client was cut off, and that it has sent on its next connection
-// since.
+// Writes that the server had not read when their client was cut off are dropped: the client may have repeated
+// them on its next connection.
 TEST_F(ServerTest, WhatAClientThatIsGoneHadNotGotThroughIsNotDone) {
   NbdLimits limits;
   limits.outstanding_requests = 1;
@@ -205,7 +205,7 @@ TEST_F(ServerTest, AHitIsNotBehindMisses) {
 
 TEST_F(ServerTest, RequestsAtDepthStayApart) {
   disk_->hold(8 * kMiB, 8 * kMiB);
-  disk_->release();  // half of the disk is completed by another thread
+  disk_->release();  // after this a second thread completes half of the disk's operations
   start();
   NbdClient client(uri());
   const ByteVector image = random_bytes(16 * kMiB, 7);

@@ -1,5 +1,5 @@
-// What the tests of TLS share: certificates and keys made by certtool and psktool, and a client of GnuTLS's
-// that can be rude.
+// TlsFiles and RawTlsClient: what the tests of TLS share. Certificates and keys are made by certtool and
+// psktool; the client uses GnuTLS directly, so that it can break the rules.
 #pragma once
 
 #include <arpa/inet.h>
@@ -11,9 +11,10 @@
 
 namespace ashlar {
 
-// Directories in a temporary one: `server` and `client` of one authority, `other` (a client) of another, and
-// `bare` with the authority alone. `keys.psk` has the key of `alice`; so has `alice.psk` for libnbd, and
-// `psk/` for QEMU.
+// A temporary directory of certificates and keys. The folders `server` and `client` hold certificates of one
+// authority, `other` one for a client by another authority, `wrong_use` one for servers in a client's place,
+// and `bare` the certificate of the authority alone. `keys.psk` has the key of `alice`, and `psk/` has the
+// same file for QEMU; `unknown.psk` has another user name, `wrong.psk` another key.
 class TlsFiles {
  public:
   TlsFiles() {
@@ -30,7 +31,7 @@ class TlsFiles {
   }
   std::string operator/(const std::string& name) const { return directory_ / name; }
 
-  // Runs a line of shell in which D/ is the directory; it has to succeed.
+  // Runs a shell command in which D/ stands for the directory; a failure fails the test.
   void sh(std::string line) const {
     for (std::size_t at = 0; (at = line.find("D/", at)) != std::string::npos; at += 2) {
       if (at == 0 || line[at - 1] == ' ' || line[at - 1] == '=') line.replace(at, 2, (directory_ / ""));
@@ -56,14 +57,14 @@ class TlsFiles {
     sh("certtool --generate-certificate --load-privkey " + start + "-key.pem --load-ca-privkey D/" + by +
        "-key.pem --load-ca-certificate D/" + by + "-cert.pem --template D/" + into + ".info --outfile " +
        start + "-cert.pem");
-    // A client trusts the right authority also when its own certificate is of the wrong one.
+    // A client with a certificate of the wrong authority still has to trust the right one.
     sh("cp D/ca-cert.pem D/" + into + "/ca-cert.pem");
   }
 
   const TemporaryDirectory directory_;
 };
 
-// Speaks NBD byte by byte under TLS, with alice's key.
+// A client that speaks NBD under TLS byte by byte, with the key of alice.
 class RawTlsClient {
  public:
   RawTlsClient(UniqueFd fd, const std::string& psk_file, const char* versions) : fd_(std::move(fd)) {
@@ -87,7 +88,7 @@ class RawTlsClient {
     gnutls_psk_free_client_credentials(credentials_);
   }
 
-  // Greeting, STARTTLS and the TLS handshake.
+  // Sends the client flags and STARTTLS and does the TLS handshake. Returns whether it succeeded.
   bool start_tls() {
     ByteVector start = nbd_client_flags();
     const ByteVector option = nbd_option(nbd::Option::kStartTls);
@@ -108,7 +109,7 @@ class RawTlsClient {
   void send(const ByteVector& bytes) {
     EXPECT_EQ(gnutls_record_send(session_, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
   }
-  // All `bytes` of them, or as many as came before the end.
+  // Returns `bytes` bytes, or as many as came before the end of the connection.
   ByteVector receive(std::size_t bytes) {
     ByteVector out(bytes);
     std::size_t have = 0;

@@ -1,4 +1,4 @@
-// TLS, as the clients that people use meet it, and as clients that break it do.
+// Tests of TLS, with the clients that people use and with clients that break the protocol.
 #include <gtest/gtest.h>
 
 #include "tls_rig.h"
@@ -36,7 +36,7 @@ class TlsTest : public testing::Test {
     port_ = server_->address().substr(server_->address().rfind(':') + 1);
   }
 
-  // What libnbd says of the attempt; empty when it is in.
+  // Connects, and returns the error of libnbd, or "" on success.
   std::string attempt(nbd_handle* handle) {
     const bool in = nbd_connect_tcp(handle, "localhost", port_.c_str()) == 0;
     return in ? "" : nbd_get_error();
@@ -78,7 +78,7 @@ class TlsTest : public testing::Test {
     EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
     return fd;
   }
-  // A raw connection whose options so far are STARTTLS, followed by `more` in the same breath.
+  // Returns a raw connection that has sent STARTTLS and, in the same packet, `more`.
   UniqueFd after_starttls(const ByteVector& more = {}) const {
     UniqueFd fd = connect();
     ByteVector bytes = nbd_client_flags();
@@ -91,7 +91,7 @@ class TlsTest : public testing::Test {
   RawTlsClient raw_client(const char* versions = "+VERS-TLS1.3") const {
     return RawTlsClient(connect(), *files_ / "keys.psk", versions);
   }
-  // Into the transmission phase.
+  // Brings the client into the transmission phase.
   static void enter(RawTlsClient& client) {
     ASSERT_TRUE(client.start_tls());
     client.send(nbd_option(nbd::Option::kGo, nbd_info_data("")));
@@ -127,7 +127,8 @@ TEST_F(TlsTest, ClientsThatCannotProveThemselvesAreRefused) {
   for (const char* directory : {"bare", "other", "wrong_use"}) {
     const Handle client = with_certificates(directory);
     ByteVector out(512);
-    // Under TLS 1.3 a client thinks itself in until it hears of the refusal.
+    // Under TLS 1.3 a client believes that it is connected until it hears of the refusal, so a read is tried
+    // too.
     EXPECT_NE(attempt(client.get()), "") << directory;
     EXPECT_NE(nbd_pread(client.get(), out.data(), out.size(), 0, 0), 0) << directory;
   }
@@ -275,7 +276,8 @@ TEST_F(TlsTest, AHandshakeOfTooManyBytesIsEnded) {
   start_with_psk(limits);
   RawTlsClient client = raw_client();
   ASSERT_TRUE(client.start_tls());
-  // An empty record says nothing, and takes 22 bytes to say it.
+  // Each record carries an unknown option of 116 bytes: fewer than 100 of them fit into the limit, so the
+  // server answers fewer than 100 (20 bytes each).
   const ByteVector byte = nbd_option(77U, ByteVector(100));
   for (int i = 0; i < 200; ++i) {
     if (gnutls_record_send(client.session(), byte.data(), byte.size()) < 0) break;
@@ -333,7 +335,8 @@ TEST_F(TlsTest, AnOrderlyEndIsAnsweredWithOne) {
   EXPECT_TRUE(client.told_goodbye());
 }
 
-// Whoever cuts the connection could otherwise choose where a client's stream of requests ends.
+// If this counted as a regular end, an attacker who cuts the connection could choose where a client's stream
+// of requests ends.
 TEST_F(TlsTest, AnEndWithoutGoodbyeIsALostConnection) {
   start_with_psk();
   disk_->hold(0, kMiB);
@@ -368,7 +371,7 @@ TEST_F(TlsTest, AClientThatTakesNoRepliesIsHeldAtTheLimit) {
   for (std::uint64_t i = 0; i < 100; ++i) greedy.send(nbd_request(nbd::Command::kRead, i, 0, kMiB));
   EXPECT_TRUE(eventually([&] { return server_->counters().reads >= 4; }));
   std::this_thread::sleep_for(200ms);
-  // Loopback sockets keep some megabytes, too.
+  // The buffers of loopback sockets hold some megabytes besides the 4 MiB of the limit.
   EXPECT_LE(server_->counters().reads, 16U);
   EXPECT_EQ(greedy.receive(100 * (kMiB + 16)).size(), 100 * (kMiB + 16))
       << "and goes on when it does take them";

@@ -1,4 +1,4 @@
-// The transmission phase, byte by byte.
+// Tests of the transmission phase, byte by byte.
 #include <gtest/gtest.h>
 
 #include "base/random.h"
@@ -33,7 +33,7 @@ class TransmissionTest : public testing::Test {
     Prng(size).fill(all);
     return all;
   }
-  // The error of the one reply to `request`.
+  // Sends `request` and returns the error of its only reply.
   static std::uint32_t error_of(NbdPeer& peer, const ByteVector& request) {
     peer.feed(request);
     peer.finish();
@@ -84,7 +84,8 @@ TEST_F(TransmissionTest, WithoutStructuredRepliesBytesFollowTheSimpleOne) {
   EXPECT_EQ(error_of(*p, nbd_request(Command::kBlockStatus, 5, 0, 4096)), number(Errno::kInvalid));
 }
 
-// Every command, length and place: each is answered with the right error, once, and the stream stays in step.
+// Sends every command with every length at every offset: each gets the right error, once, and the stream
+// stays in step.
 TEST_F(TransmissionTest, EveryCommandWithEveryLength) {
   const std::uint64_t offsets[] = {0, 1, kDiskBytes - 4096, kDiskBytes, kDiskBytes + 1, UINT64_MAX};
   for (std::uint16_t command = 0; command <= 10; ++command) {
@@ -95,7 +96,7 @@ TEST_F(TransmissionTest, EveryCommandWithEveryLength) {
         auto p = peer();
         const bool writes = Command{command} == Command::kWrite;
         const bool zeroes = Command{command} == Command::kTrim || Command{command} == Command::kWriteZeroes;
-        if (zeroes && length > 4096 && offset < 2) continue;  // MemoryExport would do it block by block
+        if (zeroes && length > 4096 && offset < 2) continue;  // slow: MemoryExport does it block by block
         const ByteVector payload(writes ? std::min(length, 4096U) : 0);
         p->feed(with_payload(nbd_request(Command{command}, 9, offset, length), payload));
         if (writes && length > nbd::kMaxPayloadBytes) {
@@ -214,7 +215,7 @@ TEST_F(TransmissionTest, BytesAreNotTakenAboveTheOutstandingLimit) {
     if (p->session().outstanding_bytes() >= limits.outstanding_bytes) break;
   }
   EXPECT_EQ(taken, 16U);
-  // What is in the window already waits there; then the socket is not read any more.
+  // Requests that lie in the input window already wait there; after that the session takes no more bytes.
   std::size_t more = 0;
   while (p->feed(nbd_request(Command::kRead, taken + more, 0, 64U << 10U))) ASSERT_LT(++more, 10'000U);
   EXPECT_EQ(p->session().in_flight(), 16U);
@@ -262,7 +263,7 @@ TEST_F(TransmissionTest, AClientThatIsGoneIsForgottenWhenItsRequestsAreBack) {
   auto p = peer();
   for (std::uint64_t i = 0; i < 20; ++i)
     p->feed(with_payload(nbd_request(Command::kWrite, i, i * 4096, 4096, nbd::kFua), bytes(4096)));
-  p->feed(nbd_request(Command::kWrite, 99, 0, 4096));  // and its payload never comes
+  p->feed(nbd_request(Command::kWrite, 99, 0, 4096));  // the payload never comes
   p->session().drop_output();
   EXPECT_FALSE(p->session().finished());
   disk_->release();

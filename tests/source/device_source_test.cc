@@ -35,7 +35,8 @@ TEST(DeviceSource, ALoopDeviceReadsAsItsFile) {
   }
 }
 
-// 512-byte sectors make devices that end within a block, 4096-byte ones may hide the end of their file.
+// With sectors of 512 bytes a device may end within a block; with sectors of 4096 bytes it may hide the end
+// of its file.
 TEST(DeviceSource, OddSizes) {
   const TempDir dir;
   for (const std::uint64_t size : {kMiB + 512, 5 * kMiB + 3584, std::uint64_t{512}, kLeafBytes + 1536}) {
@@ -71,7 +72,7 @@ TEST(DeviceSource, WithoutIoUringTheBytesAreTheSame) {
   EXPECT_TRUE(drain(slow, truth.size(), 3).bytes == padded(truth));
 }
 
-// The requests of a thread that ends are given up by the kernel; those who stay must still get their runs.
+// The kernel cancels the requests of a thread that ends; the threads that stay must still get their runs.
 TEST(DeviceSource, ThreadsMayComeAndGo) {
   const TempDir dir;
   make_random_file(dir / "disk", 64 * kMiB, 3);
@@ -107,8 +108,8 @@ TEST(DeviceSource, AReaderMayBeDroppedWithReadsInFlight) {
   }
 }
 
-// A disk whose blocks 100, 101, 500 and the last one fail: nbdkit says EIO for them, nbdfuse makes that a
-// file, and the file carries a loop device.
+// The blocks 100, 101, 500 and the last one of this disk fail: nbdkit answers EIO for them, nbdfuse makes a
+// file of the export, and a loop device uses the file.
 TEST(DeviceSource, BadSectorsAreNamedAndTheRestIsRead) {
   if (!has_program("nbdkit") || !has_program("nbdfuse")) GTEST_SKIP() << "needs nbdkit and nbdfuse";
   const TempDir dir;

@@ -30,7 +30,8 @@ TEST(FileSource, HolesAreUnallocatedAndDataIsRead) {
   EXPECT_EQ(read_whole(*source, 3).bytes, truth);
 }
 
-// Random data at random byte places of files of odd sizes: whatever the extents say is no data must be zeros.
+// Random data lies at random byte offsets of files of odd sizes: every range that the extents do not call
+// data must be zeros.
 TEST(FileSource, PropertyNoDataIsLostInAHole) {
   const std::uint64_t seed = random_u64();
   SCOPED_TRACE(testing::Message() << "seed " << seed);

@@ -1,4 +1,4 @@
-// Pieces of a host that tests build and take down again, also when they fail: loop devices, mounts, NBD
+// Parts of a host that tests set up and take down again, also when they fail: loop devices, mounts, NBD
 // servers.
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace ashlar {
 
-// A loop device over a file; path() is empty where the host has none to give.
+// A loop device over a file. path() is empty where the host allows none.
 class LoopDevice {
  public:
   explicit LoopDevice(const std::string& file, const std::string& options = {}) {
@@ -38,7 +38,7 @@ class Mount {
   Mount& operator=(const Mount&) = delete;
   ~Mount() {
     if (!mounted_) return;
-    // A guardian that has just thawed it is not gone yet.
+    // A guardian that has just thawed the file system may not have ended yet, so the unmount is repeated.
     shell("fsfreeze -u '" + target_ + "' 2>/dev/null");
     EXPECT_TRUE(shell("for i in 1 2 3 4 5 6 7 8; do umount '" + target_ +
                       "' 2>/dev/null && exit; sleep 0.2; done; "
@@ -53,7 +53,7 @@ class Mount {
   bool mounted_ = false;
 };
 
-// A program that runs until it is destroyed; ready when a file (its socket) exists.
+// A program that runs until its object is destroyed. It is ready when a file (its socket) exists.
 class Daemon {
  public:
   Daemon(const std::string& command, const std::string& ready_file) : pid_(::fork()) {

@@ -23,7 +23,7 @@ class NbdSourceTest : public testing::Test {
   const TempDir dir_;
 };
 
-// A raw image with 1 MiB of data at 3 MiB, and the rest a hole.
+// qemu-nbd reports the holes of a raw image: it has 1 MiB of data at 3 MiB, and the rest is a hole.
 TEST_F(NbdSourceTest, QemuTellsItsHoles) {
   make_file(image("disk"), 64 * kMiB);
   write_at(image("disk"), 3 * kMiB, random_bytes(kMiB, 1));
@@ -43,7 +43,7 @@ TEST_F(NbdSourceTest, QemuTellsItsHoles) {
   EXPECT_TRUE(read_whole(*source, 3).bytes == file_bytes(image("disk")));
 }
 
-// A hole whose bytes are undefined has to be read; zeros without a hole are not the same as a hole.
+// A hole with undefined bytes has to be read as data; zeros that are allocated are not reported as a hole.
 TEST_F(NbdSourceTest, ThreeStatesAreToldApart) {
   Daemon server("nbdkit -f -U " + socket() +
                     " eval get_size='echo 24576' pread='head -c $3 /dev/zero' can_extents='exit 0' extents='"
@@ -82,8 +82,8 @@ TEST_F(NbdSourceTest, ADirtyBitmapGivesTheChangedExtents) {
   EXPECT_NE(wrong.error().text().find("since_tuesday"), std::string::npos);
 }
 
-// qemu-nbd lets one client in: asking for extents within the plan, while reads are in flight, has to share
-// it.
+// qemu-nbd accepts one client only: the plan, which asks for extents while reads are in flight, has to use
+// the same connection.
 TEST_F(NbdSourceTest, ExtentsAreAskedForWhileReadsAreInFlight) {
   const std::uint64_t seed = random_u64();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
@@ -121,7 +121,7 @@ TEST_F(NbdSourceTest, ExtentsAreAskedForWhileReadsAreInFlight) {
   EXPECT_TRUE(contents.bytes == expected);
 }
 
-// nbdkit's data plugin tells extents in its own pages; sizes and edges lie anywhere.
+// A server without a map of extents reports all as data, and its export may have an odd size.
 TEST_F(NbdSourceTest, OddSizesAndServersWithoutAnyMap) {
   make_file(image("disk"), 0);
   write_at(image("disk"), 0, random_bytes(5 * kMiB + 1234, 2));
@@ -133,8 +133,8 @@ TEST_F(NbdSourceTest, OddSizesAndServersWithoutAnyMap) {
   EXPECT_TRUE(read_whole(*source, 2).bytes == padded(file_bytes(image("disk"))));
 }
 
-// A server whose pieces end within blocks: [0, 5000) data, [5000, 9000) hole, then zeros, and 100 bytes of
-// data at 40000, all told to the byte.
+// The extents of this server end within blocks: [0, 5000) is data, [5000, 9000) a hole, then come zeros, and
+// 100 bytes of data at 40000.
 TEST_F(NbdSourceTest, PiecesThatEndWithinBlocksLoseNoData) {
   Daemon server("nbdkit -f -U " + socket() +
                     " eval get_size='echo 50000' pread='head -c $3 /dev/zero' can_extents='exit 0' extents='"
@@ -182,7 +182,7 @@ TEST_F(NbdSourceTest, BadBlocksAreNamedAndTheRestIsRead) {
   EXPECT_TRUE(contents.bytes == truth);
 }
 
-// Errors that say nothing about the medium are errors (libnbd CVE-2022-0485: they come in the callback only).
+// Errors that do not concern the medium fail the read (libnbd CVE-2022-0485: they come in the callback only).
 TEST_F(NbdSourceTest, OtherErrorsAreErrorsAndNeverZeros) {
   Daemon server("nbdkit -f -U " + socket() +
                     " eval get_size='echo 8388608' "

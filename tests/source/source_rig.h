@@ -1,5 +1,5 @@
-// What the tests of sources share: a temporary directory, commands, and reading a whole source with several
-// threads.
+// The common part of the tests of sources: a temporary directory, commands, and reading a whole source with
+// several threads.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -40,14 +40,14 @@ class TempDir {
   std::string path_;
 };
 
-// Runs a shell command; true when it exits 0.
+// Runs a shell command. Returns whether it exited with 0.
 inline bool shell(const std::string& command) {
   const int status =
-      std::system(command.c_str());  // NOLINT(concurrency-mt-unsafe): tests are one thread here
+      std::system(command.c_str());  // NOLINT(concurrency-mt-unsafe): these tests run in one thread
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-// What a command prints, its last newline cut off.
+// Returns what a command prints, without the last newline.
 inline std::string shell_output(const std::string& command) {
   std::string text;
   FILE* pipe = ::popen(command.c_str(), "r");
@@ -95,7 +95,7 @@ inline std::unique_ptr<Source> must_open(const std::string& spec, const SourceOp
   return source.take();
 }
 
-// All extents, in order; checks that they join without gaps and stay on block boundaries.
+// Returns all extents in order, and checks that they join without gaps and stay on block boundaries.
 inline std::vector<SourceExtent> extents_of(Source& source) {
   std::vector<SourceExtent> extents;
   const std::uint64_t size = source.size()->value;
@@ -116,7 +116,7 @@ inline std::vector<SourceExtent> extents_of(Source& source) {
   return extents;
 }
 
-// Requests for [0, size) in pieces of `run_bytes`.
+// Returns a plan of requests for [0, size) in pieces of `run_bytes`.
 inline RunReader::Plan whole_plan(std::uint64_t size, std::uint64_t run_bytes = kLeafBytes) {
   return [size, run_bytes, at = std::uint64_t{0},
           ordinal = std::uint64_t{0}]() mutable -> Result<std::optional<RunRequest>> {
@@ -128,13 +128,13 @@ inline RunReader::Plan whole_plan(std::uint64_t size, std::uint64_t run_bytes = 
 }
 
 struct Contents {
-  ByteVector bytes;  // in place by offset; poisoned with 0xEE where no run came
+  ByteVector bytes;  // bytes by offset; 0xEE where no run came
   std::vector<BlockRange> unreadable;
   std::vector<std::string> errors;
   std::uint64_t runs = 0;
 };
 
-// Drains a reader with several threads.
+// Reads all runs of a reader with several threads.
 inline Contents drain(RunReader& reader, std::uint64_t size, unsigned threads) {
   Contents contents;
   contents.bytes.assign(size, std::byte{0xEE});
@@ -171,7 +171,7 @@ inline Contents read_whole(Source& source, unsigned threads, std::uint64_t run_b
   return drain(*reader.value(), size, threads);
 }
 
-// `bytes` padded with zeros to whole blocks, as runs are.
+// Returns `bytes` padded with zeros to whole blocks, as runs are.
 inline ByteVector padded(ByteVector bytes) {
   bytes.resize((bytes.size() + kBlockBytes - 1) / kBlockBytes * kBlockBytes);
   return bytes;

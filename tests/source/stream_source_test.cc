@@ -8,10 +8,10 @@
 namespace ashlar {
 namespace {
 
-// The requests that a capture makes of a stream: 4 MiB after 4 MiB, without an end.
+// Returns the requests that a capture makes of a stream: 4 MiB after 4 MiB, without an end.
 RunReader::Plan endless_plan() { return whole_plan(kMaxVolumeBytes); }
 
-// A stream fed by another process in writes of odd sizes.
+// Returns a stream that another process feeds in writes of odd sizes.
 std::unique_ptr<Source> stream_of(const ByteVector& bytes, std::size_t write_bytes,
                                   std::optional<ByteCount> expected = std::nullopt) {
   std::array<int, 2> ends{};
@@ -57,7 +57,7 @@ TEST_P(StreamSizes, AnotherSizeThanTheExpectedOneIsAnError) {
   const ByteVector truth = random_bytes(size, 3);
   for (const std::uint64_t expected :
        {size, size + 1, size + kLeafBytes, size - 1, size / 2, std::uint64_t{0}}) {
-    if (expected > size + kLeafBytes) continue;  // 0 - 1
+    if (expected > size + kLeafBytes) continue;  // 0 - 1 wrapped around
     const std::unique_ptr<Source> source = stream_of(truth, 70001, ByteCount{expected});
     const Contents contents = drain(*source->read(endless_plan()).take(), 0, 1);
     EXPECT_EQ(contents.errors.empty(), expected == size) << expected << " of " << size;

@@ -1,5 +1,5 @@
-// An object store that hands every call on to another one: what tests interpose overrides the calls that it
-// looks at.
+// ForwardingObjects: an object store that passes every call on to another one. A test derives from it and
+// overrides the calls that it watches or breaks.
 #pragma once
 
 #include <functional>
@@ -34,7 +34,8 @@ class ForwardingObjects : public ObjectStore {
   ObjectStore& inner_;
 };
 
-// A process that dies: from its Nth operation on nothing of it reaches the store.
+// A store as a process sees it that dies: the first `lives` operations reach the inner store, every later one
+// fails with kIo and changes nothing.
 class DyingObjects : public ForwardingObjects {
  public:
   DyingObjects(ObjectStore& inner, int lives) : ForwardingObjects(inner), lives_(lives) {}
@@ -70,7 +71,7 @@ class DyingObjects : public ForwardingObjects {
   int lives_;
 };
 
-// Does something once, before its Nth operation.
+// A store that calls `act` once: before its operation number `at`, counted from 0.
 class InterruptedObjects : public ForwardingObjects {
  public:
   InterruptedObjects(ObjectStore& inner, int at, std::function<void()> act)

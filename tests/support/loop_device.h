@@ -1,4 +1,5 @@
-// A loop device over a file, for tests that need a real block device. Needs root and /dev/loop-control.
+// LoopDevice: a loop device over a file, for tests that need a real block device. Needs root and
+// /dev/loop-control.
 #pragma once
 
 #include <fcntl.h>
@@ -14,7 +15,7 @@ namespace ashlar {
 
 class LoopDevice {
  public:
-  // Null when this host has none to give.
+  // Attaches a loop device to `file`. Returns null when this host allows none.
   static std::unique_ptr<LoopDevice> over(const std::string& file, unsigned sector_bytes = 512) {
     const UniqueFd control(::open("/dev/loop-control", O_RDWR | O_CLOEXEC));
     const UniqueFd backing(::open(file.c_str(), O_RDWR | O_CLOEXEC));
@@ -27,7 +28,7 @@ class LoopDevice {
       loop_config config{};
       config.fd = static_cast<unsigned>(backing.get());
       config.block_size = sector_bytes;
-      // Somebody else may have taken the number meanwhile: try the next.
+      // Another process may have taken the number since it was asked for: then try the next one.
       if (!device.valid() || ::ioctl(device.get(), LOOP_CONFIGURE, &config) != 0) continue;
       return std::unique_ptr<LoopDevice>(new LoopDevice(std::move(path), std::move(device)));
     }

@@ -1,5 +1,5 @@
-// MemoryExport: a sparse export in memory. Parts of it can be made slow (a thread of its own completes them,
-// when the test lets it) or bad (they fail).
+// MemoryExport: a sparse export in memory. A test can make parts of it slow (a thread of the export completes
+// their operations when the test lets it) or bad (their operations fail).
 #pragma once
 
 #include <algorithm>
@@ -29,20 +29,20 @@ class MemoryExport : public Export {
     if (thread_.joinable()) thread_.join();
   }
 
-  // Operations that touch the range wait, from now on, until release().
+  // Makes operations that touch the range wait until release().
   void hold(std::uint64_t offset, std::uint64_t bytes) {
     const std::lock_guard lock(mutex_);
     slow_.push_back({offset, offset + bytes});
     holding_ = true;
     if (!thread_.joinable()) thread_ = std::thread([this] { complete_slow(); });
   }
-  // What waits, and what comes, is completed by the export's thread without delay.
+  // Lets the export's thread complete what waits, and what comes later, without delay.
   void release() {
     const std::lock_guard lock(mutex_);
     holding_ = false;
     changed_.notify_all();
   }
-  // Operations that touch the range fail with `code`.
+  // Makes operations that touch the range fail with `code`.
   void fail(std::uint64_t offset, std::uint64_t bytes, ErrorCode code) {
     const std::lock_guard lock(mutex_);
     bad_.emplace_back(Range{offset, offset + bytes}, code);

@@ -1,4 +1,4 @@
-// A file in memory, with writers for the headers of disks.
+// MemoryFile: a file in memory, with writers for the headers of disks.
 #pragma once
 
 #include <algorithm>
@@ -30,7 +30,7 @@ class MemoryFile : public ReadableFile {
   void put(std::size_t at, std::string_view text) {
     if (!text.empty()) std::memcpy(bytes_.data() + at, text.data(), text.size());
   }
-  // `size` bytes of a number.
+  // Writes a number as `size` bytes, big-endian, at offset `at`.
   void big(std::size_t at, std::uint64_t value, std::size_t size) {
     for (std::size_t i = 0; i < size; ++i) bytes_[at + i] = std::byte(value >> (8 * (size - 1 - i)) & 0xff);
   }

@@ -1,4 +1,4 @@
-// Manifest nodes in memory, counted.
+// MemoryNodes: manifest nodes in memory, with counts of the calls.
 #pragma once
 
 #include <cstdint>
@@ -41,9 +41,9 @@ class MemoryNodes : public NodeReader, public NodeWriter {
 
   std::uint64_t leaf_reads = 0;
   std::uint64_t inner_reads = 0;
-  std::uint64_t puts = 0;                 // calls, of stored nodes too
-  std::uint64_t bytes = 0;                // of different nodes
-  std::uint64_t fail_after = UINT64_MAX;  // puts that succeed
+  std::uint64_t puts = 0;                 // calls of put, repeated nodes included
+  std::uint64_t bytes = 0;                // encoded bytes, each distinct node once
+  std::uint64_t fail_after = UINT64_MAX;  // puts that succeed before all others fail
 
  private:
   Result<ByteSpan> find(const NodeId& id) const {

@@ -1,5 +1,5 @@
 // NbdPeer: a client of an NbdSession without sockets, byte by byte. It drives the session as a server's loop
-// would, and takes its replies apart.
+// would, and decodes its replies.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,8 @@
 
 namespace ashlar {
 
-// An option of the handshake, with any length that a test wants to claim.
+// Encodes an option of the handshake. `claimed` is the length that its header states, when that is to differ
+// from the length of `data`.
 inline ByteVector nbd_option(std::uint32_t option, ByteSpan data, std::uint64_t claimed = UINT64_MAX) {
   ByteVector bytes;
   BigEndianAppender(bytes)
@@ -27,7 +28,7 @@ inline ByteVector nbd_option(nbd::Option option, ByteSpan data = {}, std::uint64
   return nbd_option(static_cast<std::uint32_t>(option), data, claimed);
 }
 
-// The data of INFO and GO.
+// Encodes the data of the options INFO and GO.
 inline ByteVector nbd_info_data(std::string_view name, const std::vector<std::uint16_t>& infos = {}) {
   ByteVector data;
   BigEndianAppender out(data);
@@ -36,7 +37,7 @@ inline ByteVector nbd_info_data(std::string_view name, const std::vector<std::ui
   return data;
 }
 
-// The data of SET_META_CONTEXT and LIST_META_CONTEXT.
+// Encodes the data of the options SET_META_CONTEXT and LIST_META_CONTEXT.
 inline ByteVector nbd_meta_data(std::string_view name, const std::vector<std::string>& queries) {
   ByteVector data;
   BigEndianAppender out(data);
@@ -64,14 +65,14 @@ struct NbdOptionReply {
   ByteVector data;
 };
 
-// A simple reply, or one chunk of a structured one.
+// A simple reply, or one chunk of a structured reply.
 struct NbdReplyPart {
   bool chunk = false;
   bool done = true;
   std::uint64_t cookie = 0;
-  std::uint32_t error = 0;  // of a simple reply or an error chunk
-  std::uint16_t type = 0;   // of a chunk
-  ByteVector data;          // of a chunk
+  std::uint32_t error = 0;  // set in a simple reply or an error chunk
+  std::uint16_t type = 0;   // set in a chunk
+  ByteVector data;          // payload of a chunk, or of a simple reply to a read
 };
 
 class NbdPeer {
@@ -88,7 +89,8 @@ class NbdPeer {
     while (session_.in_flight() > 0) deliver();
   }
 
-  // False when the session took only a part of the bytes.
+  // Hands the bytes to the session, `piece` at a time. Returns false when the session took only a part of
+  // them.
   bool feed(ByteSpan bytes, std::size_t piece = SIZE_MAX) {
     while (!bytes.empty()) {
       settle();
@@ -103,12 +105,13 @@ class NbdPeer {
     return true;
   }
 
-  // Carries back what the export has completed, and takes the output.
+  // Returns completed requests from the export to the session and takes its output, until neither has any
+  // more.
   void settle() {
     while (deliver() || take_output()) {
     }
   }
-  // Until nothing is in the export any more.
+  // Settles until the export holds no request.
   void finish() {
     for (settle(); session_.in_flight() > 0; settle()) std::this_thread::yield();
   }
@@ -124,7 +127,8 @@ class NbdPeer {
   ByteVector take_received() { return std::exchange(received_, {}); }
   std::size_t received_bytes() const { return received_.size(); }
 
-  // Takes all option replies apart; what does not look like one is an error of the server's.
+  // Decodes all option replies received so far. Bytes that are not an option reply fail a CHECK: they are the
+  // server's error.
   std::vector<NbdOptionReply> option_replies() {
     std::vector<NbdOptionReply> replies;
     BigEndianReader in(received_);
@@ -142,7 +146,8 @@ class NbdPeer {
     return replies;
   }
 
-  // Takes all replies apart. `read_bytes` of a cookie: what follows its simple reply when it has no error.
+  // Decodes all replies received so far. `read_bytes(cookie)` returns how many bytes follow the simple reply
+  // to that request when it has no error.
   template <class ReadBytes>
   std::vector<NbdReplyPart> replies(ReadBytes read_bytes) {
     std::vector<NbdReplyPart> parts;
@@ -156,7 +161,8 @@ class NbdPeer {
     return replies([](std::uint64_t) { return std::size_t{0}; });
   }
 
-  // Greeting, client flags, structured replies, both contexts, GO; all that is received of it is dropped.
+  // Goes through the handshake (client flags, structured replies with both meta contexts, GO) into the
+  // transmission phase, and drops what was received on the way.
   void enter(bool structured = true, std::string_view name = "") {
     feed(nbd_client_flags());
     if (shared_.tls_required) {
@@ -215,7 +221,7 @@ class NbdPeer {
     std::array<ByteSpan, 16> spans;
     const std::size_t count = session_.output(spans);
     if (count == 0) return false;
-    // In two steps, so that a reply is also sent in part.
+    // The output is reported as sent in two steps, so that a reply sent in part is tested too.
     std::size_t bytes = 0;
     for (std::size_t i = 0; i < count; ++i) {
       received_.insert(received_.end(), spans[i].begin(), spans[i].end());

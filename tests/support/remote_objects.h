@@ -1,4 +1,4 @@
-// A store that is far away: another object store behind a delay, with its reads counted, and faults on
+// RemoteObjects: another object store seen from far away. Each read is delayed and counted, and reads fail on
 // demand.
 #pragma once
 
@@ -17,7 +17,7 @@ class RemoteObjects : public ForwardingObjects {
  public:
   using ForwardingObjects::ForwardingObjects;
 
-  std::chrono::milliseconds delay{0};  // of each read
+  std::chrono::milliseconds delay{0};  // before each read
   std::atomic<Fault> fault{Fault::kNone};
   std::atomic<std::uint64_t> reads{0};
   std::atomic<std::uint64_t> read_bytes{0};

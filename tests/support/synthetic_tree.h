@@ -1,4 +1,5 @@
-// Volumes too large to build leaf by leaf: 256 GiB of distinct leaves, repeated to the size wanted.
+// Manifest trees of volumes that are too large to build leaf by leaf: 256 GiB of distinct leaves, repeated up
+// to the size wanted.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,8 @@
 
 namespace ashlar {
 
-// A leaf of 4 MiB in one segment, with a hash for each region, as a capture of unique data makes them. Its
-// digest is made up of `number`: distinct numbers give distinct contents.
+// Returns a leaf of 4 MiB in one segment, with a hash for each region, as a capture of unique data makes it.
+// Its segment id, region hashes and digest are made from `number`: distinct numbers give distinct contents.
 inline Leaf synthetic_leaf(std::uint64_t number) {
   Leaf leaf;
   SegmentId segment;
@@ -30,7 +31,7 @@ inline Leaf synthetic_leaf(std::uint64_t number) {
   return leaf;
 }
 
-// Ids of synthetic leaves: the segment's bytes and the block's number.
+// The block ids of synthetic leaves: each is the segment's bytes followed by the block's number.
 class SyntheticIds : public BlockIdReader {
  public:
   Result<std::vector<BlockId>> block_ids(const Leaf& leaf) override {
@@ -49,7 +50,8 @@ inline Result<TreeRoot> build_synthetic(MemoryNodes& nodes, std::uint64_t leaves
   return builder.finish();
 }
 
-// 64 TiB, 256^3 leaves, none of them constant: 256 times the same 256 GiB.
+// Builds a tree of 64 TiB (256^3 leaves, none of them constant) from 256 references to one subtree of 256
+// GiB.
 inline Result<TreeRoot> build_synthetic_64_tib(MemoryNodes& nodes) {
   const TreeRoot part = TRY(build_synthetic(nodes, leaves_below(2)));
   InnerNode top;

@@ -1,4 +1,4 @@
-// A directory that goes away with its owner.
+// TemporaryDirectory: a directory that is removed with its owner.
 #pragma once
 
 #include <gtest/gtest.h>

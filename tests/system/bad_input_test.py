@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""A world that goes bad while it is used: full disks, damaged packs, sources that shrink, folders that may not be
-written. Each is one line, nothing is lost, and what is lost already is named and never given out as zeros."""
+"""Shows what happens when the environment fails during use: full disks, damaged packs, sources that shrink,
+folders without write permission. Each gives one line of text and loses nothing; what is lost already is
+named, and never returned as zeros."""
 
 import hashlib
 import json
@@ -66,7 +67,7 @@ class FullDisk(host.HostTest):
         self.assertEqual([p for p in (self.store / "incoming").rglob("*") if p.is_file() and p.suffix != ".lock"], [])
 
     def test_every_moment_of_running_out(self):
-        """Disks of many sizes: wherever the room ends, the same holds."""
+        """Shows for disks of many sizes that the outcome is the same wherever the space runs out."""
         folder = self.mount_on("-t", "tmpfs", "-o", "size=64M", "tmpfs")
         source = self.file("small.raw", noise(4 * MIB, 3))
         outcomes = set()
@@ -97,7 +98,7 @@ class FullDisk(host.HostTest):
         index.mkdir()
         self.do("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", index)
         self.addCleanup(self.unmount, index)
-        # The index is a cache: what has no room there is kept in memory.
+        # The index is a cache: entries without room on its disk are kept in memory.
         second = self.capture(self.source)
         self.assertEqual(self.snapshots(), [first, second])
         self.same(self.source, self.restored(second))
@@ -121,8 +122,8 @@ class FullDisk(host.HostTest):
 
 
 class Damage(host.HostTest):
-    """Two snapshots that share their first 12 MiB; the damage of a frame hits the blocks that the independent reader
-    says it holds, in each snapshot that has them."""
+    """Damage in a store with two snapshots that share their first 12 MiB. A damaged frame must lose exactly
+    the blocks that the independent reader finds in it, in each snapshot that has them."""
 
     def setUp(self):
         super().setUp()
@@ -154,7 +155,7 @@ class Damage(host.HostTest):
                 for snapshot, ids in self.ids.items() if set(ids) & lost_ids}
 
     def losses(self, damages):
-        """All that is named of each snapshot, whatever the damages it is told under."""
+        """Returns all block ranges named as lost, by snapshot, joined over the damages that name them."""
         lost = {}
         for damage in damages:
             for loss in damage["losses"]:
@@ -164,10 +165,11 @@ class Damage(host.HostTest):
         return {snapshot: ranges_of(blocks) for snapshot, blocks in lost.items()}
 
     def is_lost(self, lost, sound):
-        """The lost ones come back as an error, never as a file; the sound ones whole."""
+        """Checks that restoring a lost snapshot is an error and makes no file, and that the sound snapshots
+        restore whole."""
         target = self.scratch / "target.raw"
         for snapshot in lost:
-            # What another restore left holds some of the lost bytes, and would be taken up.
+            # The partial file of another restore holds some of the lost bytes, and would be used.
             (self.scratch / "target.raw.ashlar-partial").unlink(missing_ok=True)
             done = self.run_ashlar("restore", snapshot, target)
             self.assertEqual(done.returncode, 3, done.stderr)
@@ -184,7 +186,8 @@ class Damage(host.HostTest):
             self.ok("verify", snapshot)
 
     def in_place(self, snapshot, truth):
-        """On a target that is there already each block is the right one or the old one."""
+        """Checks that after a restore onto an existing target each block is either the right one or the old
+        one."""
         before = noise(len(truth), 9)
         target = self.file("used.raw", before)
         self.fails(3, "restore", snapshot, target, "--force", code="corrupt")
@@ -270,7 +273,7 @@ class Damage(host.HostTest):
                     self.assertTrue(any(path.stem in d["object"] + d["what"] for d in damages) or what == "gone", damages)
                     lost = self.losses(damages)
                     self.assertTrue(lost)
-                    if what != "cut":  # of what is cut, an index may still know the rest
+                    if what != "cut":  # an index may still know the nodes of a pack that was cut short
                         self.is_lost(lost, self.files.keys() - lost.keys())
                     path.write_bytes(whole)
         self.ok("verify", "--all")
@@ -308,7 +311,7 @@ class Sources(host.HostTest):
                 with open(source, "wb") as file:
                     for _ in range(size // MIB):
                         file.write(os.urandom(MIB))
-                # What is read ahead of what is stored is far less than the rest of the file.
+                # The capture reads ahead of what it stores, but far less than the rest of the file.
                 running = self.stopped_early(source, size // 5)
                 os.truncate(source, left)
                 running.send_signal(signal.SIGCONT)
@@ -323,7 +326,7 @@ class Sources(host.HostTest):
         self.ok("verify", "--all")
 
     def stopped_early(self, source, most):
-        """A capture into a new store that has stored something, at most `most` bytes, and stands still."""
+        """Returns a stopped capture into a new store; it has stored something, but less than `most` bytes."""
         for _ in range(10):
             shutil.rmtree(self.store)
             self.init()
@@ -339,7 +342,7 @@ class Sources(host.HostTest):
 
     def stored(self):
         total = 0
-        for folder, _, names in os.walk(self.store):  # passes over folders that go meanwhile, as rglob does not
+        for folder, _, names in os.walk(self.store):  # skips folders that disappear; rglob does not
             for name in names:
                 try:
                     total += os.stat(os.path.join(folder, name)).st_size
@@ -349,7 +352,7 @@ class Sources(host.HostTest):
 
 
 class Unwritable(host.HostTest):
-    """As a user who is not root, where permissions mean something."""
+    """Runs the program as a user who is not root, so that permissions have an effect."""
 
     def as_nobody(self, *words):
         return subprocess.run([PROGRAM, *map(str, words)], capture_output=True, timeout=60, user=65534, group=65534,

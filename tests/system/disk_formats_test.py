@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Disks to and from other programs: each format with QEMU's own tools on the other side, and files that try to make the host
-read something else."""
+"""Shows disks going to and coming from other programs: each format with QEMU's own tools on the other side,
+and files that try to make the host read other files."""
 
 import json
 import os
@@ -62,7 +62,7 @@ class Formats(DiskTest):
 
     def test_a_vhd_with_a_geometry_loses_nothing(self):
         disk = self.disk(size=40 * MIB + 8192)
-        file = self.converted(disk, "vhd")  # as Virtual PC rounds it
+        file = self.converted(disk, "vhd")  # with a size rounded as Virtual PC does it
         size = self.imported(file)["size_bytes"]
         self.assertGreaterEqual(size, 40 * MIB + 8192)
         back = self.restored(self.snapshots()[-1])
@@ -131,7 +131,8 @@ class Formats(DiskTest):
 
 
 class Hostile(DiskTest):
-    """Files that would have QEMU open something else, or that are damaged: one line, and nothing is visible."""
+    """Files that would make QEMU open other files, or that are damaged: each gives one line, and nothing
+    becomes visible."""
 
     def refused(self, file, says, status=1, *words):
         before = self.snapshots()
@@ -156,7 +157,7 @@ class Hostile(DiskTest):
         text = 'version=1\nCID=1\nparentCID=ffffffff\ncreateType="monolithicFlat"\nRW 4 FLAT "/etc/passwd" 0\n'
         self.refused(self.file("flat.vmdk", b"# Disk DescriptorFile\n" + text.encode() + bytes(1024)), "several files")
         whole = bytearray(self.converted(disk, "vmdk", "-o", "subformat=streamOptimized").read_bytes())
-        whole[12:20] = bytes(8)  # no capacity: QEMU would go by the extents of the descriptor
+        whole[12:20] = bytes(8)  # no capacity: QEMU would use the extents of the descriptor
         at = whole.index(b'RW ')
         flat = b'RW 4 FLAT "/etc/passwd" 0\n'
         whole[at: at + len(flat)] = flat
@@ -183,12 +184,12 @@ class Hostile(DiskTest):
         table = data.index(b"metadata")
         parameters = table + struct.unpack_from("<I", data, table + 32 + 16)[0]
         self.assertEqual(struct.unpack_from("<I", data, parameters + 4)[0], 0, "the flags of the file's parameters")
-        struct.pack_into("<I", data, parameters + 4, 2)  # has a parent
+        struct.pack_into("<I", data, parameters + 4, 2)  # the flag for a parent
         self.refused(self.file("child.vhdx", bytes(data)), "qemu-nbd")
 
     def test_damage_that_only_qemu_sees(self):
         data = bytearray(self.converted(self.disk(), "qcow2").read_bytes())
-        data[40:48] = struct.pack(">Q", 1 << 60)  # where the first table is
+        data[40:48] = struct.pack(">Q", 1 << 60)  # the offset of the first table
         self.refused(self.file("table.qcow2", bytes(data)), "is damaged", 3)
         self.refused(self.file("zeros.vhdx", b"vhdxfile" + bytes(MIB - 8)), "VHDX")
         self.nothing_visible()
@@ -199,7 +200,8 @@ class Hostile(DiskTest):
         self.refused(self.file("data.vmdk", bytes(data)), ("can't be read", "qemu-nbd"))
 
     def test_files_that_were_cut_off(self):
-        """QEMU reads zeros behind the end of most. What ends a file may be filling that nobody needs: then all is there."""
+        """Shows that a truncated file is refused, though QEMU would read zeros past the end of most. It is
+        accepted only when the lost bytes were filling: then all data is there."""
         disk = self.disk()
         content = self.ok_json("describe", self.capture(disk))["snapshot"]["content"]
         known = self.snapshots()
@@ -237,7 +239,8 @@ class Hostile(DiskTest):
         self.fails(1, "import-disk", self.scratch / "no.qcow2", says="no.qcow2", code="not_found")
 
     def test_a_file_that_changes_while_it_is_read(self):
-        """Opened for writing behind the look at its beginning; a pipe of ours makes qemu-img wait for us."""
+        """Shows that a write to the file after the check of its header is noticed; a stand-in for qemu-img
+        waits until the write is done."""
         for form in ("qcow2", "vmdk"):
             file = self.converted(self.disk(), form)
             running = self.held_at_check(file)
@@ -258,7 +261,7 @@ class Hostile(DiskTest):
         other.rename(file)
         self.go()
         running.communicate(timeout=60)
-        if running.returncode == 0:  # a rename may change the times of a file
+        if running.returncode == 0:  # a rename may change the times of a file, which is noticed
             self.same(disk, self.restored(self.snapshots()[-1]))
         else:
             self.nothing_visible()
@@ -327,7 +330,7 @@ class Export(DiskTest):
         self.assertEqual(self.leftovers(), [])
 
     def test_the_place_is_the_kernels(self):
-        """LINK/.. is where the link leads, and up."""
+        """Shows that LINK/.. is the parent of the folder to which the link leads, as for the kernel."""
         snapshot = self.capture(self.disk())
         inner = self.scratch / "far" / "inner"
         inner.mkdir(parents=True)
@@ -342,7 +345,8 @@ class Export(DiskTest):
             self.assertEqual(self.run_ashlar("export", snapshot, f"{self.scratch}/{name}", "--format", "raw").returncode, 1)
 
     def test_when_ended_children_are_nobodys(self):
-        """A parent may ignore SIGCHLD, and a program inherits that: qemu-img's failure must be seen."""
+        """Shows that a failure of qemu-img is noticed when the parent ignores SIGCHLD, which a program
+        inherits."""
         snapshot = self.capture(self.disk())
         path = self.stand_in("qemu-img", 'for target; do :; done; echo part > "$target"; exit 1')
         running = self.start("export", snapshot, self.scratch / "x.qcow2", path=path,
@@ -387,7 +391,7 @@ class Export(DiskTest):
         self.assertFalse((self.scratch / "x.raw").exists())
 
     def test_ctrl_c_and_death(self):
-        """The partial file of one that was killed stays; nothing else does."""
+        """Shows that a stopped export leaves no files, and a killed one only its partial file."""
         snapshot = self.capture(self.file("disk.raw", b"".join(noise(32 * MIB, seed) for seed in range(3))))
         target = self.scratch / "x.vmdk"
         for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):

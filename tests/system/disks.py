@@ -1,4 +1,5 @@
-"""What tests of other programs' disks share: disks with data, holes and zeros, QEMU's tools, and their processes."""
+"""DiskTest: the common part of tests of other programs' disks: disks with data, holes and zeros, QEMU's
+tools, and their processes."""
 
 import json
 import os
@@ -19,7 +20,7 @@ class DiskTest(host.HostTest):
         self.init()
 
     def disk(self, name="disk.raw", size=40 * MIB):
-        """Data, holes and zeros."""
+        """Makes a disk with data, holes and zeros, and returns its path."""
         path = self.image(name, size)
         with open(path, "r+b") as file:
             for at, length, seed in ((0, 700_000, 1), (9 * MIB + 4096, 3 * MIB, 2), (30 * MIB, 65536, 3)):
@@ -48,12 +49,12 @@ class DiskTest(host.HostTest):
         self.assertEqual(self.ok_json("image", "list")["Images"], [])
 
     def children(self, pid):
-        """The programs of QEMU that it started and that run."""
+        """Returns the pids of the QEMU programs that this process started and that still exist."""
         words = host.read_or_nothing(pathlib.Path(f"/proc/{pid}/task/{pid}/children")).split()
         return [int(word) for word in words if "qemu" in host.read_or_nothing(pathlib.Path("/proc", word, "comm"))]
 
     def ends(self, pids):
-        """They end; a zombie that nobody has asked about has ended."""
+        """Waits until all of them have ended; a zombie has ended too."""
         def runs(pid):
             state = host.read_or_nothing(pathlib.Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
             return bool(state) and state[0] != "Z"
@@ -61,7 +62,7 @@ class DiskTest(host.HostTest):
         self.wait_until(lambda: not any(runs(pid) for pid in pids), f"{pids} have ended")
 
     def stand_in(self, name, script):
-        """A PATH on which `name` is a script of ours."""
+        """Returns a PATH on which `name` is this script."""
         folder = self.scratch / "programs"
         folder.mkdir(exist_ok=True)
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")
@@ -69,7 +70,8 @@ class DiskTest(host.HostTest):
         return f"{folder}:{os.environ['PATH']}"
 
     def held_at_check(self, *words, call=1):
-        """import-disk WORDS..., or the words of another verb, waiting in the given call of 'qemu-img check' until go()."""
+        """Starts import-disk WORDS..., or another verb with its words, and returns it when it waits in the
+        given call of qemu-img, where it stays until go()."""
         for name in ("waits", "goes", "calls"):
             (self.scratch / name).unlink(missing_ok=True)
         path = self.stand_in("qemu-img", f"""cd {self.scratch}

@@ -1,5 +1,5 @@
-"""Pieces of a real host for tests of the ashlar program: loop devices, mounts, servers. Each is taken down again in
-reverse order, by its own name or pid, also when a test fails or runs out of time."""
+"""HostTest: parts of a real host for tests of the ashlar program: loop devices, mounts, servers. Each is
+taken down again in reverse order, by its own name or pid, also when a test fails or runs out of time."""
 
 import filecmp
 import os
@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools")
 import program  # noqa: E402
 
 LONG = os.environ.get("ASHLAR_LONG_TESTS", "") not in ("", "0")
-SECONDS = 1500 if LONG else 200  # below the TIMEOUT that CMakeLists.txt gives, so that there is time to clean up
+SECONDS = 1500 if LONG else 200  # below the TIMEOUT in CMakeLists.txt, so that there is time to clean up
 SKIPPED = 77
 BLOCK = 4096
 
@@ -32,10 +32,10 @@ class HostTest(program.ProgramTest):
         self.addCleanup(shutil.rmtree, self.scratch, ignore_errors=True)
 
     def tearDown(self):
-        pass  # all is in the clean-ups, which run in reverse
+        pass  # everything is cleaned up by addCleanup, in reverse order
 
     def do(self, *words, **how):
-        """Runs a tool of the host, which must succeed; its output."""
+        """Runs a tool of the host, which must succeed, and returns its output."""
         done = subprocess.run([*map(str, words)], capture_output=True, text=True, timeout=120, **how)
         self.assertEqual(done.returncode, 0, f"{words}: {done.stdout}{done.stderr}")
         return done.stdout
@@ -55,7 +55,8 @@ class HostTest(program.ProgramTest):
         return path
 
     def sparse_folder(self):
-        """Where a file may have a size of 64 TiB: tmpfs, or XFS on a loop device (on ext4 16 TiB is the limit)."""
+        """Returns a folder in which a file may have a size of 64 TiB: on tmpfs, or on XFS over a loop device
+        (ext4 has a limit of 16 TiB)."""
         shm = pathlib.Path("/dev/shm")
         if shm.is_dir() and os.statvfs(shm).f_bavail * os.statvfs(shm).f_frsize > 1 << 30:
             folder = pathlib.Path(tempfile.mkdtemp(prefix="ashlar-sparse-", dir=shm))
@@ -67,7 +68,7 @@ class HostTest(program.ProgramTest):
         return self.mount_on("-o", "loop", backing)
 
     def loop(self, file, *options):
-        """A loop device over `file`; skips where the host has none to give."""
+        """Attaches a loop device to `file` and returns it; skips the test where the host allows none."""
         self.need_root()
         self.need("losetup")
         done = subprocess.run(["losetup", "-f", "--show", *options, file], capture_output=True, text=True)
@@ -78,13 +79,13 @@ class HostTest(program.ProgramTest):
         return device
 
     def detach(self, device, file):
-        """Unless it is detached, and perhaps somebody else's, already."""
+        """Detaches the device, unless it has been detached already and may have another user by this time."""
         backing = pathlib.Path("/sys/block", device.name, "loop/backing_file")
         if backing.exists() and backing.read_text().strip() == os.path.realpath(file):
             subprocess.run(["losetup", "-d", device], capture_output=True)
 
     def mount_on(self, *words):
-        """mount WORDS... on a new folder; skips where the host can't."""
+        """Mounts WORDS... on a new folder and returns it; skips the test where the host cannot mount."""
         self.need_root()
         folder = pathlib.Path(tempfile.mkdtemp(prefix="mount-", dir=self.scratch))
         done = subprocess.run(["mount", *map(str, words), folder], capture_output=True, text=True)
@@ -101,7 +102,8 @@ class HostTest(program.ProgramTest):
             subprocess.run(["fsfreeze", "-u", folder], capture_output=True)
             done = subprocess.run(["umount", folder], capture_output=True, text=True)
             self.assertEqual(done.returncode, 0, done.stderr)
-            # mount -o loop: the device lets go of its file once nobody, not even a passing losetup, has it open.
+            # After mount -o loop the device releases its file only when no process, such as a passing
+            # losetup, has it open.
             if file:
                 self.wait_until(lambda: read_or_nothing(loop / "backing_file") != file, f"{device} keeps its file")
 
@@ -118,7 +120,8 @@ class HostTest(program.ProgramTest):
         return running
 
     def stop(self, running, sent=signal.SIGTERM):
-        """Ends a child; -9 when it takes longer than it may."""
+        """Ends a child with the signal `sent`, or with SIGKILL when it takes longer than 20 s, and returns
+        its output."""
         if running.poll() is None:
             running.send_signal(sent)
             try:
@@ -128,7 +131,7 @@ class HostTest(program.ProgramTest):
         return running.communicate()
 
     def start(self, *words, path=None, **how):
-        """ashlar WORDS... in the background; `path`: its PATH."""
+        """Starts ashlar WORDS... in the background; `path` replaces its PATH."""
         environment = {**os.environ, "ASHLAR_STORE": str(self.store), **({"PATH": path} if path else {})}
         running = subprocess.Popen([program.PROGRAM, *map(str, words)], env=environment, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how)
@@ -162,7 +165,7 @@ def read_or_nothing(path):
 
 
 def copy_some_files(folder, limit_bytes):
-    """Real files of this host, text and programs, in the same order each time."""
+    """Copies real files of this host, text and programs, into the folder, in the same order each time."""
     copied = 0
     for root in ("/usr/share/doc", "/usr/lib/python3", "/usr/lib/x86_64-linux-gnu"):
         share = copied + (limit_bytes - copied) // 2
@@ -177,7 +180,7 @@ def copy_some_files(folder, limit_bytes):
 
 
 def seeded():
-    """The generator of a test that goes other ways each time; SEED=N repeats one."""
+    """Returns the random generator of a test that differs from run to run; SEED=N repeats a run."""
     seed = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
     print(f"SEED={seed}", flush=True)
     return random.Random(seed)

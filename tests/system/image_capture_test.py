@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Images of the disks of a host: several file systems that are written to, frozen at the same time."""
+"""Shows images made of the disks of a host: several file systems under writes, frozen at the same time."""
 
 import os
 import threading
@@ -11,8 +11,8 @@ MIB = 1 << 20
 
 
 class Twins:
-    """Writes one number after the other to two files, each durable before the next begins: the first is never behind the
-    second, and never ahead by more than one."""
+    """Writes one number after the other to two files, each durable before the next begins: the number in the
+    first file is equal to that in the second, or larger by one."""
 
     WIDTH = 12
 
@@ -121,12 +121,13 @@ class Captured(host.HostTest):
 
     def make_long(self, disk):
         with open(disk, "r+b") as file:
-            file.seek(32 * MIB)  # behind the file system
+            file.seek(32 * MIB)  # after the end of the file system
             for seed in range(6):
                 file.write(noise(64 * MIB, seed))
 
     def test_a_file_system_on_a_file_of_another(self):
-        """Either is frozen while the other is: in which order they are named must not matter."""
+        """Shows that a file system and one on a file in it can be frozen together, in whichever order they
+        are named."""
         outer = self.image("outer.img", 256 * MIB)
         self.do("mkfs.ext4", "-q", "-F", outer)
         below = self.mount_on("-o", "loop", outer)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Clean images: what inspections find in real systems, without mounting them, and what --require-clean makes of it."""
+"""Shows clean images: what inspections find in real systems without mounting them, and what --require-clean
+does with it."""
 
 import os
 import subprocess
@@ -27,7 +28,7 @@ class Inspections(host.HostTest):
         self.init()
 
     def tree(self, files):
-        """An ext4 file system of these files, of 30 MiB."""
+        """Makes an ext4 file system of 30 MiB with these files."""
         folder = self.scratch / f"tree-{len(list(self.scratch.iterdir()))}"
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +38,7 @@ class Inspections(host.HostTest):
         return disk
 
     def machine_disk(self, name, files, swapped=b""):
-        """Boot program, EFI system, root and swap behind a GPT."""
+        """Captures a disk with a GPT: boot program, EFI system, root and swap."""
         disk = self.image(name, 80 * MIB)
         self.do("sfdisk", "-q", disk, input=LAYOUT)
         esp, swap = self.image("esp", 38 * MIB), self.image("swap", 8 * MIB)
@@ -105,7 +106,7 @@ class Inspections(host.HostTest):
         self.fails(1, "image", "inspect", "snap-00000000000000001", says="snap-0", code="not_found")
         self.fails(1, *self.create("web", "snap-00000000000000001"), "--require-clean", says="snap-0", code="not_found")
 
-    # Damage of the store is no answer about the image.
+    # Damage of the store is an error, and not a finding about the image.
     def test_a_damaged_store(self):
         snapshot = self.capture(self.tree(CLEAN))
         for pack in (self.store / "packs").rglob("*.pack"):
@@ -118,7 +119,8 @@ class Inspections(host.HostTest):
         self.fails(3, *self.create("web", snapshot), "--require-clean", code="corrupt")
 
     def test_the_same_file_system_after_a_mount(self):
-        """A kernel wrote it, and a power cut left its journal."""
+        """Shows that the findings stay the same after a kernel has written the file system, and that a
+        journal left by a power cut is reported as a doubt."""
         self.need("fsfreeze")
         disk = self.tree(CLEAN)
         folder = self.mount_on("-o", "loop", disk)
@@ -166,5 +168,5 @@ class OfMachines(machines.MachineTest):
 
 
 if __name__ == "__main__":
-    host.SECONDS = max(host.SECONDS, 900)  # the Debian may have to be built first
+    host.SECONDS = max(host.SECONDS, 900)  # the Debian image may have to be built first
     host.main()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Machines of images, images of machines, and launch templates."""
+"""Shows machines launched from images, images made of machines, and launch templates."""
 
 import hashlib
 
@@ -53,7 +53,8 @@ class Launched(machines.MachineTest):
         self.ok("instances", "terminate", done.stdout.decode().strip())
 
     def test_the_whole_life(self):
-        """From a Debian disk with a data disk to machines, images of one of them, a second store, and the end."""
+        """Shows the whole life: from a Debian disk with a data disk to machines, images of one of them, a
+        second store, and their deletion."""
         debian = self.need_debian()
         captured = [self.capture(debian / name) for name in ("disk.raw", "kernel", "initrd")]
         data = self.capture(self.file("data.raw", noise(3 * MIB, 5)))
@@ -197,5 +198,5 @@ class Launched(machines.MachineTest):
 
 
 if __name__ == "__main__":
-    host.SECONDS = max(host.SECONDS, 900)  # the Debian may have to be built first
+    host.SECONDS = max(host.SECONDS, 900)  # the Debian image may have to be built first
     host.main()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Machine images as their users meet them: made of snapshots, found, shared, retired and brought back."""
+"""Shows machine images as users see them: made of snapshots, found, shared, retired and brought back."""
 
 import datetime
 

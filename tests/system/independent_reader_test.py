@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""What the program stores of a real disk can be read without the program: by tests/format/read_store.py, which was
-written from the format pages alone and shares no code with the engine."""
+"""Shows that what the program stores of a real disk can be read without the program: by
+tests/format/read_store.py, which was written from the format pages alone and shares no code with the
+engine."""
 
 import subprocess
 import sys
@@ -12,7 +13,7 @@ sys.path.insert(0, str(ROOT / "tests" / "format"))
 import read_store  # noqa: E402
 
 MIB = 1 << 20
-SIZE = (512 if host.LONG else 64) * MIB + 512  # no multiple of a block
+SIZE = (512 if host.LONG else 64) * MIB + 512  # deliberately not a multiple of a block
 
 
 class IndependentReader(host.HostTest):
@@ -45,7 +46,7 @@ class IndependentReader(host.HostTest):
         return path
 
     def test_two_days_of_a_disk(self):
-        monday_id = self.capture(self.disk)  # as a file: its holes are found, and its size is no whole sector's
+        monday_id = self.capture(self.disk)  # a file: it has holes and an odd size
         monday = self.scratch / "monday.raw"
         self.do("cp", "--sparse=always", self.disk, monday)
         self.edit()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""kill -9 of a capture at any moment: nothing of it is visible, nothing of it is in the way, and the capture that is
-run again takes up what was stored. The same for a restore, and Ctrl-C ends both in order."""
+"""Shows kill -9 of a capture at any moment: it leaves nothing visible and nothing that disturbs, and the next
+capture uses what was stored. A restore behaves alike, and Ctrl-C ends both in order."""
 
 import pathlib
 import signal
@@ -36,17 +36,18 @@ class Kill(host.HostTest):
         return report, time.monotonic() - began
 
     def edit(self, number):
-        """A new day of the disk: 24 MiB that no store has seen."""
+        """Writes 24 MiB of new data to the disk, as a new day would."""
         with open(self.disk, "r+b") as file:
             for part in range(6):
                 file.seek(self.random.randrange(SIZE // MIB - 4) * MIB)
                 file.write(noise(4 * MIB, 1000 + number * 6 + part))
 
     def kill_after(self, running, seconds, sent=signal.SIGKILL):
-        """True when it was still running and was ended by the signal."""
+        """Sends the signal after `seconds`, if the process still runs. Returns whether it failed or was
+        ended, and its output."""
         try:
             running.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:  # still running: what we want
+        except subprocess.TimeoutExpired:  # still running, as wanted
             running.send_signal(sent)
         out, err = running.communicate(timeout=60)
         return running.returncode != 0, out, err
@@ -72,9 +73,9 @@ class Kill(host.HostTest):
                 killed += 1
                 now = self.snapshots()
                 self.assertEqual(now[: len(expected)], expected)
-                if out:  # an id that was printed stays true
+                if out:  # an id that was printed must be there
                     self.assertEqual(out.decode().split(), now[len(expected) :])
-                if now != expected:  # published, and killed before it ended
+                if now != expected:  # it was killed after it had published, before it ended
                     self.assertEqual(len(now), len(expected) + 1)
                     expected = now
                     self.ok("verify", expected[-1], "--against", self.disk)
@@ -98,7 +99,7 @@ class Kill(host.HostTest):
         fresh = self.ok_json("capture", self.disk, store=other)
         running = self.start("capture", self.disk, "--threads", "1")
         packs = self.store / "packs"
-        # Packs are published when they hold 64 MiB; what is in none yet is stored again.
+        # Packs are published when they hold 64 MiB; blocks that are not in a pack yet are stored again.
         self.wait_until(lambda: self.size_of(packs) > 0 or running.poll() is not None, "it stores nothing")
         self.assertIsNone(running.poll(), "it ended before it could be killed")
         running.kill()
@@ -122,7 +123,8 @@ class Kill(host.HostTest):
         return total
 
     def waits_for(self, running, sent):
-        """Whether it has taken over the signal; before that, the signal's own effect ends it. -9 has no other."""
+        """Returns whether the process handles the signal already; before that, the signal's default action
+        ends it. SIGKILL is always handled."""
         lines = pathlib.Path(f"/proc/{running.pid}/status").read_text().splitlines()
         status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
         return sent == signal.SIGKILL or int(status["SigBlk"], 16) >> (sent - 1) & 1

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Machines as their users meet them: launched on fresh volumes in a moment, stopped, started, snapshotted, killed,
-terminated; and a Debian that boots from a lazy volume and finds in the next machine what it wrote in the first."""
+"""Shows machines as users see them: launched on fresh volumes in a moment, stopped, started, snapshotted,
+killed, terminated; and a Debian that boots from a lazy volume and finds in the next machine what it wrote in
+the first."""
 
 import concurrent.futures
 import fcntl
@@ -20,7 +21,7 @@ COUNT = 10 if host.LONG else 2
 
 
 class Life(machines.MachineTest):
-    """A disk without a system: the firmware finds nothing to boot and waits."""
+    """Machines with a disk without a system: the firmware finds nothing to boot and waits."""
 
     def setUp(self):
         super().setUp()
@@ -62,7 +63,7 @@ class Life(machines.MachineTest):
         self.fails(1, "instances", "start", first, says=first, code="not_found")
 
     def test_what_does_not_start_leaves_nothing(self):
-        self.ok("instances", "terminate", *self.launch(self.snapshot, "--memory", "64M"))  # now there is a server
+        self.ok("instances", "terminate", *self.launch(self.snapshot, "--memory", "64M"))  # starts a server
         no_kernel = self.file("no-kernel", b"this is no kernel\n" * 1000)
         self.fails(1, "launch", self.snapshot, "--accel", "tcg", "--kernel", no_kernel, says=("QEMU", "kernel"))
         self.fails(1, "launch", self.snapshot, "--kernel", self.scratch / "none", says="none", code="not_found")
@@ -165,7 +166,8 @@ class Life(machines.MachineTest):
         self.ok("instances", "start", instance)
 
     def test_a_start_and_an_attach_at_once(self):
-        """Of the two at most one gets the volume, whoever comes first."""
+        """Shows that at most one of a start and an attach at the same time gets the volume, whichever comes
+        first."""
         instance = self.launch(self.snapshot, "--memory", "64M")[0]
         volume = self.volume_of(instance)
         self.addCleanup(self.run_ashlar, "volume", "release", volume)
@@ -181,7 +183,8 @@ class Life(machines.MachineTest):
 
 
 class KernelNbd(machines.MachineTest):
-    """nbd-client and the kernel's devices played by files, in a mount namespace: the program's side of it."""
+    """The program's side of attaching volumes by nbd-client: in a mount namespace, files stand for the
+    kernel's devices and a script for nbd-client."""
 
     CLIENT = """#!/bin/sh
 case $1 in
@@ -238,7 +241,7 @@ exec "$@"
     def test_a_device_that_is_anothers_by_now_is_left_alone(self):
         self.assertEqual((self.attach(self.first), self.attach(self.second)), ("/dev/nbd0", "/dev/nbd1"))
         self.assertEqual(self.attach(self.first), "/dev/nbd0", "the same again")
-        (self.device / "nbd0/pid").write_text("1\n")  # ours ended, and somebody else's took the device
+        (self.device / "nbd0/pid").write_text("1\n")  # as if another client had the device
         self.release(self.first)
         self.assertEqual(self.ended(), [])
         self.release(self.second)
@@ -371,7 +374,8 @@ class Debian(machines.MachineTest):
         self.assertEqual((self.volumes(), self.folders()), ([], []))
 
     def frames_were_fetched_once(self, instances):
-        """All volumes together brought in what each of them read; the store was asked for about one volume's share."""
+        """Checks that all volumes received what their machines read, while the store was asked for about one
+        volume's share only."""
         read = [self.ok_json("volume", "describe", self.volume_of(i))["state"]["fetched_bytes"] for i in instances]
         frames = self.ask_server(verb="describe")["fetched_frames"]
         print(f"{len(read)} machines read {sum(read) / MIB:.1f} MiB, {frames} frames of 64 KiB came from the store")

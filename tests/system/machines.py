@@ -1,4 +1,5 @@
-"""Machines for tests: whatever was launched, and the server of its volumes, is ended by pid when the test ends."""
+"""MachineTest: machines for tests. All launched machines, and the server of their volumes, are ended by pid
+when the test ends."""
 
 import hashlib
 import json
@@ -16,8 +17,8 @@ import host
 
 CACHE = pathlib.Path(os.environ.get("ASHLAR_TEST_CACHE", "/var/tmp/ashlar-test-cache"))
 
-# Process 1 of the guest. It counts its starts on the disk, keeps a note that the kernel's command line brings, and
-# switches off when the power button is pressed.
+# Process 1 of the guest. It counts its starts on the disk, records a note that the kernel's command line
+# brings, and switches off when the power button is pressed.
 INIT = """#!/bin/sh
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mount -o remount,rw /
@@ -45,8 +46,8 @@ echo "POWEROFF count=$count"
 exec busybox poweroff -f
 """
 
-# Builds root/, disk.raw, kernel and initrd in the working directory. Only the few drivers that are needed go into the
-# initial RAM disk: a guest whose processor is emulated unpacks it.
+# Builds root/, disk.raw, kernel and initrd in the working directory. Only the few drivers that are needed go
+# into the initial RAM disk: a guest with an emulated processor has to unpack it.
 BUILD = """set -eu
 mmdebstrap --quiet --mode=root --variant=minbase --include=linux-image-cloud-amd64,busybox \
   --aptopt='Apt::Install-Recommends "false"' --aptopt='Acquire::Retries "3"' \
@@ -65,7 +66,7 @@ rm -r root
 
 
 def debian():
-    """The folder of a built image; made once for each content of the scripts above."""
+    """Returns the folder of a built image, which is made once for each content of the scripts above."""
     key = hashlib.sha256((BUILD + INIT).encode()).hexdigest()[:16]
     folder = CACHE / f"debian-{key}"
     if folder.is_dir():
@@ -85,14 +86,14 @@ def debian():
 
 
 def is_alive(pid):
-    """Whether a thread of a process runs; one that nobody has asked for its exit status does not."""
+    """Returns whether a thread of the process runs. A zombie whose exit status was not collected does not."""
     states = []
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
             stat = pathlib.Path(f"/proc/{pid}/task/{thread}/stat").read_text()
             states.append(stat.rpartition(")")[2].split()[0])
     except OSError:
-        pass  # it, or a thread of it, ended
+        pass  # the process, or one of its threads, ended
     return any(state not in "ZX" for state in states)
 
 
@@ -132,7 +133,7 @@ class MachineTest(host.HostTest):
         return control
 
     def server_pid(self):
-        """Of the server that was started for the machines; 0 when there is none."""
+        """Returns the pid of the server that was started for the machines; 0 when there is none."""
         try:
             with self.connect() as control:
                 peer = control.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
@@ -165,7 +166,7 @@ class MachineTest(host.HostTest):
         return [v["id"] for v in self.ok_json("volume", "list")["volumes"]]
 
     def wait_for(self, instance, marker):
-        """Until the guest has written `marker` to its console."""
+        """Waits until the guest has written `marker` to its console."""
         def seen():
             if marker in self.console(instance):
                 return True
@@ -174,7 +175,7 @@ class MachineTest(host.HostTest):
         self.wait_until(seen, f"{instance} does not say {marker}", seconds=120)
 
     def need_debian(self):
-        """The folder of disk.raw, kernel and initrd."""
+        """Returns the folder of disk.raw, kernel and initrd; skips the test where they cannot be built."""
         self.need_root()
         self.need("mmdebstrap", "mke2fs")
         try:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""File systems mounted from volumes: snapshotted while they are written to, and their server killed. What was synced is
-there afterwards, always."""
+"""Shows file systems mounted from volumes: snapshotted while they are written to, and with their server
+killed. Files that were synced are always there afterwards."""
 
 import os
 import random
@@ -16,7 +16,7 @@ MIB = 1 << 20
 
 
 class Writer:
-    """Replaces files, each by a new one that is synced before it takes the name, and keeps note of what is durable."""
+    """Replaces files by new ones, each synced before it takes the name, and records what is durable."""
 
     SLOTS = 24
 
@@ -38,7 +38,7 @@ class Writer:
             while not self.ending.is_set():
                 self.write(self.last + 1)
         except OSError:
-            pass  # the disk went away under it
+            pass  # the disk disappeared
 
     def write(self, version):
         slot = f"slot{random.Random(version).randrange(self.SLOTS)}"
@@ -62,7 +62,7 @@ class Writer:
 
 
 class Mounted:
-    """The same stories for each file system, mounted from a volume over NBD, FUSE and a loop device."""
+    """The tests for each file system, mounted from a volume over NBD, FUSE and a loop device."""
 
     def setUp(self):
         super().setUp()
@@ -78,7 +78,7 @@ class Mounted:
         self.number = 0
 
     def attach(self):
-        """A loop device over the volume."""
+        """Attaches a loop device to the volume and returns it."""
         self.number += 1
         file = self.file(f"fuse-{self.number}", b"")
         fuse = subprocess.Popen(["nbdfuse", file, self.uri(self.volume)], stdout=subprocess.DEVNULL,
@@ -96,13 +96,14 @@ class Mounted:
         self.do("umount", *how, folder)
         self.do("losetup", "-d", self.device)
         self.wait_until(lambda: not self.do("losetup", "-j", self.file_of_fuse).strip(), "the loop device stays")
-        # The kernel lets go of the file after it has shown the device as free.
+        # The kernel shows the device as free before it releases the file.
         self.wait_until(lambda: self.tried("umount", *how, self.file_of_fuse), "the FUSE file stays in use")
         self.stop(self.fuse)
 
     def checked(self, device, durable, newest):
-        """Mounts what a crash may have left: the file system is sound and every synced file is there."""
-        self.unmount(self.mount_on(*self.options, device))  # replays its journal
+        """Mounts what a crash may have left, and checks that the file system is sound and every synced file
+        is there."""
+        self.unmount(self.mount_on(*self.options, device))  # the mount replays the journal
         self.do(*self.check, device)
         folder = self.mount_on(*self.options, device)
         found = {}
@@ -115,7 +116,7 @@ class Mounted:
         return folder, found
 
     def full_capture(self):
-        """The content digest of the volume's bytes, captured by themselves."""
+        """Returns the content digest of a capture of the volume's bytes without a parent."""
         copy = self.copy_of(self.volume)
         return self.ok_json("capture", copy, "--parent", "none")["snapshot"]["content"]
 
@@ -149,7 +150,7 @@ class Mounted:
         self.ok("verify", "--all")
 
     def test_made_on_the_volume(self):
-        # Over what the volume does not hold yet; mkfs discards all of it first.
+        # mkfs discards the whole volume first, also what it does not hold yet.
         with self.served("--volume", self.volume, "--hydrate"):
             device = self.attach()
             self.do(*self.make, device)
@@ -195,7 +196,8 @@ class Mounted:
         self.assertGreater(newest, self.cycles * 2, "it was written to")
         with self.served("--volume", self.volume):
             self.take_apart(self.checked(self.attach(), durable, newest)[0])
-            # What the maps call unchanged after so many deaths: the snapshot leans on it.
+            # The snapshot relies on what the maps call unchanged after so many kills, so it is compared with
+            # a full capture.
             report = self.ok_json("volume", "snapshot", self.volume)
             self.assertEqual(report["snapshot"]["content"], self.full_capture())
         self.ok("verify", "--all")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Disks that a server exports over NBD: what QEMU knows of holes and of changes saves reading, bad sectors are named,
-and a server that goes away is one line."""
+"""Shows disks that a server exports over NBD: what QEMU knows of holes and changes saves reading, bad sectors
+are named, and a server that goes away gives one line."""
 
 import json
 import re
@@ -50,7 +50,7 @@ class Qemu(Nbd):
         self.exported("qemu-nbd", "-t", "-r", "-f", "qcow2", "-k", self.socket, *words, self.disk)
 
     def raw(self):
-        """The disk as another program reads it."""
+        """Returns a copy of the disk as another program reads it."""
         path = self.scratch / "truth.raw"
         path.unlink(missing_ok=True)
         self.do("qemu-img", "convert", "-f", "qcow2", "-O", "raw", self.disk, path)
@@ -87,9 +87,9 @@ class Qemu(Nbd):
         self.with_a_bitmap("b2")
         self.put(10 * MIB + 512, noise(700, 100))  # within a block
         self.put(33 * MIB, noise(MIB, 101))
-        self.put(200 * MIB, noise(300_032, 102))  # where nothing was
+        self.put(200 * MIB, noise(300_032, 102))  # into a hole
         self.write("discard 40M 2M", "write -z 50M 64k", f"write -P 9 {SIZE} 512")
-        # Granules that a write touches; a discard and zeros are told as holes.
+        # Only the granules that a write touches are read; the discard and the zeros are reported as holes.
         changed = REGION + MIB + (300_032 // REGION + 1) * REGION + REGION
         audited = REGION * (SIZE // LEAF) * 2
 
@@ -120,7 +120,8 @@ class Qemu(Nbd):
         self.end_export()
 
         self.put(100 * MIB, noise(MIB, 103))
-        self.qemu_nbd("-B", "b2")  # starts where b1 did not end: it holds all of b1's changes and the new one
+        # b2 starts before the second capture: it holds all of b1's changes and the new one.
+        self.qemu_nbd("-B", "b2")
         third = self.ok_json("capture", self.uri, "--parent", second["snapshot"]["id"], "--changed", "bitmap:b2")
         self.end_export()
         self.assertEqual(third["warnings"], [])
@@ -135,7 +136,7 @@ class Qemu(Nbd):
         self.ok("capture", self.uri, "--change-token", "b1")
         self.end_export()
         self.put(0, noise(16 * MIB, 2))
-        self.with_a_bitmap("b1")  # too late: it knows of nothing
+        self.with_a_bitmap("b1")  # too late: it has none of the changes
         self.qemu_nbd("-B", "b1")
         report = self.ok_json("capture", self.uri, "--changed", "bitmap:b1")
         self.assertRegex(report["warnings"][0], "[A-Z]{3}", "loud")
@@ -149,7 +150,7 @@ class Nbdkit(Nbd):
         self.need("nbdkit")
 
     def bad_disk(self, size, bad_blocks):
-        """Serves noise of which some blocks can't be read."""
+        """Serves noise in which some blocks cannot be read."""
         self.disk = self.file("disk.raw", noise(size, 1))
         tests = "; ".join(f"[ $(($4 + $3)) -gt {b * 4096} ] && [ $4 -lt {(b + 1) * 4096} ] && bad" for b in bad_blocks)
         read = (f"bad() {{ echo EIO bad sector >&2; exit 1; }}; {tests}; "
@@ -172,7 +173,7 @@ class Nbdkit(Nbd):
         snapshot = report["snapshot"]["id"]
         self.assertEqual(self.ok_json("describe", snapshot)["snapshot"]["unreadable_bytes"], 3 * 4096)
         self.assertIn("12288", self.ok("describe", snapshot))
-        self.ok("verify", "--all")  # what is stored is sound
+        self.ok("verify", "--all")  # the blocks that were stored are sound
         self.lost_is_an_error(snapshot, bad)
 
         self.end_export()
@@ -192,7 +193,7 @@ class Nbdkit(Nbd):
         zeroed = bytearray(self.disk.read_bytes())
         for offset, length in ranges:
             zeroed[offset : offset + length] = bytes(length)
-        for _ in range(2):  # the second takes up what the first left
+        for _ in range(2):  # the second restore uses what the first one left
             line = self.run_ashlar("restore", snapshot, target).stderr.decode()
             self.assertIn(all_named, line)
             self.assertIn(str(partial), line)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Images in OCI layouts: carried by skopeo from layout to layout, to a real registry and back."""
+"""Shows images in OCI layouts: copied by skopeo from layout to layout, to a real registry and back."""
 
 import hashlib
 import json
@@ -54,7 +54,7 @@ class Layouts(host.HostTest):
         self.assertEqual(self.ok_json("--store", self.there, "snapshots", store=False)["snapshots"], [])
 
     def imported(self, name, image, content, *words):
-        """Takes the image in and looks at all of it."""
+        """Imports the image, and checks its content and its origin."""
         arrived = self.ok("--store", self.there, "image", "import", name, "--format", "oci", *words, store=False).strip()
         shown = self.ok_json("--store", self.there, "image", "describe", arrived, store=False)["Images"][0]
         original = self.ok_json("image", "describe", image)["Images"][0]
@@ -102,7 +102,7 @@ class Layouts(host.HostTest):
         self.skopeo("copy", f"oci:{here}:1.4", f"oci:{copied}:other")
         self.assertEqual(tree(here / "blobs"), tree(copied / "blobs"))
         self.imported(f"{copied}:other", self.image, self.disk)
-        self.imported(copied, self.image, self.disk, "--name", "again")  # the only one needs no tag
+        self.imported(copied, self.image, self.disk, "--name", "again")  # the only image needs no tag
         self.assertEqual(self.export(self.image, self.scratch / "again", "x"), digest, "the same bytes each time")
 
         second = self.second_version()
@@ -168,7 +168,7 @@ class Layouts(host.HostTest):
         self.refused(1, self.scratch / "none", "none", "not_found")
         self.assertEqual(list((self.there / "incoming").glob("import-*")), [])
 
-        # Right by every digest, and wrong as a bundle: two parts have changed places.
+        # All digests of this layout are right, but two parts of the bundle have changed places.
         index = json.loads((made / "index.json").read_text())
         entry = index["manifests"][0]
         manifest = json.loads((made / "blobs" / "sha256" / entry["digest"][7:]).read_text())
@@ -200,7 +200,7 @@ class Layouts(host.HostTest):
         shutil.rmtree(layout)
         self.skopeo("copy", f"oci:{made}:c", f"oci:{layout}:c")
         self.refused(1, f"{layout}:c", "container image", "invalid")
-        self.export(self.image, layout, "web")  # beside it
+        self.export(self.image, layout, "web")  # next to the container image
         self.skopeo("inspect", f"oci:{layout}:c")
         self.imported(f"{layout}:web", self.image, self.disk)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Machines that come in as OVAs: of all kinds of tar, damaged, and hostile."""
+"""Shows machines that are imported from OVAs: in all kinds of tar files, damaged, and hostile."""
 
 import hashlib
 import io
@@ -154,14 +154,16 @@ class Ova(DiskTest):
         self.refused([("web.ovf", self.ovf(order=(0, 0))), *self.members], "two drives")
 
     def test_the_second_disk_fails(self):
-        """A compressed part that does not unpack: found only when it is read, when the first disk is a snapshot already."""
+        """Shows that a compressed part that cannot be unpacked fails the import, though it is found only when
+        it is read, after the first disk has become a snapshot."""
         name, data = self.members[0]
         damaged = bytearray(data)
         damaged[len(data) // 2] ^= 1
         self.refused([("web.ovf", self.ovf()), (name, bytes(damaged)), self.members[1]], (name, "can't be read"), 1, "io")
 
     def test_a_snapshot_that_somebody_uses_stays(self):
-        """A volume is made of the first disk while the second is read; then the import is ended."""
+        """Shows that an import that is stopped leaves the snapshot of the first disk when a volume was made
+        of it meanwhile."""
         members = [self.members[0], self.members[1]]
         path = self.ova([("web.ovf", self.ovf(order=(0, 1))), *members])
         running = self.held_at_check("image", "import-ova", path, "--name", "web", call=2)
@@ -197,7 +199,8 @@ class Ova(DiskTest):
         self.nothing_visible()
 
     def test_one_that_is_cut_off_where_a_member_ends(self):
-        """The manifest is last here, and is lost whole."""
+        """Shows that an OVA that lost its last member, the manifest, is refused, while one made without a
+        manifest is not."""
         members = [("web.ovf", self.ovf()), *self.members]
         manifest = ("web.mf", self.manifest(members))
         whole = self.ova([*members, manifest])

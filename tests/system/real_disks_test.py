@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Disks with real file systems on loop devices: captured, edited, captured again, restored, and found clean."""
+"""Shows disks with real file systems on loop devices: captured, edited, captured again, restored, and found
+clean."""
 
 import signal
 import subprocess
@@ -12,7 +13,7 @@ MIB = 1 << 20
 
 
 class RealDisk:
-    """The same stories for each file system; a subclass says how it is made and checked."""
+    """The tests for each file system; a subclass says how it is made and checked."""
 
     def setUp(self):
         super().setUp()
@@ -28,7 +29,8 @@ class RealDisk:
         self.folder = self.mount_on(self.device)
 
     def edit(self):
-        """What a day does to a disk: a file grows, one goes, one comes, one is written in the middle."""
+        """Changes the disk as a day of use does: it writes into a file, lets one grow, removes one and adds
+        one."""
         files = sorted((p for p in self.folder.rglob("*") if p.is_file()), key=lambda p: (p.stat().st_size, str(p)))
         with open(files[-1], "r+b") as file:
             file.seek(files[-1].stat().st_size // 2)
@@ -70,7 +72,7 @@ class RealDisk:
         backing = self.image("target.raw", self.size + MIB)
         with open(backing, "r+b") as file:
             for _ in range(self.size // MIB + 1):
-                file.write(noise(MIB, 6))  # what a used disk holds must not shine through
+                file.write(noise(MIB, 6))  # old data of the target must not remain visible
         target = self.loop(backing)
         self.ok("restore", snapshot, target, "--force", "--verify")
         self.do("cmp", "-n", self.size, self.device, target)
@@ -104,7 +106,7 @@ class RealDisk:
         for _ in range(10 * wanted):
             running = self.start("capture", self.device, "--freeze", self.folder, "--threads", "1", "--parent", "none")
             self.wait_until(lambda: self.is_frozen() or running.poll() is not None, "it never froze")
-            caught += running.poll() is None  # some are too quick
+            caught += running.poll() is None  # a capture may end before it is seen frozen
             running.send_signal(signal.SIGKILL)
             running.wait()
             began = time.monotonic()
@@ -116,8 +118,8 @@ class RealDisk:
         self.ok("capture", self.device, "--freeze", self.folder)
 
     def is_frozen(self):
-        # Freezing what is frozen is refused, and freezing what is not would be undone at once: only look, by a
-        # write that a child waits for.
+        # A freeze is not a way to find out: it is refused when the file system is frozen, and has to be
+        # undone when not. So the test looks whether a write of a child waits.
         probe = subprocess.Popen(["sh", "-c", f"echo x > '{self.folder}/probe'"])
         try:
             probe.wait(timeout=0.15)
@@ -148,7 +150,7 @@ class Xfs(RealDisk, host.HostTest):
     make = ("mkfs.xfs", "-q", "-f")
     check = ("xfs_repair", "-n")
     replay = ",nouuid"
-    size = (512 if host.LONG else 320) * MIB  # below 300 MiB mkfs.xfs refuses
+    size = (512 if host.LONG else 320) * MIB  # mkfs.xfs refuses less than 300 MiB
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The server's life: TLS by certificates and by keys, metrics, sockets that systemd hands over, restarts under clients, and
-command lines that can't be meant."""
+"""Shows the server's life: TLS by certificates and by keys, metrics, sockets from systemd, restarts while
+clients are connected, and command lines that make no sense."""
 
 import contextlib
 import http.client
@@ -32,7 +32,7 @@ class ServeTest(volumes.VolumeTest):
         self.volume = self.create(self.snapshot)
 
     def ready(self, running):
-        """What the server says when clients can connect."""
+        """Waits until clients can connect, and returns the server's line about it."""
         line = running.stdout.readline()
         if not line:
             self.fail(f"serve: {running.communicate(timeout=20)[1].decode()}")
@@ -54,7 +54,8 @@ class ServeTest(volumes.VolumeTest):
         return done.returncode, done.stdout + done.stderr
 
     def refused(self, *words):
-        """The program fails, and not for want of time or of an export."""
+        """Checks that the program fails, but not by a timeout or a missing export, and returns what it
+        printed."""
         status, text = self.program(*words)
         self.assertNotEqual(status, 0, text)
         self.assertNotRegex(text, "no export|timed out")
@@ -68,7 +69,7 @@ class Tls(ServeTest):
         self.files = tls_material.TlsMaterial(self.scratch / "tls")
 
     def nbds(self, line, words):
-        """For libnbd. Certificates are of localhost, keys of alice."""
+        """Returns the URI for libnbd. Certificates are issued for localhost, keys for alice."""
         return line["address"].replace("127.0.0.1", "alice@localhost") + f"/{self.volume}?{words}"
 
     def qemu(self, line, credentials, tls=True):
@@ -83,7 +84,7 @@ class Tls(ServeTest):
         return f"tls-creds-psk,dir={self.files / folder},username={name}"
 
     def works(self, line, libnbd, qemu):
-        """Reads and writes by both libraries."""
+        """Checks that both libraries can read and write."""
         uri = self.nbds(line, libnbd)
         about = json.loads(self.do("nbdinfo", "--json", uri))
         self.assertTrue(about["TLS"])
@@ -159,7 +160,8 @@ class Tls(ServeTest):
 
 
 def parsed(text):
-    """A page of metrics, strictly: {family: {labels: value}}; each family announced once, and before its samples."""
+    """Parses a page of metrics strictly into {family: {labels: value}} and the types; each family is
+    announced once, before its samples."""
     families, types, name = {}, {}, None
     if not text.endswith("\n"):
         raise ValueError("the last line has no end")
@@ -181,7 +183,7 @@ def parsed(text):
 
 class Metrics(ServeTest):
     def get(self, address, target="/metrics"):
-        """Status, content type and body."""
+        """Returns status, content type and body."""
         if address.startswith("http://"):
             connection = http.client.HTTPConnection(address.split("/")[2], timeout=10)
         else:
@@ -239,7 +241,7 @@ class Metrics(ServeTest):
 
 
 class Session:
-    """qemu-io at its prompt, which reconnects for 20 s."""
+    """A qemu-io at its prompt, which tries to reconnect for 20 s."""
 
     def __init__(self, options):
         self.process = subprocess.Popen(["qemu-io", "--image-opts", options], bufsize=0, stdin=subprocess.PIPE,
@@ -250,7 +252,7 @@ class Session:
         self.process.stdin.write(f"{command}\n".encode())
 
     def answer(self):
-        """What it says until it asks for the next command."""
+        """Returns what it prints until it asks for the next command."""
         text = b""
         while not text.endswith(b"qemu-io> "):
             part = self.process.stdout.read(4096)
@@ -265,7 +267,7 @@ class Session:
 
 
 class Restarts:
-    """Servers that follow each other on one socket; start() is the next one."""
+    """Tests with servers that follow each other on one socket; start_server() starts the next one."""
 
     def options(self):
         return f"driver=nbd,server.type=unix,server.path={self.socket},export={self.volume},reconnect-delay=20"
@@ -288,7 +290,7 @@ class Restarts:
         server = self.start_server()
         self.asked(session, "read -P 5 1M 1M", "read -P 7 0 1M", "write -P 6 3M 64k", "flush")
         self.ended(server)
-        # This time the client asks while there is nobody.
+        # The client asks while no server runs.
         session.ask("read -P 6 3M 64k")
         time.sleep(0.5)
         server = self.start_server()
@@ -318,7 +320,8 @@ class OwnSocket(Restarts, ServeTest):
         return running
 
 
-# Becomes ashlar, with the socket as descriptor 3: argv is a descriptor, LISTEN_FDS, LISTEN_PID or "", and the program.
+# Becomes ashlar, with the socket as descriptor 3. argv holds a descriptor, LISTEN_FDS, LISTEN_PID or "", and
+# the program.
 HAND_OVER = """import os, sys
 fd, count, pid, *words = sys.argv[1:]
 if int(fd) >= 0:
@@ -331,7 +334,7 @@ os.execv(words[0], words)
 
 
 class Activation(Restarts, ServeTest):
-    """The socket comes from somebody else, and stays when a server ends."""
+    """A socket that another process made, and that stays when a server ends."""
 
     def setUp(self):
         super().setUp()
@@ -381,7 +384,7 @@ class Activation(Restarts, ServeTest):
         self.ends(1, "listen", self.activated(silent.fileno()))
         self.ends(1, "LISTEN_FDS", self.activated(self.listening.fileno(), count="2"))
         self.ends(1, "LISTEN_FDS", self.activated(self.listening.fileno(), count="x"))
-        # Meant for another process.
+        # This socket is meant for another process.
         self.ends(2, "--socket", self.activated(self.listening.fileno(), pid="1"))
 
     def test_systemd_s_own_activator(self):
@@ -407,7 +410,7 @@ class Units(host.HostTest):
         units = [folder / f"ashlar-{name}" for name in ("serve.service", "serve.socket", "lifecycle.service", "lifecycle.timer")]
         self.assertRegex(units[0].read_text(), r"\nExecStart=/\S+/ashlar serve --all\n")
         self.assertRegex(units[2].read_text(), r"\nExecStart=/\S+/ashlar lifecycle run --all-accounts\n")
-        for unit in units:  # where the program will be, it is not yet
+        for unit in units:  # they name the place of the program after installation, where it is not yet
             there = str(self.scratch / "root/bin/ashlar")
             unit.write_text(re.sub(r"(?<=\nExecStart=)\S+", there, unit.read_text()))
         done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, timeout=60)

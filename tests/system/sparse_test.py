@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A volume of 64 TiB that holds little: every verb takes the time and the memory of its data, not of its size."""
+"""Shows a volume of 64 TiB that holds little: every verb takes the time and the memory of its data, not of
+its size."""
 
 import json
 import os
@@ -19,7 +20,7 @@ LEVELS = 3  # inner levels above the leaves at 64 TiB; a leaf is 4 MiB
 # The longest inner node has 256 children that are nodes; a leaf of this test has few extents.
 INNER_BYTES = 8 + 256 + 256 * 64
 PEAK_BYTES = 512 * MIB
-# What reading or walking through all of the holes would take is hours; this says only that nothing does.
+# Reading or walking through all of the holes would take hours, so this limit shows that no verb does.
 SECONDS = 30
 
 
@@ -39,7 +40,7 @@ class Sparse(host.HostTest):
         self.data = PIECES * PIECE
 
     def measured(self, *words, status=0):
-        """The report of ashlar WORDS..., which must stay within time and memory."""
+        """Runs ashlar WORDS..., which must keep to the limits of time and memory, and returns its report."""
         with open(self.scratch / "out", "w+b") as out, open(self.scratch / "err", "w+b") as err:
             environment = {**os.environ, "ASHLAR_STORE": str(self.store)}
             began = time.monotonic()
@@ -58,7 +59,7 @@ class Sparse(host.HostTest):
         return report
 
     def edit(self):
-        """Changes 4 KiB in some pieces, and one place where nothing was; the ranges."""
+        """Changes 4 KiB in some pieces and in one hole, and returns the changed ranges."""
         ranges = []
         spare = next(leaf for leaf in range(self.leaves[100], SIZE) if leaf not in self.leaves)
         with open(self.disk, "r+b") as file:
@@ -70,7 +71,7 @@ class Sparse(host.HostTest):
         return sorted(ranges, key=lambda r: r["offset"])
 
     def same_data(self, target):
-        """Equal size, and equal pieces of data, without reading holes of either."""
+        """Checks that sizes and data are equal, without reading the holes of either file."""
         self.assertEqual(target.stat().st_size, SIZE)
         self.assertLessEqual(target.stat().st_blocks * 512, self.data + PIECES * 65536)
         with open(self.disk, "rb") as one, open(target, "rb") as other:
@@ -105,7 +106,7 @@ class Sparse(host.HostTest):
         second = self.measured("capture", self.disk)
         tuesday = second["snapshot"]["id"]
         self.assertEqual(second["new_bytes"], EDITS * 4096)
-        # For each edit its leaf and the path to the root, which they share.
+        # Each edit writes its leaf and its path to the root; the paths share nodes.
         self.assertLessEqual(second["nodes_written"], 1 + LEVELS * EDITS)
         self.assertLessEqual(second["node_bytes_written"], (1 + (LEVELS - 1) * EDITS) * INNER_BYTES + EDITS * 4096)
         print(f"{EDITS} edits: {second['nodes_written']} nodes, {second['node_bytes_written']} bytes")
@@ -137,7 +138,7 @@ class Sparse(host.HostTest):
         second = self.measured("capture", self.disk, "--changed", map_file)
         self.assertEqual(second["warnings"], [])
         self.assertEqual(second["new_bytes"], EDITS * 4096)
-        # The regions of the edits, and the sample that is audited.
+        # The capture reads the regions of the edits, and the sample that is audited.
         self.assertLessEqual(second["read_bytes"], (EDITS + 128) * 65536)
         self.assertLessEqual(second["nodes_written"], 1 + LEVELS * EDITS)
         self.assertEqual(self.measured("diff", first["snapshot"]["id"], second["snapshot"]["id"])["ranges"], ranges)

@@ -1,12 +1,14 @@
-"""Certificates and keys for tests, made by certtool and psktool."""
+"""TlsMaterial: certificates and keys for tests, made by certtool and psktool."""
 
 import pathlib
 import subprocess
 
 
 class TlsMaterial:
-    """Folders as `serve --tls-certificates`, libnbd and QEMU read them: `server` and `client` of one authority, `other` (a
-    client) of another. `keys.psk` has the key of alice, also as `psk/keys.psk`; `wrong.psk` another under her name."""
+    """Folders as `serve --tls-certificates`, libnbd and QEMU read them: `server` and `client` have
+    certificates of one authority, `other` one for a client by another authority, `nobody` only the
+    authority's, and `distrustful` those of a client that trusts the other authority. `keys.psk` has the key
+    of alice, and so has `psk/keys.psk`; `wrong.psk` has another key under her name."""
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -18,7 +20,7 @@ class TlsMaterial:
         self.issue("other", "wrong", "client", "tls_www_client\n")
         (self.folder / "nobody").mkdir()
         self.copy("client/ca-cert.pem", "nobody/ca-cert.pem")
-        # A client that trusts somebody else.
+        # This client trusts the other authority.
         (self.folder / "distrustful").mkdir()
         for name in ("client-cert.pem", "client-key.pem"):
             self.copy(f"client/{name}", f"distrustful/{name}")
@@ -51,7 +53,7 @@ class TlsMaterial:
         self.run("certtool", "--generate-certificate", "--load-privkey", f"{into}/{name}-key.pem", "--load-ca-privkey",
                  f"{authority}-key.pem", "--load-ca-certificate", f"{authority}-cert.pem", "--template",
                  f"{into}.info", "--outfile", f"{into}/{name}-cert.pem")
-        # A client trusts the right authority also when its own certificate is of the wrong one.
+        # A client with a certificate of the wrong authority still has to trust the right one.
         self.copy("right-cert.pem", f"{into}/ca-cert.pem")
 
     def keys(self):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Volumes under clients that check every byte: fio with verification beside hydration and snapshots, nbdcopy, and libnbd by
-nbdsh."""
+"""Shows volumes under clients that check every byte: fio with verification during hydration and snapshots,
+nbdcopy, and libnbd through nbdsh."""
 
 import json
 import os
@@ -11,10 +11,11 @@ import volumes
 from program import noise
 
 MIB = 1 << 20
-# Debian's Python has libnbd's module, another one that comes first in PATH may not.
+# Debian's Python has the module of libnbd; another Python that comes first in PATH may not have it.
 SHELL = {**os.environ, "PATH": f"/usr/bin:/bin:{os.environ['PATH']}"}
 
-# Each job has a connection of its own. Sizes of part of a block have to be merged with what is not here yet.
+# Each job has a connection of its own. Writes of parts of blocks have to be merged with bytes that are not
+# fetched yet.
 JOBS = """
 [global]
 {engine}
@@ -65,7 +66,7 @@ class Verified(volumes.VolumeTest):
         return self.file(name, text.encode())
 
     def fio(self, *words, ends=0):
-        """fio's jobs by name, their figures in sum."""
+        """Runs fio and returns the bytes read, written and trimmed, summed by the name of the job."""
         report = self.scratch / "report"
         done = subprocess.run(["fio", "--output-format=json", f"--output={report}", *map(str, words)],
                               capture_output=True, text=True, timeout=150, cwd=self.scratch)

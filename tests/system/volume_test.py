@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Volumes as their users meet them: there at once, grown, read and written by QEMU, hydrated, cut off from their store,
-short of space, and never deleted under anybody."""
+"""Shows volumes as users see them: there at once, grown, read and written by QEMU, hydrated, cut off from
+their store, short of space, and never deleted while in use."""
 
 import json
 import os
@@ -19,7 +19,7 @@ BLOCK = host.BLOCK
 
 
 class Life(volumes.VolumeTest):
-    """One volume after the other, from create to delete."""
+    """The life of volumes, from create to delete."""
 
     def setUp(self):
         super().setUp()
@@ -107,7 +107,8 @@ class Life(volumes.VolumeTest):
         server.kill()
         server.communicate(timeout=20)
         with self.served("--all"):
-            # What was answered and not flushed may be gone; whoever was told of it must not be served as if not.
+            # A write that was answered but not flushed may be lost; a client that was told of it must not be
+            # served as if it were not.
             self.io_fails(f"{volume}@1", "read 0 4k", "export")
             self.io_ok(f"{volume}@2", "write -P 8 0 1M")
         with self.served("--all"):
@@ -165,7 +166,7 @@ class Life(volumes.VolumeTest):
             self.assertIn("open", second)
             newer = self.ok("volume", "snapshot", volume).strip()
             self.io_ok(volume, "read -P 7 0 1M")
-        # It stands on the new snapshot now, and not on the old one.
+        # The volume has the new snapshot as its base, so the old one is free.
         self.fails(1, "delete", newer, says=volume, code="busy")
         self.ok("delete", self.snapshot)
         with self.served("--volume", volume):
@@ -179,7 +180,7 @@ class Life(volumes.VolumeTest):
         first = self.create(self.snapshot)
         with self.served("--all"):
             self.io_ok(first, "write -P 7 0 1M", "flush")
-            later = self.capture(self.file("later.raw", noise(3 * MIB, 9)))  # by another process than the server
+            later = self.capture(self.file("later.raw", noise(3 * MIB, 9)))  # by a process of its own
             second = self.create(later)
             self.compare(self.scratch / "later.raw", second)
             clone = self.ok("volume", "clone", first, "--size", "32M").strip()
@@ -231,7 +232,7 @@ class Life(volumes.VolumeTest):
         server.kill()
         server.communicate(timeout=20)
         self.ok("volume", "delete", volume)
-        # A disk can't be larger than a file may be, which depends on the file system.
+        # A disk cannot be larger than a file may be, which depends on the file system.
         self.run_ashlar("volume", "create", "--snapshot", self.snapshot, "--size", "65536T")
         left = [v["id"] for v in self.ok_json("volume", "list")["volumes"]]
         self.assertEqual([path.name for path in self.overlay("").iterdir()], left)
@@ -299,7 +300,7 @@ class Faults(volumes.VolumeTest):
             self.io_ok(volume, "read 0 4M", "read 1M 64k")
             for command in ("read 8M 4k", "read 3M 2M", "write 9000000 100"):
                 self.io_fails(volume, command, "Input/output error")
-            # Writes of whole blocks never ask the store.
+            # Writes of whole blocks do not need the store.
             self.io_ok(volume, "write -P 5 12M 1M", "flush", "read -P 5 12M 1M")
             self.back()
             self.io_ok(volume, "read 8M 4k", "read 3M 2M", "write -P 6 9000000 100")
@@ -325,7 +326,7 @@ class Faults(volumes.VolumeTest):
             self.compare(disk, volume)
 
     def spoiled(self, data):
-        """One byte of each 4 KiB is another."""
+        """Returns the data with one byte of each 4 KiB changed."""
         data = bytearray(data)
         data[77::BLOCK] = bytes(byte ^ 1 for byte in data[77::BLOCK])
         return data
@@ -345,7 +346,7 @@ class Faults(volumes.VolumeTest):
                 self.assertEqual(status, 0, text)
                 held.append(number)
             self.assertTrue(full and len(held) > 10, "32 MiB hold about 30")
-            # The write that failed changed nothing; what was answered stays.
+            # The failed write changed nothing, and the answered ones stay.
             self.io_ok(volume, f"read -P 0 {full}M 1M")
             for number in held:
                 self.io_ok(volume, f"read -P {number} {number}M 1M")
@@ -357,7 +358,7 @@ class Faults(volumes.VolumeTest):
                 self.io_ok(volume, f"read -P {number} {number}M 1M")
 
     def compare_start(self, volume):
-        """Reads of the store go on when there is no room to keep what they fetched."""
+        """Checks that reads from the store succeed without room to keep what they fetch."""
         with open(self.copy_of(volume), "rb") as copy:
             self.assertEqual(copy.read(MIB), noise(MIB, 1))
 

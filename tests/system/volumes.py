@@ -1,4 +1,4 @@
-"""Volumes for tests: a server of the real program, and QEMU's tools as its clients."""
+"""VolumeTest: volumes for tests, with a server of the real program, and QEMU's tools as its clients."""
 
 import contextlib
 import signal
@@ -18,7 +18,7 @@ class VolumeTest(host.HostTest):
         return self.ok("volume", "create", "--snapshot", snapshot, *words).strip()
 
     def server(self, *words):
-        """ashlar serve WORDS..., once it listens."""
+        """Starts ashlar serve WORDS... and returns it once it listens."""
         running = self.start("serve", "--socket", self.socket, *words)
         if not running.stdout.readline():
             self.fail(f"serve {words}: {running.communicate(timeout=20)[1].decode()}")
@@ -26,7 +26,8 @@ class VolumeTest(host.HostTest):
 
     @contextlib.contextmanager
     def served(self, *words):
-        """The server while the body runs; then SIGTERM ends it, in order and without a word."""
+        """Keeps the server running while the body runs; then SIGTERM has to end it with status 0 and without
+        a message."""
         running = self.server(*words)
         yield running
         running.send_signal(signal.SIGTERM)
@@ -37,7 +38,7 @@ class VolumeTest(host.HostTest):
         return f"nbd+unix:///{export}?socket={self.socket}"
 
     def io(self, export, *commands):
-        """qemu-io's COMMANDS, one after the other: its exit status and what it printed."""
+        """Runs qemu-io with COMMANDS in this order, and returns its exit status and its output."""
         words = [word for command in commands for word in ("-c", command)]
         done = subprocess.run(["qemu-io", "-f", "raw", *words, self.uri(export)], capture_output=True, text=True,
                               timeout=60)

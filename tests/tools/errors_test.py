@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Bad input and a bad world: one line that says what to do, the right exit status, and nothing lost."""
+"""Shows that bad input and a failing environment give one line that says what to do, the right exit status,
+and no loss."""
 
 import fcntl
 import json
@@ -141,7 +142,7 @@ class Errors(program.ProgramTest):
     def test_two_restores_to_one_name(self):
         one, two = self.capture(self.source), self.capture(self.file("two.raw", program.noise(1 << 20, 2)))
         partial = self.scratch / "target.ashlar-partial"
-        with open(partial, "wb") as held:  # as the first restore has it
+        with open(partial, "wb") as held:  # as the first restore holds it
             held.truncate(1 << 20)
             fcntl.flock(held, fcntl.LOCK_EX)
             self.fails(1, "restore", two, self.scratch / "target", says="written by another restore", code="busy")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every verb's --json is what docs/cli.md shows: the same members, of the same types."""
+"""Shows that every verb's --json has the members and types that docs/cli.md shows."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import program
 
 PAGE = (program.ROOT / "docs" / "cli.md").read_text()
 DOCUMENTED = {name: json.loads(text) for name, text in re.findall(r"```json ([\w-]+)\n(.*?)```", PAGE, re.S)}
-# Shown in part on the page, whole under "describe".
+# The page shows these in part; "describe" and others show them whole.
 WHOLE = {"capture": {"snapshot": DOCUMENTED["describe"]["snapshot"]},
          "snapshots": {"snapshots": [DOCUMENTED["describe"]["snapshot"]]},
          "volume-list": {"volumes": [DOCUMENTED["volume-create"]["volume"]]},
@@ -195,7 +195,7 @@ class Json(program.ProgramTest):
                 server.terminate()
 
     def inspected(self):
-        """What is written about a file system that a kernel has not unmounted."""
+        """Checks the report about a file system that a kernel has not unmounted."""
         folder, disk = self.scratch / "tree" / "root", self.file("system.raw", bytes(8 << 20))
         folder.mkdir(parents=True)
         (folder / ".bash_history").write_text("ls\n")

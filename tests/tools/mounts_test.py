@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Sources in use: refused with a reason, captured with --live or --freeze, and restored to a file system that fsck
-finds clean."""
+"""Shows that sources in use are refused with a reason, are captured with --live or --freeze, and restore to a
+file system that fsck finds clean."""
 
 import fcntl
 import os
@@ -129,8 +129,8 @@ class Mounts(program.ProgramTest):
         losetup = ["losetup", "-f", "--show", self.source]
         device = subprocess.run(losetup, capture_output=True, text=True, check=True).stdout.strip()
         try:
-            self.capture(self.source)  # attached, but nobody uses it
-            holder = os.open(device, os.O_RDWR | os.O_EXCL)  # as device-mapper, md and swap do
+            self.capture(self.source)  # attached, but not in use
+            holder = os.open(device, os.O_RDWR | os.O_EXCL)  # as device-mapper, md and swap open it
             self.fails(1, "capture", self.source, says=(device, "--live"), code="busy")
             self.ok("capture", self.source, "--live")
             before = self.source.read_bytes()
@@ -145,7 +145,7 @@ class Mounts(program.ProgramTest):
         other = self.capture(self.file("other.raw", program.noise(1 << 20)))
         image = self.file("image.raw", program.noise(1 << 20, 2))
         with open(image, "r+b") as held:
-            fcntl.lockf(held, fcntl.LOCK_SH, 1, 100)  # as QEMU does
+            fcntl.lockf(held, fcntl.LOCK_SH, 1, 100)  # as QEMU locks it
             self.fails(1, "capture", image, says=("locked", "--live"), code="busy")
             self.ok("capture", image, "--live")
             self.fails(1, "restore", other, image, "--force", says="locked", code="busy")

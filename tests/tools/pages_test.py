@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The man page and the shell completion name every verb and option, are well formed, and are installed."""
+"""Shows that the man page and the shell completion name every verb and option, are well formed, and are
+installed."""
 
 import re
 import shutil
@@ -10,7 +11,7 @@ import program
 
 class Pages(program.ProgramTest):
     def options_of(self, *verb):
-        """Every --option that help shows."""
+        """Returns every --option that the help shows."""
         text = self.ok(*verb, "--help", store=False).split("Example:")[0]
         return re.findall(r"^  (?:-\w,)?(--[\w-]+)", text, re.M)
 

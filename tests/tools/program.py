@@ -45,7 +45,8 @@ class ProgramTest(unittest.TestCase):
         return json.loads(self.ok("--json", *words, **how))
 
     def fails(self, status, *words, says=(), code=None, **how):
-        """The program ends with `status` and one line that holds each of `says`; with --json it says so there too."""
+        """Checks that the program ends with `status` and one line that holds each of `says`, and with --json
+        has a message and `code`."""
         done = self.run_ashlar(*words, **how)
         line = done.stderr.decode()
         self.assertEqual(done.returncode, status, line)
@@ -61,7 +62,7 @@ class ProgramTest(unittest.TestCase):
         return line
 
     def verbs(self, *group):
-        """Every verb that help shows; one of a group as "volume create"."""
+        """Returns every verb that the help shows; a verb of a group as "volume create"."""
         text = self.ok(*group, "--help", store=False)
         if "Subcommands:\n" not in text:
             return [" ".join(group)]
@@ -84,7 +85,7 @@ class ProgramTest(unittest.TestCase):
             self.skipTest("mounting needs root")
 
     def mount(self, *words):
-        """mount WORDS... on a new folder; skips where this host can't."""
+        """Mounts WORDS... on a new folder and returns it; skips the test where this host cannot mount."""
         self.need_root()
         folder = self.scratch / f"mount-{len(self.mounts)}"
         folder.mkdir()

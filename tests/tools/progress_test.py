@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Progress: a redrawn line on a terminal, JSON lines on request, nothing when piped."""
+"""Shows the progress: a line redrawn on a terminal, JSON lines on request, nothing when stderr is piped."""
 
 import json
 import os
@@ -17,7 +17,7 @@ class Progress(program.ProgramTest):
     def setUp(self):
         super().setUp()
         self.init()
-        # Some seconds of work, so that the line is drawn more than once.
+        # The capture takes long enough for several JSON lines.
         self.source = self.file("disk.raw", b"".join(program.noise(1 << 20, seed) for seed in range(96)))
 
     def test_nothing_when_piped(self):
@@ -46,7 +46,7 @@ class Progress(program.ProgramTest):
     def test_a_line_on_a_terminal(self):
         if not shutil.which("nbdkit"):
             self.skipTest("needs nbdkit")
-        # A source whose every read takes a second, however fast the machine.
+        # Every read of this source takes a second, also on a fast host, so the line is drawn more than once.
         socket = self.scratch / "slow.sock"
         server = subprocess.Popen(["nbdkit", "-f", "-U", socket, "--filter=delay", "pattern", "8M", "rdelay=1"])
         self.addCleanup(server.wait)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Ctrl-C, SIGTERM and kill -9: nothing half done becomes visible, and the next run takes up what was stored."""
+"""Shows that Ctrl-C, SIGTERM and kill -9 leave nothing half done visible, and that the next run uses what was
+stored."""
 
 import os
 import signal
@@ -63,7 +64,7 @@ class Signals(program.ProgramTest):
 
     def test_a_second_ctrl_c_ends_at_once(self):
         running = self.start("capture", "-", stdin=subprocess.PIPE)
-        self.open_session()  # it now waits for a stream that never comes
+        self.open_session()  # after this it waits for a stream that never comes
         running.send_signal(signal.SIGINT)
         time.sleep(0.2)
         if running.poll() is None:
@@ -78,7 +79,7 @@ class Signals(program.ProgramTest):
         self.open_session()
         running.kill()
         running.communicate()
-        # Killed late, it may have been done.
+        # A late kill may come after the snapshot was published.
         before = [s["id"] for s in self.ok_json("snapshots")["snapshots"]]
         self.assertLessEqual(len(before), 1)
         snapshot = self.capture(source, "--parent", "none")

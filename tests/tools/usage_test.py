@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A wrong command line: exit status 2, one line that says what is wrong, and nothing is touched."""
+"""Shows that a wrong command line gives exit status 2 and one line that says what is wrong, and changes
+nothing."""
 
 import program
 

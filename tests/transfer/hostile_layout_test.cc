@@ -1,5 +1,4 @@
-// Layouts from elsewhere: whatever somebody does to one, it is refused with one line, or it is the same
-// bundle.
+// Tests of changed layouts: each is refused with one line, or still reads as the same bundle.
 #include <sys/stat.h>
 
 #include "transfer/layout_rig.h"
@@ -21,7 +20,7 @@ class HostileLayouts : public testing::Test {
     return layout + "/blobs/sha256/" + descriptor["digest"].get<std::string>().substr(7);
   }
   void put_index(const Json& index) { put_text(layout_ + "/index.json", index.dump()); }
-  // With a digest and a size that are right.
+  // Writes the manifest, and an index with the right digest and size for it.
   void put_manifest(const std::string& text) {
     const Sha256 digest = sha256(as_byte_span(text));
     put_text(layout_ + "/" + oci_blob_path(digest), text);
@@ -30,7 +29,7 @@ class HostileLayouts : public testing::Test {
     index["manifests"][0]["size"] = text.size();
     put_index(index);
   }
-  // A fresh copy of the layout as it was written.
+  // Replaces the layout with a fresh copy of the one that was written.
   void start_over() {
     std::filesystem::remove_all(layout_);
     std::filesystem::copy(made_, layout_, std::filesystem::copy_options::recursive);
@@ -60,7 +59,7 @@ class HostileLayouts : public testing::Test {
   int tried_ = 0;
 };
 
-// Instead of a member: nothing, other types, and values that are almost right.
+// Returns wrong values for a member: other types, and values that are almost right.
 std::vector<Json> wrong_values(const Json& right) {
   std::vector<Json> wrong = {nullptr,
                              true,
@@ -166,7 +165,7 @@ TEST_F(HostileLayouts, JsonThatIsNone) {
     put_manifest(text);
     expect_refused("manifest", ErrorCode::kCorrupt);
   }
-  // As many layers as fit, and one more than are allowed.
+  // The manifest has one layer more than is allowed.
   start_over();
   Json many = manifest_;
   many["layers"] = Json::array();

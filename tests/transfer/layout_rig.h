@@ -1,4 +1,4 @@
-// Layouts for tests: written by the writer, read back whole, and changed as somebody else would.
+// Layouts for tests: written by the writer, read back whole, and changed as another party would.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -27,7 +27,7 @@ inline ByteVector noise(std::size_t size, std::uint64_t seed) {
   return bytes;
 }
 
-// Appended in pieces that fit nothing, with a cut now and then.
+// Appends the bytes in pieces that match no part, with a cut after every fifth piece.
 inline Status fill(OciLayoutWriter& writer, ByteSpan bytes) {
   for (std::size_t at = 0; at < bytes.size(); at += 1234) {
     TRY(writer.append(bytes.subspan(at, std::min<std::size_t>(1234, bytes.size() - at))));
@@ -58,7 +58,7 @@ inline Result<ByteVector> read_to_end(Result<OciLayoutReader> opened) {
 inline Result<ByteVector> read_layout(const std::string& directory, const std::string& tag) {
   return read_to_end(OciLayoutReader::open(directory, tag));
 }
-// On any file system.
+// Reads a layout from any file system.
 inline Result<ByteVector> read_layout(FileSystem& files, const std::string& directory,
                                       const std::string& tag) {
   return read_to_end(OciLayoutReader::open(

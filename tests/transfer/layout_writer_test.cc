@@ -1,4 +1,4 @@
-// What the writer leaves behind, when all goes well and when it does not.
+// Tests of what the writer of layouts leaves on disk, when it succeeds and when it fails.
 #include <cerrno>
 
 #include "simulated/simulated_file_system.h"
@@ -39,8 +39,8 @@ TEST_F(Layouts, ABlobIsNamedByItsDigestAndWhatIsEqualIsThereOnce) {
   const auto first = write_layout(files_, layout_, "v1", bytes);
   ASSERT_TRUE(first.ok());
   const std::size_t before = paths_below(layout_).size();
-  put_text(layout_ + "/" + oci_blob_path(sha256({})), "");  // somebody else's
-  // Other parts and another manifest are there, but for the first 50'000 bytes.
+  put_text(layout_ + "/" + oci_blob_path(sha256({})), "");  // a blob that another program wrote
+  // The second image adds other parts and another manifest; the parts of the first 50'000 bytes are shared.
   ByteVector longer = bytes;
   longer.push_back(std::byte{1});
   ASSERT_TRUE(write_layout(files_, layout_, "v2", longer).ok());
@@ -149,7 +149,7 @@ TEST_F(Layouts, LeftoversOfOneThatDiedGo) {
     EXPECT_EQ(path.find(".ashlar-"), std::string::npos) << path;
 }
 
-// skopeo knows nothing of our lock.
+// skopeo does not know our lock, so another index may appear while we write.
 TEST_F(Layouts, AnIndexThatAppearsMeanwhileIsKept) {
   const std::string other = scratch_ / "other";
   ASSERT_TRUE(write_layout(files_, other, "theirs", noise(5'000, 1)).ok());
@@ -170,7 +170,8 @@ TEST_F(Layouts, AnIndexThatAppearsMeanwhileIsKept) {
   EXPECT_EQ(read_layout(layout_, "theirs").value(), noise(5'000, 1)) << "with the config that both share";
 }
 
-// One that appears after the writer has looked for it, on a file system with links and on one without.
+// An index may appear after the writer has looked for it; tested on a file system with links and on one
+// without.
 TEST_F(Layouts, TheFirstIndexReplacesNone) {
   SimulatedFileSystem sound;
   ASSERT_TRUE(write_layout(sound, "/layout", "v1", noise(10, 1)).ok());
@@ -217,7 +218,7 @@ TEST_F(Layouts, WhatOnlyLooksLikeALeftoverStays) {
   for (const std::string& name : names) EXPECT_EQ(text_of(layout_ + "/" + name), "theirs") << name;
 }
 
-// A layout with one image, and then another one added, on a disk that forgets.
+// A layout with one image, to which a second one is added, on a simulated disk.
 class LayoutCrashes : public testing::Test {
  protected:
   static constexpr const char* kLayout = "/layout";
@@ -229,7 +230,7 @@ class LayoutCrashes : public testing::Test {
     ASSERT_TRUE(write_layout(files, kLayout, "one", one_).ok());
     ASSERT_TRUE(files.sync_directory("/").ok());
   }
-  // The numbers of the operations that adding takes.
+  // Returns the numbers of the operations that adding the second image takes.
   std::pair<std::uint64_t, std::uint64_t> operations(bool with_one) {
     SimulatedFileSystem files;
     prepare(files, with_one);
@@ -238,7 +239,7 @@ class LayoutCrashes : public testing::Test {
     EXPECT_GT(files.operations(), begin + 15);
     return {begin, files.operations()};
   }
-  // A layout that has an index and nothing unfinished, or no directory at all.
+  // Checks that the layout has an index and no unfinished files, or that it has no directory.
   void expect_clean(SimulatedFileSystem& files) {
     const auto entries = files.list(kLayout);
     if (!entries.ok()) return;
@@ -249,7 +250,7 @@ class LayoutCrashes : public testing::Test {
         EXPECT_FALSE(entry.name.starts_with(".ashlar-")) << entry.name;
     }
   }
-  // Each image is whole or not there at all; and once more goes well.
+  // Checks that each image is whole or absent, and that the second one can be written after the failure.
   void expect_whole(SimulatedFileSystem& files, bool with_one, bool two_is_done) {
     if (with_one) {
       EXPECT_TRUE(read_layout(files, kLayout, "one").value() == one_);
@@ -262,7 +263,7 @@ class LayoutCrashes : public testing::Test {
       EXPECT_TRUE(two.value() == two_);
       return;
     }
-    // In what is to become a layout there may be anything but an index.
+    // A directory without an index is not a layout yet, so reading it may fail in any way.
     const bool is_layout = files.file_size(std::string(kLayout) + "/index.json").ok();
     if (is_layout) {
       EXPECT_EQ(two.error().code(), ErrorCode::kNotFound) << two.error().text();
@@ -304,8 +305,8 @@ TEST_F(LayoutCrashes, AFailureAtEveryOperation) {
         const auto trace_of_it = [&] { return files.trace().size() > n ? files.trace()[n] : std::string(); };
         const bool done = write_layout(files, kLayout, "two", two_).ok();
         SCOPED_TRACE(testing::Message() << "operation " << n << ": " << trace_of_it());
-        // A lock whose removal failed is left to the next one; and whether an index whose renaming failed has
-        // its name after all, nobody can say.
+        // A lock whose removal failed is left to the next writer, and an index whose renaming failed may have
+        // its name or not.
         const bool is_left = trace_of_it().starts_with("remove") || trace_of_it().ends_with("/index.json");
         if (!is_left) expect_clean(files);
         expect_whole(files, with_one, done);

@@ -1,4 +1,4 @@
-// The map of an overlay: torn ends, flipped bits, and how long a large one takes to open.
+// Tests of an overlay's map: torn ends, flipped bits, and how long a large one takes to open.
 #include <chrono>
 #include <iostream>
 
@@ -22,7 +22,8 @@ void put_file(FileSystem& files, const std::string& path, ByteSpan bytes) {
   file->sync().take();
 }
 
-// Three flushes: what was confirmed after each, and where the map ended then.
+// An overlay after three flushes: the block states confirmed at its creation and by each flush, and the
+// length of the map file at those moments.
 struct Flushed {
   SimulatedFileSystem files;
   std::vector<Holds> states;
@@ -120,7 +121,7 @@ TEST(OverlayMap, IsWrittenAnewWhenItGrewTooLarge) {
   EXPECT_EQ(Overlay::open(files, "", kVolume).take()->counters().zero.value, 120 * kChunks);
 }
 
-// No limit is asserted: the figure is printed.
+// The test prints how long the opening took. It asserts no limit, which would depend on the host.
 TEST(OverlayMap, OpensATebibyteOfMixedChunks) {
   const TemporaryDirectory directory;
   constexpr std::uint64_t kChunks = 262'144;

@@ -129,7 +129,7 @@ bool OverlayModel::close() {
 }
 
 bool OverlayModel::grow(std::uint64_t bytes) {
-  // A crash inside may show either size.
+  // A crash during the growth may leave the old size or the new one.
   while (now_.size() < (bytes + kBlockBytes - 1) / kBlockBytes) {
     now_.push_back(zero_block());
     versions_.push_back({zero_block()});
@@ -195,7 +195,7 @@ OverlayModel::Block OverlayModel::read_block(std::uint64_t lba, BlockHold hold) 
   const auto part = MutableByteSpan(bytes).first(std::min(kBlockBytes, size_ - lba * kBlockBytes));
   const Status read = overlay_->read(byte_offset(Lba{lba}), part);
   if (!read.ok()) {
-    // Only what a failed sync may have lost is not read.
+    // Only blocks that a failed sync may have lost may be refused.
     EXPECT_NE(read.error().text().find("a sync failed"), std::string::npos) << read.error().text();
     return nullptr;
   }

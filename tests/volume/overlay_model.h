@@ -1,5 +1,6 @@
-// An overlay beside a plain model of it. The model knows what each block reads as now, and every state that
-// it had since the last flush: after a crash each sector has to be in one of them.
+// OverlayModel: an overlay together with a plain model of it. The model knows what each block reads as at
+// present, and every content that it had since the last flush: after a crash each sector has to equal one of
+// them.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -26,7 +27,8 @@ class OverlayModel {
   bool alive() const { return overlay_ != nullptr; }
   bool has_view() const { return view_ != nullptr; }
 
-  // Each does the same to both and compares. False when the overlay refused, which a healthy one never does.
+  // Each of these does one operation on both and compares them. It returns false when the overlay refused,
+  // which a healthy overlay never does.
   bool create();
   bool write(std::uint64_t offset, std::uint64_t bytes);
   bool write_zeroes(std::uint64_t offset, std::uint64_t bytes, bool may_unmap);
@@ -36,16 +38,17 @@ class OverlayModel {
   bool close();
   bool grow(std::uint64_t bytes);
   bool begin_view();
-  bool read_view();  // all of it
+  bool read_view();  // reads the whole view
   bool end_view();
   void abandon_view() { view_.reset(); }
 
-  // Lets go of the overlay as a killed process does.
+  // Drops the overlay without closing it, as a killed process does.
   void drop();
-  // Opens it again; what it reads as has to be allowed, and is the truth from then on. `settled`: the power
-  // was gone, and what is there now is durable.
+  // Opens the overlay again. What it reads as has to be one of the contents the model allows, and becomes the
+  // model's content. `settled`: the power was lost, so what is read is durable and all older contents are
+  // forgotten.
   void reopen(bool settled);
-  // The same without opening it again: after calls that failed.
+  // Compares as reopen() does, without opening the overlay again: for use after calls that failed.
   void observe(bool settled);
   void check_counters();
   const std::string& last_error() const { return error_; }
@@ -69,7 +72,7 @@ class OverlayModel {
   Prng prng_;
   std::unique_ptr<Overlay> overlay_;
   std::vector<Block> now_;
-  std::vector<std::vector<Block>> versions_;  // since the last flush, the flushed one first
+  std::vector<std::vector<Block>> versions_;  // contents since the last flush, the flushed one first
   std::map<std::uint64_t, std::vector<Block>> bases_;
   std::unique_ptr<SnapshotView> view_;
   std::vector<Block> instant_;

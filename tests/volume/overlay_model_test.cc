@@ -1,4 +1,5 @@
-// Overlays against a model: random work, crashes, power lost at every operation, and every operation failing.
+// Tests of overlays against a model: random work, crashes, power lost at every operation, and a failure of
+// every operation.
 #include "volume/overlay_model.h"
 
 #include <cstdlib>
@@ -16,7 +17,8 @@ void make_place(FileSystem& files) {
   ASSERT_TRUE(files.sync_directory("/").ok());
 }
 
-// A stretch near one of a few places, so that operations meet: the start, the border of two chunks, the end.
+// Returns a random range near one of three places (the start, the border of two chunks, the end), so that
+// operations often overlap.
 std::pair<std::uint64_t, std::uint64_t> somewhere(Prng& prng, std::uint64_t size) {
   const std::uint64_t places[] = {0, 1010 * kBlockBytes, size - std::min(size, 30 * kBlockBytes)};
   std::uint64_t offset = places[prng.below(3)] + prng.below(28 * kBlockBytes);
@@ -92,7 +94,8 @@ TEST(OverlayModelTest, RandomWorkWithCrashesReadsAsTheModelSays) {
   }
 }
 
-// Every kind of work once. Stops at the first refusal when told so; returns whether it came to the end.
+// Does every kind of operation once. Stops at the first refusal if `stop_at_refusal`. Returns whether it came
+// to the end.
 bool script(OverlayModel& model, bool stop_at_refusal) {
   constexpr std::uint64_t kBlock = kBlockBytes;
   const std::function<bool()> steps[] = {
@@ -152,13 +155,13 @@ TEST(OverlayModelTest, PowerLostAtEachOperationLosesOnlyWhatWasNotFlushed) {
       model.reopen(true);
       if (testing::Test::HasFatalFailure()) return;
       model.check_counters();
-      // It goes on from there.
+      // The reopened overlay has to accept further work.
       ASSERT_TRUE(model.write(100, 5000) && model.flush()) << model.last_error();
     }
   }
 }
 
-// A flush speaks for what a killed process wrote, too.
+// The first flush after a kill also makes durable what the killed process wrote without a flush.
 TEST(OverlayModelTest, TheFirstFlushAfterAKillKeepsWhatWasReadSince) {
   SimulatedFileSystem files;
   make_place(files);

@@ -1,4 +1,4 @@
-// Many threads on one overlay, and a disk of the machine that runs full.
+// Tests of many threads on one overlay, and of a host disk that runs full.
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -15,7 +15,7 @@ namespace {
 
 constexpr VolumeId kVolume{3};
 
-// Each thread owns every fourth block; all share chunks, flushes, marks and views.
+// Each thread writes and reads every fourth block alone; all threads share chunks, flushes, marks and views.
 TEST(OverlayThreads, EachReadsWhatItWroteWhateverTheOthersDo) {
   const TemporaryDirectory directory;
   constexpr std::uint64_t kBlocks = 3000;
@@ -37,7 +37,7 @@ TEST(OverlayThreads, EachReadsWhatItWroteWhateverTheOthersDo) {
         ASSERT_TRUE(overlay->write_zeroes(byte_offset(Lba{lba}), ByteCount{kBlockBytes}, action == 10).ok());
         last[lba] = 0;
       } else if (action < 16) {
-        // The base is zeros.
+        // The base reads as zeros here.
         ASSERT_TRUE(overlay->put_clean(Lba{lba}, ByteVector(kBlockBytes)).ok());
         ByteVector out(kBlockBytes);
         ASSERT_TRUE(overlay->read(byte_offset(Lba{lba}), out).ok());
@@ -96,8 +96,8 @@ std::uint64_t counter_in(const SnapshotView& view, Lba block) {
   return 0;
 }
 
-// Each guest counts in a block of the first disk, and then in a block of the second one: at any instant the
-// first is ahead by one at most, and never behind.
+// Each guest writes its counter to a block of the first disk, and then to a block of the second one: at any
+// instant the counter on the first disk is equal to that on the second, or larger by one.
 TEST(OverlayThreads, ViewsOfTwoDisksAreOfOneInstant) {
   const TemporaryDirectory directory;
   constexpr std::uint64_t kGuests = 3;
@@ -133,7 +133,8 @@ TEST(OverlayThreads, ViewsOfTwoDisksAreOfOneInstant) {
     }
     done = true;
   }
-  // One that has a view already keeps the others from theirs, and leaves none open.
+  // A disk that has a view already makes begin_views() fail for all disks, and leaves no view open on the
+  // others.
   auto one = disks[1]->begin_view();
   ASSERT_TRUE(one.ok());
   EXPECT_EQ(Overlay::begin_views({disks[0].get(), disks[1].get()}).error().code(), ErrorCode::kBusy);
@@ -160,7 +161,8 @@ TEST(OverlayFullDisk, RefusesTheWriteWholeAndGoesOnWhenThereIsSpace) {
   const auto behind = overlay->states({lba_of(ByteOffset{at}), BlockCount{kWrite / kBlockBytes}});
   EXPECT_EQ(behind.size(), 1U);
   EXPECT_EQ(behind[0].hold, BlockHold::kAbsent);
-  // What is there can be written again, read, and trimmed; the space serves the next write.
+  // Blocks that are held already can be written again, read and trimmed; the space that a trim frees serves
+  // the next write.
   EXPECT_TRUE(overlay->write(ByteOffset{0}, ByteVector(kWrite, std::byte{2})).ok());
   EXPECT_TRUE(overlay->write_zeroes(ByteOffset{kWrite}, ByteCount{2 * kWrite}, true).ok());
   EXPECT_TRUE(overlay->write(ByteOffset{at}, ByteVector(kWrite, std::byte{3})).ok());
@@ -188,7 +190,7 @@ TEST(OverlayFiles, OneProcessAtATimeAndNamesThatAreTaken) {
   EXPECT_TRUE(files.list(directory.path()).take().empty());
 }
 
-// With every block held, `data` by itself is the disk.
+// When every block is held, the file `data` by itself is the raw image of the disk.
 TEST(OverlayFiles, SettledDataIsTheRawImage) {
   const TemporaryDirectory directory;
   FileSystem& files = posix_file_system();
