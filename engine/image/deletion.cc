@@ -41,8 +41,7 @@ Status delete_snapshot(ObjectStore& objects, SnapshotId id) {
   TRY(refuse_if_used(objects, id));
   const auto record = snapshots.get(id);
   // A damaged record is of no use in the bin, so none is put there.
-  if (is(record, ErrorCode::kNotFound))
-    return record.error();
+  if (is(record, ErrorCode::kNotFound)) return record.error();
   const BinEntry entry{id, UtcTime::now()};
   if (record.ok()) TRY(bin.put(record.value(), entry.deleted));
   TRY(snapshots.remove(id));

@@ -1,15 +1,15 @@
 // Instances: the machines of this host, a directory each.
 //
 // clang-format off
-//   <folder>/<instance id>/instance.json   record: the machine's shape and the wanted state
-//                                                   (document/instance_record.h)
-//                                   console.log     the guest's output on its serial port
-//                                   qemu.log        QEMU's standard error
-//                                   qmp.sock        QEMU's monitor
-//                                   lock            held by a process that changes the machine
-//                                   disk-*.raw      devices that are files, lost with the machine
-//                                   kernel, ramdisk of its image, for direct boot
-//                                   launching       the process that launches it; removed afterwards
+//   <folder>/<instance id>/instance.json    record: the machine's shape and the wanted state
+//                                           (document/instance_record.h)
+//                          console.log      the guest's output on its serial port
+//                          qemu.log         QEMU's standard error
+//                          qmp.sock         QEMU's monitor
+//                          lock             held by a process that changes the machine
+//                          disk-*.raw       devices that are files, lost with the machine
+//                          kernel, ramdisk  of its image, for direct boot
+//                          launching        the process that launches it; removed afterwards
 // clang-format on
 //
 // Only their owner may enter the directories (mode 0700). Records are replaced as a whole and are durable
