@@ -107,12 +107,10 @@ Status Assembler::note_run(const HashedRun& run) {
   if (lost.empty()) return {};
   if (!input_.skip_unreadable) {
     const std::uint64_t first = lost.front().first.value * kBlockBytes;
-    return Error(
-        ErrorCode::kIo,
-        fmt::format(
-            "{}: bytes {} to {} can't be read{}; --skip-unreadable records such ranges as lost and goes on",
-            input_.source.name(), first, first + lost.front().count.value * kBlockBytes - 1,
-            lost.size() > 1 ? " (nor others near them)" : ""));
+    return Error(ErrorCode::kIo, fmt::format("{}: bytes {} to {} can't be read{}", input_.source.name(),
+                                             first, first + lost.front().count.value * kBlockBytes - 1,
+                                             lost.size() > 1 ? " (nor others near them)" : ""))
+        .about(ErrorKind::kSourceUnreadable, input_.source.name());
   }
   outcome_.unreadable.insert(outcome_.unreadable.end(), lost.begin(), lost.end());
   return {};

@@ -291,7 +291,7 @@ std::optional<ChangedRegions> usable_map(const Source& source, const CaptureOpti
     warnings.push_back(fmt::format("the changed-block map is not used, everything is read: {}", why));
     return std::nullopt;
   };
-  if (options.paranoid) return refuse("--paranoid believes no map");
+  if (options.paranoid) return refuse("a paranoid capture trusts no map");
   if (!options.parent) return refuse("there is no parent snapshot that it could refer to");
   if (!source.size()) return refuse("a stream has no places");
   if (options.changed->is_exact)

@@ -66,7 +66,8 @@ Result<BinEntry> SnapshotBin::find(SnapshotId snapshot) const {
   for (const BinEntry& entry : TRY(list())) {
     if (entry.snapshot == snapshot) return entry;
   }
-  return not_found(fmt::format("no snapshot {} in the bin: 'ashlar bin list' lists them", snapshot.text()));
+  return not_found(fmt::format("no snapshot {} in the bin", snapshot.text()))
+      .about(ErrorKind::kNotInBin, snapshot.text());
 }
 
 Result<SnapshotRecord> SnapshotBin::get(const BinEntry& entry) const {

@@ -49,7 +49,8 @@ Result<DiskFormat> disk_format_of_name(std::string_view name) {
     auto format = parse_disk_format(lower(last.substr(dot + 1)));
     if (format.ok()) return format;
   }
-  return invalid(fmt::format("the name '{}' does not say its format: give --format", last));
+  return invalid(fmt::format("the name '{}' does not say its format", last))
+      .about(ErrorKind::kFormatUnknown, last);
 }
 
 }  // namespace ashlar

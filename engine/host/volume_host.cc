@@ -17,7 +17,7 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 // One process at a time has a volume open; whoever comes second is told which one, and by what.
 Error named(Error error, VolumeId id) {
   if (error.code() != ErrorCode::kBusy) return error;
-  return busy(id.text() + " is open in another process, such as 'ashlar serve': end that first");
+  return busy(id.text() + " is open in another process").about(ErrorKind::kVolumeServed, id.text());
 }
 
 // What a detached volume grew by has no base to ask: it is zeros.
@@ -257,7 +257,9 @@ Status VolumeHost::resize(VolumeId id, Overlay& overlay, ByteCount size) {
 
 Result<std::string> VolumeHost::detach(VolumeId id, Overlay& overlay) {
   const VolumeRecord record = TRY(catalog_.get(id));
-  TRY(overlay.settle_data().with_context(id.text() + ": run 'ashlar volume hydrate' first"));
+  const Status whole = overlay.settle_data().with_context(id.text());
+  if (is(whole, ErrorCode::kInvalid)) return whole.error().about(ErrorKind::kVolumeNotWhole, id.text());
+  if (!whole.ok()) return whole.error();
   VolumeRecord now = record;
   now.is_detached = true;
   if (now != record) TRY(catalog_.replace(record, now));

@@ -33,7 +33,7 @@ Result<std::optional<std::string>> check_trust(const ImageRecord& image, const S
     return std::optional<std::string>();
   std::string what = fmt::format("{}: no key that the store trusts has signed it", image.name);
   if (settings.unsigned_images == UnsignedImages::kWarn) return std::optional(std::move(what));
-  return invalid(what + ": 'ashlar key trust' says which keys to trust");
+  return invalid(what).about(ErrorKind::kNotTrusted, image.id.text());
 }
 
 }  // namespace ashlar

@@ -56,8 +56,8 @@ void add_kernel(std::vector<std::string>& words, const InstanceRecord& record) {
 Result<NbdExport> parse_nbd_export(std::string_view address) {
   const std::size_t parameter = address.find(kSocketParameter);
   if (!address.starts_with(kUnixScheme) || parameter == std::string_view::npos) {
-    return unsupported(fmt::format(
-        "{}: the server listens elsewhere than on a unix socket: start it with --socket", address));
+    return unsupported(fmt::format("the server listens on {}, not on a unix socket", address))
+        .about(ErrorKind::kServerElsewhere, std::string(address));
   }
   NbdExport found;
   found.name = address.substr(kUnixScheme.size(), parameter - kUnixScheme.size());

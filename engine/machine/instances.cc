@@ -25,7 +25,8 @@ constexpr std::string_view kPartialSuffix = ".ashlar-partial";  // ending of a r
 constexpr std::size_t kMaxLaunchBytes = 128;
 
 Error unknown(InstanceId id) {
-  return not_found(fmt::format("no instance {} on this host: 'ashlar instances list' lists them", id.text()));
+  return not_found(fmt::format("no instance {} on this host", id.text()))
+      .about(ErrorKind::kNoSuchInstance, id.text());
 }
 
 // Returns whether a file belongs to a machine, besides its record and its lock.

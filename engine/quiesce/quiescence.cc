@@ -18,15 +18,12 @@ Result<std::set<dev_t>> check_mounts(const SourceUse& use, const std::set<dev_t>
   for (const MountUse& mount : TRY(mounts_of(use.path))) {
     ways.insert(mount.superblock);
     if (!mount.read_write || frozen.contains(mount.superblock)) continue;
-    return busy(
-        fmt::format("{} is mounted read-write on {}: unmount it, add --freeze {} to hold its writers still, "
-                    "or --live to take a copy as after a crash",
-                    use.path, mount.mount_point, mount.mount_point));
+    return busy(fmt::format("{} is mounted read-write on {}", use.path, mount.mount_point))
+        .about(ErrorKind::kSourceInUse, mount.mount_point);
   }
   if (type != SourceType::kFile) return ways;
   Status alone = check_no_writer(use.path);
-  if (is(alone, ErrorCode::kBusy))
-    return busy(alone.error().text() + ", or add --live to take a copy as after a crash");
+  if (is(alone, ErrorCode::kBusy)) return alone.error().about(ErrorKind::kSourceInUse, "");
   TRY(std::move(alone));
   ways.insert(TRY(superblock_of(use.path)));
   return ways;

@@ -45,7 +45,7 @@ Result<std::unique_ptr<BlockDevice>> open_existing(const std::string& path, Byte
   if (!force && device->size().value > 0) {
     const std::string signature = TRY(known_signature(path));
     if (!signature.empty()) {
-      return busy(fmt::format("{} holds {}: --force overwrites it", path, signature));
+      return busy(fmt::format("{} holds {}", path, signature)).about(ErrorKind::kTargetHasData, path);
     }
   }
   return device;

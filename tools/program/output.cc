@@ -48,14 +48,16 @@ void print_note(std::string_view text) {
 
 void print_warning(std::string_view text) { print_note("ashlar: warning: " + one_line(text)); }
 
-Json error_json(std::string_view code, std::string_view message) {
-  return {{"code", code}, {"message", message}};
+Json error_json(std::string_view code, std::string_view message, std::string_view hint) {
+  Json error = {{"code", code}, {"message", message}};
+  if (!hint.empty()) error["hint"] = hint;
+  return error;
 }
 
-void print_error(std::string_view code, std::string_view message, bool json) {
+void print_error(std::string_view code, std::string_view message, std::string_view hint, bool json) {
   const std::string line = one_line(message);
-  if (json) print_json({{"error", error_json(code, line)}});
-  print_note("ashlar: " + line);
+  if (json) print_json({{"error", error_json(code, line, hint)}});
+  print_note("ashlar: " + line + (hint.empty() ? "" : ": " + std::string(hint)));
 }
 
 bool finish_output() { return std::fflush(stdout) == 0 && std::ferror(stdout) == 0; }

@@ -19,9 +19,10 @@ void print(std::string_view text);
 void print_json(const Json& document);
 void print_note(std::string_view text);  // a line on standard error
 void print_warning(std::string_view text);
-// "ashlar: message" on standard error, and with `json` {"error": …} on standard output.
-void print_error(std::string_view code, std::string_view message, bool json);
-Json error_json(std::string_view code, std::string_view message);
+// Prints "ashlar: message" on standard error, and with `json` {"error": …} on standard output. With a hint
+// the line is "ashlar: message: hint", and the JSON has a member of its own for it.
+void print_error(std::string_view code, std::string_view message, std::string_view hint, bool json);
+Json error_json(std::string_view code, std::string_view message, std::string_view hint);
 // Flushes standard output. False when anything that was printed there is lost.
 bool finish_output();
 

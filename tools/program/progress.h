@@ -3,32 +3,21 @@
 #pragma once
 
 #include <condition_variable>
-#include <cstdint>
 #include <functional>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 
+#include "base/notices.h"
 #include "program/cli.h"
 
 namespace ashlar {
 
-// What an operation has done so far. Members that it does not count stay empty.
-struct ProgressSample {
-  std::uint64_t total_bytes = 0;  // 0: unknown
-  std::uint64_t done_bytes = 0;
-  std::optional<std::uint64_t> read_bytes;
-  std::optional<std::uint64_t> new_bytes;
-  std::optional<std::uint64_t> stored_bytes;
-  std::optional<std::uint64_t> written_bytes;
-};
-
 // Starts a thread that calls `sample`, if there is anybody to show it to; ends when destroyed.
-class ProgressDisplay {
+class ProgressDisplay : public ProgressWatch {
  public:
   ProgressDisplay(const Globals& globals, std::string verb, std::function<ProgressSample()> sample);
-  ~ProgressDisplay();
+  ~ProgressDisplay() override;
   ProgressDisplay(const ProgressDisplay&) = delete;
   ProgressDisplay& operator=(const ProgressDisplay&) = delete;
 

@@ -15,6 +15,12 @@ Result<std::unique_ptr<Repo>> open_store(const Globals& globals) {
   return Repo::open(posix_file_system(), TRY(StoreAddress::parse(globals.store)), choice);
 }
 
+Result<Caller> caller_of(const Globals& globals, const Repo& repo, Notices& notices, std::stop_token stop) {
+  AccountId account = AccountId::of_store(repo.config().id);
+  if (!globals.account.empty()) account = TRY(AccountId::parse(globals.account));
+  return Caller{account, notices, std::move(stop)};
+}
+
 Result<std::unique_ptr<VolumeHost>> open_volume_host(const Globals& globals, std::size_t cache_bytes) {
   return std::make_unique<VolumeHost>(posix_file_system(), TRY(open_store(globals)), cache_bytes);
 }

@@ -1,0 +1,66 @@
+#include "program/hints.h"
+
+#include <fmt/format.h>
+
+namespace ashlar {
+
+std::string hint_of(const Error& error) {
+  const std::string& id = error.id();
+  switch (error.kind()) {
+    case ErrorKind::kNone:
+      return {};
+    case ErrorKind::kNoSuchSnapshot:
+      return "'ashlar snapshots' lists them";
+    case ErrorKind::kNotInBin:
+      return "'ashlar bin list' lists what is there";
+    case ErrorKind::kNoSuchImage:
+      return "'ashlar image list' lists them";
+    case ErrorKind::kNoSuchVolume:
+      return "'ashlar volume list' lists them";
+    case ErrorKind::kNoSuchInstance:
+      return "'ashlar instances list' lists them";
+    case ErrorKind::kNoSuchTemplate:
+      return "'ashlar template list' lists them";
+    case ErrorKind::kNoSuchPolicy:
+      return "'ashlar lifecycle list' lists them";
+    case ErrorKind::kNotAStore:
+      return fmt::format("'ashlar init {}' makes one", id);
+    case ErrorKind::kStoreIsCopy:
+      return "'ashlar store adopt' makes them this store's own";
+    case ErrorKind::kSourceInUse:
+      return id.empty() ? "end its writers, or take a copy as after a crash with --live"
+                        : fmt::format(
+                              "unmount it, hold its writers still with --freeze {}, or take a copy as "
+                              "after a crash with --live",
+                              id);
+    case ErrorKind::kSourceUnreadable:
+      return "--skip-unreadable records such ranges as lost and goes on";
+    case ErrorKind::kMapRefused:
+      return "leave out --paranoid or --changed";
+    case ErrorKind::kTargetHasData:
+      return "--force overwrites it";
+    case ErrorKind::kTargetExists:
+      return "name a new file, or give --force";
+    case ErrorKind::kFormatUnknown:
+      return "give --format";
+    case ErrorKind::kVolumeServed:
+      return "end the process that has it open, such as 'ashlar serve'";
+    case ErrorKind::kVolumeNotWhole:
+      return fmt::format("run 'ashlar volume hydrate {}' first", id);
+    case ErrorKind::kVolumeAttached:
+      return fmt::format("run 'ashlar volume release {}' first", id);
+    case ErrorKind::kVolumeOfMachine:
+      return fmt::format("stop or terminate {} first", id);
+    case ErrorKind::kServerElsewhere:
+      return "start the server with --socket";
+    case ErrorKind::kNotTrusted:
+      return "'ashlar key trust' says which keys to trust";
+    case ErrorKind::kNotClean:
+      return fmt::format("'ashlar image inspect {}' shows all findings", id);
+    case ErrorKind::kGuestStaysOn:
+      return "use --no-reboot, or stop the machine first";
+  }
+  return {};
+}
+
+}  // namespace ashlar
