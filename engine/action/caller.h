@@ -19,8 +19,6 @@ struct Caller {
 };
 
 // Returns the account as records of volumes name it: value 0 for the store's own account.
-inline AccountId volume_owner(const Caller& caller, const StoreId& store) {
-  return caller.account == AccountId::of_store(store) ? AccountId{} : caller.account;
-}
+AccountId volume_owner(const Caller& caller, const StoreId& store);
 
 }  // namespace ashlar
