@@ -46,6 +46,8 @@ enum class ErrorKind : unsigned char {
   kNoSuchInstance,
   kNoSuchTemplate,
   kNoSuchPolicy,
+  kNoSuchKey,
+  kTemplateExists,  // id: the name
   kNotAStore,    // id: the path
   kStoreIsCopy,  // id: the path of the store
   kSourceInUse,  // id: the source; mounted and written to
@@ -53,6 +55,8 @@ enum class ErrorKind : unsigned char {
   kMapRefused,      // a changed-block map that can't be used with these options
   kTargetHasData,   // id: the target
   kTargetExists,    // id: the target
+  kNotADiskFile,    // id: the path; a device, a pipe or the like
+  kRawFilePartial,  // id: the volume whose raw file holds only a part of it
   kFormatUnknown,   // id: the file whose name does not say its format
   kVolumeServed,    // another process has the volume open
   kVolumeNotWhole,  // some blocks are still in the store only

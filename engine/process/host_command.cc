@@ -6,26 +6,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <csignal>
 
 #include "base/unique_fd.h"
+#include "io/descriptor.h"
 
 namespace ashlar {
 namespace {
 
-std::string read_all(int fd) {
-  std::string text;
-  std::array<char, 4096> part{};
-  while (true) {
-    const ssize_t got = ::read(fd, part.data(), part.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    text.append(part.data(), static_cast<std::size_t>(got));
-  }
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text;
-}
+constexpr std::size_t kMaxOutputBytes = std::size_t{16} << 20U;
 
 // Starts the program with both outputs in the pipe, because its message of failure is part of the answer.
 Result<pid_t> spawn(const std::vector<std::string>& words, int out) {
@@ -57,15 +46,18 @@ Result<pid_t> spawn(const std::vector<std::string>& words, int out) {
 Result<std::string> run_command(const std::vector<std::string>& words) {
   int ends[2] = {-1, -1};
   if (::pipe2(ends, O_CLOEXEC) != 0) return last_errno("pipe");
-  const UniqueFd read_end(ends[0]);
+  UniqueFd read_end(ends[0]);
   UniqueFd write_end(ends[1]);
   const pid_t pid = TRY(spawn(words, write_end.get()));
   write_end.reset();
-  std::string text = read_all(read_end.get());
+  auto output = read_all(read_end.get(), kMaxOutputBytes, words[0]);
+  read_end.reset();  // a program that still prints ends
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0) {
     if (errno != EINTR) return last_errno(words[0]);
   }
+  std::string text = TRY(std::move(output));
+  text.erase(text.find_last_not_of('\n') + 1);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return text;
   const std::string line = text.substr(text.rfind('\n') + 1);
   return Error(ErrorCode::kIo,

@@ -7,6 +7,7 @@
 
 #include "base/parallel.h"
 #include "manifest/subtree.h"
+#include "io/descriptor.h"
 #include "restore/leaf_reader.h"
 #include "restore/restore.h"
 
@@ -14,16 +15,6 @@ namespace ashlar {
 namespace {
 
 constexpr std::size_t kBatchLeaves = 16;  // 4 MiB each in memory
-
-Status write_all(int fd, ByteSpan bytes) {
-  while (!bytes.empty()) {
-    const ssize_t wrote = ::write(fd, bytes.data(), bytes.size());
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return last_errno("write to the stream");
-    bytes = bytes.subspan(static_cast<std::size_t>(wrote));
-  }
-  return {};
-}
 
 class Streamer {
  public:
@@ -89,7 +80,7 @@ class Streamer {
   }
 
   Status write(ByteSpan bytes) {
-    TRY(write_all(fd_, bytes));
+    TRY(write_all(fd_, bytes, "the stream"));
     report_.written_bytes += ByteCount{bytes.size()};
     progress_.written_bytes += bytes.size();
     progress_.done_bytes += bytes.size();

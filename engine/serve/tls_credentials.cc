@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/unique_fd.h"
+#include "io/descriptor.h"
 
 namespace ashlar {
 namespace {
@@ -38,15 +39,7 @@ Result<std::string> read_text(const std::string& path, Secrecy secrecy) {
     return invalid(fmt::format("{}: has mode {:04o}, so that others get at the key: chmod 600 it", path,
                                about.st_mode & 07777U));
   }
-  std::string text(kMaxFileBytes + 1, '\0');
-  std::size_t have = 0;
-  for (ssize_t got = 1; got > 0 && have < text.size(); have += static_cast<std::size_t>(got)) {
-    got = ::read(fd.get(), text.data() + have, text.size() - have);
-    if (got < 0) return last_errno(path);
-  }
-  if (have > kMaxFileBytes) return invalid(path + ": longer than 1 MiB");
-  text.resize(have);
-  return text;
+  return read_all(fd.get(), kMaxFileBytes, path);
 }
 
 gnutls_datum_t datum(std::string& text) {

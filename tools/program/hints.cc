@@ -23,6 +23,10 @@ std::string hint_of(const Error& error) {
       return "'ashlar template list' lists them";
     case ErrorKind::kNoSuchPolicy:
       return "'ashlar lifecycle list' lists them";
+    case ErrorKind::kNoSuchKey:
+      return "'ashlar key list' lists the trusted keys";
+    case ErrorKind::kTemplateExists:
+      return fmt::format("'ashlar template version {}' adds a version to it", id);
     case ErrorKind::kNotAStore:
       return fmt::format("'ashlar init {}' makes one", id);
     case ErrorKind::kStoreIsCopy:
@@ -40,7 +44,11 @@ std::string hint_of(const Error& error) {
     case ErrorKind::kTargetHasData:
       return "--force overwrites it";
     case ErrorKind::kTargetExists:
-      return "name a new file, or give --force";
+      return "name a new file";
+    case ErrorKind::kNotADiskFile:
+      return "'ashlar capture' takes devices and streams";
+    case ErrorKind::kRawFilePartial:
+      return fmt::format("'ashlar volume snapshot {}' takes all of it", id);
     case ErrorKind::kFormatUnknown:
       return "give --format";
     case ErrorKind::kVolumeServed:

@@ -11,9 +11,6 @@
 namespace ashlar {
 namespace {
 
-// How many ranges one line names before it only counts.
-constexpr std::size_t kNamedRanges = 3;
-
 // Names and tags come from other people's disks and records: nothing in them may steer a terminal.
 std::string one_line(std::string_view text) {
   std::string line(text);
@@ -103,12 +100,6 @@ std::string aligned(const std::vector<std::pair<std::string, std::string>>& line
   return text;
 }
 
-ByteRange byte_range(BlockRange range, ByteCount size) {
-  const std::uint64_t begin = std::min(byte_offset(range.first).value, size.value);
-  const std::uint64_t end = std::min(byte_offset(range.end()).value, size.value);
-  return {begin, end - begin};
-}
-
 Json ranges_json(const std::vector<BlockRange>& ranges, ByteCount size) {
   Json out = Json::array();
   for (const BlockRange& range : ranges) {
@@ -116,16 +107,6 @@ Json ranges_json(const std::vector<BlockRange>& ranges, ByteCount size) {
     out.push_back({{"offset", bytes.offset}, {"length", bytes.length}});
   }
   return out;
-}
-
-std::string ranges_text(const std::vector<BlockRange>& ranges, ByteCount size) {
-  std::string text;
-  for (std::size_t i = 0; i < std::min(ranges.size(), kNamedRanges); ++i) {
-    const ByteRange bytes = byte_range(ranges[i], size);
-    text += fmt::format("{}{} bytes at {}", i == 0 ? "" : ", ", bytes.length, bytes.offset);
-  }
-  if (ranges.size() > kNamedRanges) text += fmt::format(" and {} more ranges", ranges.size() - kNamedRanges);
-  return text;
 }
 
 std::string ratio_text(std::uint64_t whole, std::uint64_t part) {

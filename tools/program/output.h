@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "action/ranges_text.h"
 #include "base/quantity.h"
 
 namespace ashlar {
@@ -41,15 +42,8 @@ class Table {
 // "name   value" lines, aligned.
 std::string aligned(const std::vector<std::pair<std::string, std::string>>& lines);
 
-// Block ranges as bytes, cut at the size of their volume.
-struct ByteRange {
-  std::uint64_t offset = 0;
-  std::uint64_t length = 0;
-};
-ByteRange byte_range(BlockRange range, ByteCount size);
+// Returns block ranges as bytes, cut at the size of their volume.
 Json ranges_json(const std::vector<BlockRange>& ranges, ByteCount size);
-// "12 KiB at 4096, 8.0 KiB at 65536 and 7 more ranges"
-std::string ranges_text(const std::vector<BlockRange>& ranges, ByteCount size);
 
 // "2.31x"; "-" when there is nothing to divide by.
 std::string ratio_text(std::uint64_t whole, std::uint64_t part);

@@ -1,10 +1,6 @@
 #include "program/store_option.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <cstdlib>
-#include <filesystem>
 
 namespace ashlar {
 
@@ -21,18 +17,15 @@ Result<Caller> caller_of(const Globals& globals, const Repo& repo, Notices& noti
   return Caller{account, notices, std::move(stop)};
 }
 
-Result<std::unique_ptr<VolumeHost>> open_volume_host(const Globals& globals, std::size_t cache_bytes) {
-  return std::make_unique<VolumeHost>(posix_file_system(), TRY(open_store(globals)), cache_bytes);
+Result<OpenStore> open_for_actions(const Globals& globals, std::stop_token stop) {
+  auto repo = TRY(open_store(globals));
+  auto notices = std::make_unique<TerminalNotices>(globals);
+  const Caller caller = TRY(caller_of(globals, *repo, *notices, std::move(stop)));
+  return OpenStore{std::move(repo), std::move(notices), caller};
 }
 
-Status check_outside_store(const std::string& target, const std::string& store) {
-  std::error_code failed;
-  const auto below = std::filesystem::weakly_canonical(std::filesystem::absolute(target), failed);
-  if (failed) return Error::from_errno(failed.value(), target + ": finding its real path");
-  const auto folder = std::filesystem::canonical(store, failed);
-  if (failed) return Error::from_errno(failed.value(), store + ": finding its real path");
-  if (std::ranges::mismatch(folder, below).in1 != folder.end()) return {};
-  return invalid(fmt::format("{} lies in the store {}: name a target outside of it", target, store));
+Result<std::unique_ptr<VolumeHost>> open_volume_host(const Globals& globals, std::size_t cache_bytes) {
+  return std::make_unique<VolumeHost>(posix_file_system(), TRY(open_store(globals)), cache_bytes);
 }
 
 }  // namespace ashlar

@@ -8,11 +8,10 @@
 
 #include "base/clock.h"
 #include "base/units.h"
-#include "capture_flow.h"
 #include "catalog/settings.h"
+#include "disk/foreign_disk.h"
 #include "disk/ova.h"
 #include "disk/ovf.h"
-#include "foreign_disk.h"
 #include "image/deletion.h"
 #include "image/register.h"
 #include "image/signing.h"
@@ -83,7 +82,7 @@ Result<std::vector<MachineDisk>> open_disks(const std::shared_ptr<const HeldFile
     disk.disk =
         TRY(ForeignDisk::open(file, DiskFormat::kVmdk, TRY(machine.ova.find(described.file)), stop.token()));
     Status fits = check_capacity(disk);
-    if (!fits.ok()) return about(file->name(), fits.take_error());
+    if (!fits.ok()) return with_file_name(file->name(), fits.take_error());
     disks.push_back(std::move(disk));
   }
   return disks;
@@ -178,7 +177,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   TRY(stop.watch());
   const auto file = TRY(HeldFile::open(options.file));
   auto machine = read_machine(file->path(), stop.token());
-  if (!machine.ok()) return about(options.file, machine.take_error());
+  if (!machine.ok()) return with_file_name(options.file, machine.take_error());
   ImageRecord image = TRY(image_of(store, options, machine.value().described));
   TRY(store.catalog().look_for_namesake(image));
   if (const auto warning = TRY(check_trust(image, TRY(get_settings(store.repo().objects())))))

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
+#include "action/keys.h"
 #include "base/clock.h"
 #include "catalog/settings.h"
 #include "image/signing.h"
-#include "key_file.h"
 #include "program/cli.h"
 #include "program/image_store.h"
 #include "program/output.h"

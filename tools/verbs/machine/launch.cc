@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "action/templates.h"
 #include "image/access.h"
 #include "image/register.h"
 #include "machine_host.h"
@@ -12,7 +13,7 @@
 #include "shapes/instance_output.h"
 #include "shapes/launch_options.h"
 #include "shapes/mapping_words.h"
-#include "template_store.h"
+#include "shapes/template_words.h"
 
 namespace ashlar {
 namespace {
@@ -117,8 +118,10 @@ Status check(Options& options) {
 Result<LaunchChoices> choices_of(ImageStore& store, const Options& options) {
   if (options.from_template.empty()) return options.choices;
   const TemplateReference wanted = TRY(parse_template_reference(options.from_template));
-  const LaunchTemplate record = TRY(find_template(store, wanted.name));
-  LaunchChoices choices = merged(TRY(version_of(record, wanted.version)).choices, options.choices);
+  SilentNotices notices;
+  const LaunchTemplate record =
+      TRY(find_launch_template(store.repo(), Caller{store.account(), notices, {}}, wanted.name));
+  LaunchChoices choices = merged(TRY(template_version(record, wanted.version)).choices, options.choices);
   if (choices.source.empty())
     return invalid(fmt::format("launch template '{}' names no image: give one", wanted.name));
   return choices;

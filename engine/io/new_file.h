@@ -1,22 +1,24 @@
-// NewFile: a file that another program writes, and that appears under its name only once it is whole and
+// NewFile: a file that another program writes, and that appears under its name only once it is complete and
 // durable.
 #pragma once
 
 #include <string>
 
 #include "base/quantity.h"
-#include "private_directory.h"
+#include "io/private_directory.h"
 
 namespace ashlar {
 
 class NewFile {
  public:
-  // kInvalid when the name is taken.
+  // Makes a private directory for the file. Fails with kInvalid, kind kTargetExists, when the name is taken.
   static Result<NewFile> begin(const std::string& path);
 
-  // Where to write it: of the same name, as some formats keep their file's name, in a directory beside it.
+  // Returns the path to write to: in a directory beside the target, under the target's own name, because some
+  // formats keep the name of their file.
   const std::string& path() const { return working_path_; }
-  // Makes it durable and gives it its name. kInvalid when that was taken meanwhile.
+  // Makes the file durable and gives it its name. Fails with kInvalid, kind kTargetExists, when the name was
+  // taken meanwhile.
   Status publish();
 
  private:

@@ -1,4 +1,4 @@
-#include "watched_export.h"
+#include "serve/watched_export.h"
 
 namespace ashlar {
 

@@ -1,4 +1,4 @@
-#include "private_directory.h"
+#include "io/private_directory.h"
 
 #include <cstdlib>
 #include <filesystem>

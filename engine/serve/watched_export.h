@@ -1,5 +1,5 @@
-// WatchedExport: a snapshot for one client of our own, which is told no more than "I/O error": what went
-// wrong, and how far it read, is kept for us.
+// WatchedExport: a snapshot that is served to a program of our own, such as qemu-img. The program learns no
+// more than "I/O error"; the error itself, and how far the program has read, are kept here.
 #pragma once
 
 #include <algorithm>
@@ -19,9 +19,9 @@ class WatchedExport : public SnapshotExport {
   void extents(ByteOffset offset, ByteCount bytes, std::size_t most, std::vector<ExportExtent>& out,
                Done done) override;
 
-  // The furthest byte that was asked for. Any thread, like all calls.
+  // Returns the end of the furthest range that was read without an error. Any thread, like all calls.
   std::uint64_t reached() const { return reached_; }
-  // The first error that the client met.
+  // Returns the first error that the client met.
   std::optional<Error> failure();
 
  private:
@@ -32,7 +32,7 @@ class WatchedExport : public SnapshotExport {
   std::optional<Error> failure_;
 };
 
-// The one export of a server, whatever it is asked for.
+// A list of one export, which is found under every name.
 class SingleExport : public ExportList {
  public:
   explicit SingleExport(std::shared_ptr<Export> exported) : exported_(std::move(exported)) {}

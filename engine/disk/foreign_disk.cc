@@ -1,75 +1,28 @@
-#include "foreign_disk.h"
+#include "disk/foreign_disk.h"
 
 #include <fmt/format.h>
 
 #include <chrono>
 #include <filesystem>
 #include <future>
+#include <nlohmann/json.hpp>
 
-#include "attachment.h"
 #include "base/clock.h"
 #include "disk/header_check.h"
-#include "program/output.h"
+#include "disk/watched_source.h"
 
 namespace ashlar {
 namespace {
+
+using Json = nlohmann::ordered_json;
 
 constexpr double kStartSeconds = 60;
 constexpr double kPauseSeconds = 0.01;
 constexpr double kLookSeconds = 0.05;
 constexpr std::chrono::milliseconds kLook{20};
 
-// At the end of what is asked for, the file must be as it was, or the capture fails.
-class WatchedReader : public RunReader {
- public:
-  WatchedReader(std::unique_ptr<RunReader> reader, std::shared_ptr<const HeldFile> file)
-      : reader_(std::move(reader)), file_(std::move(file)) {}
-
-  Result<std::optional<Run>> next() override {
-    auto run = reader_->next();
-    if (run.ok() && !run.value()) TRY(file_->check_unchanged());
-    return run;
-  }
-  void cancel() override { reader_->cancel(); }
-
- private:
-  std::unique_ptr<RunReader> reader_;
-  const std::shared_ptr<const HeldFile> file_;
-};
-
-// A disk under the name and identity of the file behind it: it is found as the parent of the next import from
-// there.
-class WatchedSource : public Source {
- public:
-  WatchedSource(std::unique_ptr<Source> source, std::shared_ptr<const HeldFile> file, std::string name,
-                std::string identity)
-      : source_(std::move(source)),
-        file_(std::move(file)),
-        name_(std::move(name)),
-        identity_(std::move(identity)) {}
-
-  SourceType type() const override { return SourceType::kFile; }
-  const std::string& name() const override { return name_; }
-  std::string identity() const override { return identity_; }
-  std::optional<ByteCount> size() const override { return source_->size(); }
-  Result<SourceExtent> next_extent(ByteOffset offset) override { return source_->next_extent(offset); }
-  Result<std::optional<std::vector<SourceExtent>>> changed_extents() override {
-    return std::optional<std::vector<SourceExtent>>();
-  }
-  Result<std::unique_ptr<RunReader>> read(RunReader::Plan plan) override {
-    return std::unique_ptr<RunReader>(
-        std::make_unique<WatchedReader>(TRY(source_->read(std::move(plan))), file_));
-  }
-
- private:
-  std::unique_ptr<Source> source_;
-  const std::shared_ptr<const HeldFile> file_;
-  const std::string name_;
-  const std::string identity_;
-};
-
-// What qemu-nbd opens; everything is stated.
-Json block_device(DiskFormat format, const std::string& path, const std::optional<OvaMember>& member) {
+// Returns the block device that qemu-nbd opens, with nothing left for it to guess.
+Json node_of(DiskFormat format, const std::string& path, const std::optional<OvaMember>& member) {
   Json file{{"driver", "file"}, {"filename", path}};
   if (member) file = {{"driver", "raw"}, {"offset", member->offset}, {"size", member->bytes}, {"file", file}};
   Json node{{"driver", qemu_driver(format)}, {"backing", nullptr}, {"file", file}};
@@ -89,16 +42,16 @@ Result<std::string> identity_text(const std::string& file, const std::optional<O
 Status check_member(const OvaMember& member) {
   constexpr std::uint64_t kSector = 512;
   if (member.offset % kSector == 0 && member.bytes % kSector == 0) return {};
-  return corrupt("is no whole number of sectors: a part is missing");
+  return corrupt("is not a whole number of sectors: a part is missing");
 }
 
 }  // namespace
 
-Error about(const std::string& file, Error error) {
+Error with_file_name(const std::string& file, Error error) {
   const bool is_of_contents = error.code() == ErrorCode::kInvalid || error.code() == ErrorCode::kCorrupt ||
                               error.code() == ErrorCode::kUnsupported;
   if (!is_of_contents) return error;
-  return {error.code(), fmt::format("{} {}", file, error.text())};
+  return error.with_text(fmt::format("{} {}", file, error.text()));
 }
 
 Status ForeignDisk::look_at(DiskFormat format, const std::optional<OvaMember>& member) {
@@ -106,7 +59,7 @@ Status ForeignDisk::look_at(DiskFormat format, const std::optional<OvaMember>& m
   const FileRange range{*opened, member ? member->offset : 0, member ? member->bytes : TRY(opened->size())};
   Status checked = member ? check_member(*member) : Status();
   if (checked.ok()) checked = check_header(format, range);
-  return checked.ok() ? Status() : about(name_, checked.take_error());
+  return checked.ok() ? Status() : with_file_name(name_, checked.take_error());
 }
 
 Status ForeignDisk::start(const std::string& block_device) {
@@ -116,8 +69,8 @@ Status ForeignDisk::start(const std::string& block_device) {
   return {};
 }
 
-// qemu-nbd listens before it opens the disk. One that accepts and then says nothing would hold us for ever:
-// its end is what ends the handshake.
+// Connects to qemu-nbd, which listens before it opens the disk. A server that accepts and then stays silent
+// would block the handshake forever, so at the deadline it is ended, and with it the handshake.
 Result<std::unique_ptr<Source>> ForeignDisk::shake_hands(const std::string& uri, double deadline,
                                                          const std::stop_token& stop) {
   auto connecting = std::async(std::launch::async, [uri] { return open_source(uri, {}); });
@@ -138,20 +91,21 @@ Status ForeignDisk::connect(std::string identity, const std::stop_token& stop) {
   for (;;) {
     auto source = shake_hands(uri, deadline, stop);
     if (source.ok()) {
-      source_ = std::make_unique<WatchedSource>(source.take(), file_, name_, std::move(identity));
+      source_ = watched_source(source.take(), file_, name_, std::move(identity));
       return {};
     }
     if (!server_) return source.take_error();
     if (stop.stop_requested()) return cancelled();
     if (server_->wait(kPauseSeconds)) {  // it ends when it can't open the disk
       TRY(server_->outcome().with_context(name_));
-      return source.take_error().with_context(name_);  // of what was served, ours is the complaint
+      return source.take_error().with_context(name_);  // it served the disk, so the error is ours
     }
     if (monotonic_seconds() > deadline) return busy(name_ + ": qemu-nbd does not answer");
   }
 }
 
-// Its exit status says all: of an image that was not closed well it lists every cluster.
+// Runs 'qemu-img check'. Its output is dropped, because it lists every cluster of an image that was not closed
+// well; the exit status is enough.
 Status ForeignDisk::check_tables(const std::string& block_device, const std::stop_token& stop) {
   constexpr int kWell = 0;
   constexpr int kDamaged = 2;
@@ -166,10 +120,10 @@ Status ForeignDisk::check_tables(const std::string& block_device, const std::sto
   const auto status = qemu_img->exit_status();
   if (status == kWell || status == kOnlyLeaks || status == kNoCheckForFormat) return {};
   if (status == kDamaged)
-    return corrupt(name_ + " is damaged, or a part of it is missing: 'qemu-img check' says more of it");
+    return corrupt(name_ + " is damaged, or a part of it is missing: run 'qemu-img check' for details");
   if (!status) return qemu_img->outcome().with_context(name_);
-  return Error(ErrorCode::kIo, fmt::format("{}: 'qemu-img check' can't look through it (exit status {}): run "
-                                           "it yourself, it says why",
+  return Error(ErrorCode::kIo, fmt::format("{}: 'qemu-img check' fails with exit status {}: run it for the "
+                                           "reason",
                                            name_, *status));
 }
 
@@ -183,11 +137,11 @@ Result<std::unique_ptr<ForeignDisk>> ForeignDisk::open(std::shared_ptr<const Hel
   if (format == DiskFormat::kRaw) {
     auto source = TRY(open_source(disk->file_->path(), {}));
     std::string identity = source->identity();
-    disk->source_ = std::make_unique<WatchedSource>(std::move(source), disk->file_, disk->name_, identity);
+    disk->source_ = watched_source(std::move(source), disk->file_, disk->name_, identity);
     return disk;
   }
   TRY(disk->look_at(format, member));
-  const std::string device = "json:" + block_device(format, disk->file_->path(), member).dump();
+  const std::string device = "json:" + node_of(format, disk->file_->path(), member).dump();
   TRY(disk->start(device));
   TRY(disk->connect(TRY(identity_text(disk->file_->name(), member)), stop));
   TRY(disk->check_tables(device, stop));

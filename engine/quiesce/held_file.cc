@@ -1,4 +1,4 @@
-#include "held_file.h"
+#include "quiesce/held_file.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -12,10 +12,10 @@
 namespace ashlar {
 namespace {
 
-// A lease for reading is given only while nobody has the file open for writing. It is given back at once, so
-// nobody waits for us; a writer that comes in between sends a signal, by default one that kills: this one is
-// ignored.
-bool is_written_by_somebody(int fd) {
+// Returns whether another process has the file open for writing: the kernel gives a lease for reading only
+// while none has. The lease is given back at once, so no writer waits for it. A writer that comes in between
+// makes the kernel send a signal; the default signal would end this process, SIGURG is ignored.
+bool is_open_for_writing(int fd) {
   (void)::fcntl(fd, F_SETSIG, SIGURG);
   if (::fcntl(fd, F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN;
   (void)::fcntl(fd, F_SETLEASE, F_UNLCK);
@@ -42,12 +42,12 @@ Result<std::shared_ptr<const HeldFile>> HeldFile::open(const std::string& name) 
   if (!fd.valid()) return last_errno(name);
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return last_errno(name);
-  if (S_ISDIR(info.st_mode)) return invalid(name + " is a directory: give a disk image");
+  if (S_ISDIR(info.st_mode)) return invalid(name + " is a directory, not a disk image");
   if (!S_ISREG(info.st_mode))
-    return invalid(name + " is no regular file: 'ashlar capture' takes devices and streams");
+    return invalid(name + " is not a regular file").about(ErrorKind::kNotADiskFile, name);
   TRY(check_mounts(name));
   TRY(check_no_writer(name));
-  if (is_written_by_somebody(fd.get()))
+  if (is_open_for_writing(fd.get()))
     return busy(name + " is open for writing in another program: end that first");
   return std::shared_ptr<const HeldFile>(new HeldFile(name, std::move(fd), info));
 }
@@ -59,7 +59,7 @@ Status HeldFile::check_unchanged() const {
   if (::fstat(fd_.get(), &now) != 0) return last_errno(name_);
   const bool is_same = now.st_size == info_.st_size && same_time(now.st_mtim, info_.st_mtim) &&
                        same_time(now.st_ctim, info_.st_ctim);
-  if (is_same && !is_written_by_somebody(fd_.get())) return {};
+  if (is_same && !is_open_for_writing(fd_.get())) return {};
   return busy(name_ + " was changed while it was read: end the program that writes to it");
 }
 

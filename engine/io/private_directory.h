@@ -1,5 +1,5 @@
-// PrivateDirectory: a new directory that only its owner enters, and that is gone when this object is: for the
-// sockets and logs of programs that work for us, and for files that are not finished.
+// PrivateDirectory: a new directory that only its owner can enter, removed with this object. It holds sockets
+// and logs of programs that work for this process, and files that are not finished.
 #pragma once
 
 #include <string>
@@ -10,9 +10,9 @@ namespace ashlar {
 
 class PrivateDirectory {
  public:
-  // In $TMPDIR, else in /tmp.
+  // Makes one in $TMPDIR, else in /tmp.
   static Result<PrivateDirectory> make();
-  // Beside other files: "<prefix>XXXXXX".
+  // Makes one at "<prefix>XXXXXX", beside other files.
   static Result<PrivateDirectory> make_at(const std::string& prefix);
   PrivateDirectory(PrivateDirectory&& other) noexcept : path_(std::move(other.path_)) { other.path_.clear(); }
   PrivateDirectory& operator=(PrivateDirectory&&) = delete;

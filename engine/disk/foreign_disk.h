@@ -1,10 +1,10 @@
-// ForeignDisk: a disk in another program's format as the source of a capture. Raw ones are read by ourselves,
-// all others by a qemu-nbd of our own.
+// ForeignDisk: a disk in another program's format as the source of a capture. This process reads raw disks
+// itself; it starts a qemu-nbd for all other formats.
 //
-// QEMU is told the driver and that there is no backing file; it probes nothing. What would make it open
-// other files is refused before it starts (disk/header_check.h), and it opens the very file that was looked
-// at. What is in the file may be changed by whoever can write to it: a change is found at the end of a
-// capture, by the file's size and times, and fails it.
+// QEMU is told the driver and that there is no backing file, so it probes nothing. Headers that would make it
+// open other files are refused before it starts (disk/header_check.h), and it opens the same file that was
+// checked. A program that can write to the file may still change it: the change is found by the file's size
+// and times at the end of the capture, which then fails.
 #pragma once
 
 #include <memory>
@@ -13,24 +13,25 @@
 
 #include "disk/disk_format.h"
 #include "disk/ova.h"
-#include "held_file.h"
-#include "private_directory.h"
+#include "io/private_directory.h"
 #include "process/working_process.h"
+#include "quiesce/held_file.h"
 #include "source/source.h"
 
 namespace ashlar {
 
 class ForeignDisk {
  public:
-  // `member` is the part of the file that holds the disk, nothing for all of it. Raw disks are whole files.
-  // Waits for QEMU, which looks through the tables of the disk, unless stopped. kCorrupt for tables that are
-  // damaged or lead behind the end of the file: there QEMU reads zeros.
+  // Opens the disk in `member`, which is a part of the file; without a member, the disk in the whole file. Raw
+  // disks are whole files. Waits until QEMU has checked the tables of the disk, unless stopped. Fails with
+  // kCorrupt for tables that are damaged or lead past the end of the file, where QEMU would read zeros.
   static Result<std::unique_ptr<ForeignDisk>> open(std::shared_ptr<const HeldFile> file, DiskFormat format,
                                                    const std::optional<OvaMember>& member,
                                                    const std::stop_token& stop);
 
   Source& source() { return *source_; }
-  // The error of a capture: what qemu-nbd said where all that we see is a connection that ended.
+  // Returns the error of a capture with the message of qemu-nbd, where this process saw only that the
+  // connection ended.
   Error explained(Error error) const;
 
  private:
@@ -50,7 +51,7 @@ class ForeignDisk {
   std::unique_ptr<Source> source_;
 };
 
-// An error of what is in a file, behind the file's name.
-Error about(const std::string& file, Error error);
+// Returns an error about the contents of a file with the file's name before it; any other error unchanged.
+Error with_file_name(const std::string& file, Error error);
 
 }  // namespace ashlar

@@ -1,4 +1,4 @@
-#include "new_file.h"
+#include "io/new_file.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -14,7 +14,9 @@
 namespace ashlar {
 namespace {
 
-Error is_taken(const std::string& path) { return invalid(path + " exists already: name a new file"); }
+Error is_taken(const std::string& path) {
+  return invalid(path + " exists already").about(ErrorKind::kTargetExists, path);
+}
 
 Status sync_file(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -22,7 +24,7 @@ Status sync_file(const std::string& path) {
   return ::fsync(fd.get()) == 0 ? Status() : last_errno(path);
 }
 
-// Never replaces. A second name where the file system has no such rename (NFS).
+// Never replaces a file. Makes a second name where the file system has no such rename (NFS).
 Status rename_new(const std::string& from, const std::string& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return {};
   if (errno == EEXIST) return is_taken(to);
@@ -32,7 +34,7 @@ Status rename_new(const std::string& from, const std::string& to) {
   return linked;
 }
 
-// As the kernel goes: "link/.." is where the link leads, and up.
+// Resolves a path as the kernel does: "link/.." is the parent of the place that the link leads to.
 Result<std::filesystem::path> real_place(const std::string& path) {
   const std::filesystem::path given = std::filesystem::absolute(path);
   const std::string name = given.filename().string();

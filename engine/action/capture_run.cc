@@ -1,0 +1,60 @@
+#include "action/capture_run.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "action/samples.h"
+#include "catalog/volumes.h"
+
+namespace ashlar {
+namespace {
+
+Result<CaptureReport> capture_once(Repo& repo, const Caller& caller, const std::string& operation,
+                                   Source& source, const CaptureOptions& options) {
+  const WriteParts parts = TRY(repo.write_parts());
+  CaptureProgress progress;
+  const auto watch = caller.notices.watch(operation, [&progress] { return sample_of(progress); });
+  return capture(parts, source, options, progress, caller.stop);
+}
+
+}  // namespace
+
+Result<std::optional<SnapshotRecord>> newest_of_source(Repo& repo, const Source& source, Notices& notices) {
+  const SourceIdentity identity = identity_of(source);
+  if (identity.is_zero()) return std::optional<SnapshotRecord>();
+  auto found = repo.snapshots().newest_of(identity);
+  if (!is(found, ErrorCode::kCorrupt)) return found;
+  notices.warn("no parent is used, everything is read: " + found.error().text());
+  return std::optional<SnapshotRecord>();
+}
+
+Result<CaptureReport> run_capture(Repo& repo, const Caller& caller, const std::string& operation,
+                                  Source& source, CaptureOptions options, ParentChoice parent) {
+  auto report = capture_once(repo, caller, operation, source, options);
+  const bool has_guessed = options.parent && parent == ParentChoice::kGuessed;
+  if (!is(report, ErrorCode::kCorrupt) || !has_guessed) return report;
+  caller.notices.warn("the parent is not used, everything is read: " + report.error().text());
+  options.parent.reset();
+  options.changed.reset();
+  return capture_once(repo, caller, operation, source, options);
+}
+
+Result<std::unique_ptr<FileLock>> hold_raw_file(Repo& repo, const std::string& source) {
+  std::error_code failed;
+  const std::filesystem::path file = std::filesystem::canonical(source, failed);
+  if (failed || file.filename() != "data") return std::unique_ptr<FileLock>();
+  const std::filesystem::path folder = file.parent_path();
+  const std::optional<VolumeId> id = TRY(repo.host().volume_in(folder.string()));
+  if (!id) return std::unique_ptr<FileLock>();
+  if (!TRY(VolumeCatalog(repo.objects()).get(*id)).is_detached)
+    return invalid(fmt::format("{} holds only a part of {}", source, id->text()))
+        .about(ErrorKind::kRawFilePartial, id->text());
+  auto lock = repo.host().files().lock(folder.string() + "/lock");
+  if (is(lock, ErrorCode::kBusy))
+    return busy(id->text() + " is being served, and its file may change meanwhile")
+        .about(ErrorKind::kVolumeServed, id->text());
+  return lock;
+}
+
+}  // namespace ashlar
