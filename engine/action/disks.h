@@ -55,7 +55,7 @@ struct CaptureImage {
   Tags tags;
   std::vector<std::string> freeze;  // mount points that are frozen until all disks are captured
   bool live = false;                // capture although sources may be written to
-  Architecture architecture = Architecture::kX86_64;
+  Architecture architecture = Architecture::kX8664;
   BootMode boot_mode = BootMode::kLegacyBios;
 };
 // Checks what can be told without the store and the sources.

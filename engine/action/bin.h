@@ -1,0 +1,39 @@
+// The recycle bin: snapshots that were deleted and images that were deregistered. Snapshots belong to the
+// store; of the images an account sees and restores its own.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "action/caller.h"
+#include "image/deletion.h"
+#include "repo/repo.h"
+
+namespace ashlar {
+
+struct DeletedThing {
+  std::variant<SnapshotId, ImageId> id;
+  UtcTime deleted;
+  std::string name;  // empty when the record can't be read
+
+  std::string id_text() const;
+};
+// Lists the bin, oldest deletion first.
+Result<std::vector<DeletedThing>> describe_bin(Repo& repo, const Caller& caller);
+
+// Brings a deleted snapshot back. Fails with kNotFound, kind kNotInBin, when it is not in the bin.
+Status restore_snapshot_from_bin(Repo& repo, const Caller& caller, SnapshotId id);
+// Makes a deregistered image of the account available again. Fails with kNotFound, kind kNoSuchImage, for an
+// image that the account may not see; with kInvalid for one of another account; with kBusy when another image
+// has taken its name.
+Status restore_image_from_bin(Repo& repo, const Caller& caller, ImageId id);
+
+enum class PurgeAge : unsigned char {
+  kAsSet,  // what was deleted at least as many days ago as the settings say
+  kAny,
+};
+// Removes snapshots and images from the bin for good, those of all accounts.
+Result<Purged> purge_bin(Repo& repo, const Caller& caller, PurgeAge age);
+
+}  // namespace ashlar

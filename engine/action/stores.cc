@@ -1,0 +1,33 @@
+#include "action/stores.h"
+
+#include "catalog/sessions.h"
+#include "catalog/settings.h"
+
+namespace ashlar {
+
+Result<StoreStats> describe_store(Repo& repo, const Caller& caller) {
+  StoreStats stats;
+  stats.snapshots = TRY(describe_snapshots(repo, caller));
+  for (const SnapshotRecord& record : stats.snapshots.records) {
+    stats.logical.value += record.size.value;
+    stats.data.value += byte_count(record.data_blocks).value;
+  }
+  stats.sessions = TRY(list_sessions(repo.objects())).size();
+  stats.index = TRY(TRY(repo.index())->stats());
+  return stats;
+}
+
+Result<Reindexed> reindex_store(Repo& repo, const Caller& /*caller*/) {
+  const CatchUpReport report = TRY(repo.reindex());
+  return Reindexed{report, TRY(TRY(repo.index())->stats())};
+}
+
+Result<StoreSettings> modify_settings(Repo& repo, const Caller& /*caller*/, const ModifySettings& request) {
+  return update_settings(repo.objects(), [&](StoreSettings& settings) -> Status {
+    if (request.bin_days) settings.bin_days = *request.bin_days;
+    if (request.unsigned_images) settings.unsigned_images = *request.unsigned_images;
+    return {};
+  });
+}
+
+}  // namespace ashlar

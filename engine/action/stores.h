@@ -1,0 +1,41 @@
+// Stores: what a store holds, its index, and its settings. Any account may see and change these.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "action/caller.h"
+#include "action/snapshots.h"
+#include "document/store_settings.h"
+#include "repo/repo.h"
+
+namespace ashlar {
+
+struct StoreStats {
+  std::uint64_t sessions = 0;  // captures that run, in all processes
+  ByteCount logical;           // sizes of the snapshots
+  ByteCount data;              // their blocks that hold data
+  IndexStats index;
+  SnapshotList snapshots;
+
+  ByteCount unique() const { return ByteCount{index.blocks * kBlockBytes}; }
+  ByteCount stored() const { return ByteCount{index.data_bytes + index.node_bytes}; }
+};
+// Counts what can be read; damaged snapshot records are in `snapshots`.
+Result<StoreStats> describe_store(Repo& repo, const Caller& caller);
+
+struct Reindexed {
+  CatchUpReport report;
+  IndexStats stats;
+};
+// Makes the index anew from the packs.
+Result<Reindexed> reindex_store(Repo& repo, const Caller& caller);
+
+struct ModifySettings {
+  std::optional<std::uint32_t> bin_days;
+  std::optional<UnsignedImages> unsigned_images;
+};
+// Changes what the request states and returns all settings; without a statement it changes nothing.
+Result<StoreSettings> modify_settings(Repo& repo, const Caller& caller, const ModifySettings& request);
+
+}  // namespace ashlar
