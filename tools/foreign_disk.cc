@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <future>
 
-#include "attachment.h"
 #include "base/clock.h"
 #include "disk/header_check.h"
+#include "host/attach_method.h"
 #include "program/output.h"
 
 namespace ashlar {

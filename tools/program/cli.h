@@ -105,6 +105,7 @@ void add_verify(Cli& cli);
 void add_stats(Cli& cli);
 void add_analyze(Cli& cli);
 void add_volume(Cli& cli);
+void add_volume_data(Cli& cli);    // the same
 void add_volume_attach(Cli& cli);  // into the group of add_volume()
 void add_serve(Cli& cli);
 void add_launch(Cli& cli);
@@ -124,6 +125,7 @@ void add_bin(Cli& cli);
 void add_key(Cli& cli);
 void add_settings(Cli& cli);
 void add_reindex(Cli& cli);
+void add_store(Cli& cli);
 void add_completion(Cli& cli);
 void add_man(Cli& cli);
 void add_version(Cli& cli);

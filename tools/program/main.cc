@@ -68,6 +68,7 @@ int main(int argc, char** argv) try {
   add_key(cli);
   add_settings(cli);
   add_reindex(cli);
+  add_store(cli);
   add_completion(cli);
   add_man(cli);
   add_version(cli);

@@ -5,13 +5,14 @@
 #include <chrono>
 #include <thread>
 
+#include "action/create_image.h"
 #include "base/units.h"
 #include "image/access.h"
 #include "image/filter.h"
 #include "image/register.h"
 #include "image_inspection.h"
-#include "machine_host.h"
 #include "program/cli.h"
+#include "program/host_option.h"
 #include "program/image_store.h"
 #include "program/output.h"
 #include "program/stop.h"
@@ -111,17 +112,21 @@ Status check(const CreateOptions& options) {
 
 Result<ImageRecord> create_of_instance(const Globals& globals, const CreateOptions& options) {
   Stop stop;
-  const auto host = TRY(MachineHost::open(globals));
+  const OpenHost open = TRY(open_host(globals, stop.token()));
   TRY(stop.watch());
-  MachineHost::ImageWish wish;
-  wish.name = options.name;
-  wish.description = options.description;
-  wish.tags = TRY(parse_tags(options.tags));
-  wish.owner = TRY(account_of(globals, TRY(ImageStore::open(globals)).repo().config().id));
-  wish.reboot = !options.no_reboot;
-  wish.seconds = options.timeout;
-  wish.must_be_clean = options.require_clean;
-  return host->make_image(TRY(InstanceId::parse(options.instance)), wish, stop.token());
+  CreateImageRequest request;
+  request.instance = TRY(InstanceId::parse(options.instance));
+  request.name = options.name;
+  request.description = options.description;
+  request.tags = TRY(parse_tags(options.tags));
+  request.reboot = !options.no_reboot;
+  request.seconds = options.timeout;
+  if (options.require_clean) {
+    request.check = [&stop](Repo& repo, const std::vector<ImageDevice>& devices) -> Status {
+      return check_clean(TRY(inspect_devices(repo, devices, stop.token())));
+    };
+  }
+  return create_image(*open.host, open.caller, request);
 }
 
 // Snapshots never change: what is clean before the image is made is clean in it.

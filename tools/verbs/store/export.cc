@@ -9,6 +9,7 @@
 #include "disk/disk_format.h"
 #include "new_file.h"
 #include "process/working_process.h"
+#include "host/snapshot_images.h"
 #include "program/cli.h"
 #include "program/output.h"
 #include "program/progress.h"
@@ -149,14 +150,15 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   Stop stop;
   const double started = monotonic_seconds();
   const DiskFormat format = TRY(format_of(options));
-  const auto host = TRY(open_volume_host(globals));
-  TRY(check_outside_store(options.file, host->repo().address().directory));
+  const auto repo = TRY(open_store(globals));
+  SnapshotImages images(*repo);
+  TRY(check_outside_store(options.file, repo->address().directory));
   NewFile file = TRY(NewFile::begin(options.file));
-  TRY(host->prepare());
+  TRY(images.prepare());
   const SnapshotId id = TRY(SnapshotId::parse(options.snapshot));
-  const SnapshotRecord record = TRY(host->repo().snapshots().get(id));
+  const SnapshotRecord record = TRY(repo->snapshots().get(id));
   TRY(check_fits(record, format));
-  const auto image = TRY(host->open_snapshot(id));
+  const auto image = TRY(images.open(id));
   TRY(check_readable(record, *image));
   TRY(stop.watch());
   ExportPools pools;
