@@ -34,10 +34,6 @@ SourceKind kind_of(SourceType type) {
   return SourceKind::kFile;
 }
 
-TreeRoot root_of(const SnapshotRecord& record) {
-  return {blocks_covering(record.size), record.root_level, record.root};
-}
-
 // The result of one pass over the source; everything in it is durable.
 struct Pass {
   Assembler::Outcome outcome;
@@ -69,7 +65,7 @@ class Pipeline {
                    [this](SealedSegment segment) { return push(std::move(segment)); }),
         meta_(parts.objects, parts.index, parts.config.id, [this] { return segments_.flush(); }),
         builder_(parts.nodes, meta_, source.size() ? blocks_covering(*source.size()) : unknown_size(),
-                 options.parent ? std::optional(root_of(*options.parent)) : std::nullopt) {
+                 options.parent ? std::optional(tree_root(*options.parent)) : std::nullopt) {
     errors_.on_failure([this] {
       cancel();
       if (reader_) reader_->cancel();
@@ -99,7 +95,7 @@ class Pipeline {
     return {source,
             parts.nodes,
             source.size(),
-            has_parent ? std::optional(root_of(*options.parent)) : std::nullopt,
+            has_parent ? std::optional(tree_root(*options.parent)) : std::nullopt,
             std::move(changed),
             has_parent ? options.parent->generation + 1 : 0,
             options.changed && options.changed->is_exact,
@@ -221,7 +217,7 @@ Result<BlockCounts> volume_counts(MetaStore& nodes, const std::optional<Snapshot
   for (const LeafRange& range : pass.outcome.counted) counted += range.count;
   if (counted == leaves) return pass.outcome.counts;
   CHECK(parent.has_value());
-  const TreeRoot root = root_of(*parent);
+  const TreeRoot root = tree_root(*parent);
   LeafCursor cursor(nodes, root);
   BlockCounts replaced;
   for (const LeafRange& range : pass.outcome.counted) TRY(count_parent(cursor, root, range, replaced));

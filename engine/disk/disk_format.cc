@@ -50,7 +50,7 @@ Result<DiskFormat> disk_format_of_name(std::string_view name) {
     if (format.ok()) return format;
   }
   return invalid(fmt::format("the name '{}' does not say its format", last))
-      .about(ErrorKind::kFormatUnknown, last);
+      .about(ErrorKind::kFormatUnknown, std::string(last));
 }
 
 }  // namespace ashlar

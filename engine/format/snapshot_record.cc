@@ -2,16 +2,14 @@
 
 #include <fmt/format.h>
 
-#include "codec/hash.h"
-#include "format/cursor.h"
+#include "format/binary_record.h"
 
 namespace ashlar {
 namespace {
 
-constexpr std::string_view kMagic = "ASHLSNAP";
+constexpr BinaryRecordKind kKind = {"ASHLSNAP", "snapshot record", kSnapshotVersion};
 constexpr std::uint8_t kHashSha256 = 1;
 constexpr std::uint8_t kEncryptionNone = 0;
-constexpr std::size_t kChecksumBytes = 8;
 
 Error damaged(std::string_view what) { return corrupt(fmt::format("snapshot record: {}", what)); }
 
@@ -62,9 +60,7 @@ Status check_limits(const SnapshotRecord& record) {
 }
 
 ByteVector encode(const SnapshotRecord& record) {
-  ByteWriter out;
-  out.text(kMagic);
-  out.u16(kSnapshotVersion);
+  ByteWriter out = begin_record(kKind, kSnapshotVersion);
   out.u8(kHashSha256);
   out.u8(kEncryptionNone);
   out.u8(static_cast<std::uint8_t>(record.source_kind));
@@ -87,22 +83,11 @@ ByteVector encode(const SnapshotRecord& record) {
     out.string(*text);
   }
   encode_tags(record.tags, out);
-  out.u64(checksum64(out.span()));
-  return out.take();
+  return finish_record(std::move(out));
 }
 
 Result<SnapshotRecord> decode_snapshot_record(ByteSpan bytes) {
-  ByteReader in(bytes);
-  if (!in.expect(kMagic)) return damaged("bad magic");
-  const auto version = in.u16();
-  if (version > kSnapshotVersion) {
-    return unsupported(fmt::format("snapshot record: format version {} is newer than this program", version));
-  }
-  if (version == 0) return damaged("impossible version");
-  if (bytes.size() < kChecksumBytes || ByteReader(bytes.last(kChecksumBytes)).u64() !=
-                                           checksum64(bytes.first(bytes.size() - kChecksumBytes))) {
-    return damaged("checksum does not match");
-  }
+  ByteReader in = TRY(open_record(kKind, bytes)).fields;
   if (in.u8() != kHashSha256) return unsupported("snapshot record: unknown hash");
   if (in.u8() != kEncryptionNone)
     return unsupported("snapshot record: encrypted, and this program can't decrypt");
@@ -134,7 +119,6 @@ Result<SnapshotRecord> decode_snapshot_record(ByteSpan bytes) {
   record.change_token = in.string();
   record.program = in.string();
   record.tags = TRY(decode_tags(in).with_context("snapshot record"));
-  in.u64();  // skips the checksum, which was compared above
   if (!in.done()) return damaged("wrong length");
   TRY(check_sense(record));
   if (!check_limits(record).ok()) return damaged("a text or tag past its limit");

@@ -5,14 +5,12 @@
 #include <tuple>
 #include <unordered_set>
 
-#include "codec/hash.h"
-#include "format/cursor.h"
+#include "format/binary_record.h"
 
 namespace ashlar {
 namespace {
 
-constexpr std::string_view kMagic = "ASHLTRAC";
-constexpr std::size_t kChecksumBytes = 8;
+constexpr BinaryRecordKind kKind = {"ASHLTRAC", "trace", kTraceVersion};
 constexpr std::uint64_t kMaxOwner = 999'999'999'999;
 
 Error damaged(std::string_view what) { return corrupt(fmt::format("trace: {}", what)); }
@@ -57,9 +55,7 @@ Status decode_content(ByteReader& in, std::uint32_t segments, std::uint32_t span
 }  // namespace
 
 ByteVector encode(const TraceRecord& record) {
-  ByteWriter out;
-  out.text(kMagic);
-  out.u16(kTraceVersion);
+  ByteWriter out = begin_record(kKind, kTraceVersion);
   out.zeros(6);
   out.u64(record.snapshot.value);
   out.bytes(record.store.span());
@@ -81,22 +77,11 @@ ByteVector encode(const TraceRecord& record) {
     out.u16(span.first_block);
     out.u16(span.block_count);
   }
-  out.u64(checksum64(out.span()));
-  return out.take();
+  return finish_record(std::move(out));
 }
 
 Result<TraceRecord> decode_trace_record(ByteSpan bytes) {
-  ByteReader in(bytes);
-  if (!in.expect(kMagic)) return damaged("bad magic");
-  const auto version = in.u16();
-  if (version > kTraceVersion) {
-    return unsupported(fmt::format("trace: format version {} is newer than this program", version));
-  }
-  if (version == 0) return damaged("impossible version");
-  if (bytes.size() < kChecksumBytes || ByteReader(bytes.last(kChecksumBytes)).u64() !=
-                                           checksum64(bytes.first(bytes.size() - kChecksumBytes))) {
-    return damaged("checksum does not match");
-  }
+  ByteReader in = TRY(open_record(kKind, bytes)).fields;
   TraceRecord record;
   if (!in.reserved(6)) return damaged("reserved bytes are not zero");
   record.snapshot.value = in.u64();
@@ -114,7 +99,6 @@ Result<TraceRecord> decode_trace_record(ByteSpan bytes) {
     return damaged("a count past its limit");
   TRY(decode_regions(in, regions, record));
   TRY(decode_content(in, segments, spans, record));
-  in.u64();  // skips the checksum, which was compared above
   if (!in.done()) return damaged("wrong length");
   return record;
 }

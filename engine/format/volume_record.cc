@@ -2,14 +2,12 @@
 
 #include <fmt/format.h>
 
-#include "codec/hash.h"
-#include "format/cursor.h"
+#include "format/binary_record.h"
 
 namespace ashlar {
 namespace {
 
-constexpr std::string_view kMagic = "ASHLVOLU";
-constexpr std::size_t kChecksumBytes = 8;
+constexpr BinaryRecordKind kKind = {"ASHLVOLU", "volume record", kVolumeVersion};
 constexpr std::uint64_t kMaxOwner = 999'999'999'999;  // 12 digits, which fit into five bytes
 
 Error damaged(std::string_view what) { return corrupt(fmt::format("volume record: {}", what)); }
@@ -25,10 +23,8 @@ Status check_limits(const VolumeRecord& record) {
 }
 
 ByteVector encode(const VolumeRecord& record) {
-  ByteWriter out;
-  out.text(kMagic);
   // A record without an owner is written as version 1, which older programs can read.
-  out.u16(record.owner.value == 0 ? 1 : kVolumeVersion);
+  ByteWriter out = begin_record(kKind, record.owner.value == 0 ? 1 : kVolumeVersion);
   out.u8(record.is_detached ? 1 : 0);
   out.u32(static_cast<std::uint32_t>(record.owner.value));
   out.u8(static_cast<std::uint8_t>(record.owner.value >> 32U));
@@ -40,22 +36,11 @@ ByteVector encode(const VolumeRecord& record) {
   out.bytes(record.store.span());
   out.string(record.name);
   encode_tags(record.tags, out);
-  out.u64(checksum64(out.span()));
-  return out.take();
+  return finish_record(std::move(out));
 }
 
 Result<VolumeRecord> decode_volume_record(ByteSpan bytes) {
-  ByteReader in(bytes);
-  if (!in.expect(kMagic)) return damaged("bad magic");
-  const auto version = in.u16();
-  if (version > kVolumeVersion) {
-    return unsupported(fmt::format("volume record: format version {} is newer than this program", version));
-  }
-  if (version == 0) return damaged("impossible version");
-  if (bytes.size() < kChecksumBytes || ByteReader(bytes.last(kChecksumBytes)).u64() !=
-                                           checksum64(bytes.first(bytes.size() - kChecksumBytes))) {
-    return damaged("checksum does not match");
-  }
+  auto [version, in] = TRY(open_record(kKind, bytes));
   VolumeRecord record;
   const auto detached = in.u8();
   const auto owner_low = in.u32();
@@ -72,7 +57,6 @@ Result<VolumeRecord> decode_volume_record(ByteSpan bytes) {
   in.copy(record.store.span());
   record.name = in.string();
   record.tags = TRY(decode_tags(in).with_context("volume record"));
-  in.u64();  // skips the checksum, which was compared above
   if (!in.done()) return damaged("wrong length");
   if (record.id.value == 0 || record.base.value == 0) return damaged("an id is missing");
   if (!check_limits(record).ok()) return damaged("a size, text or tag past its limit");

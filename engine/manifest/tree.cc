@@ -6,6 +6,10 @@
 
 namespace ashlar {
 
+TreeRoot tree_root(const SnapshotRecord& snapshot) {
+  return {blocks_covering(snapshot.size), snapshot.root_level, snapshot.root};
+}
+
 Result<std::shared_ptr<const InnerNode>> LeafCursor::inner(const Subtree& at) {
   Held& held = spine_[at.level];
   // A node may appear at several places of a tree and fit only some of them, so a hit also needs the same

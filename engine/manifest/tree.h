@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/quantity.h"
+#include "format/snapshot_record.h"
 #include "store/node_store.h"
 
 namespace ashlar {
@@ -17,6 +18,8 @@ struct TreeRoot {
   std::uint8_t level = 0;
   NodeRef ref;
 };
+
+TreeRoot tree_root(const SnapshotRecord& snapshot);
 
 constexpr std::uint64_t leaf_count(BlockCount blocks) {
   return (blocks.value + kLeafBlocks - 1) / kLeafBlocks;

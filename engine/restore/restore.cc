@@ -317,10 +317,6 @@ class Restorer {
 
 }  // namespace
 
-TreeRoot tree_root(const SnapshotRecord& snapshot) {
-  return {blocks_covering(snapshot.size), snapshot.root_level, snapshot.root};
-}
-
 Result<RestoreReport> restore(const ReadParts& parts, const SnapshotRecord& snapshot, Target& target,
                               const RestoreOptions& options, RestoreProgress& progress,
                               const std::stop_token& stop) {

@@ -64,7 +64,4 @@ Result<std::vector<BlockRange>> compare(const ReadParts& parts, const SnapshotRe
                                         const Target& target, RestoreProgress& progress,
                                         const std::stop_token& stop);
 
-// Returns the root of a snapshot's manifest.
-TreeRoot tree_root(const SnapshotRecord& snapshot);
-
 }  // namespace ashlar

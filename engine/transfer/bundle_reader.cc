@@ -7,10 +7,10 @@
 
 #include "base/parallel.h"
 #include "image/contents.h"
+#include "manifest/tree_visit.h"
 #include "store/pack_appender.h"
 #include "transfer/bundle_staging.h"
 #include "transfer/stored_segment.h"
-#include "transfer/tree_visit.h"
 
 namespace ashlar {
 namespace {

@@ -4,9 +4,9 @@
 #include <set>
 
 #include "manifest/store_block_ids.h"
+#include "manifest/tree_visit.h"
 #include "transfer/bundle_cuts.h"
 #include "transfer/stored_segment.h"
-#include "transfer/tree_visit.h"
 
 namespace ashlar {
 namespace {

@@ -5,10 +5,10 @@
 
 #include "catalog/sessions.h"
 #include "manifest/store_block_ids.h"
+#include "manifest/tree_visit.h"
 #include "store/meta_store.h"
 #include "store/pack_appender.h"
 #include "transfer/stored_segment.h"
-#include "transfer/tree_visit.h"
 
 namespace ashlar {
 namespace {

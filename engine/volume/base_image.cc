@@ -50,7 +50,7 @@ BaseImage::BaseImage(NodeReader& nodes, SegmentReader& segments, FrameCache& fra
       frames_(frames),
       id_(snapshot.id),
       size_(snapshot.size),
-      root_{blocks_covering(snapshot.size), snapshot.root_level, snapshot.root} {}
+      root_(tree_root(snapshot)) {}
 
 Status BaseImage::read(BlockRange range, MutableByteSpan out) const {
   CHECK(out.size() == byte_count(range.count).value);

@@ -23,7 +23,7 @@ PAGE = re.compile(r"docs/format/(\w+\.md)")
 NEW_WITH_TRY = re.compile(r"\bnew\s+[\w:<>]+\s*[({][^;]*\bTRY\(")
 FORMATS = ("format", "document")
 HEADER = re.compile(r"engine/(?:format|document)/(\w+\.h)")
-NO_FORMAT = {"cursor.h", "tags.h"}  # parts of formats
+NO_FORMAT = {"cursor.h", "tags.h", "binary_record.h"}  # parts of formats
 
 
 def sources(root):

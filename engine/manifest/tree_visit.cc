@@ -1,4 +1,4 @@
-#include "transfer/tree_visit.h"
+#include "manifest/tree_visit.h"
 
 namespace ashlar {
 namespace {
@@ -33,7 +33,7 @@ struct Visit {
 
 Status visit_tree(NodeReader& nodes, const SnapshotRecord& snapshot, std::set<SeenNode>& seen,
                   TreeVisitor& visitor, const std::stop_token& stop) {
-  const TreeRoot root{blocks_covering(snapshot.size), snapshot.root_level, snapshot.root};
+  const TreeRoot root = tree_root(snapshot);
   TRY(check_root(root));
   return Visit{nodes, root.blocks, seen, visitor, stop}
       .subtree(root.level, 0, root.ref)
