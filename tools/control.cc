@@ -124,13 +124,13 @@ void ControlServer::serve() {
 
 // Members of a type that nobody expects are the client's mistake; no request ends the server.
 Json ControlServer::reply_to(const Json& request) const {
-  if (!request.is_object()) return {{"error", error_json("invalid", "the request is not a JSON object", "")}};
+  if (!request.is_object()) return {{"error", error_json(invalid("the request is not a JSON object"))}};
   try {
     Result<Json> reply = handler_(request);
     if (reply.ok()) return reply.take();
-    return {{"error", error_json(error_code_name(reply.error().code()), reply.error().text(), "")}};
+    return {{"error", error_json(reply.error())}};
   } catch (const std::exception& failure) {
-    return {{"error", error_json("invalid", failure.what(), "")}};
+    return {{"error", error_json(invalid(failure.what()))}};
   }
 }
 

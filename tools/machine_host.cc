@@ -10,6 +10,7 @@
 #include "attachment.h"
 #include "base/random.h"
 #include "base/unique_fd.h"
+#include "image/contents.h"
 #include "machine/machine.h"
 #include "process/background_process.h"
 #include "program/store_option.h"
@@ -45,13 +46,6 @@ Result<std::unique_ptr<MachineHost>> MachineHost::open(const Globals& globals) {
   return std::unique_ptr<MachineHost>(new MachineHost(std::move(volumes)));
 }
 
-// What a snapshot holds is what the image says.
-Status MachineHost::check_content(const ImageContent& content) {
-  const SnapshotRecord record = TRY(volumes_->repo().snapshots().get(content.snapshot));
-  if (record.content == content.digest && record.size == content.size) return {};
-  return corrupt(content.snapshot.text() + " is not what its image was made of");
-}
-
 Status MachineHost::restore_file(const ImageContent& content, ByteCount size, const std::string& path) {
   Repo& repo = volumes_->repo();
   const SnapshotRecord snapshot = TRY(repo.snapshots().get(content.snapshot));
@@ -74,7 +68,7 @@ Status MachineHost::make_devices(const MachineSpec& spec, InstanceRecord& record
       record.devices.push_back({device.name, {}, true, file});
       continue;
     }
-    TRY(check_content(device.content));
+    TRY(check_content(device.content, volumes_->repo().snapshots()));
     if (is_root && spec.root_device_type == RootDeviceType::kInstanceStore) {
       TRY(restore_file(device.content, device.size, path).with_context(device.name));
       record.devices.push_back({device.name, {}, true, file});
@@ -94,7 +88,7 @@ Status MachineHost::make_devices(const MachineSpec& spec, InstanceRecord& record
 Status MachineHost::make_boot_files(const MachineSpec& spec, InstanceRecord& record) {
   if (!record.kernel.empty() || !spec.boot.kernel) return {};
   const auto make = [&](const ImageContent& content, const char* name, std::string& path) -> Status {
-    TRY(check_content(content));
+    TRY(check_content(content, volumes_->repo().snapshots()));
     const std::string whole = instances_.directory(record.id) + "/" + name;
     TRY(restore_file(content, content.size, whole).with_context(name));
     path = std::filesystem::absolute(whole).lexically_normal().native();

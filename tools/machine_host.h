@@ -10,6 +10,7 @@
 #include "document/image_record.h"
 #include "host/volume_host.h"
 #include "host_server.h"
+#include "image/pending_image.h"
 #include "machine/instances.h"
 #include "program/cli.h"
 
@@ -74,7 +75,7 @@ class MachineHost {
   Result<ImageDevice> mapping_of(const InstanceRecord& record, const InstanceDevice& device,
                                  const std::optional<ImageRecord>& original,
                                  const std::vector<ImageDevice>& mapped_before);
-  Result<ImageRecord> complete(const InstanceRecord& record, const ImageRecord& image, const ImageWish& wish,
+  Result<ImageRecord> complete(const InstanceRecord& record, PendingImage& pending, const ImageWish& wish,
                                bool is_running, const std::stop_token& stop);
   Status require_clean(const ImageRecord& image, const std::stop_token& stop);
   Result<ImageRecord> image_of(const InstanceRecord& record, const ImageWish& wish);
@@ -83,7 +84,6 @@ class MachineHost {
   Result<SnapshotId> capture_file(const std::string& path, const std::stop_token& stop);
   Status make_devices(const MachineSpec& spec, InstanceRecord& record);
   Status make_boot_files(const MachineSpec& spec, InstanceRecord& record);
-  Status check_content(const ImageContent& content);
   Status restore_file(const ImageContent& content, ByteCount size, const std::string& path);
 
   std::unique_ptr<VolumeHost> volumes_;

@@ -5,8 +5,7 @@
 
 #include "base/random.h"
 #include "catalog/images.h"
-#include "catalog/sessions.h"
-#include "image/register.h"
+#include "image/pending_image.h"
 #include "image_inspection.h"
 #include "machine/machine.h"
 #include "machine_host.h"
@@ -109,8 +108,6 @@ Result<ImageRecord> MachineHost::image_of(const InstanceRecord& record, const Im
   image.source_image = {};
   image.source_store = {};
   image.source_instance = record.id;
-  image.state = ImageState::kPending;
-  image.state_reason.clear();
   image.deprecated.reset();
   image.is_public = false;
   image.shared_with.clear();
@@ -157,20 +154,19 @@ Status MachineHost::require_clean(const ImageRecord& image, const std::stop_toke
 }
 
 // From pending to available.
-Result<ImageRecord> MachineHost::complete(const InstanceRecord& record, const ImageRecord& image,
+Result<ImageRecord> MachineHost::complete(const InstanceRecord& record, PendingImage& pending,
                                           const ImageWish& wish, bool is_running,
                                           const std::stop_token& stop) {
-  Repo& repo = volumes_->repo();
-  TRY(make_snapshots(record, image, is_running, stop));
-  if (wish.must_be_clean) TRY(require_clean(image, stop));
+  TRY(make_snapshots(record, pending.record(), is_running, stop));
+  if (wish.must_be_clean) TRY(require_clean(pending.record(), stop));
   ImageBoot boot;
   if (!record.kernel.empty()) {
     boot.kernel.emplace().snapshot = TRY(capture_file(record.kernel, stop));
     if (!record.initrd.empty()) boot.ramdisk.emplace().snapshot = TRY(capture_file(record.initrd, stop));
     boot.command_line = record.append;
   }
-  ImageCatalog images(repo.objects());
-  return make_available(images, repo.snapshots(), image.id, boot);
+  pending.boot_with(std::move(boot));
+  return pending.keep();
 }
 
 // The pending image comes first: whatever would refuse it does so before the guest is shut down. The lock is
@@ -185,18 +181,16 @@ Result<ImageRecord> MachineHost::make_image(InstanceId id, const ImageWish& wish
                             instance_state_name(state)));
   const bool was_running = state == InstanceState::kRunning;
   Repo& repo = volumes_->repo();
-  ImageCatalog images(repo.objects());
   ImageRecord image = TRY(image_of(record, wish));
   image.consistency =
       was_running && !wish.reboot ? ImageConsistency::kCrashConsistent : ImageConsistency::kStopped;
-  const auto session = TRY(Session::begin(repo.objects(), repo.config().id));
-  image.session = session->id();
   image.boot = {};
-  TRY(images.publish(image));
+  auto pending = TRY(PendingImage::begin(repo.objects(), repo.config().id, PendingImage::Snapshots::kStay));
+  TRY(pending->publish(std::move(image)));
   Status off = was_running && wish.reboot ? shut_down(record, wish.seconds) : Status();
-  auto made = off.ok() ? complete(record, image, wish, was_running && !wish.reboot, stop)
+  auto made = off.ok() ? complete(record, *pending, wish, was_running && !wish.reboot, stop)
                        : Result<ImageRecord>(off.take_error());
-  if (!made.ok()) best_effort(images.remove(image.id));
+  pending.reset();
   if (!was_running || TRY(instances_.state_of(record)) != InstanceState::kStopped) return made;
   Status started = start_locked(record);
   if (started.ok()) return made;
