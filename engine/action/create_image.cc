@@ -7,8 +7,8 @@
 
 #include "base/random.h"
 #include "catalog/images.h"
-#include "catalog/sessions.h"
 #include "host/volume_snapshots.h"
+#include "image/pending_image.h"
 #include "image/register.h"
 
 namespace ashlar {
@@ -84,8 +84,6 @@ Result<ImageRecord> image_of(Host& host, const Caller& caller, const InstanceRec
   image.source_image = {};
   image.source_store = {};
   image.source_instance = record.id;
-  image.state = ImageState::kPending;
-  image.state_reason.clear();
   image.deprecated.reset();
   image.is_public = false;
   image.shared_with.clear();
@@ -143,10 +141,10 @@ Result<SnapshotId> capture_file(Repo& repo, const Caller& caller, const std::str
 
 // Takes a pending image to an available one.
 Result<ImageRecord> complete(Host& host, const Caller& caller, const InstanceRecord& record,
-                             const ImageRecord& image, const CreateImageRequest& request, bool is_running) {
+                             PendingImage& pending, const CreateImageRequest& request, bool is_running) {
   Repo& repo = host.repo();
-  TRY(make_snapshots(host, caller, record, image, is_running));
-  TRY(check(host, image, request));
+  TRY(make_snapshots(host, caller, record, pending.record(), is_running));
+  TRY(check(host, pending.record(), request));
   ImageBoot boot;
   if (!record.kernel.empty()) {
     boot.kernel.emplace().snapshot = TRY(capture_file(repo, caller, record.kernel));
@@ -154,8 +152,8 @@ Result<ImageRecord> complete(Host& host, const Caller& caller, const InstanceRec
       boot.ramdisk.emplace().snapshot = TRY(capture_file(repo, caller, record.initrd));
     boot.command_line = record.append;
   }
-  ImageCatalog images(repo.objects());
-  return make_available(images, repo.snapshots(), image.id, boot);
+  pending.boot_with(std::move(boot));
+  return pending.keep();
 }
 
 // The pending image comes first: an error that would refuse it is found before the guest is shut down.
@@ -169,15 +167,11 @@ Result<ImageRecord> make_image(Host& host, const Caller& caller, InstanceRecord&
   const bool goes_on = was_running && !request.reboot;
   ImageRecord image = TRY(image_of(host, caller, record, request));
   image.consistency = goes_on ? ImageConsistency::kCrashConsistent : ImageConsistency::kStopped;
-  const auto session = TRY(Session::begin(repo.objects(), repo.config().id));
-  image.session = session->id();
-  TRY(images.publish(image));
-  const Status off =
-      was_running && request.reboot ? host.machines().shut_down_locked(record, request.seconds) : Status();
-  auto made = off.ok() ? complete(host, caller, record, image, request, goes_on)
-                       : Result<ImageRecord>(off.error());
-  if (!made.ok()) best_effort(images.remove(image.id));
-  return made;
+  const auto pending =
+      TRY(PendingImage::begin(repo.objects(), repo.config().id, PendingImage::Snapshots::kStay));
+  TRY(pending->publish(std::move(image)));
+  if (was_running && request.reboot) TRY(host.machines().shut_down_locked(record, request.seconds));
+  return complete(host, caller, record, *pending, request, goes_on);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/unique_fd.h"
+#include "image/contents.h"
 #include "machine/command_line.h"
 #include "restore/restore.h"
 
@@ -17,13 +18,6 @@ Status resize_file(const std::string& path, ByteCount size) {
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd.valid() || ::ftruncate(fd.get(), static_cast<off_t>(size.value)) != 0) return last_errno(path);
   return {};
-}
-
-// Compares a snapshot with the digest that the image has of it.
-Status check_content(Repo& repo, const ImageContent& content) {
-  const SnapshotRecord record = TRY(repo.snapshots().get(content.snapshot));
-  if (record.content == content.digest && record.size == content.size) return {};
-  return corrupt(content.snapshot.text() + " is not what its image was made of");
 }
 
 Status restore_file(Repo& repo, const ImageContent& content, ByteCount size, const std::string& path) {
@@ -48,7 +42,7 @@ Status make_devices(Repo& repo, Volumes& volumes, const std::string& directory, 
       record.devices.push_back({device.name, {}, true, file});
       continue;
     }
-    TRY(check_content(repo, device.content));
+    TRY(check_content(device.content, repo.snapshots()));
     if (is_root && spec.root_device_type == RootDeviceType::kInstanceStore) {
       TRY(restore_file(repo, device.content, device.size, path).with_context(device.name));
       record.devices.push_back({device.name, {}, true, file});
@@ -69,7 +63,7 @@ Status make_boot_files(Repo& repo, const std::string& directory, const MachineSp
                        InstanceRecord& record) {
   if (!record.kernel.empty() || !spec.boot.kernel) return {};
   const auto make = [&](const ImageContent& content, const char* name, std::string& path) -> Status {
-    TRY(check_content(repo, content));
+    TRY(check_content(content, repo.snapshots()));
     const std::string whole = directory + "/" + name;
     TRY(restore_file(repo, content, content.size, whole).with_context(name));
     path = std::filesystem::absolute(whole).lexically_normal().native();

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "base/parallel.h"
-#include "catalog/sessions.h"
+#include "image/contents.h"
 #include "manifest/tree_visit.h"
 #include "store/pack_appender.h"
 #include "transfer/bundle_staging.h"
@@ -103,10 +103,10 @@ class Import : private TreeVisitor {
     return {};
   }
 
-  Result<ImageCopyReport> publish(const ImageCopyOptions& options) {
+  Result<ImageCopyReport> publish(PendingImage& pending, const ImageCopyOptions& options) {
     TRY(appender_.publish());
-    auto report = TRY(copy_image({parts_.target.segments, staging_}, snapshots_, header_.store, parts_.target,
-                                 parts_.images, image_, options, progress_, stop_));
+    const ImageOriginal original{header_.store, {parts_.target.segments, staging_}, image_, snapshots_};
+    auto report = TRY(copy_image(original, parts_.target, pending, options, progress_, stop_));
     report.copy.segments_sent = new_segments_;
     report.copy.segment_bytes_sent = new_bytes_;
     return report;
@@ -201,13 +201,14 @@ Result<ImageCopyReport> import_image(const ImportParts& parts, const ReadBytes& 
                                      const std::function<Status(const ImageRecord&)>& accept,
                                      const ImageCopyOptions& options, CopyProgress& progress,
                                      const std::stop_token& stop) {
-  const auto session = TRY(Session::begin(parts.target.objects, parts.target.config.id));
+  const auto pending =
+      TRY(PendingImage::begin(parts.target.objects, parts.target.config.id, PendingImage::Snapshots::kStay));
   Import import(parts, read, progress, stop);
   Status taken = import.take_in(accept);
   if (is(taken, ErrorCode::kCancelled)) import.keep_what_is_there();
   TRY(std::move(taken));
-  TRY(session->check());
-  return import.publish(options);
+  TRY(pending->check_session());
+  return import.publish(*pending, options);
 }
 
 }  // namespace ashlar

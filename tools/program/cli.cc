@@ -9,7 +9,6 @@
 
 #include "base/id.h"
 #include "base/units.h"
-#include "program/hints.h"
 #include "program/output.h"
 
 namespace ashlar {
@@ -198,7 +197,7 @@ ExitCode Cli::refuse(const std::string& message, bool json) const {
     app = given.front();
     verb += app->get_name() + " ";
   }
-  print_error("usage", message, fmt::format("see 'ashlar {}--help'", verb), json);
+  print_usage_error(message, fmt::format("see 'ashlar {}--help'", verb), json);
   return ExitCode::kUsage;
 }
 
@@ -209,9 +208,7 @@ int Cli::run(int argc, char** argv) {
     state_->app.parse(argc, argv);
     json = globals_.json;
     Result<ExitCode> result = dispatch();
-    if (!result.ok())
-      print_error(error_code_name(result.error().code()), result.error().text(), hint_of(result.error()),
-                  json);
+    if (!result.ok()) print_error(result.error(), json);
     code = result.ok() ? result.value() : exit_code_of(result.error());
   } catch (const CLI::Success& asked_for_help) {
     state_->app.exit(asked_for_help);

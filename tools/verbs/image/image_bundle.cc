@@ -8,6 +8,7 @@
 #include "base/unique_fd.h"
 #include "base/units.h"
 #include "catalog/settings.h"
+#include "image/contents.h"
 #include "image/signing.h"
 #include "program/cli.h"
 #include "program/image_store.h"
@@ -215,7 +216,7 @@ Result<ImageCopyReport> read_image(const Globals& globals, ImageStore& store, co
   const StoreSettings settings = TRY(get_settings(repo.objects()));
   const auto scratch = TRY(make_scratch(repo.host()));
   const WriteParts target = TRY(repo.write_parts());
-  const ImportParts parts{target, *TRY(repo.nodes()), store.catalog(), *scratch};
+  const ImportParts parts{target, *TRY(repo.nodes()), *scratch};
   const auto accept = [&](const ImageRecord& image) -> Status {
     if (const auto warning = TRY(check_trust(image, settings))) print_warning(*warning);
     return {};

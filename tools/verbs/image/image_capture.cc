@@ -6,9 +6,7 @@
 
 #include "base/random.h"
 #include "capture_flow.h"
-#include "catalog/sessions.h"
-#include "image/deletion.h"
-#include "image/register.h"
+#include "image/pending_image.h"
 #include "program/cli.h"
 #include "program/image_store.h"
 #include "program/output.h"
@@ -171,12 +169,6 @@ Status capture_still(const Globals& globals, const Options& options, Repo& repo,
   return frozen.thaw();
 }
 
-// The snapshots of an image that failed go into the bin, but those that somebody uses already.
-void take_back(Repo& repo, ImageCatalog& images, const ImageRecord& image) {
-  best_effort(images.remove(image.id));
-  for (const SnapshotId id : snapshots_of(image)) best_effort(delete_snapshot(repo.objects(), id));
-}
-
 Result<ImageRecord> capture_image(const Globals& globals, const Options& options) {
   Stop stop;
   ImageStore store = TRY(ImageStore::open(globals));
@@ -187,15 +179,11 @@ Result<ImageRecord> capture_image(const Globals& globals, const Options& options
   image.store = repo.config().id;
   image.owner = store.account();
   image.consistency = consistency_of(disks);
-  image.state = ImageState::kPending;
-  const auto session = TRY(Session::begin(repo.objects(), repo.config().id));
-  image.session = session->id();
-  TRY(store.catalog().publish(image));
-  Status captured = capture_still(globals, options, repo, image, disks, stop);
-  auto made = captured.ok() ? make_available(store.catalog(), repo.snapshots(), image.id, {})
-                            : Result<ImageRecord>(captured.take_error());
-  if (!made.ok()) take_back(repo, store.catalog(), image);
-  return made;
+  const auto pending =
+      TRY(PendingImage::begin(repo.objects(), repo.config().id, PendingImage::Snapshots::kGoToBin));
+  TRY(pending->publish(std::move(image)));
+  TRY(capture_still(globals, options, repo, pending->record(), disks, stop));
+  return pending->keep();
 }
 
 Result<ExitCode> run(const Globals& globals, const Options& options) {

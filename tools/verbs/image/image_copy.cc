@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "catalog/settings.h"
+#include "image/contents.h"
 #include "image/signing.h"
 #include "program/cli.h"
 #include "program/image_store.h"
@@ -32,8 +33,11 @@ Result<ImageCopyReport> copy(const Globals& globals, ImageStore& here, ImageStor
   const ImageCopyOptions how = {options.name, there.account(), options.keep_tags, !options.drop_deprecation};
   CopyProgress progress;
   const ProgressDisplay display(globals, "image copy", [&progress] { return sample_of(progress); });
-  return copy_image(source, TRY(records_of(original, from.snapshots())), from.config().id, target,
-                    there.catalog(), original, how, progress, stop.token());
+  const std::vector<SnapshotRecord> snapshots = TRY(records_of(original, from.snapshots()));
+  const auto pending =
+      TRY(PendingImage::begin(to.objects(), to.config().id, PendingImage::Snapshots::kStay));
+  return copy_image({from.config().id, source, original, snapshots}, target, *pending, how, progress,
+                    stop.token());
 }
 
 Result<ExitCode> run(const Globals& globals, const Options& options) {

@@ -52,7 +52,7 @@ class RangePrinter {
                       count_, total_, counters.nodes_read));
     if (!status.ok()) {
       const Error& error = status.error();
-      print(",\n  \"error\": " + error_json(error_code_name(error.code()), error.text()).dump());
+      print(",\n  \"error\": " + error_json(error).dump());
     }
     print("\n}\n");
   }
@@ -76,8 +76,8 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   Status status = diff_trees(nodes, ids, tree_root(from), tree_root(to), visit, &counters);
   printer.finish(counters, status);
   if (status.ok()) return ExitCode::kDone;
-  // The document is closed with its error inside; a second one would not be JSON any more.
-  print_error(error_code_name(status.error().code()), status.error().text(), false);
+  // The document is closed with its error inside: a second document would not be JSON.
+  print_error(status.error(), false);
   return exit_code_of(status.error());
 }
 

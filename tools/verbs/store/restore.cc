@@ -148,7 +148,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   const double started = monotonic_seconds();
   const std::unique_ptr<Repo> repo = TRY(open_store(globals));
   const SnapshotRecord snapshot = TRY(repo->snapshots().get(TRY(SnapshotId::parse(options.snapshot))));
-  if (!options.is_stream()) TRY(check_outside_store(options.target, repo->path()));
+  if (!options.is_stream()) TRY(check_outside_store(options.target, repo->address().directory));
   const ReadParts parts = TRY(repo->read_parts());
   const Outcome outcome =
       TRY(options.is_stream() ? restore_to_stream(globals, parts, snapshot, stop)
