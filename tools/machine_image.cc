@@ -6,7 +6,7 @@
 #include "base/random.h"
 #include "catalog/images.h"
 #include "image/pending_image.h"
-#include "image_inspection.h"
+#include "inspect/image_inspection.h"
 #include "machine/machine.h"
 #include "machine_host.h"
 #include "process/background_process.h"
@@ -150,7 +150,8 @@ Status MachineHost::require_clean(const ImageRecord& image, const std::stop_toke
   if (clean.ok()) return {};
   std::string made;
   for (const SnapshotId id : snapshots_of(image)) made += (made.empty() ? "" : ", ") + id.text();
-  return invalid(fmt::format("{}; no image is made, its snapshots stay: {}", clean.error().text(), made));
+  return clean.error().with_text(
+      fmt::format("{}; no image is made, its snapshots stay: {}", clean.error().text(), made));
 }
 
 // From pending to available.
