@@ -10,6 +10,7 @@
 #include "host/volume_snapshots.h"
 #include "image/pending_image.h"
 #include "image/register.h"
+#include "inspect/image_inspection.h"
 
 namespace ashlar {
 namespace {
@@ -119,10 +120,10 @@ Status make_snapshots(Host& host, const Caller& caller, const InstanceRecord& re
   return {};
 }
 
-Status check(Host& host, const ImageRecord& image, const CreateImageRequest& request) {
-  if (!request.check) return {};
+// Opens the store anew, because the snapshots of a served volume lie in packs of the server.
+Status require_clean(Host& host, const Caller& caller, const ImageRecord& image) {
   const std::unique_ptr<Repo> repo = TRY(host.repo().open_again());
-  const Status fine = request.check(*repo, image.devices);
+  const Status fine = check_clean(TRY(inspect_devices(*repo, image.devices, caller.stop)));
   if (fine.ok()) return {};
   std::string made;
   for (const SnapshotId id : snapshots_of(image)) made += (made.empty() ? "" : ", ") + id.text();
@@ -144,7 +145,7 @@ Result<ImageRecord> complete(Host& host, const Caller& caller, const InstanceRec
                              PendingImage& pending, const CreateImageRequest& request, bool is_running) {
   Repo& repo = host.repo();
   TRY(make_snapshots(host, caller, record, pending.record(), is_running));
-  TRY(check(host, pending.record(), request));
+  if (request.must_be_clean) TRY(require_clean(host, caller, pending.record()));
   ImageBoot boot;
   if (!record.kernel.empty()) {
     boot.kernel.emplace().snapshot = TRY(capture_file(repo, caller, record.kernel));

@@ -20,7 +20,8 @@ bool is_namesake(const ImageRecord& other, const ImageRecord& record) {
 }  // namespace
 
 bool is_alive(const ImageRecord& record) {
-  return record.state != ImageState::kFailed && record.state != ImageState::kDeregistered;
+  return record.state == ImageState::kPending || record.state == ImageState::kAvailable ||
+         record.state == ImageState::kDisabled;
 }
 
 // Returns whether image `id` needs the wanted name. A record with another owner or name holds a claim under

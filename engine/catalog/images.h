@@ -13,7 +13,7 @@
 
 namespace ashlar {
 
-// Returns whether the image is neither failed nor deregistered: then it needs its name and its snapshots.
+// Returns whether the image needs its name and its snapshots: it is pending, available or disabled.
 bool is_alive(const ImageRecord& record);
 
 struct ImageKind {

@@ -116,9 +116,11 @@ void add_image_changes(Cli& cli);  // into the group of add_image()
 void add_image_launch(Cli& cli);   // the same
 void add_image_capture(Cli& cli);  // the same
 void add_image_copy(Cli& cli);     // the same
-void add_image_bundle(Cli& cli);   // the same
+void add_image_export(Cli& cli);   // the same
+void add_image_import(Cli& cli);   // the same
 void add_image_ova(Cli& cli);      // the same
 void add_image_sign(Cli& cli);     // the same
+void add_image_verify(Cli& cli);   // the same
 void add_image_inspect(Cli& cli);  // the same
 void add_lifecycle(Cli& cli);
 void add_bin(Cli& cli);

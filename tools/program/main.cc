@@ -58,10 +58,12 @@ int main(int argc, char** argv) try {
   add_image_launch(cli);
   add_image_capture(cli);
   add_image_copy(cli);
-  add_image_bundle(cli);
+  add_image_export(cli);
+  add_image_import(cli);
   add_image_ova(cli);
   add_image_changes(cli);
   add_image_sign(cli);
+  add_image_verify(cli);
   add_image_inspect(cli);
   add_lifecycle(cli);
   add_bin(cli);

@@ -1,4 +1,4 @@
-#include "image_inspection.h"
+#include "inspect/image_inspection.h"
 
 #include <fmt/format.h>
 
@@ -9,8 +9,7 @@
 namespace ashlar {
 namespace {
 
-// Most of what is read is read once.
-constexpr std::size_t kCacheBytes = std::size_t{64} << 20U;
+constexpr std::size_t kCacheBytes = std::size_t{64} << 20U;  // little is read twice
 
 std::string part_text(const InspectedDevice& device, unsigned partition) {
   const std::string name = device.device.empty() ? device.snapshot.text() : device.device;
@@ -72,15 +71,14 @@ Status check_clean(const std::vector<InspectedDevice>& devices) {
   for (const InspectedDevice& device : devices) {
     if (device.report.findings.empty()) continue;
     const Finding& first = device.report.findings.front();
-    return invalid(
-        fmt::format("not clean: {} ({}: {}){}; 'ashlar image inspect {}' shows all",
-                    place_text(device, first), first.kind, first.reason,
-                    findings == 1 ? std::string() : fmt::format(" and {} further findings", findings - 1),
-                    device.snapshot.text()));
+    const std::string more = findings == 1 ? "" : fmt::format(" and {} further findings", findings - 1);
+    return invalid(fmt::format("not clean: {} ({}: {}){}", place_text(device, first), first.kind,
+                               first.reason, more))
+        .about(ErrorKind::kNotClean, device.snapshot.text());
   }
   for (const InspectedDevice& device : devices) {
     if (const InspectedPart* part = doubtful_part(device))
-      return invalid(fmt::format("it can't be said whether it is clean: {}: {}", place_text(device, *part),
+      return invalid(fmt::format("it is unknown whether the disk is clean: {}: {}", place_text(device, *part),
                                  part->doubts.front()));
   }
   return {};

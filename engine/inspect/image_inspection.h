@@ -1,4 +1,4 @@
-// What the disks of an image hold that should not be in a template: `image inspect`, and --require-clean.
+// Image inspection: inspects the disks of an image for what should not be in a template.
 #pragma once
 
 #include <optional>
@@ -13,23 +13,25 @@
 namespace ashlar {
 
 struct InspectedDevice {
-  std::string device;  // its name in the mapping; empty for a snapshot alone
+  std::string device;  // name in the mapping; empty for a snapshot alone
   SnapshotId snapshot;
   DiskReport report;
 };
 
 Result<InspectedDevice> inspect_snapshot(Repo& repo, const std::string& device, SnapshotId snapshot,
                                          const std::stop_token& stop);
-// Devices that hold snapshots, in their order. Kernel and RAM disk are no disks and are not looked into.
+// Inspects the devices that hold snapshots, in their order. Kernel and RAM disk are not disks and are not
+// looked into.
 Result<std::vector<InspectedDevice>> inspect_devices(Repo& repo, const std::vector<ImageDevice>& devices,
                                                      const std::stop_token& stop);
 
-// "/dev/sda 1: /root/.bash_history"
+// Returns "/dev/sda 1: /root/.bash_history".
 std::string place_text(const InspectedDevice& device, const Finding& finding);
 std::string place_text(const InspectedDevice& device, const InspectedPart& part);
 
 bool are_clean(const std::vector<InspectedDevice>& devices);
-// kInvalid with the first finding, or doubt, and how many there are.
+// Returns kInvalid with the first finding (kind kNotClean) and the number of the others, or with the first
+// doubt.
 Status check_clean(const std::vector<InspectedDevice>& devices);
 
 }  // namespace ashlar
