@@ -121,7 +121,10 @@ Status purge_snapshots(ObjectStore& objects, UtcTime until, Purged& purged) {
     const BinEntry last = *std::ranges::max_element(of_one, {}, &BinEntry::deleted);
     if (last.deleted > until) continue;
     if (!TRY(is_there(snapshots, id))) {
-      if (TRY(bin.find(id)).deleted != last.deleted) continue;  // restored, and deleted once more, meanwhile
+      const auto now = bin.find(id);
+      if (is(now, ErrorCode::kNotFound)) continue;  // restored meanwhile
+      if (!now.ok()) return now.error();
+      if (now.value().deleted != last.deleted) continue;  // restored, and deleted once more, meanwhile
       const Status unused = refuse_if_used(objects, id);
       if (!unused.ok() && unused.error().code() != ErrorCode::kBusy) return unused.error();
       if (!unused.ok()) {

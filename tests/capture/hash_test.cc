@@ -88,10 +88,7 @@ TEST_F(HashLadder, WhatTheSourceDidNotReadIsMarked) {
   const LeafBytes now = LeafBytes::data(1, kBlocks);
   rig_.set_parent(now);
   rig_.planned(Origins(kBlocks, BlockOrigin::kRead), {});
-  HashedRun read = rig_.hashed(now, {0, 0, kBlocks});
-  ashlar::Run run = std::move(read.run);
-  run.unchanged = {{Lba{16}, BlockCount{2}}};
-  const HashedRun hashed = hash_run(std::move(run), {read.leaf, 0}, LeafRig::kSeed, true);
+  const HashedRun hashed = rig_.hashed(now, {0, 0, kBlocks}, true, {{Lba{16}, BlockCount{2}}});
   EXPECT_EQ(hashed.regions[0].state, RegionState::kSame);
   EXPECT_EQ(hashed.regions[1].state, RegionState::kData);
   EXPECT_FALSE(hashed.regions[1].has_hash);

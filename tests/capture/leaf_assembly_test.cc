@@ -101,6 +101,20 @@ TEST_F(LeafOfParent, ABadSectorInAGapSaysNothingOfTheMap) {
   EXPECT_FALSE(assembly.map_missed());
 }
 
+// A volume does not read what it takes from the parent; such a region has the parent's hash all the same.
+TEST_F(LeafOfParent, ARegionThatTheSourceDidNotReadKeepsTheHashOfTheParent) {
+  rig_.set_parent(LeafBytes::data(1, kBlocks));
+  LeafBytes now = LeafBytes::data(1, kBlocks);
+  now.set(3, block_of(900));
+  LeafAssembly assembly = rig_.planned(Origins(kBlocks, BlockOrigin::kRead), {});
+  assembly.take(rig_.hashed(now, {0, 0, kBlocks}, true, {{Lba{4}, BlockCount{60}}}));
+  EXPECT_EQ(rig_.read_leaf(assembly), now.blocks());
+  EXPECT_EQ(rig_.last_draft().region_mask, 0xfeU) << "of the first region some blocks were not read";
+  std::vector<RegionHash> hashes = rig_.hashes_of(now);
+  hashes.erase(hashes.begin());
+  EXPECT_EQ(rig_.last_draft().regions, hashes);
+}
+
 TEST_F(LeafOfParent, ZerosOfAConstantParentStayZeros) {
   for (const ChildKind kind : {ChildKind::kZero, ChildKind::kUnallocated}) {
     rig_.set_constant_parent(kind);

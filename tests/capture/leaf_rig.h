@@ -130,13 +130,15 @@ class LeafRig {
     return LeafAssembly(leaf);
   }
   // Returns a run of the leaf `now`, hashed under the plan of planned().
-  HashedRun hashed(const LeafBytes& now, const PlannedRun& run, bool trust_regions = true) const {
+  HashedRun hashed(const LeafBytes& now, const PlannedRun& run, bool trust_regions = true,
+                   std::vector<BlockRange> unchanged = {}) const {
     const auto buffer = std::make_shared<ByteVector>(now.bytes(run.first_block, run.block_count));
     ashlar::Run read;
     read.ordinal = run.ordinal;
     read.offset = ByteOffset{run.first_block * kBlockBytes};
     read.bytes = *buffer;
     read.buffer = buffer;
+    read.unchanged = std::move(unchanged);
     for (std::uint32_t i = run.first_block; i < run.first_block + run.block_count; ++i) {
       if (now.kinds()[i] == ExtentKind::kUnreadable) read.unreadable.push_back({Lba{i}, BlockCount{1}});
     }

@@ -274,6 +274,27 @@ TEST(PlanModel, AHugeHoleIsOneItem) {
   EXPECT_EQ(parent.nodes.reads(), 0U) << "the parent is not asked about a hole";
 }
 
+// A source whose extents meet inside block 1.
+class MeetsInABlock : public StatesOnly {
+ public:
+  MeetsInABlock() : StatesOnly(ByteCount{kRegionBytes}, SourceState::kZero) {}
+  Result<SourceExtent> next_extent(ByteOffset offset) override {
+    if (offset.value < 5000) return SourceExtent{ByteOffset{0}, ByteCount{5000}, SourceState::kZero};
+    return SourceExtent{ByteOffset{5000}, ByteCount{kRegionBytes - 5000}, SourceState::kUnallocated};
+  }
+};
+
+TEST(PlanModel, ABlockInWhichTwoExtentsMeetIsRead) {
+  MeetsInABlock source;
+  MemoryNodes nodes;
+  Plan plan(input_of(source, nodes));
+  const auto leaves = leaves_of(outcome_of(plan));
+  ASSERT_EQ(leaves.size(), 1U);
+  EXPECT_EQ(leaves[0]->origins[0], BlockOrigin::kZero);
+  EXPECT_EQ(leaves[0]->origins[1], BlockOrigin::kRead);
+  EXPECT_EQ(leaves[0]->origins[2], BlockOrigin::kUnallocated);
+}
+
 // The audit.
 
 using Sample = std::set<std::pair<std::uint64_t, std::size_t>>;  // leaves and regions
