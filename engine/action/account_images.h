@@ -20,7 +20,7 @@ class AccountImages {
 
   // Returns an image; kNotFound also for one that the account may not see.
   Result<ImageRecord> find(ImageId id) const;
-  // The same, for an image that is to be read: kInvalid unless it is available.
+  // Finds an image that is to be read. Fails with kInvalid unless it is available.
   Result<ImageRecord> find_available(ImageId id) const;
   // Returns an image of the account. Fails with kInvalid for an image of another account. A deregistered one
   // is found only when `in_bin`.

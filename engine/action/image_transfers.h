@@ -13,7 +13,7 @@
 
 namespace ashlar {
 
-// What a new image takes over from the one that it is a copy of.
+// Attributes that a new image takes over from the image that it is a copy of.
 struct NewCopy {
   std::string name;  // empty: the original's
   bool keep_tags = false;
@@ -37,7 +37,7 @@ struct ExportedImage {
 // Writes an available image as a bundle. Permissions, and what names its sources, are left out.
 Result<ExportedImage> export_image(Repo& repo, const Caller& caller, const ExportImage& request,
                                    const BundleOutput& output);
-// The same into a new file outside of the store. Fails with kInvalid, kind kTargetExists, when the name is
+// Writes the image into a new file outside of the store. Fails with kInvalid, kind kTargetExists, when the name is
 // taken; leaves no file on failure.
 Result<ExportedImage> export_image_file(Repo& repo, const Caller& caller, const ExportImage& request,
                                         const std::string& file);
@@ -54,7 +54,7 @@ struct ExportedLayout {
   Sha256 manifest;  // digest of the manifest
   std::size_t parts = 0;
 };
-// The same into a layout outside of the store, a new one or one that is there.
+// Writes the image into a layout outside of the store, a new one or one that is there.
 Result<ExportedLayout> export_image_layout(Repo& repo, const Caller& caller, const ExportImage& request,
                                            const LayoutPlace& place);
 

@@ -1,6 +1,6 @@
 // Attachments: volumes that this host shows as block devices.
 //
-// What was done for a volume is noted in <host directory>/attachments/<volume id>/, so that another process
+// The steps done for a volume are noted in <host directory>/attachments/<volume id>/, so that another process
 // finds it and undoes it. After a reboot the note names things that are gone; the next call clears it away.
 #pragma once
 

@@ -28,7 +28,7 @@ struct DescribeVolume {
   using Answer = VolumeState;
 };
 struct SnapshotVolume {
-  // Of the report's record, only the id crosses.
+  // Only the id of the report's record crosses.
   using Answer = CaptureReport;
   std::string name;
   std::string description;

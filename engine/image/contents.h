@@ -12,7 +12,7 @@ namespace ashlar {
 
 // Returns kCorrupt when the snapshot does not hold what it held when the image was made.
 Status check_content(const ImageContent& content, const SnapshotRecord& snapshot);
-// The same, for the snapshot that the store has under that id; kNotFound when it has none.
+// Checks the snapshot that the store has under that id. Returns kNotFound when it has none.
 Status check_content(const ImageContent& content, const SnapshotCatalog& snapshots);
 
 // Calls `visit` for each device with a snapshot ("/dev/sda"), the kernel and the RAM disk; ends with the

@@ -92,7 +92,7 @@ TEST_F(ChangedMapFlow, AMapThatMissesWritesIntoAHoleIsFoundOut) {
   EXPECT_EQ(report.value().record.content, full.value().record.content);
 }
 
-// Of a leaf with more than four changed stretches the gaps are read too. What is read there counts, whatever
+// In a leaf with more than four changed stretches the gaps are read too. The bytes read there count, whatever
 // the map says, and is not lost to a later capture that compares region hashes.
 TEST_F(ChangedMapFlow, AChangeInAGapThatTheMapMissesIsFoundOut) {
   std::vector<SourceExtent> changed;

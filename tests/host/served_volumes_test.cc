@@ -122,7 +122,7 @@ TEST(VolumeServer, AServerThatDoesNotStartIsAnError) {
   EXPECT_NE(served.error().text().find("did not start"), std::string::npos) << served.error().text();
 }
 
-// The same operations on a volume that is open here, and on one that a server has open.
+// Runs the same operations on a volume that is open here, and on one that a server has open.
 class VolumeAccessTest : public testing::TestWithParam<bool> {};
 
 TEST_P(VolumeAccessTest, HasTheSameMethodsHereAndThere) {

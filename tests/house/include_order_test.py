@@ -126,7 +126,7 @@ def tree(cmake, files):
     return {"engine/CMakeLists.txt": cmake, "engine/high/uses.cc": '#include "low/a.h"\n', **TESTED, **named}
 
 
-# What, CMakeLists.txt, files of engine/, the one breach expected.
+# Name, CMakeLists.txt, files of engine/, the one breach expected.
 CASES = [
     ("an orderly tree passes", ORDERLY, {"low/a.h": "", "high/b.cc": '#include "low/a.h"\n'}, None),
     ("an include upwards", ORDERLY, {"low/a.cc": '#include <vector>\n\n#include "high/b.h"\n'},

@@ -13,7 +13,7 @@ import house
 
 SOURCE_FOLDERS = ("engine", "tools", "tests", "bench")
 OPENING = re.compile(
-    r"(Of|One|Those|The same|What|Again|Also|Not|Nothing|Nobody|Somebody|Whoever|Whatever|Null where|Ok when)\b")
+    r"(Of|One(?! (?:thread|process|writer|session|data pack))|Those|The same|What|Again|Also|Not|Nothing|Nobody|Somebody|Whoever|Whatever|Null where|Ok when)\b")
 WORD = re.compile(r"\b([Ww]hoever|[Nn]obody|[Ss]omebody)\b|(?<![Tt]here )\bis no (?!longer\b|more than\b)")
 MARK = {".h": "//", ".cc": "//", ".py": "#"}
 

@@ -127,7 +127,7 @@ TEST_F(Opening, TheIndexIsOpenedOnlyWhenItIsAskedFor) {
   EXPECT_EQ(&expect_ok(repo->verify_parts()).index, index);
 }
 
-// Another process publishes a pack: whoever has the store open finds it when it opens it once more.
+// Another process publishes a pack: a process that has the store open finds it when it opens it once more.
 TEST_F(Opening, OpenedOnceMoreItFindsWhatOthersPublished) {
   expect_ok(init());
   const auto repo = expect_ok(open());
