@@ -18,15 +18,15 @@ struct CreateImageRequest {
   Tags tags;
   bool reboot = true;
   double seconds = 60;  // that the guest has to switch itself off
-  // Checks the content of the devices' snapshots; empty: nothing is checked. `repo` is opened anew, because the
-  // snapshots may lie in packs of another process.
+  // Checks the content of the devices' snapshots; empty: nothing is checked. `repo` is opened anew, because
+  // the snapshots may lie in packs of another process.
   std::function<Status(Repo& repo, const std::vector<ImageDevice>& devices)> check;
 };
 // Makes an image of the machine's devices, all of one instant. Without `reboot` a machine that runs goes on,
 // and the image is what a power cut at that instant would leave; with it the guest is shut down, and started
 // again afterwards. Parts that the request leaves open are those of the image that the machine was launched
-// from. Fails with kBusy, kind kGuestStaysOn, when the guest does not switch itself off in time. When the check
-// fails there is no image, and its snapshots stay.
+// from. Fails with kBusy, kind kGuestStaysOn, when the guest does not switch itself off in time. When the
+// check fails there is no image, and its snapshots stay.
 Result<ImageRecord> create_image(Host& host, const Caller& caller, const CreateImageRequest& request);
 
 }  // namespace ashlar
