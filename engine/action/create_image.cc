@@ -31,7 +31,8 @@ std::uint32_t free_ephemeral(const std::vector<ImageDevice>& devices, std::uint3
   return wanted;
 }
 
-// Maps one device. A volume becomes a snapshot whose id is known beforehand; a file stays ephemeral, and blank.
+// Maps one device. A volume becomes a snapshot whose id is known beforehand; a file stays ephemeral, and
+// blank.
 Result<ImageDevice> mapping_of(Host& host, const InstanceRecord& record, const InstanceDevice& device,
                                const std::optional<ImageRecord>& original,
                                const std::vector<ImageDevice>& mapped_before) {

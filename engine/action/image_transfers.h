@@ -37,8 +37,8 @@ struct ExportedImage {
 // Writes an available image as a bundle. Permissions, and what names its sources, are left out.
 Result<ExportedImage> export_image(Repo& repo, const Caller& caller, const ExportImage& request,
                                    const BundleOutput& output);
-// Writes the image into a new file outside of the store. Fails with kInvalid, kind kTargetExists, when the name is
-// taken; leaves no file on failure.
+// Writes the image into a new file outside of the store. Fails with kInvalid, kind kTargetExists, when the
+// name is taken; leaves no file on failure.
 Result<ExportedImage> export_image_file(Repo& repo, const Caller& caller, const ExportImage& request,
                                         const std::string& file);
 

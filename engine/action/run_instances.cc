@@ -74,9 +74,8 @@ Result<MachineSpec> spec_of_image(Repo& repo, const Caller& caller, ImageId id,
 Result<MachineSpec> spec_of(Host& host, const Caller& caller, const RunInstancesRequest& request) {
   Repo& repo = host.repo();
   const auto* const image = std::get_if<ImageId>(&request.source);
-  MachineSpec spec =
-      TRY(image ? spec_of_image(repo, caller, *image, request)
-                : spec_of_snapshot(repo, std::get<SnapshotId>(request.source), request));
+  MachineSpec spec = TRY(image ? spec_of_image(repo, caller, *image, request)
+                               : spec_of_snapshot(repo, std::get<SnapshotId>(request.source), request));
   spec.shape = request.shape;
   spec.keep_volumes = request.keep_volumes;
   spec.owner = volume_owner(caller, repo.config().id);

@@ -44,8 +44,8 @@ Result<VolumeRecord> create_volume(Host& host, const Caller& caller, const Creat
 }
 
 Result<VolumeRecord> clone_volume(Host& host, const Caller& caller, const CloneVolumeRequest& request) {
-  const CaptureReport report = TRY(snapshot_volume(
-      host, caller, {request.volume, {}, "made to clone " + request.volume.text(), {}}));
+  const CaptureReport report =
+      TRY(snapshot_volume(host, caller, {request.volume, {}, "made to clone " + request.volume.text(), {}}));
   return create_volume(host, caller, {report.record.id, request.size, request.name, request.tags});
 }
 

@@ -1,7 +1,7 @@
 // Volumes: what an account may ask of the volumes of a store and of this host.
 //
-// Every account that can reach the store may see and change all volumes; a volume's owner decides which traces
-// its reads are merged into.
+// Every account that can reach the store may see and change all volumes; a volume's owner decides which
+// traces its reads are merged into.
 #pragma once
 
 #include <optional>

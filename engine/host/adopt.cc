@@ -27,8 +27,8 @@ Status remove_files(FileSystem& files, const std::string& folder, std::initializ
   return {};
 }
 
-// An overlay that was served is open whatever its files say. One that was never served may have been open in a
-// command; then its map says so, or is damaged.
+// An overlay that was served is open whatever its files say. One that was never served may have been open in
+// a command; then its map says so, or is damaged.
 bool may_be_torn(FileSystem& files, const std::string& directory, VolumeId id) {
   const auto life = read_incarnation(files, directory);
   if (!life.ok() || (life.value() && life.value()->is_served)) return true;

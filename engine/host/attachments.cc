@@ -31,8 +31,8 @@ bool exists(const std::string& path) {
 
 bool is_busy(const Status& status) { return is(status, ErrorCode::kBusy); }
 
-// Takes down the loop devices over a file. A dead nbdfuse can't take what is written back; its device has to go
-// all the same.
+// Takes down the loop devices over a file. A dead nbdfuse can't take what is written back; its device has to
+// go all the same.
 Status take_down_loops(const std::string& file, bool can_write_back) {
   Status settled;
   for (const std::string& device : loops_over(file)) {
@@ -125,8 +125,8 @@ Result<Attachment> HeldVolume::attach_kernel(const NbdExport& at) {
   return client.error();
 }
 
-// nbdfuse is noted before it shows anything, and the loop device is found by its file: the next call takes down
-// what was cut off in between.
+// nbdfuse is noted before it shows anything, and the loop device is found by its file: the next call takes
+// down what was cut off in between.
 Result<Attachment> HeldVolume::attach_fuse(NbdExport at) {
   const std::string log = directory_ + "/nbdfuse.log";
   if (!exists(disk())) TRY(files().create(disk()));

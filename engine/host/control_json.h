@@ -15,8 +15,8 @@ inline std::string line_of(const Json& object) {
   return object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-// Parses a line; text that is not JSON becomes a value that is not an object. Parts that are nested deeper than
-// those of any message are dropped.
+// Parses a line; text that is not JSON becomes a value that is not an object. Parts that are nested deeper
+// than those of any message are dropped.
 inline Json parse_line(std::string_view line) {
   constexpr int kMaxDepth = 4;
   const auto is_shallow = [](int depth, Json::parse_event_t, Json&) { return depth <= kMaxDepth; };

@@ -48,8 +48,7 @@ struct DetachedVolume {
 struct DetachVolume {
   using Answer = DetachedVolume;
 };
-using VolumeRequest =
-    std::variant<DescribeVolume, SnapshotVolume, HydrateVolume, ResizeVolume, DetachVolume>;
+using VolumeRequest = std::variant<DescribeVolume, SnapshotVolume, HydrateVolume, ResizeVolume, DetachVolume>;
 
 struct ServerState {
   std::vector<std::string> exports;

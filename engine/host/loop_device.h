@@ -12,7 +12,8 @@ namespace ashlar {
 std::string backing_file(const std::string& device);
 // Returns the loop devices ("/dev/loop3") over a file.
 std::vector<std::string> loops_over(const std::string& file);
-// Writes back what the kernel holds of a block device. Fails with kBusy while the device is mounted or claimed.
+// Writes back what the kernel holds of a block device. Fails with kBusy while the device is mounted or
+// claimed.
 Status settle_device(const std::string& device);
 
 }  // namespace ashlar

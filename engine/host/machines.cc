@@ -72,8 +72,9 @@ Status Machines::shut_down_locked(InstanceRecord& record, double seconds) {
   if (!process.ok() || process.value().wait(seconds)) return end_machine(instances_, record);
   record.wish = InstanceWish::kRunning;
   TRY(instances_.save(record));
-  return busy(fmt::format("{} did not switch itself off within {:.0f} s; it was asked to, and may still do so",
-                          record.id.text(), seconds))
+  return busy(
+             fmt::format("{} did not switch itself off within {:.0f} s; it was asked to, and may still do so",
+                         record.id.text(), seconds))
       .about(ErrorKind::kGuestStaysOn, record.id.text());
 }
 
@@ -149,8 +150,9 @@ Result<std::vector<VolumeId>> Machines::remove_locked(const InstanceRecord& reco
   return kept;
 }
 
-// A launch that was cut off before there was a record has its mark; a volume that was made for it bears its id,
-// and was never used. Without the mark the id says only for which machine a volume was made: it may be kept.
+// A launch that was cut off before there was a record has its mark; a volume that was made for it bears its
+// id, and was never used. Without the mark the id says only for which machine a volume was made: it may be
+// kept.
 Status Machines::remove_unrecorded(InstanceId id) {
   if (!TRY(instances_.is_launch_unfinished(id))) return instances_.remove(id);
   for (const VolumeRecord& record : TRY(volumes_.catalog().list())) {

@@ -52,8 +52,8 @@ class Machines {
 
   // Starts a stopped machine whose lock the caller holds.
   Status start_locked(InstanceRecord& record);
-  // Presses the power button and waits for the end of a running machine whose lock the caller holds. Fails with
-  // kBusy, kind kGuestStaysOn, when the guest does not switch itself off within `seconds`.
+  // Presses the power button and waits for the end of a running machine whose lock the caller holds. Fails
+  // with kBusy, kind kGuestStaysOn, when the guest does not switch itself off within `seconds`.
   Status shut_down_locked(InstanceRecord& record, double seconds);
 
  private:

@@ -23,8 +23,7 @@ Status ServedVolume::start() {
     warm_up_->prepare();
     warmer_ = std::jthread([this](const std::stop_token& stop) { warm_up_->run(stop); });
   }
-  control_ =
-      TRY(ControlSocket::listen(directory_, [this](const std::string& line) { return answer(line); }));
+  control_ = TRY(ControlSocket::listen(directory_, [this](const std::string& line) { return answer(line); }));
   return {};
 }
 
@@ -34,8 +33,7 @@ void ServedVolume::start_hydrating(std::uint64_t bytes_per_second) {
     HydrateProgress progress;
     const Status done = hydrate(*volume_, {bytes_per_second, true}, progress, stop);
     const bool failed = !done.ok() && !is(done, ErrorCode::kCancelled);
-    if (failed)
-      parts_.notices.warn(fmt::format("{}: hydration ended: {}", id_.text(), done.error().text()));
+    if (failed) parts_.notices.warn(fmt::format("{}: hydration ended: {}", id_.text(), done.error().text()));
     const std::lock_guard lock(hydration_mutex_);
     hydration_error_ = failed ? done.error().text() : "";
     hydrating_ = false;

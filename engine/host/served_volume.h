@@ -1,5 +1,5 @@
-// ServedVolume: a volume that this process serves: open, exported, hydrated, and reachable through the control
-// socket in its overlay directory.
+// ServedVolume: a volume that this process serves: open, exported, hydrated, and reachable through the
+// control socket in its overlay directory.
 #pragma once
 
 #include <atomic>

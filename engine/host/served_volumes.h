@@ -1,5 +1,5 @@
-// ServedVolumes: the volumes that this process serves, by name. When it serves all volumes of a host, it takes
-// requests to serve more, and to let go of one, through the control socket in the folder of overlays.
+// ServedVolumes: the volumes that this process serves, by name. When it serves all volumes of a host, it
+// takes requests to serve more, and to let go of one, through the control socket in the folder of overlays.
 #pragma once
 
 #include <map>

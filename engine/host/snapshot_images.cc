@@ -9,8 +9,7 @@ Status SnapshotImages::prepare() {
 
 Result<FrameCache*> SnapshotImages::frames() {
   if (!frames_) {
-    frames_ =
-        std::make_unique<FrameCache>(*TRY(repo_.segments()), cache_bytes_, repo_.config().frame_blocks);
+    frames_ = std::make_unique<FrameCache>(*TRY(repo_.segments()), cache_bytes_, repo_.config().frame_blocks);
   }
   return frames_.get();
 }

@@ -1,5 +1,5 @@
-// VolumeAccess: one volume for one operation, wherever it is open. A volume that no process has open is opened
-// here; one that a server has open is reached through the server's control socket.
+// VolumeAccess: one volume for one operation, wherever it is open. A volume that no process has open is
+// opened here; one that a server has open is reached through the server's control socket.
 #pragma once
 
 #include <memory>
@@ -14,8 +14,8 @@ namespace ashlar {
 
 class VolumeAccess {
  public:
-  // Finds out where the volume is open. Fails with kNotFound for a volume that the store does not have. When a
-  // process has it open that takes no requests, the methods fail with kBusy, kind kVolumeServed.
+  // Finds out where the volume is open. Fails with kNotFound for a volume that the store does not have. When
+  // a process has it open that takes no requests, the methods fail with kBusy, kind kVolumeServed.
   static Result<std::unique_ptr<VolumeAccess>> of(Repo& repo, Volumes& volumes, VolumeId id);
 
   VolumeAccess() = default;

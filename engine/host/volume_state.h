@@ -9,8 +9,8 @@
 namespace ashlar {
 
 struct VolumeState {
-  bool served = false;     // a server has it open
-  bool hydrating = false;  // and fetches what is absent
+  bool served = false;          // a server has it open
+  bool hydrating = false;       // and fetches what is absent
   std::string hydration_error;  // of the last hydration; empty when it went well
   // The reads that the trace of the snapshot expects, and the part of them that is fetched.
   ByteCount expected_bytes;

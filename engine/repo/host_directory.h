@@ -60,7 +60,8 @@ class HostDirectory {
   // Returns whether the index may be opened in index(): the directory is ours, or can be.
   bool keeps_index() const { return !index_in_memory_ && owner_ != Owner::kOriginal; }
 
-  // Fails with kInvalid, kind kStoreIsCopy, when the volumes and machines in the directory are the original's.
+  // Fails with kInvalid, kind kStoreIsCopy, when the volumes and machines in the directory are the
+  // original's.
   Status check_not_original() const;
   // Makes the directory, durably, if there is none. Fails like check_not_original().
   Status make();

@@ -22,9 +22,9 @@ class HostWorld : public testing::Test {
     auto repo = Repo::open(posix_file_system(), StoreAddress{store_}, {{}, {}, true}).take();
     own_.account = AccountId::of_store(repo->config().id);
     // A server that does not start.
-    host_ = Host::open(std::move(repo), notices_, {4 << 20, "tcg", [](const auto&, const auto&) {
-                                                     return std::vector<std::string>{"/bin/false"};
-                                                   }})
+    host_ = Host::open(std::move(repo), notices_,
+                       {4 << 20, "tcg",
+                        [](const auto&, const auto&) { return std::vector<std::string>{"/bin/false"}; }})
                 .take();
     snapshot_ = captured("disk");
   }

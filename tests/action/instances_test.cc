@@ -74,7 +74,8 @@ TEST_F(InstanceActions, BadRequestsAreRefused) {
   EXPECT_TRUE(is(run_instances(*host_, own_, of_snapshot), ErrorCode::kInvalid));
   of_snapshot.mappings.clear();
   of_snapshot.size = ByteCount{4096};
-  EXPECT_TRUE(is(run_instances(*host_, own_, of_snapshot), ErrorCode::kInvalid)) << "smaller than the snapshot";
+  EXPECT_TRUE(is(run_instances(*host_, own_, of_snapshot), ErrorCode::kInvalid))
+      << "smaller than the snapshot";
   of_snapshot.source = SnapshotId{1};
   EXPECT_TRUE(is(run_instances(*host_, own_, of_snapshot), ErrorCode::kNotFound));
   EXPECT_TRUE(left_nothing());
@@ -104,7 +105,8 @@ TEST_F(InstanceActions, DescribeListsTheOldestFirstAndNamesDamage) {
   EXPECT_EQ(listing.instances[0].state, InstanceState::kStopped);
   EXPECT_EQ(listing.instances[1].record.id, second.id);
   EXPECT_EQ(listing.damaged.size(), 1U);
-  EXPECT_EQ(describe_instances(*host_, own_, {second.id}).take()[0].directory, instances().directory(second.id));
+  EXPECT_EQ(describe_instances(*host_, own_, {second.id}).take()[0].directory,
+            instances().directory(second.id));
   EXPECT_EQ(describe_instances(*host_, own_, {InstanceId{1}}).error().kind(), ErrorKind::kNoSuchInstance);
 }
 

@@ -25,7 +25,8 @@ TEST_F(VolumeActions, CreateNamesTheOwner) {
 TEST_F(VolumeActions, BadRequestsToCreateAreRefused) {
   EXPECT_TRUE(is(create_volume(*host_, own_, {SnapshotId{1}, {}, "", {}}), ErrorCode::kNotFound));
   EXPECT_TRUE(is(create_volume(*host_, own_, {snapshot_, ByteCount{4096}, "", {}}), ErrorCode::kInvalid));
-  EXPECT_TRUE(is(create_volume(*host_, own_, {snapshot_, {}, std::string(100'000, 'x'), {}}), ErrorCode::kInvalid));
+  EXPECT_TRUE(
+      is(create_volume(*host_, own_, {snapshot_, {}, std::string(100'000, 'x'), {}}), ErrorCode::kInvalid));
   EXPECT_TRUE(describe_volumes(host_->repo(), own_).take().empty());
 }
 

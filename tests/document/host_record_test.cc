@@ -37,7 +37,8 @@ TEST(HostRecord, EveryMemberIsNeededAndNoOtherIsTaken) {
   for (const auto& [key, value] : body.items()) {
     if (key == "checksum") continue;
     EXPECT_EQ(refusal_with({{key, nullptr}}), ErrorCode::kCorrupt) << key;
-    EXPECT_EQ(refusal_with({{key, value.is_object() ? Json(1) : Json::object()}}), ErrorCode::kCorrupt) << key;
+    EXPECT_EQ(refusal_with({{key, value.is_object() ? Json(1) : Json::object()}}), ErrorCode::kCorrupt)
+        << key;
   }
   EXPECT_EQ(refusal_with({{"a_later_member", 1}}), ErrorCode::kCorrupt);
   EXPECT_EQ(refusal_with({{"version", kHostVersion + 1}}), ErrorCode::kUnsupported);

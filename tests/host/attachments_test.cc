@@ -46,7 +46,8 @@ TEST(AttachmentNote, DamageAndOtherVolumesAreRefused) {
   EXPECT_TRUE(is(with("4711", "99999999999"), ErrorCode::kCorrupt));
   EXPECT_TRUE(is(with("4711", "-1"), ErrorCode::kCorrupt));
   EXPECT_TRUE(is(with("\"pid\"", "\"pidd\""), ErrorCode::kCorrupt));
-  for (const std::string& hostile : {std::string("[]"), std::string(4000, '['), std::string("{\"volume\":[[[1]]]}")})
+  for (const std::string& hostile :
+       {std::string("[]"), std::string(4000, '['), std::string("{\"volume\":[[[1]]]}")})
     EXPECT_TRUE(is(decode_attachment(hostile, kVolume), ErrorCode::kCorrupt));
 }
 

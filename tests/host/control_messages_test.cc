@@ -30,15 +30,17 @@ TEST(ControlMessages, RequestsArriveAsTheyWereSent) {
   sent(DescribeVolume{});
   sent(DetachVolume{});
   sent(DescribeServer{});
-  const SnapshotVolume snapshot = sent(SnapshotVolume{"caf\xc3\xa9\n", "of \"today\"", {{"a", "b"}, {"", "c"}}});
+  const SnapshotVolume snapshot =
+      sent(SnapshotVolume{"caf\xc3\xa9\n", "of \"today\"", {{"a", "b"}, {"", "c"}}});
   EXPECT_EQ(snapshot.name, "caf\xc3\xa9\n");
   EXPECT_EQ(snapshot.description, "of \"today\"");
   EXPECT_EQ(snapshot.tags, (Tags{{"a", "b"}, {"", "c"}}));
   EXPECT_EQ(sent(HydrateVolume{~std::uint64_t{0}}).bytes_per_second, ~std::uint64_t{0});
-  EXPECT_EQ(sent(ResizeVolume{ByteCount{1} }).size.value, 1U);
+  EXPECT_EQ(sent(ResizeVolume{ByteCount{1}}).size.value, 1U);
   EXPECT_EQ(sent(OpenVolume{VolumeId{5}}).volume, VolumeId{5});
   EXPECT_EQ(sent(CloseVolume{VolumeId{6}}).volume, VolumeId{6});
-  const auto together = sent(SnapshotTogether{{{VolumeId{1}, SnapshotId{2}, "n", "d"}, {VolumeId{3}, SnapshotId{4}, {}, {}}}});
+  const auto together =
+      sent(SnapshotTogether{{{VolumeId{1}, SnapshotId{2}, "n", "d"}, {VolumeId{3}, SnapshotId{4}, {}, {}}}});
   ASSERT_EQ(together.volumes.size(), 2U);
   EXPECT_EQ(together.volumes[0].snapshot, SnapshotId{2});
   EXPECT_EQ(together.volumes[0].description, "d");
@@ -46,8 +48,20 @@ TEST(ControlMessages, RequestsArriveAsTheyWereSent) {
 }
 
 TEST(ControlMessages, AnswersArriveAsTheyWereGiven) {
-  const VolumeState state{true,          true,          "bad sector",  ByteCount{1}, ByteCount{2}, true, ByteCount{3},
-                          ByteCount{4},  ByteCount{5},  ByteCount{6},  7,            8,            9,    ByteCount{10},
+  const VolumeState state{true,
+                          true,
+                          "bad sector",
+                          ByteCount{1},
+                          ByteCount{2},
+                          true,
+                          ByteCount{3},
+                          ByteCount{4},
+                          ByteCount{5},
+                          ByteCount{6},
+                          7,
+                          8,
+                          9,
+                          ByteCount{10},
                           11};
   EXPECT_EQ(answered(state), state);
   CaptureReport report;
@@ -178,8 +192,7 @@ TEST(ControlSocket, AFolderWithALongNameHasOneToo) {
   const TemporaryDirectory directory;
   const std::string deep = directory / std::string(200, 'x');
   std::filesystem::create_directory(deep);
-  const auto server =
-      ControlSocket::listen(deep, [](const std::string& line) { return line + line; }).take();
+  const auto server = ControlSocket::listen(deep, [](const std::string& line) { return line + line; }).take();
   EXPECT_EQ(ask_line(deep, "ab").take(), "abab");
 }
 

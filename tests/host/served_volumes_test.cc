@@ -32,15 +32,15 @@ struct Rig {
   }
   std::unique_ptr<Host> open() {
     auto repo = Repo::open(posix_file_system(), address, {{}, {}, true}).take();
-    return Host::open(std::move(repo), notices, {4 << 20, {}, [](const auto&, const auto&) {
-                                                   return std::vector<std::string>{"/bin/false"};
-                                                 }})
+    return Host::open(
+               std::move(repo), notices,
+               {4 << 20, {}, [](const auto&, const auto&) { return std::vector<std::string>{"/bin/false"}; }})
         .take();
   }
   VolumeId volume() { return host->volumes().create({snapshot, {}, "", {}, {}}).take().id; }
   std::unique_ptr<ServedVolumes> serving() {
-    return std::make_unique<ServedVolumes>(host->repo(), host->volumes(), notices,
-                                           ServedVolumes::Hydration{}, std::stop_token());
+    return std::make_unique<ServedVolumes>(host->repo(), host->volumes(), notices, ServedVolumes::Hydration{},
+                                           std::stop_token());
   }
 
   TemporaryDirectory scratch;
@@ -60,11 +60,13 @@ TEST(ServedVolumes, AreFoundByIdAndByIncarnation) {
   EXPECT_TRUE(serving->find("").ok());
   EXPECT_TRUE(serving->find(id.text()).ok());
   EXPECT_TRUE(serving->find(id.text() + "@1").ok());
-  for (const char* other : {"@", "@2", "@01", "@1@1"}) EXPECT_FALSE(serving->find(id.text() + other).ok()) << other;
+  for (const char* other : {"@", "@2", "@01", "@1@1"})
+    EXPECT_FALSE(serving->find(id.text() + other).ok()) << other;
   EXPECT_TRUE(is(rig.host->volumes().open(id), ErrorCode::kBusy));
   serving->close(id).take();
   EXPECT_TRUE(is(serving->close(id), ErrorCode::kNotFound));
-  EXPECT_FALSE(read_incarnation(posix_file_system(), rig.host->volumes().overlay_directory(id)).take()->is_served);
+  EXPECT_FALSE(
+      read_incarnation(posix_file_system(), rig.host->volumes().overlay_directory(id)).take()->is_served);
   EXPECT_TRUE(rig.host->volumes().open(id).ok());
 }
 
@@ -91,7 +93,8 @@ TEST(ServedVolumes, OneServerServesAllAndTakesRequests) {
   EXPECT_EQ(server.open(first).take(), (NbdExport{"/run/x", first.text() + "@1"}));
   const VolumeId second = rig.volume();
   EXPECT_EQ(server.open(second).take().name, second.text() + "@1");
-  server.snapshot_together({{{first, SnapshotId{11}, "one", ""}, {second, SnapshotId{12}, "two", ""}}}).take();
+  server.snapshot_together({{{first, SnapshotId{11}, "one", ""}, {second, SnapshotId{12}, "two", ""}}})
+      .take();
   EXPECT_EQ(rig.host->repo().snapshots().get(SnapshotId{12}).take().name, "two");
   server.close(first).take();
   EXPECT_TRUE(is(server.snapshot_together({{{first, SnapshotId{13}, "", ""}}}), ErrorCode::kNotFound));

@@ -1,5 +1,5 @@
-// Tests of volumes on a simulated disk: an operation that fails at any step leaves the volume as it was, or as
-// it was to be.
+// Tests of volumes on a simulated disk: an operation that fails at any step leaves the volume as it was, or
+// as it was to be.
 #include "host/volumes.h"
 
 #include <cerrno>
@@ -64,7 +64,8 @@ TEST(Volumes, DetachNeedsEveryBlock) {
     EXPECT_EQ(early.error().kind(), ErrorKind::kVolumeNotWhole);
     EXPECT_FALSE(rig.volumes->catalog().get(id).take().is_detached);
     volume->fetch({Lba{}, blocks_covering(volume->size())}).take();
-    EXPECT_EQ(rig.volumes->detach(id, volume->overlay()).take(), rig.volumes->overlay_directory(id) + "/data");
+    EXPECT_EQ(rig.volumes->detach(id, volume->overlay()).take(),
+              rig.volumes->overlay_directory(id) + "/data");
     volume->overlay().close().take();
   }
   EXPECT_TRUE(rig.volumes->catalog().get(id).take().is_detached);
@@ -88,30 +89,32 @@ void fail_everywhere(Prepare prepare, Run run, Check check) {
 }
 
 TEST(Volumes, ACreateThatFailsAnywhereLeavesNoBrokenVolume) {
-  fail_everywhere([](HostRig& /*rig*/) { return VolumeId{}; },
-                  [](HostRig& rig, VolumeId /*id*/) { return rig.volumes->create(spec_of(rig.snapshot)).ok(); },
-                  [](HostRig& rig, VolumeId /*id*/, bool done) {
-                    const auto records = rig.volumes->catalog().list().take();
-                    if (done) {
-                      EXPECT_EQ(records.size(), 1U);
-                    }
-                    for (const VolumeRecord& record : records)
-                      EXPECT_EQ(rig.bytes_of(record.id), rig.image) << "done: " << done;
-                  });
+  fail_everywhere(
+      [](HostRig& /*rig*/) { return VolumeId{}; },
+      [](HostRig& rig, VolumeId /*id*/) { return rig.volumes->create(spec_of(rig.snapshot)).ok(); },
+      [](HostRig& rig, VolumeId /*id*/, bool done) {
+        const auto records = rig.volumes->catalog().list().take();
+        if (done) {
+          EXPECT_EQ(records.size(), 1U);
+        }
+        for (const VolumeRecord& record : records)
+          EXPECT_EQ(rig.bytes_of(record.id), rig.image) << "done: " << done;
+      });
 }
 
 TEST(Volumes, ARemoveThatFailsAnywhereCanBeRepeated) {
   const auto create = [](HostRig& rig) { return rig.volumes->create(spec_of(rig.snapshot)).take().id; };
-  fail_everywhere(create, [](HostRig& rig, VolumeId id) { return rig.volumes->remove(id).ok(); },
-                  [](HostRig& rig, VolumeId id, bool done) {
-                    const Status again = rig.volumes->remove(id);
-                    if (done) {
-                      EXPECT_TRUE(is(again, ErrorCode::kNotFound));
-                    } else {
-                      EXPECT_TRUE(again.ok() || is(again, ErrorCode::kNotFound)) << again.error().text();
-                    }
-                    EXPECT_TRUE(rig.volumes->catalog().list().take().empty());
-                  });
+  fail_everywhere(
+      create, [](HostRig& rig, VolumeId id) { return rig.volumes->remove(id).ok(); },
+      [](HostRig& rig, VolumeId id, bool done) {
+        const Status again = rig.volumes->remove(id);
+        if (done) {
+          EXPECT_TRUE(is(again, ErrorCode::kNotFound));
+        } else {
+          EXPECT_TRUE(again.ok() || is(again, ErrorCode::kNotFound)) << again.error().text();
+        }
+        EXPECT_TRUE(rig.volumes->catalog().list().take().empty());
+      });
 }
 
 TEST(Volumes, ADetachThatFailsAnywhereKeepsTheData) {

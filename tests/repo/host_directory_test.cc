@@ -144,8 +144,8 @@ template <class Prepare, class Run, class Check>
 void cut_everywhere(Prepare prepare, Run run, Check check) {
   for (std::uint64_t n = 0;; ++n) {
     bool is_whole = false;
-    for (const std::uint64_t seed : {SimulatedFileSystem::kLoseUnsynced, SimulatedFileSystem::kKeepUnsynced,
-                                     std::uint64_t{77} + n}) {
+    for (const std::uint64_t seed :
+         {SimulatedFileSystem::kLoseUnsynced, SimulatedFileSystem::kKeepUnsynced, std::uint64_t{77} + n}) {
       SimulatedFileSystem files;
       prepare(files);
       files.stop_at(files.operations() + n);
@@ -191,7 +191,8 @@ TEST(HostDirectory, APowerCutWhileItIsClaimedLeavesOneOwnerOrTheOther) {
     const auto file = files.create(copy.path() + "/host.json").take();
     file->append(as_byte_span(record)).take();
     file->sync().take();
-    for (const std::string& folder : {std::string("/"), std::string("/copy"), std::string("/copy/host"), copy.path()})
+    for (const std::string& folder :
+         {std::string("/"), std::string("/copy"), std::string("/copy/host"), copy.path()})
       files.sync_directory(folder).take();
   };
   cut_everywhere(

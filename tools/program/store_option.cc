@@ -20,9 +20,10 @@ Result<std::unique_ptr<Repo>> open_copied_store(const Globals& globals) {
 Result<std::unique_ptr<Repo>> open_store(const Globals& globals) {
   auto repo = TRY(open_copied_store(globals));
   if (repo->host().owner() == HostDirectory::Owner::kOriginal) {
-    print_warning(fmt::format("this store is a copy of {}, and has no index of its own: 'ashlar store adopt' "
-                              "makes it a store of its own",
-                              repo->host().record().directory));
+    print_warning(
+        fmt::format("this store is a copy of {}, and has no index of its own: 'ashlar store adopt' "
+                    "makes it a store of its own",
+                    repo->host().record().directory));
   }
   return repo;
 }

@@ -7,7 +7,9 @@
 namespace ashlar {
 namespace {
 
-std::string exact(ByteCount bytes) { return fmt::format("{} ({} bytes)", format_size(bytes.value), bytes.value); }
+std::string exact(ByteCount bytes) {
+  return fmt::format("{} ({} bytes)", format_size(bytes.value), bytes.value);
+}
 
 }  // namespace
 

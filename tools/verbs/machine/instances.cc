@@ -1,7 +1,8 @@
 // ashlar instances …: the machines of this host.
+#include "action/instances.h"
+
 #include <algorithm>
 
-#include "action/instances.h"
 #include "program/cli.h"
 #include "program/host_option.h"
 #include "program/output.h"
@@ -57,8 +58,7 @@ Result<ExitCode> describe(const Globals& globals, const Options& options) {
   const OpenHost open = TRY(open_host(globals));
   Json all = Json::array();
   std::string text;
-  for (const InstanceDescription& one :
-       TRY(describe_instances(*open.host, open.caller, ids_of(options)))) {
+  for (const InstanceDescription& one : TRY(describe_instances(*open.host, open.caller, ids_of(options)))) {
     all.push_back(instance_json(one));
     text += (text.empty() ? "" : "\n") + instance_text(one);
   }

@@ -19,8 +19,9 @@ Json texts(const std::vector<Id>& ids) {
 
 std::string text_of(const Adoption& adoption) {
   if (!adoption.was_copy) return "This store is not a copy: nothing was changed\n";
-  return fmt::format("The copy of {} is a store of its own: {} volumes kept, {} set aside, {} machines stopped\n",
-                     adoption.original, adoption.kept.size(), adoption.torn.size(), adoption.machines.size());
+  return fmt::format(
+      "The copy of {} is a store of its own: {} volumes kept, {} set aside, {} machines stopped\n",
+      adoption.original, adoption.kept.size(), adoption.torn.size(), adoption.machines.size());
 }
 
 Result<ExitCode> run(const Globals& globals) {

@@ -113,9 +113,9 @@ void add_clone(Cli& cli, const Shared& options) {
 }
 
 void add_detach(Cli& cli, const Shared& options) {
-  Verb verb = cli.add_verb("volume detach-store",
-                           "End a hydrated volume's need of the store; print its raw file",
-                           "  ashlar volume detach-store vol-01a2b3c4d5e6f7089");
+  Verb verb =
+      cli.add_verb("volume detach-store", "End a hydrated volume's need of the store; print its raw file",
+                   "  ashlar volume detach-store vol-01a2b3c4d5e6f7089");
   verb.volume("VOL", options->volume, "The volume");
   on_run(cli, options, detach);
 }
