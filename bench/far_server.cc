@@ -11,7 +11,7 @@
 #include <cstdlib>
 #include <thread>
 
-#include "host/volume_host.h"
+#include "host/volumes.h"
 #include "serve/nbd_server.h"
 #include "serve/volume_export.h"
 
@@ -97,12 +97,13 @@ void wait_for_sigterm(const sigset_t& wanted) {
 
 Status serve(Distance& distance, char** words, const sigset_t& wanted) {
   FarFileSystem files(distance);
-  VolumeHost host(files, TRY(Repo::open(files, StoreAddress{words[1]}, {})));
-  TRY(host.prepare());
-  const VolumeRecord record = TRY(host.create({TRY(SnapshotId::parse(words[2])), {}, "far", {}, {}}));
-  const std::shared_ptr<Volume> volume = TRY(host.open_volume(record.id));
+  const auto repo = TRY(Repo::open(files, StoreAddress{words[1]}, {}));
+  Volumes volumes(*repo);
+  TRY(volumes.images().prepare());
+  const VolumeRecord record = TRY(volumes.create({TRY(SnapshotId::parse(words[2])), {}, "far", {}, {}}));
+  const std::shared_ptr<Volume> volume = TRY(volumes.open(record.id));
   distance.is_far = true;
-  const auto warm_up = TRY(host.warm_up(record.id, *volume));
+  const auto warm_up = TRY(volumes.warm_up(record.id, *volume));
   ExportPools pools;
   OneExport exports(std::make_shared<VolumeExport>(volume, pools));
   warm_up->prepare();

@@ -1,25 +1,14 @@
 #include "action/bin.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
+#include "action/account_images.h"
 #include "catalog/settings.h"
-#include "image/access.h"
 
 namespace ashlar {
 namespace {
 
 constexpr std::uint64_t kDay = std::uint64_t{24} * 3600 * 1'000'000'000;
-
-Status check_owner(const ImageRecord& record, const Caller& caller) {
-  if (record.owner == caller.account) return {};
-  if (!may_see(record, caller.account))
-    return not_found(fmt::format("no image {} in this store", record.id.text()))
-        .about(ErrorKind::kNoSuchImage, record.id.text());
-  return invalid(fmt::format("{} belongs to {}: only its owner may change it", record.id.text(),
-                             record.owner.text()));
-}
 
 }  // namespace
 
@@ -34,9 +23,9 @@ Result<std::vector<DeletedThing>> describe_bin(Repo& repo, const Caller& caller)
     const auto record = bin.get(entry);
     things.push_back({entry.snapshot, entry.deleted, record.ok() ? record.value().name : ""});
   }
-  const ImageCatalog images(repo.objects());
-  for (const ImageId id : TRY(images.list_ids())) {
-    const auto record = images.get(id);
+  const AccountImages images = AccountImages::open(repo, caller);
+  for (const ImageId id : TRY(images.catalog().list_ids())) {
+    const auto record = images.catalog().get(id);
     if (record.ok() && record.value().state == ImageState::kDeregistered &&
         record.value().owner == caller.account)
       things.push_back({id, *record.value().deregistered, record.value().name});
@@ -51,7 +40,7 @@ Status restore_snapshot_from_bin(Repo& repo, const Caller& /*caller*/, SnapshotI
 }
 
 Status restore_image_from_bin(Repo& repo, const Caller& caller, ImageId id) {
-  TRY(check_owner(TRY(ImageCatalog(repo.objects()).get(id)), caller));
+  TRY(AccountImages::open(repo, caller).find_own(id, true));
   TRY(restore_image(repo.objects(), id));
   return {};
 }

@@ -4,13 +4,11 @@
 #include <algorithm>
 #include <thread>
 
+#include "action/account_images.h"
 #include "action/capture_run.h"
 #include "action/disks.h"
 #include "base/random.h"
-#include "catalog/images.h"
-#include "catalog/sessions.h"
-#include "image/deletion.h"
-#include "image/register.h"
+#include "image/pending_image.h"
 #include "quiesce/quiescence.h"
 
 namespace ashlar {
@@ -91,8 +89,8 @@ Result<std::unique_ptr<Source>> clone_of(const OpenDisk& disk, const std::vector
   return clone;
 }
 
-// Replaces files by clones, which stay as they are however long reading takes. Returns whether all sources are
-// clones.
+// Replaces files by clones, which stay as they are however long reading takes. Returns whether all sources
+// are clones.
 Result<bool> clone_files(std::vector<OpenDisk>& disks, const std::vector<std::string>& freeze) {
   bool all = true;
   for (OpenDisk& disk : disks) {
@@ -137,12 +135,6 @@ Status capture_still(Repo& repo, const Caller& caller, const CaptureImage& reque
   return frozen.thaw();
 }
 
-// Puts the snapshots of a failed image into the bin, except those that are in use already.
-void take_back(Repo& repo, ImageCatalog& images, const ImageRecord& image) {
-  best_effort(images.remove(image.id));
-  for (const SnapshotId id : snapshots_of(image)) best_effort(delete_snapshot(repo.objects(), id));
-}
-
 }  // namespace
 
 Status check_request(const CaptureImage& request) {
@@ -158,22 +150,18 @@ Status check_request(const CaptureImage& request) {
 
 Result<ImageRecord> capture_image(Repo& repo, const Caller& caller, const CaptureImage& request) {
   TRY(check_request(request));
+  AccountImages::open(repo, caller);  // fails abandoned images, which may have the name
   std::vector<OpenDisk> disks = TRY(open_disks(repo, caller, request));
-  ImageRecord image = image_of(
-      request, [&](std::size_t i) { return disks[i].source->size().value_or(ByteCount{0}); });
+  ImageRecord image =
+      image_of(request, [&](std::size_t i) { return disks[i].source->size().value_or(ByteCount{0}); });
   image.store = repo.config().id;
   image.owner = caller.account;
   image.consistency = consistency_of(disks);
-  image.state = ImageState::kPending;
-  const auto session = TRY(Session::begin(repo.objects(), repo.config().id));
-  image.session = session->id();
-  ImageCatalog images(repo.objects());
-  TRY(images.publish(image));
-  Status captured = capture_still(repo, caller, request, image, disks);
-  auto made = captured.ok() ? make_available(images, repo.snapshots(), image.id, {})
-                            : Result<ImageRecord>(captured.take_error());
-  if (!made.ok()) take_back(repo, images, image);
-  return made;
+  const auto pending =
+      TRY(PendingImage::begin(repo.objects(), repo.config().id, PendingImage::Snapshots::kGoToBin));
+  TRY(pending->publish(image));
+  TRY(capture_still(repo, caller, request, image, disks));
+  return pending->keep();
 }
 
 }  // namespace ashlar

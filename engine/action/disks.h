@@ -10,7 +10,6 @@
 #include "disk/disk_format.h"
 #include "document/image_record.h"
 #include "format/tags.h"
-#include "host/volume_host.h"
 #include "repo/repo.h"
 
 namespace ashlar {
@@ -22,9 +21,21 @@ struct ImportDisk {
   std::string description;
   Tags tags;
 };
-// Captures a disk in another program's format as a snapshot. Fails with kBusy when a program may be writing to
-// the file, with kInvalid when it is not a regular file, with kCorrupt when its tables are damaged.
+// Captures a disk in another program's format as a snapshot. Fails with kBusy when a program may be writing
+// to the file, with kInvalid when it is not a regular file, with kCorrupt when its tables are damaged.
 Result<CaptureReport> import_disk(Repo& repo, const Caller& caller, const ImportDisk& request);
+
+struct ImportOva {
+  std::string file;
+  std::string name;         // empty: the machine's
+  std::string description;  // empty: the machine's
+  Architecture architecture = Architecture::kX8664;
+  Tags tags;
+};
+// Makes an image of a machine that another program exported as OVA. Warns of parts that are left out, and of
+// a file without a manifest. Fails with kInvalid, kind kNameUnfit, when the machine's name can't be an
+// image's.
+Result<ImageRecord> import_ova(Repo& repo, const Caller& caller, const ImportOva& request);
 
 struct ExportSnapshot {
   SnapshotId snapshot;
@@ -41,7 +52,7 @@ Status check_export_format(DiskFormat format);
 // Writes a snapshot into a new file of another program's format, which appears under its name when it is
 // complete. Fails with kInvalid when the name is taken (kind kTargetExists), lies in the store, or when the
 // snapshot does not fit the format; with kCorrupt when blocks were lost at the capture.
-Result<ExportedDisk> export_snapshot(VolumeHost& host, const Caller& caller, const ExportSnapshot& request);
+Result<ExportedDisk> export_snapshot(Repo& repo, const Caller& caller, const ExportSnapshot& request);
 
 struct CaptureImage {
   struct Disk {

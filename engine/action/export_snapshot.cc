@@ -10,6 +10,7 @@
 #include "action/outside_store.h"
 #include "action/ranges_text.h"
 #include "base/units.h"
+#include "host/snapshot_images.h"
 #include "io/new_file.h"
 #include "io/private_directory.h"
 #include "process/working_process.h"
@@ -77,8 +78,8 @@ Status outcome(const WorkingProcess& qemu_img, WatchedExport& exported, const Ex
   return qemu_img.outcome().with_context(request.file);
 }
 
-Status convert(const Caller& caller, const std::shared_ptr<WatchedExport>& exported, const std::string& target,
-               const ExportSnapshot& request) {
+Status convert(const Caller& caller, const std::shared_ptr<WatchedExport>& exported,
+               const std::string& target, const ExportSnapshot& request) {
   const PrivateDirectory directory = TRY(PrivateDirectory::make());
   SingleExport exports(exported);
   const auto server = TRY(NbdServer::start(exports, UnixAddress{directory.path() + "/" + kSocketName}));
@@ -112,14 +113,15 @@ Status check_export_format(DiskFormat format) {
   return invalid("vhdx is read, not written: use vhd, which Hyper-V takes too");
 }
 
-Result<ExportedDisk> export_snapshot(VolumeHost& host, const Caller& caller, const ExportSnapshot& request) {
+Result<ExportedDisk> export_snapshot(Repo& repo, const Caller& caller, const ExportSnapshot& request) {
   TRY(check_export_format(request.format));
-  TRY(check_outside_store(request.file, host.repo().address().directory));
+  TRY(check_outside_store(request.file, repo.address().directory));
   NewFile file = TRY(NewFile::begin(request.file));
-  TRY(host.prepare());
-  const SnapshotRecord record = TRY(host.repo().snapshots().get(request.snapshot));
+  SnapshotImages images(repo);
+  TRY(images.prepare());
+  const SnapshotRecord record = TRY(repo.snapshots().get(request.snapshot));
   TRY(check_fits(record, request.format));
-  const auto image = TRY(host.open_snapshot(request.snapshot));
+  const auto image = TRY(images.open(request.snapshot));
   TRY(check_readable(record, *image));
   ExportPools pools;
   const auto exported = std::make_shared<WatchedExport>(image, pools);

@@ -1,8 +1,7 @@
 #include "action/policies.h"
 
-#include "catalog/images.h"
+#include "action/account_images.h"
 #include "image/filter.h"
-#include "image/register.h"
 
 namespace ashlar {
 namespace {
@@ -16,14 +15,6 @@ Result<NamedRecords<LifecyclePolicy>> policies_of(Repo& repo, const Caller& call
   for (const std::string& name : request.names)
     policies.found.push_back(TRY(find_lifecycle_policy(repo, caller, name)));
   return policies;
-}
-
-// Fails images whose makers are gone: they are nothing that a policy may keep. A store that can't be written
-// is still readable.
-void fail_abandoned(Repo& repo, const Caller& caller) {
-  ImageCatalog images(repo.objects());
-  const auto failed = fail_abandoned_images(images, repo.objects());
-  if (!failed.ok()) caller.notices.warn(failed.error().text());
 }
 
 }  // namespace
@@ -64,7 +55,7 @@ Result<LifecyclePolicyId> delete_lifecycle_policy(Repo& repo, const Caller& call
 Result<LifecycleRun> plan_lifecycle_run(Repo& repo, const Caller& caller, const PlanLifecycle& request) {
   if (request.all_accounts && !request.names.empty())
     return invalid("a run is either of named policies or of all accounts");
-  fail_abandoned(repo, caller);
+  AccountImages::open(repo, caller);  // fails abandoned images, so that no policy counts them
   LifecycleRun run;
   run.now = UtcTime::now();
   NamedRecords<LifecyclePolicy> policies = TRY(policies_of(repo, caller, request));

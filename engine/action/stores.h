@@ -7,6 +7,7 @@
 #include "action/caller.h"
 #include "action/snapshots.h"
 #include "document/store_settings.h"
+#include "host/adopt.h"
 #include "repo/repo.h"
 
 namespace ashlar {
@@ -37,5 +38,9 @@ struct ModifySettings {
 };
 // Changes what the request states and returns all settings; without a statement it changes nothing.
 Result<StoreSettings> modify_settings(Repo& repo, const Caller& caller, const ModifySettings& request);
+
+// Makes the volumes and machines that a copied store brought along its own, and warns of each that may be
+// damaged because it was in use when the store was copied. Does nothing for a store that is not a copy.
+Result<Adoption> adopt_store(Repo& repo, const Caller& caller);
 
 }  // namespace ashlar

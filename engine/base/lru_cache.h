@@ -1,4 +1,5 @@
-// LruCache: a bounded map that drops the least recently used entry. Its owner must lock it.
+// LruCache: a bounded map that drops the least recently used entry. A capacity of 0 keeps nothing. Its owner
+// must lock it.
 #pragma once
 
 #include <cstddef>
@@ -27,6 +28,7 @@ class LruCache {
       *held = std::move(value);
       return;
     }
+    if (capacity_ == 0) return;
     if (places_.size() >= capacity_) {
       places_.erase(order_.back().first);
       order_.pop_back();

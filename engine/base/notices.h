@@ -1,6 +1,6 @@
 // Notices: the one sink for what an operation has to say while it runs: warnings, notes and progress.
 //
-// The engine prints nothing. Whoever calls an operation gives it a sink: the command line prints to standard
+// The engine prints nothing. The caller of an operation gives it a sink: the command line prints to standard
 // error, a server would log, a test collects.
 #pragma once
 
@@ -13,7 +13,7 @@
 
 namespace ashlar {
 
-// What an operation has done so far. Members that it does not count stay empty.
+// The work that an operation has done so far. Members that it does not count stay empty.
 struct ProgressSample {
   std::uint64_t total_bytes = 0;  // 0: unknown
   std::uint64_t done_bytes = 0;

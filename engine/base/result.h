@@ -55,6 +55,7 @@ enum class ErrorKind : unsigned char {
   kMapRefused,      // a changed-block map that can't be used with these options
   kTargetHasData,   // id: the target
   kTargetExists,    // id: the target
+  kNameUnfit,       // id: the name that came with an import, and can't be an image's
   kNotADiskFile,    // id: the path; a device, a pipe or the like
   kRawFilePartial,  // id: the volume whose raw file holds only a part of it
   kFormatUnknown,   // id: the file whose name does not say its format

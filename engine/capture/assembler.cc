@@ -67,6 +67,8 @@ Status Assembler::take_leaf(const std::shared_ptr<const PlannedLeaf>& planned) {
       return {};
     }
     TRY(note_run(*run));
+    if (!run->run.unchanged.empty() && !planned->parent)
+      return corrupt("the parent snapshot is damaged: blocks that the source takes from it are lost");
     if (run->block_count() < wanted.block_count) {
       source_ended_ = true;
       assembly.cut(run->block_count());
@@ -74,6 +76,8 @@ Status Assembler::take_leaf(const std::shared_ptr<const PlannedLeaf>& planned) {
     assembly.take(std::move(*run));
   }
   if (!assembly.is_parents()) TRY(assembly.resolve(input_.admission, input_.segments));
+  outcome_.audit_missed = assembly.map_missed();
+  if (outcome_.audit_missed) return {};
   outcome_.unchanged_bytes += byte_count(BlockCount{assembly.same_blocks()});
   input_.progress.done_bytes += assembly.block_count() * kBlockBytes;
   assembly.count(outcome_.counts);

@@ -24,6 +24,8 @@ ExtentKind kind_of_zeros(BlockOrigin origin) {
   return origin == BlockOrigin::kUnallocated ? ExtentKind::kUnallocated : ExtentKind::kZero;
 }
 
+bool reads_as_zeros(ExtentKind kind) { return kind == ExtentKind::kZero || kind == ExtentKind::kUnallocated; }
+
 }  // namespace
 
 LeafAssembly::LeafAssembly(std::shared_ptr<const PlannedLeaf> planned)
@@ -42,8 +44,7 @@ LeafAssembly::LeafAssembly(std::shared_ptr<const PlannedLeaf> planned)
   }
 }
 
-// Takes blocks [first, first + count) from the parent. Where the parent has no leaf node, its subtree is
-// constant and reads as zeros: such blocks become UNALLOCATED.
+// Takes blocks [first, first + count) and the hashes of their regions from the parent.
 void LeafAssembly::take_parents(std::uint32_t first, std::uint32_t count) {
   for (std::uint32_t i = first; i < first + count; ++i) {
     take_block_of_parent(i);
@@ -59,8 +60,22 @@ void LeafAssembly::take_parents(std::uint32_t first, std::uint32_t count) {
 void LeafAssembly::take_block_of_parent(std::uint32_t block) {
   blocks_[block].from_parent = true;
   blocks_[block].bytes = nullptr;
-  blocks_[block].state.kind =
-      block < parent_blocks_.size() ? parent_blocks_[block].kind : ExtentKind::kUnallocated;
+  blocks_[block].state.kind = kind_in_parent(block);
+}
+
+// Returns the kind of the parent's block. Where the parent has no leaf node, its subtree is a constant.
+ExtentKind LeafAssembly::kind_in_parent(std::uint32_t block) const {
+  if (block < parent_blocks_.size()) return parent_blocks_[block].kind;
+  return planned_->parent ? ExtentKind::kUnallocated : extent_kind(planned_->parent_constant);
+}
+
+// Takes a block that was read as zeros. Where the map calls it the parent's and the parent's reads as zeros,
+// it is of the parent's kind: reading a gap must not turn a hole into zeros.
+void LeafAssembly::take_zeros(std::uint32_t block) {
+  const BlockOrigin origin = planned_->origins[block];
+  if (origin == BlockOrigin::kParent && reads_as_zeros(kind_in_parent(block)))
+    return take_block_of_parent(block);
+  blocks_[block].state.kind = kind_of_zeros(origin);
 }
 
 void LeafAssembly::take(HashedRun run) {
@@ -78,19 +93,23 @@ void LeafAssembly::take_region(const HashedRun& run, std::uint32_t region_in_run
     take_parents(first, count);
     return;
   }
+  // The bytes that were read count, also where the map calls the region the parent's.
+  const std::uint64_t bit = std::uint64_t{1} << (first / kRegionBlocks);
+  region_mask_ &= ~bit;
   if (region.has_hash) {
-    region_mask_ |= std::uint64_t{1} << (first / kRegionBlocks);
+    region_mask_ |= bit;
     region_hashes_[first / kRegionBlocks] = region.hash;
   }
   for (std::uint32_t i = 0; i < count; ++i) {
     const BlockId& id = run.ids[in_run + i];
     Block& block = blocks_[first + i];
     ids_[first + i] = id;
+    block.from_parent = false;
     if (id == unchanged_block_mark()) {
       CHECK(first + i < parent_blocks_.size());
       take_block_of_parent(first + i);
     } else if (id == zero_block_mark()) {
-      block.state.kind = kind_of_zeros(planned_->origins[first + i]);
+      take_zeros(first + i);
     } else if (id == unreadable_block_mark()) {
       block.state.kind = ExtentKind::kUnreadable;
     } else {
@@ -113,6 +132,16 @@ bool LeafAssembly::is_parents() const {
     if (kind == ExtentKind::kData || kind != parent_blocks_[i].kind) return false;
   }
   return region_mask_ == planned_->parent->region_mask;
+}
+
+// A block that could not be read says nothing about the map.
+bool LeafAssembly::map_missed() const {
+  for (std::uint32_t i = 0; i < block_count(); ++i) {
+    const Block& block = blocks_[i];
+    if (planned_->origins[i] != BlockOrigin::kParent || block.from_parent) continue;
+    if (block.state.kind != ExtentKind::kUnreadable) return true;
+  }
+  return false;
 }
 
 Result<LeafDraft> LeafAssembly::draft(Admission& admission) {

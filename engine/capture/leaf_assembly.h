@@ -39,6 +39,10 @@ class LeafAssembly {
   // the same offset is taken from the parent. Called once, before draft(). Afterwards is_parents() may be
   // true where it was false.
   Status resolve(Admission& admission, SegmentReader& segments);
+  // Returns whether the changed-block map missed a change: a block that it calls the parent's was read all
+  // the same, in a gap between changed regions, and is another one. Valid after is_parents() was true or
+  // resolve() was called.
+  bool map_missed() const;
   // Admits the changed blocks and returns where every block lies. Called once, and only when not
   // is_parents().
   Result<LeafDraft> draft(Admission& admission);
@@ -54,6 +58,8 @@ class LeafAssembly {
   void take_parents(std::uint32_t first, std::uint32_t count);
   void take_region(const HashedRun& run, std::uint32_t region_in_run);
   void take_block_of_parent(std::uint32_t block);
+  void take_zeros(std::uint32_t block);
+  ExtentKind kind_in_parent(std::uint32_t block) const;
   void take_region_hashes_of_parent();
   Status admit(Admission& admission);
 

@@ -150,17 +150,19 @@ Status Plan::plan_changed_leaf(std::uint64_t index, std::shared_ptr<PlannedLeaf>
   return {};
 }
 
-// Chooses one region of a leaf that the map calls unchanged, to be read after all; each generation chooses
-// another one. Returns whether the region must be read. Where the parent has data, its bytes are compared
-// with the parent's; where the parent has no data, the source must have none either: when its extents show
-// that already, the region is not read.
+// Chooses one region of a leaf that the map calls unchanged, to be read after all; each sample chooses
+// another one, so that every region is read within 64 × audit_stride_ generations. Returns whether the region
+// must be read. Where the parent has data, its bytes are compared with the parent's; where the parent has no
+// data, the source must have none either: when its extents show that already, the region is not read.
 Result<bool> Plan::plan_audit(std::uint64_t index, PlannedLeaf& leaf) {
   if (input_.changed_is_exact) return false;
   const std::size_t regions = (leaf.origins.size() + kRegionBlocks - 1) / kRegionBlocks;
   std::uint64_t candidates = leaf.parent ? leaf.parent->region_mask | empty_regions(*leaf.parent)
                                          : ~std::uint64_t{0} >> (kLeafRegions - regions);
   if (candidates == 0) return false;
-  auto turn = (input_.generation + index) % static_cast<unsigned>(std::popcount(candidates));
+  // A leaf is sampled in every audit_stride_-th generation, so the turns count those. A turn that counted all
+  // generations would never come to half of the 64 regions when the stride is even.
+  auto turn = (input_.generation / audit_stride_ + index) % static_cast<unsigned>(std::popcount(candidates));
   while (turn-- > 0) candidates &= candidates - 1;
   const auto region = static_cast<std::size_t>(std::countr_zero(candidates));
   const std::size_t first = region * kRegionBlocks;
@@ -212,7 +214,10 @@ Result<bool> Plan::load_parent(PlannedLeaf& leaf) {
   if (!input_.parent || leaf.index >= leaf_count(input_.parent->blocks)) return false;
   if (input_.size && !parent_covers(leaf.index)) return false;
   const LeafSpan span = TRY(parent_cursor_->at(leaf.index));
-  if (!span.ref.is_node()) return true;
+  if (!span.ref.is_node()) {
+    leaf.parent_constant = span.ref.kind;
+    return true;
+  }
   auto parent = TRY(parent_cursor_->load(span));
   if (!TRY(input_.is_stored(*parent))) {
     ++lost_leaves_;
@@ -265,7 +270,8 @@ Status Plan::read_origins(PlannedLeaf& leaf, BlockRange within) {
 
 // Adds a run for each stretch of regions that hold a block to be read. A leaf with more than kMaxRunsOfLeaf
 // stretches is read in one run that includes the gaps: the assembler holds the buffers of a whole leaf, and
-// the number of buffers is limited.
+// the number of buffers is limited. The origins of the gaps' blocks stay as they are: where the bytes that
+// were read contradict them, the bytes count (LeafAssembly).
 void Plan::add_runs(PlannedLeaf& leaf) {
   const auto block_count = static_cast<std::uint32_t>(leaf.origins.size());
   std::vector<PlannedRun> runs;

@@ -54,6 +54,8 @@ struct PlannedLeaf {
   // The parent's leaf at this index when it is a node and all its segments are stored, else null. It covers
   // as many blocks, except under a stream.
   std::shared_ptr<const Leaf> parent;
+  // The kind of the parent's blocks where its subtree at this index is a constant; meaningless otherwise.
+  ChildKind parent_constant = ChildKind::kUnallocated;
   bool audit = false;  // its runs check the changed-block map: they must find no change
 };
 

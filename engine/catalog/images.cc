@@ -17,12 +17,11 @@ bool is_namesake(const ImageRecord& other, const ImageRecord& record) {
   return is_alive(other) && other.owner == record.owner && other.name == record.name;
 }
 
-bool is(const Status& status, ErrorCode code) { return !status.ok() && status.error().code() == code; }
-
 }  // namespace
 
 bool is_alive(const ImageRecord& record) {
-  return record.state != ImageState::kFailed && record.state != ImageState::kDeregistered;
+  return record.state == ImageState::kPending || record.state == ImageState::kAvailable ||
+         record.state == ImageState::kDisabled;
 }
 
 // Returns whether image `id` needs the wanted name. A record with another owner or name holds a claim under
@@ -37,21 +36,21 @@ Result<bool> ImageCatalog::holds_its_name(ImageId id, const ImageRecord& wanted)
 Status ImageCatalog::claim(const ImageRecord& record) {
   const std::string key = claim_key(record);
   const std::string ours = record.id.text();
-  Status claimed = objects().put_if_absent(key, as_byte_span(ours));
+  Status claimed = objects_.put_if_absent(key, as_byte_span(ours));
   if (!is(claimed, ErrorCode::kBusy)) return claimed;
-  auto bytes = get_object(objects(), key, kMaxClaimBytes);
+  auto bytes = get_object(objects_, key, kMaxClaimBytes);
   if (is(bytes, ErrorCode::kNotFound)) return taken(record, "another image");
   const std::string theirs(as_text(TRY(std::move(bytes))));
   if (theirs == ours) return {};
   const ImageId other = TRY(ImageId::parse(theirs).with_context(key));
   if (TRY(holds_its_name(other, record))) return taken(record, theirs);
-  Status replaced = objects().replace(key, as_byte_span(theirs), as_byte_span(ours));
+  Status replaced = objects_.replace(key, as_byte_span(theirs), as_byte_span(ours));
   if (is(replaced, ErrorCode::kBusy) || is(replaced, ErrorCode::kNotFound))
     return taken(record, "another image");
   TRY(std::move(replaced));
   if (!TRY(holds_its_name(other, record))) return {};
   // Fails when another writer has taken the claim.
-  best_effort(objects().replace(key, as_byte_span(ours), as_byte_span(theirs)));
+  best_effort(objects_.replace(key, as_byte_span(ours), as_byte_span(theirs)));
   return taken(record, theirs);
 }
 
@@ -67,7 +66,7 @@ Status ImageCatalog::look_for_namesake(const ImageRecord& record) const {
 }
 
 Status ImageCatalog::confirm(const ImageRecord& record) {
-  const auto bytes = get_object(objects(), claim_key(record), kMaxClaimBytes);
+  const auto bytes = get_object(objects_, claim_key(record), kMaxClaimBytes);
   if (bytes.ok() && as_text(bytes.value()) == record.id.text()) return look_for_namesake(record);
   if (!bytes.ok() && bytes.error().code() != ErrorCode::kNotFound) return bytes.error();
   return taken(record, "another image");
@@ -76,17 +75,17 @@ Status ImageCatalog::confirm(const ImageRecord& record) {
 // Removes the claim if it belongs to this image. Between check and removal no other writer takes it: the
 // image's record still exists and needs its name.
 Status ImageCatalog::release(const ImageRecord& record) {
-  const auto bytes = get_object(objects(), claim_key(record), kMaxClaimBytes);
+  const auto bytes = get_object(objects_, claim_key(record), kMaxClaimBytes);
   if (!bytes.ok() || as_text(bytes.value()) != record.id.text()) return {};
-  return remove_if_there(objects(), claim_key(record));
+  return remove_if_there(objects_, claim_key(record));
 }
 
 Status ImageCatalog::publish(const ImageRecord& record) {
   TRY(check_limits(record));
   TRY(claim(record));
-  TRY(RecordFolder::publish(record));
+  TRY(records_.publish(record));
   Status ours = confirm(record);
-  if (!ours.ok()) TRY(RecordFolder::remove(record.id));
+  if (!ours.ok()) TRY(records_.remove(record.id));
   return ours;
 }
 
@@ -94,19 +93,19 @@ Result<ImageRecord> ImageCatalog::replace(const ImageRecord& before, ImageRecord
   now.revision = before.revision + 1;
   const bool comes_back = is_alive(now) && !is_alive(before);
   if (comes_back) TRY(claim(now));
-  TRY(RecordFolder::replace(before, now));
+  TRY(records_.replace(before, now));
   Status ours = comes_back ? confirm(now) : Status();
   if (ours.ok()) return now;
   ImageRecord again = before;
   again.revision = now.revision + 1;
-  TRY(RecordFolder::replace(now, again));
+  TRY(records_.replace(now, again));
   return ours.take_error();
 }
 
 Status ImageCatalog::remove(ImageId id) {
   const auto record = get(id);
   if (record.ok() && is_alive(record.value())) TRY(release(record.value()));
-  return RecordFolder::remove(id);
+  return records_.remove(id);
 }
 
 }  // namespace ashlar

@@ -13,7 +13,7 @@
 
 namespace ashlar {
 
-// Returns whether the image is neither failed nor deregistered: then it needs its name and its snapshots.
+// Returns whether the image needs its name and its snapshots: it is pending, available or disabled.
 bool is_alive(const ImageRecord& record);
 
 struct ImageKind {
@@ -25,9 +25,15 @@ struct ImageKind {
   static Result<ImageRecord> decode(ByteSpan bytes) { return decode_image_record(as_text(bytes)); }
 };
 
-class ImageCatalog : public RecordFolder<ImageKind> {
+class ImageCatalog {
  public:
-  using RecordFolder::RecordFolder;
+  explicit ImageCatalog(ObjectStore& objects) : objects_(objects), records_(objects) {}
+
+  // Returns an image. Fails with kNotFound ("no image ami-… in this store"); names a damaged record.
+  Result<ImageRecord> get(ImageId id) const { return records_.get(id); }
+  Result<std::vector<ImageId>> list_ids() const { return records_.list_ids(); }
+  // Returns all images, oldest first. A damaged record fails the call and is named.
+  Result<std::vector<ImageRecord>> list() const { return records_.list(); }
 
   // Publishes the image. Fails with kBusy, and names the other image, when the owner has one of this name.
   Status publish(const ImageRecord& record);
@@ -58,6 +64,9 @@ class ImageCatalog : public RecordFolder<ImageKind> {
   Status confirm(const ImageRecord& record);
   Status release(const ImageRecord& record);
   Result<bool> holds_its_name(ImageId id, const ImageRecord& wanted) const;
+
+  ObjectStore& objects_;
+  RecordFolder<ImageKind> records_;
 };
 
 }  // namespace ashlar

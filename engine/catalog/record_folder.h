@@ -101,9 +101,6 @@ class RecordFolder {
     return std::move(status).with_context(fmt::format("delete {}", id.text()));
   }
 
- protected:
-  ObjectStore& objects() const { return objects_; }
-
  private:
   static std::string key_of(Id id) { return fmt::format("{}{}", Kind::kFolder, id.text()); }
 

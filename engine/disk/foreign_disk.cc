@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "disk/header_check.h"
 #include "disk/watched_source.h"
+#include "source/nbd_uri.h"
 
 namespace ashlar {
 namespace {
@@ -86,7 +87,7 @@ Result<std::unique_ptr<Source>> ForeignDisk::shake_hands(const std::string& uri,
 }
 
 Status ForeignDisk::connect(std::string identity, const std::stop_token& stop) {
-  const std::string uri = nbd_uri({directory_.path() + "/nbd.sock", ""});
+  const std::string uri = nbd_unix_uri(directory_.path() + "/nbd.sock", "");
   const double deadline = monotonic_seconds() + kStartSeconds;
   for (;;) {
     auto source = shake_hands(uri, deadline, stop);
@@ -104,8 +105,8 @@ Status ForeignDisk::connect(std::string identity, const std::stop_token& stop) {
   }
 }
 
-// Runs 'qemu-img check'. Its output is dropped, because it lists every cluster of an image that was not closed
-// well; the exit status is enough.
+// Runs 'qemu-img check'. Its output is dropped, because it lists every cluster of an image that was not
+// closed well; the exit status is enough.
 Status ForeignDisk::check_tables(const std::string& block_device, const std::stop_token& stop) {
   constexpr int kWell = 0;
   constexpr int kDamaged = 2;

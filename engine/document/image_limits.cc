@@ -118,9 +118,11 @@ Status check_state(const ImageRecord& record) {
     return invalid("an image has a session while it is pending, and only then");
   if ((record.state == ImageState::kDeregistered) != record.deregistered.has_value())
     return invalid("an image that is deregistered says since when, and no other does");
-  const bool was_pending = record.former_state == ImageState::kPending;
-  if (was_pending || record.former_state == ImageState::kDeregistered ||
-      (record.state != ImageState::kDeregistered && record.former_state != ImageState::kAvailable))
+  const ImageState former = record.former_state;
+  const bool could_be_deregistered =
+      former == ImageState::kAvailable || former == ImageState::kDisabled || former == ImageState::kFailed;
+  if (!could_be_deregistered ||
+      (record.state != ImageState::kDeregistered && former != ImageState::kAvailable))
     return invalid("only an image that is deregistered was something else before");
   return {};
 }

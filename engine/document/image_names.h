@@ -9,8 +9,8 @@
 namespace ashlar {
 
 using Word = std::string_view;
-inline constexpr std::array kImageStateNames = {Word("pending"), Word("available"), Word("failed"),
-                                                Word("disabled"), Word("deregistered")};
+inline constexpr std::array kImageStateNames = {Word("pending"),  Word("available"),    Word("failed"),
+                                                Word("disabled"), Word("deregistered"), Word("purged")};
 inline constexpr std::array kArchitectureNames = {Word("i386"),    Word("x86_64"),  Word("arm64"),
                                                   Word("riscv64"), Word("ppc64le"), Word("s390x")};
 inline constexpr std::array kRootDeviceTypeNames = {Word("ebs"), Word("instance-store")};

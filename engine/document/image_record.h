@@ -35,7 +35,14 @@ inline constexpr std::size_t kMaxImageDescriptionBytes = 255;
 inline constexpr std::size_t kMaxBootCommandBytes = 4096;
 inline constexpr ByteCount kDefaultEphemeralSize{std::uint64_t{8} << 30U};
 
-enum class ImageState : unsigned char { kPending, kAvailable, kFailed, kDisabled, kDeregistered };
+enum class ImageState : unsigned char {
+  kPending,  // its snapshots are being made
+  kAvailable,
+  kFailed,  // its maker ended before it was complete
+  kDisabled,
+  kDeregistered,  // in the recycle bin
+  kPurged,        // out of the recycle bin, and about to be removed
+};
 enum class Architecture : unsigned char { kI386, kX8664, kArm64, kRiscv64, kPpc64le, kS390x };
 enum class RootDeviceType : unsigned char {
   kEbs,            // the volume exists at once and hydrates lazily

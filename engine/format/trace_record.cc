@@ -23,7 +23,7 @@ Status decode_regions(ByteReader& in, std::uint32_t count, TraceRecord& record) 
         record.regions.empty() || std::tie(record.regions.back().position, record.regions.back().region) <
                                       std::tie(region.position, region.region);
     if (!ordered || !seen.insert(region.region).second) return damaged("regions out of order");
-    if (region.region > kMaxVolumeBytes / kBlockBytes / kTraceRegionBlocks)
+    if (region.region >= kMaxVolumeBytes / kBlockBytes / kTraceRegionBlocks)
       return damaged("a region past the end of any volume");
     if (region.last_seen == 0 || region.last_seen > record.servings) return damaged("an impossible serving");
     record.regions.push_back(region);

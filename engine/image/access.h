@@ -15,10 +15,16 @@ inline bool is_executable_by(const ImageRecord& record, AccountId account) {
   return record.is_public || record.shared_with.contains(account);
 }
 
-// Returns whether the image exists for an account. Its owner sees it in every state but deregistered; others
-// see an image that was shared with them, once it is available.
+// Returns whether the image is deregistered, in the recycle bin or out of it: then it exists for the bin
+// only.
+inline bool is_retired(const ImageRecord& record) {
+  return record.state == ImageState::kDeregistered || record.state == ImageState::kPurged;
+}
+
+// Returns whether the image exists for an account. Its owner sees it until it is deregistered; others see an
+// image that was shared with them, once it is available.
 inline bool may_see(const ImageRecord& record, AccountId account) {
-  if (record.state == ImageState::kDeregistered) return false;
+  if (is_retired(record)) return false;
   if (record.owner == account) return true;
   return record.state == ImageState::kAvailable && is_executable_by(record, account);
 }

@@ -6,12 +6,11 @@
 #include <map>
 
 #include "catalog/traces.h"
+#include "image/access.h"
 #include "image/register.h"
 
 namespace ashlar {
 namespace {
-
-constexpr std::string_view kPurged = "purged from the bin";
 
 Status refuse_if_used(ObjectStore& objects, SnapshotId id) {
   if (const auto volume = TRY(volume_on(VolumeCatalog(objects), id)))
@@ -68,7 +67,7 @@ Result<SnapshotRecord> restore_snapshot(ObjectStore& objects, SnapshotId id) {
 }
 
 Status deregister(ImageRecord& record, UtcTime now) {
-  if (record.state == ImageState::kDeregistered) return invalid(record.id.text() + " is deregistered");
+  if (is_retired(record)) return invalid(record.id.text() + " is deregistered");
   if (record.state == ImageState::kPending)
     return busy(record.id.text() + " is still being made: wait for it, or stop whoever makes it");
   record.former_state = record.state;
@@ -122,7 +121,10 @@ Status purge_snapshots(ObjectStore& objects, UtcTime until, Purged& purged) {
     const BinEntry last = *std::ranges::max_element(of_one, {}, &BinEntry::deleted);
     if (last.deleted > until) continue;
     if (!TRY(is_there(snapshots, id))) {
-      if (TRY(bin.find(id)).deleted != last.deleted) continue;  // restored, and deleted once more, meanwhile
+      const auto now = bin.find(id);
+      if (is(now, ErrorCode::kNotFound)) continue;  // restored meanwhile
+      if (!now.ok()) return now.error();
+      if (now.value().deleted != last.deleted) continue;  // restored, and deleted once more, meanwhile
       const Status unused = refuse_if_used(objects, id);
       if (!unused.ok() && unused.error().code() != ErrorCode::kBusy) return unused.error();
       if (!unused.ok()) {
@@ -141,13 +143,12 @@ Status purge_snapshots(ObjectStore& objects, UtcTime until, Purged& purged) {
 // wins.
 Status purge_image(ImageCatalog& images, const ImageRecord& record, Purged& purged) {
   ImageRecord marked = record;
-  marked.state = ImageState::kFailed;
+  marked.state = ImageState::kPurged;
   marked.former_state = ImageState::kAvailable;
   marked.deregistered.reset();
-  marked.state_reason = kPurged;
   const auto done = record == marked ? Result(record) : images.replace(record, marked);
   if (is(done, ErrorCode::kBusy)) return {};  // restored meanwhile
-  TRY(done.ok() ? Status() : Status(Error(done.error().code(), done.error().text())));
+  if (!done.ok()) return done.error();
   TRY(images.remove(record.id));
   purged.images.push_back(record.id);
   return {};
@@ -163,9 +164,8 @@ Result<Purged> purge_bin(ObjectStore& objects, UtcTime until) {
     const auto record = images.get(id);
     if (!record.ok()) continue;
     const bool is_old = record.value().deregistered && *record.value().deregistered <= until;
-    const bool is_marked =
-        record.value().state == ImageState::kFailed && record.value().state_reason == kPurged;
-    if (is_old || is_marked) TRY(purge_image(images, record.value(), purged));
+    if (is_old || record.value().state == ImageState::kPurged)
+      TRY(purge_image(images, record.value(), purged));
   }
   return purged;
 }

@@ -103,7 +103,10 @@ Result<std::size_t> fail_abandoned_images(ImageCatalog& images, ObjectStore& obj
       now.state_reason = kAbandoned;
       return {};
     };
-    if (TRY(images.update(record.id, fail)).state == ImageState::kFailed) ++failed;
+    const auto updated = images.update(record.id, fail);
+    if (is(updated, ErrorCode::kNotFound)) continue;  // removed meanwhile
+    if (!updated.ok()) return updated.error();
+    if (updated.value().state == ImageState::kFailed) ++failed;
   }
   return failed;
 }

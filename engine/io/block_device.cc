@@ -82,15 +82,19 @@ Result<std::unique_ptr<BlockDevice>> BlockDevice::create_file(const std::string&
   device->path_ = path;
   device->fd_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!device->fd_.valid()) return last_errno("create " + path);
-  TRY(device->claim_file());
-  if (::ftruncate(device->fd_.get(), static_cast<off_t>(size.value)) != 0) {
-    Error failure = last_errno(fmt::format("size {} to {} bytes", path, size.value));
+  if (Status made = device->make_file(size); !made.ok()) {
     ::unlink(path.c_str());
-    return failure;
+    return made.take_error();
   }
-  device->reader_ = TRY(open_posix_reader(path, ReadMode::kDirect));
-  TRY(device->measure());
   return device;
+}
+
+Status BlockDevice::make_file(ByteCount size) {
+  TRY(claim_file());
+  if (::ftruncate(fd_.get(), static_cast<off_t>(size.value)) != 0)
+    return last_errno(fmt::format("size {} to {} bytes", path_, size.value));
+  reader_ = TRY(open_posix_reader(path_, ReadMode::kDirect));
+  return measure();
 }
 
 // O_EXCL without O_CREAT fails on a device while it is mounted or claimed; on other files it is not defined.

@@ -70,6 +70,7 @@ class BlockDevice {
   BlockDevice() = default;
   Status open_descriptors(DeviceAccess access);
   Status claim_file();
+  Status make_file(ByteCount size);
   Status measure();
   Status write_plain_zeroes(std::uint64_t offset, std::uint64_t bytes);
   Error error(int error_number, const char* operation, std::uint64_t offset, std::uint64_t bytes) const;

@@ -42,20 +42,25 @@ struct XfsGeometry {
 static_assert(sizeof(XfsGeometry) == 112);
 constexpr unsigned long kXfsGeometry = _IOR('X', 100, XfsGeometry);
 
+// A subvolume of Btrfs has a UUID of its own: a snapshot of it has the same inodes under another one.
+std::optional<Uuid> subvolume_uuid(int fd) {
+  btrfs_ioctl_get_subvol_info_args info{};
+  if (::ioctl(fd, BTRFS_IOC_GET_SUBVOL_INFO, &info) < 0) return std::nullopt;  // Linux returns 0 or 1
+  Uuid uuid{};
+  std::memcpy(uuid.data(), info.uuid, uuid.size());
+  return uuid == Uuid{} ? std::nullopt : std::optional(uuid);
+}
+
 std::optional<Uuid> uuid_of(int fd) {
+  if (const auto uuid = subvolume_uuid(fd)) return uuid;
   GenericUuid generic{};
-  if (::ioctl(fd, kGetFsUuid, &generic) == 0 && generic.length == 16) return generic.uuid;
+  if (::ioctl(fd, kGetFsUuid, &generic) == 0 && generic.length == 16 && generic.uuid != Uuid{})
+    return generic.uuid;
   Ext4Uuid ext4{};
   ext4.length = 16;
-  if (::ioctl(fd, kExt4GetFsUuid, &ext4) == 0 && ext4.length == 16) return ext4.uuid;
+  if (::ioctl(fd, kExt4GetFsUuid, &ext4) == 0 && ext4.length == 16 && ext4.uuid != Uuid{}) return ext4.uuid;
   XfsGeometry xfs{};
   if (::ioctl(fd, kXfsGeometry, &xfs) == 0) return xfs.uuid;
-  btrfs_ioctl_fs_info_args btrfs{};
-  if (::ioctl(fd, BTRFS_IOC_FS_INFO, &btrfs) == 0) {
-    Uuid uuid{};
-    std::memcpy(uuid.data(), btrfs.fsid, uuid.size());
-    return uuid;
-  }
   return std::nullopt;
 }
 

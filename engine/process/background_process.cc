@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +24,7 @@ namespace {
 
 constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr std::uint64_t kTailBytes = 4096;
+constexpr double kLongestPollSeconds = 24 * 60 * 60;
 
 struct Pipe {
   UniqueFd read;
@@ -106,7 +108,15 @@ Result<WaitingChild> WaitingChild::fork(const BackgroundCommand& command) {
   }
   WaitingChild child;
   child.go_ = std::move(pipe.write);
-  child.process_ = TRY(process_of(static_cast<std::uint32_t>(pid)));
+  auto process = process_of(static_cast<std::uint32_t>(pid));
+  if (!process.ok()) {
+    // The child still waits for its word and runs nothing: it is ended and reaped here.
+    ::kill(pid, SIGKILL);
+    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    return process.take_error();
+  }
+  child.process_ = process.take();
   return child;
 }
 
@@ -135,7 +145,8 @@ bool RunningProcess::wait(double seconds) const {
   while (true) {
     const double left = std::max(0.0, deadline - monotonic_seconds());
     pollfd ended{fd_.get(), POLLIN, 0};
-    const int got = ::poll(&ended, 1, static_cast<int>(left * 1000));
+    // A day at most at once: the milliseconds of a longer wait do not fit an int.
+    const int got = ::poll(&ended, 1, static_cast<int>(std::min(left, kLongestPollSeconds) * 1000));
     if (got > 0) return true;
     if (got == 0 && monotonic_seconds() >= deadline) return false;
   }

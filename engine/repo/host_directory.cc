@@ -73,13 +73,17 @@ Result<HostDirectory> HostDirectory::find(FileSystem& files, const StoreAddress&
   return found;
 }
 
+Status HostDirectory::check_not_original() const {
+  if (owner_ != Owner::kOriginal) return {};
+  return invalid(fmt::format("this store is a copy of {}: the volumes and machines noted in {} belong to the "
+                             "original",
+                             record_.directory, path_))
+      .about(ErrorKind::kStoreIsCopy, record_.directory);
+}
+
 Status HostDirectory::make() {
   if (owner_ == Owner::kUs) return {};
-  if (owner_ == Owner::kOriginal)
-    return invalid(fmt::format("this store is a copy of {}: the volumes and machines noted in {} belong to "
-                               "the original",
-                               record_.directory, path_))
-        .about(ErrorKind::kStoreIsCopy, record_.directory);
+  TRY(check_not_original());
   const auto folder = std::filesystem::path(path_).parent_path();
   if (folder.filename().native() == kHostsFolder.substr(1)) TRY(make_durable(*files_, folder.native()));
   TRY(make_durable(*files_, path_));

@@ -7,6 +7,7 @@
 //          attachments/   volumes attached as block devices
 //          instances/     machines
 //          scratch/       files of operations that run; a dead operation's are removed by the next one
+//          torn/          overlays of a copied store that were open when it was copied
 //
 // For a store in a directory the path is <store>/host/<host id>/, unless another is chosen. host.json ties it
 // to the store's id and to the place of the store's directory: file system and inode. A store that was moved
@@ -59,8 +60,10 @@ class HostDirectory {
   // Returns whether the index may be opened in index(): the directory is ours, or can be.
   bool keeps_index() const { return !index_in_memory_ && owner_ != Owner::kOriginal; }
 
-  // Makes the directory, durably, if there is none. Fails with kInvalid, kind kStoreIsCopy, for an
+  // Fails with kInvalid, kind kStoreIsCopy, when the volumes and machines in the directory are the
   // original's.
+  Status check_not_original() const;
+  // Makes the directory, durably, if there is none. Fails like check_not_original().
   Status make();
   // Makes what lies here this store's own from now on. For adopting a copy, once all that is only the
   // original's is gone from the directory (host/adopt.h).
@@ -72,6 +75,9 @@ class HostDirectory {
   std::string attachments() const { return path_ + "/attachments"; }
   std::string instances() const { return path_ + "/instances"; }
   std::string scratch() const { return path_ + "/scratch"; }
+  // Overlays that adopting a copy took out of use: they may be torn.
+  std::string torn() const { return path_ + "/torn"; }
+  std::string torn(VolumeId id) const { return torn() + "/" + id.text(); }
 
   // Returns the volume whose overlay is in the directory `folder`, if it is one of these.
   Result<std::optional<VolumeId>> volume_in(const std::string& folder) const;

@@ -77,8 +77,8 @@ Result<std::unique_ptr<Repo>> Repo::open(FileSystem& files, const StoreAddress& 
       TRY(decode_store_config(as_text(TRY(std::move(text).with_context(path)))).with_context(path));
   repo->host_ = TRY(HostDirectory::find(files, address, repo->config_.id, choice));
   repo->snapshots_ = std::make_unique<SnapshotCatalog>(*repo->objects_);
-  // What crashed writers left behind. A store that can't be written is still readable, so a failure here
-  // stops nothing.
+  // Removes files that crashed writers left behind. A store that can't be written is still readable, so a
+  // failure here stops nothing.
   if (remove_dead_sessions(*repo->objects_).ok()) best_effort(repo->objects_->clear_incoming());
   return repo;
 }

@@ -140,11 +140,14 @@ class Verifier {
     return check_meta_pack(check, tally);
   }
 
-  // Records a fault. Data is lost only when the fault is in the copy of a segment that reads use; a damaged
-  // second copy is damage without loss.
+  // Records a fault. Data is lost only when the fault is in the copy of a segment or of a node that reads
+  // use; a damaged second copy is damage without loss.
   Status note_fault(const PackId& pack, const PackFault& fault) {
     const std::size_t damage = add_damage(fault.object, fault.segment, fault.frame, fault.what);
-    if (fault.node) bad_nodes_.emplace(*fault.node, damage);
+    if (fault.node) {
+      const auto place = TRY(parts_.index.find_node(*fault.node));
+      if (place && place->pack == pack) bad_nodes_.emplace(*fault.node, damage);
+    }
     if (fault.segment) {
       const auto place = TRY(parts_.index.find_segment(*fault.segment));
       if (place && place->pack == pack) lost_[*fault.segment].push_back({fault.first, fault.count, damage});

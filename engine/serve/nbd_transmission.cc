@@ -220,15 +220,20 @@ bool NbdTransmission::comes_too_late() const {
 }
 
 void NbdTransmission::submit(Owned owned) {
-  if (changes(owned->wire.command) && comes_too_late()) {
-    owned->error = Errno::kShutdown;
-    return reply(std::move(owned));
+  const bool is_change = changes(owned->wire.command);
+  if (is_change) {
+    // The ticket is taken before the question: a connection that begins in between waits for this change, and
+    // one that began before is seen.
+    owned->change = export_.changes().begin();
+    if (comes_too_late()) {
+      export_.changes().end(std::exchange(owned->change, 0));
+      owned->error = Errno::kShutdown;
+      return reply(std::move(owned));
+    }
   }
   NbdRequest* request = owned.release();
   ++in_flight_;
-  const bool is_change = changes(request->wire.command);
   request->flush_next = (request->wire.flags & nbd::kFua) != 0 && is_change;
-  if (is_change) request->change = export_.changes().begin();
   if (request->wire.command == Command::kFlush) {
     export_.flush([request](Status status) { request->owner->finish(request, std::move(status)); });
   } else if (request->wire.length == 0) {

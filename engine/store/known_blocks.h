@@ -1,7 +1,8 @@
 // KnownBlocks: the block ids of the directories that an admission holds, searchable by id.
 //
-// It holds a bounded number of directories and drops the one that was added longest ago. An open-addressing
-// table indexed by eight bytes of the id points into them; a lookup compares the whole id. One thread.
+// It holds a bounded number of directories and drops the one that was added longest ago, but never the one
+// that is being filled. An open-addressing table indexed by eight bytes of the id points into them; a lookup
+// compares the whole id. One thread.
 #pragma once
 
 #include <cstdint>

@@ -12,13 +12,13 @@ class SegmentReader;
 class SnapshotCatalog;
 struct StoreConfig;
 
-// What reading a snapshot takes: restore, compare, export, copy from.
+// Parts for reading a snapshot: restore, compare, export, copy from.
 struct ReadParts {
   SegmentReader& segments;
   NodeReader& nodes;
 };
 
-// What publishing a snapshot takes: capture, copy to, import.
+// Parts for publishing a snapshot: capture, copy to, import.
 struct WriteParts {
   const StoreConfig& config;
   ObjectStore& objects;
@@ -28,7 +28,7 @@ struct WriteParts {
   SnapshotCatalog& snapshots;
 };
 
-// What verifying takes.
+// Parts for verifying.
 struct VerifyParts {
   const StoreConfig& config;
   ObjectStore& objects;

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "base/parallel.h"
-#include "catalog/sessions.h"
+#include "image/contents.h"
 #include "manifest/tree_visit.h"
 #include "store/pack_appender.h"
 #include "transfer/bundle_staging.h"
@@ -103,10 +103,10 @@ class Import : private TreeVisitor {
     return {};
   }
 
-  Result<ImageCopyReport> publish(const ImageCopyOptions& options) {
+  Result<ImageCopyReport> publish(PendingImage& pending, const ImageCopyOptions& options) {
     TRY(appender_.publish());
-    auto report = TRY(copy_image({parts_.target.segments, staging_}, snapshots_, header_.store, parts_.target,
-                                 parts_.images, image_, options, progress_, stop_));
+    const ImageOriginal original{header_.store, {parts_.target.segments, staging_}, image_, snapshots_};
+    auto report = TRY(copy_image(original, parts_.target, pending, options, progress_, stop_));
     report.copy.segments_sent = new_segments_;
     report.copy.segment_bytes_sent = new_bytes_;
     return report;
@@ -166,9 +166,16 @@ class Import : private TreeVisitor {
     return {};
   }
 
+  // Returns whether a whole pack of the store has the segment. A pack that can't be read just now may be
+  // whole.
   Result<bool> is_there(const SegmentId& id) {
     const auto place = TRY(parts_.target.index.find_segment(id));
-    return place && parts_.target.segments.check_ends(place->pack).ok();
+    if (!place) return false;
+    const Status ends = parts_.target.segments.check_ends(place->pack);
+    if (ends.ok()) return true;
+    const ErrorCode code = ends.error().code();
+    if (code == ErrorCode::kCorrupt || code == ErrorCode::kNotFound) return false;
+    return ends.error();
   }
 
   Status visit_leaf(const NodeRef& /*ref*/, const Leaf& leaf) override {
@@ -201,13 +208,14 @@ Result<ImageCopyReport> import_image(const ImportParts& parts, const ReadBytes& 
                                      const std::function<Status(const ImageRecord&)>& accept,
                                      const ImageCopyOptions& options, CopyProgress& progress,
                                      const std::stop_token& stop) {
-  const auto session = TRY(Session::begin(parts.target.objects, parts.target.config.id));
+  const auto pending =
+      TRY(PendingImage::begin(parts.target.objects, parts.target.config.id, PendingImage::Snapshots::kStay));
   Import import(parts, read, progress, stop);
   Status taken = import.take_in(accept);
   if (is(taken, ErrorCode::kCancelled)) import.keep_what_is_there();
   TRY(std::move(taken));
-  TRY(session->check());
-  return import.publish(options);
+  TRY(pending->check_session());
+  return import.publish(*pending, options);
 }
 
 }  // namespace ashlar

@@ -20,8 +20,7 @@ using ReadBytes = std::function<Result<std::size_t>(MutableByteSpan)>;
 
 struct ImportParts {
   const WriteParts& target;
-  NodeReader& nodes;  // reads nodes of the target
-  ImageCatalog& images;
+  NodeReader& nodes;    // reads nodes of the target
   RandomFile& scratch;  // holds nodes and block ids: 1 % of the size of the bundle's contents
 };
 

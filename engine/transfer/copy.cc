@@ -147,6 +147,14 @@ Status publish_all(SnapshotCatalog& snapshots, const std::vector<SnapshotRecord>
 
 }  // namespace
 
+ProgressSample sample_of(const CopyProgress& progress) {
+  ProgressSample sample;
+  sample.total_bytes = progress.total_bytes;
+  sample.done_bytes = progress.done_bytes;
+  sample.stored_bytes = progress.sent_bytes;
+  return sample;
+}
+
 Result<CopyReport> copy_snapshots(const ReadParts& source, const WriteParts& target,
                                   const std::vector<SnapshotRecord>& originals,
                                   const std::vector<SnapshotId>& ids, CopyProgress& progress,

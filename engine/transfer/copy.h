@@ -13,6 +13,7 @@
 #include <stop_token>
 #include <vector>
 
+#include "base/notices.h"
 #include "catalog/snapshots.h"
 #include "document/store_config.h"
 #include "index/index.h"
@@ -28,6 +29,7 @@ struct CopyProgress {
   std::atomic<std::uint64_t> done_bytes{0};   // data that was sent, or found in the target
   std::atomic<std::uint64_t> sent_bytes{0};   // stored bytes that were sent
 };
+ProgressSample sample_of(const CopyProgress& progress);
 
 struct CopyReport {
   std::vector<SnapshotRecord> records;  // as published, in the order of the originals

@@ -136,6 +136,9 @@ Status OverlayState::write_zeroes(std::uint64_t offset, std::uint64_t bytes, boo
   const std::uint64_t first = std::min(align_up(offset), end);
   const std::uint64_t last = std::max(first, end == size ? end : align_down(end));
   TRY(prepare(offset, end, !may_unmap));
+  // Blocks that are covered in part are written. Their space too is reserved before the first byte changes.
+  if (offset < first) TRY(prepare(offset, first, true));
+  if (last < end) TRY(prepare(last, end, true));
   const ByteVector zeros(kBlockBytes);
   if (offset < first) TRY(write(offset, ByteSpan(zeros).first(first - offset)));
   for (std::uint64_t at = first; at < last;) {

@@ -26,8 +26,7 @@ TEST_F(Bin, KeepsRecordsAsTheyWere) {
   ASSERT_TRUE(bin_.remove(one).ok());
   EXPECT_FALSE(bin_.has(one).take());
   EXPECT_EQ(bin_.list().take(), (std::vector{two}));
-  EXPECT_EQ(bin_.find(one.snapshot).error().text(),
-            "no snapshot snap-00000000000001001 in the bin");
+  EXPECT_EQ(bin_.find(one.snapshot).error().text(), "no snapshot snap-00000000000001001 in the bin");
 }
 
 TEST_F(Bin, OfSeveralDeletionsOfASnapshotTheLastCounts) {

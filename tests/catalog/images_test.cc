@@ -50,8 +50,7 @@ TEST_F(Images, ArePublishedChangedListedAndRemoved) {
   EXPECT_EQ(catalog_.get(ImageId{0x1001}).take(), changed.value());
   EXPECT_EQ(catalog_.list().take(), (std::vector{changed.value(), sample_image(2, "two")}));
   ASSERT_TRUE(catalog_.remove(ImageId{0x1001}).ok());
-  EXPECT_EQ(catalog_.get(ImageId{0x1001}).error().text(),
-            "no image ami-00000000000001001 in this store");
+  EXPECT_EQ(catalog_.get(ImageId{0x1001}).error().text(), "no image ami-00000000000001001 in this store");
 }
 
 TEST_F(Images, AChangeOfNothingAndARefusedOneWriteNothing) {

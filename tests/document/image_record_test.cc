@@ -50,6 +50,10 @@ TEST(ImageRecord, WhatIsWrittenIsRead) {
   pending.state = ImageState::kPending;
   pending.session.bytes.fill(std::byte{1});
   EXPECT_EQ(decode_image_record(encode(pending)).take(), pending);
+  ImageRecord purged = plain();
+  purged.state = ImageState::kPurged;
+  EXPECT_NE(encode(purged).find("\"state\": \"purged\""), std::string::npos) << encode(purged);
+  EXPECT_EQ(decode_image_record(encode(purged)).take(), purged);
 }
 
 TEST(ImageRecord, EveryTruncationAndEveryFlippedBitIsRefusedOrMeansTheSame) {
@@ -119,6 +123,8 @@ TEST(ImageRecord, ImpossibleValuesAreDamage) {
                                      {{"state", "gone"}},
                                      {{"state", "available"}},
                                      {{"state", "pending"}},
+                                     {{"state", "purged"}},
+                                     {{"former_state", "purged"}},
                                      {{"session", std::string(32, '0')}},
                                      {{"deprecated_unix_ns", -1}},
                                      {{"deprecated_unix_ns", "soon"}},

@@ -1,6 +1,7 @@
 // Tests of images as one stream: an exported image is imported equal, and a damaged bundle imports nothing.
 #include "flow/bundle_world.h"
 #include "format/bundle_format.h"
+#include "support/remote_objects.h"
 
 namespace ashlar {
 namespace {
@@ -63,6 +64,36 @@ TEST_F(Bundles, WhatGoesOutComesIn) {
   EXPECT_EQ(imported(exported(image)).error().code(), ErrorCode::kBusy) << "the name is taken";
 }
 
+// The store has the segments, and cannot say so just now: that is an error, and nothing is stored twice.
+TEST_F(Bundles, AStoreThatCannotBeReadJustNowIsAnError) {
+  const ByteVector bundle = exported(sample("web"));
+  ASSERT_OK(imported(bundle));
+  const std::vector<std::string> before = objects_there();
+  Repo& repo = there_.repo();
+  ImageCatalog images(repo.objects());
+  std::filesystem::remove(directory_ / "scratch");
+  const auto scratch = posix_file_system().create_random(directory_ / "scratch", 64 * kMiB).take();
+  const WriteParts parts = repo.write_parts().take();
+  RemoteObjects remote(repo.objects());
+  remote.fault = Fault::kError;
+  SegmentReader far(remote, parts.index);
+  const WriteParts target{parts.config, parts.objects, parts.index, far, parts.nodes, parts.snapshots};
+  CopyProgress progress;
+  std::size_t at = 0;
+  const ReadBytes read = [&](MutableByteSpan out) -> Result<std::size_t> {
+    const std::size_t size = std::min(out.size(), bundle.size() - at);
+    if (size > 0) std::memcpy(out.data(), bundle.data() + at, size);
+    at += size;
+    return size;
+  };
+  const auto report = import_image({target, *repo.nodes().take(), images, *scratch}, read,
+                                   [](const ImageRecord&) { return Status(); },
+                                   {"again", AccountId{2}, false, true}, progress, {});
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.error().code(), ErrorCode::kIo);
+  EXPECT_EQ(objects_there(), before);
+}
+
 TEST_F(Bundles, OnlyTheDifferenceGoesOut) {
   Image disk(directory_ / "disk", 48 * kMiB);
   std::vector<std::byte> noise(48 * kMiB);
@@ -103,7 +134,6 @@ TEST_F(Bundles, FiveHundredMalformedOnes) {
   ASSERT_EQ(sealed(header, items), whole);
   Prng prng(99);
   std::size_t refused = 0;
-  const std::vector<std::string> before = objects_there();
   for (int round = 0; round < 500; ++round) {
     SCOPED_TRACE(round);
     std::vector<Item> changed = items;
@@ -156,6 +186,7 @@ TEST_F(Bundles, FiveHundredMalformedOnes) {
         break;
     }
     if (bundle.empty() && round % 12 != 1) bundle = sealed(head, changed);
+    const std::vector<std::string> before = objects_there();
     const auto report = imported(bundle, fmt::format("name-{}", round));
     if (report.ok()) {
       EXPECT_EQ(image_digest(report.value().image), image_digest(image));
@@ -166,6 +197,7 @@ TEST_F(Bundles, FiveHundredMalformedOnes) {
       continue;
     }
     ++refused;
+    EXPECT_EQ(objects_there(), before) << "a refused bundle leaves the objects of the store as they were";
     const std::string& text = report.error().text();
     EXPECT_TRUE(!text.empty() && text.find('\n') == std::string::npos) << text;
     EXPECT_TRUE(report.error().code() == ErrorCode::kCorrupt ||

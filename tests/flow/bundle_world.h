@@ -5,6 +5,7 @@
 
 #include "catalog/images.h"
 #include "flow/world.h"
+#include "image/contents.h"
 #include "image/register.h"
 #include "transfer/bundle_reader.h"
 #include "transfer/bundle_writer.h"
@@ -73,12 +74,11 @@ class BundleWorld : public testing::Test {
 
   Result<ImageCopyReport> imported(const ReadBytes& read, const std::string& name) {
     Repo& repo = there_.repo();
-    ImageCatalog images(repo.objects());
     std::filesystem::remove(directory_ / "scratch");
     const auto scratch = TRY(posix_file_system().create_random(directory_ / "scratch", 64 * kMiB));
     const WriteParts target = TRY(repo.write_parts());
     CopyProgress progress;
-    return import_image({target, *TRY(repo.nodes()), images, *scratch}, read,
+    return import_image({target, *TRY(repo.nodes()), *scratch}, read,
                         [](const ImageRecord&) { return Status(); }, {name, AccountId{2}, false, true},
                         progress, {});
   }

@@ -6,7 +6,7 @@
 #include <map>
 
 #include "flow/world.h"
-#include "host/volume_host.h"
+#include "host/volume_snapshots.h"
 #include "simulated/simulated_file_system.h"
 
 namespace ashlar {
@@ -101,10 +101,11 @@ class Epoch {
   void open_store() {
     auto repo = Repo::open(files_, StoreAddress{"/store"}, {{}, {}, true});
     ASSERT_OK(repo);
-    host_ = std::make_unique<VolumeHost>(files_, repo.take(), 4 << 20);
+    repo_ = repo.take();
+    open_volumes_ = std::make_unique<Volumes>(*repo_, 4 << 20);
   }
   Status capture_image(SnapshotRecord& record) {
-    Repo& repo = host_->repo();
+    Repo& repo = *repo_;
     const WriteParts parts = TRY(repo.write_parts());
     const auto source = TRY(open_source(image_, {}));
     CaptureProgress progress;
@@ -112,9 +113,9 @@ class Epoch {
     return {};
   }
   void add_volume(SnapshotId snapshot, Bytes bytes) {
-    auto record = host_->create({snapshot, {}, "", {}, {}});
+    auto record = open_volumes_->create({snapshot, {}, "", {}, {}});
     if (failed(record)) return;
-    auto volume = host_->open_volume(record.value().id);
+    auto volume = open_volumes_->open(record.value().id);
     if (failed(volume)) return;
     volumes_.emplace(record.value().id, Held{volume.take(), Model(std::move(bytes))});
   }
@@ -221,11 +222,11 @@ class Epoch {
     CaptureOptions how;
     how.threads = 1;
     CaptureProgress progress;
-    auto report = host_->snapshot(id, *held.volume, how, progress, {});
+    auto report = snapshot_one(*repo_, *open_volumes_, {id, held.volume.get(), how}, progress, {});
     if (failed(report)) return {};
     held.model.flushed();
     ++snapshots_;
-    auto image = host_->open_snapshot(report.value().record.id);
+    auto image = open_volumes_->images().open(report.value().record.id);
     if (failed(image)) return {};
     Bytes found(byte_count(blocks_covering(held.volume->size())).value);
     const Status read = image.value()->read({Lba{}, blocks_covering(held.volume->size())}, found);
@@ -242,31 +243,31 @@ class Epoch {
   void grow(VolumeId id, Held& held) {
     const std::uint64_t size = held.model.size() + prng_.below(100'000);
     if (size > kMostBytes) return;
-    const Status grown = host_->resize(id, held.volume->overlay(), ByteCount{size});
+    const Status grown = open_volumes_->resize(id, held.volume->overlay(), ByteCount{size});
     if (!failed(grown)) held.model.grow(size);
   }
   void reopen(VolumeId id, Held& held) {
     if (failed(held.volume->overlay().close())) return;
     held.model.flushed();
     held.volume.reset();
-    auto volume = host_->open_volume(id);
+    auto volume = open_volumes_->open(id);
     if (!failed(volume)) held.volume = volume.take();
   }
   void remove(VolumeId id) {
     if (volumes_.size() < 2) return;
     volumes_.erase(id);
-    (void)failed(host_->remove(id));
+    (void)failed(open_volumes_->remove(id));
   }
 
   // Deletes all snapshots that no volume's record names. No volume may need one of them, so the volumes have
   // to work on.
   void delete_snapshots() {
-    const auto records = host_->repo().snapshots().list();
+    const auto records = repo_->snapshots().list();
     if (failed(records)) return;
     for (const SnapshotRecord& record : records.value()) {
-      const auto user = volume_on(host_->catalog(), record.id);
+      const auto user = volume_on(open_volumes_->catalog(), record.id);
       if (failed(user)) return;
-      if (!user.value() && failed(host_->repo().snapshots().remove(record.id))) return;
+      if (!user.value() && failed(repo_->snapshots().remove(record.id))) return;
     }
   }
 
@@ -275,14 +276,15 @@ class Epoch {
   void power_cut() {
     ++cuts_;
     for (auto& [id, held] : volumes_) held.volume.reset();
-    host_.reset();
+    open_volumes_.reset();
+    repo_.reset();
     const std::uint64_t how = prng_.below(6);
     files_.crash(how < 2 ? how : prng_.next());
     armed_ = power_is_gone_ = false;
     open_store();
     ASSERT_NO_FATAL_FAILURE(forget_strangers());
     for (auto& [id, held] : volumes_) {
-      auto volume = host_->open_volume(id);
+      auto volume = open_volumes_->open(id);
       ASSERT_OK(volume);
       held.volume = volume.take();
       const std::uint64_t size = held.volume->size().value;
@@ -302,12 +304,12 @@ class Epoch {
   }
   // Removes volumes whose creation or deletion was cut off, and checks that all others still have a record.
   void forget_strangers() {
-    const auto records = host_->catalog().list();
+    const auto records = open_volumes_->catalog().list();
     ASSERT_OK(records);
     for (const VolumeRecord& record : records.value()) {
-      if (!volumes_.contains(record.id)) ASSERT_OK(host_->remove(record.id));
+      if (!volumes_.contains(record.id)) ASSERT_OK(open_volumes_->remove(record.id));
     }
-    for (const auto& [id, held] : volumes_) ASSERT_OK(host_->catalog().get(id));
+    for (const auto& [id, held] : volumes_) ASSERT_OK(open_volumes_->catalog().get(id));
   }
   void end_cleanly() {
     if (armed_) return power_cut();
@@ -318,7 +320,8 @@ class Epoch {
   const Bytes& image_bytes_;
   Prng prng_;
   SimulatedFileSystem files_;
-  std::unique_ptr<VolumeHost> host_;
+  std::unique_ptr<Repo> repo_;
+  std::unique_ptr<Volumes> open_volumes_;
   std::map<VolumeId, Held> volumes_;
   std::uint64_t done_ = 0;
   std::uint64_t cuts_ = 0;

@@ -197,11 +197,14 @@ TEST_F(WarmUps, AStoreThatFailsMeanwhileFailsNoReaderLater) {
   Serving serving(world_);
   const auto volume = serving.volume(directory_, "second", snapshot_);
   serving.remote.fault = Fault::kError;
+  const std::uint64_t before = serving.remote.reads;
   const auto warm_up = serving.warm_up(*volume);
   warm_up->prepare();
   {
     const Running running(*warm_up);
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    for (int i = 0; i < 2000 && serving.remote.reads == before; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    EXPECT_GT(serving.remote.reads, before) << "the warm-up met the fault";
   }
   serving.remote.fault = Fault::kNone;
   read_all(*volume, boot(), truth());

@@ -127,6 +127,11 @@ TEST(TraceRefusals, RecordsThatContradictThemselves) {
   bad = golden::trace();
   bad.regions[0].region = ~std::uint64_t{0};
   expect_refused(bad, "a region past every volume");
+  const std::uint64_t regions_of_largest = kMaxVolumeBytes / (kTraceRegionBlocks * kBlockBytes);
+  bad.regions[0].region = regions_of_largest;
+  expect_refused(bad, "the region after the last one of the largest volume");
+  bad.regions[0].region = regions_of_largest - 1;
+  EXPECT_TRUE(decode_trace_record(encode(bad)).ok()) << "its last region";
   bad = golden::trace();
   bad.content[1].block_count = 1021;
   expect_refused(bad, "a span past its segment");

@@ -41,7 +41,7 @@ void import(ByteSpan bundle) {
   };
   CopyProgress progress;
   const auto report =
-      import_image({target, *repo.nodes().take(), images, *store.scratch}, read,
+      import_image({target, *repo.nodes().take(), *store.scratch}, read,
                    [](const ImageRecord&) { return Status(); }, {{}, AccountId{1}, true, true}, progress, {});
   if (!report.ok()) {
     CHECK(!report.error().text().empty());

@@ -221,6 +221,25 @@ TEST_F(Deletion, AnImageIsRestoredWhileItIsPurged) {
   }
 }
 
+// A snapshot is restored before any operation of a purge: the purge goes on, and the snapshot is there unless
+// the purge had it first.
+TEST_F(Deletion, ASnapshotIsRestoredWhileItIsPurged) {
+  for (int at = 0;; ++at) {
+    SCOPED_TRACE(at);
+    ASSERT_TRUE(delete_snapshot(objects_, kSnapshot).ok());
+    bool restored = false;
+    InterruptedObjects between(objects_, at, [&] { restored = restore_snapshot(objects_, kSnapshot).ok(); });
+    const auto purged = purge_bin(between, UtcTime::now());
+    ASSERT_TRUE(purged.ok()) << purged.error().text();
+    EXPECT_EQ(is_there(kSnapshot), restored);
+    EXPECT_TRUE(SnapshotBin(objects_).list().take().empty());
+    if (!is_there(kSnapshot)) {
+      ASSERT_TRUE(snapshots_.publish(sample_record(1)).ok());
+    }
+    if (!between.acted()) break;
+  }
+}
+
 // The deletion of a snapshot was cut off after an image of it had been made: a purge puts the snapshot back.
 TEST_F(Deletion, APurgePutsBackWhatIsUsed) {
   const ImageId id = made("web").take().id;
@@ -258,6 +277,27 @@ TEST_F(Deletion, ImagesOfSessionsThatAreGoneAreFailed) {
   EXPECT_FALSE(failed.state_reason.empty());
   EXPECT_EQ(fail_abandoned_images(images_, objects_).take(), 0U);
   EXPECT_TRUE(delete_snapshot(objects_, kSnapshot).ok());
+}
+
+TEST_F(Deletion, AnAbandonedImageThatIsRemovedMeanwhileKeepsNoOtherFromBeingFailed) {
+  for (int at = 0;; ++at) {
+    SCOPED_TRACE(at);
+    for (const std::uint64_t number : {1, 2}) {
+      ImageRecord pending = wanted("web" + std::to_string(number));
+      pending.id = ImageId{number};
+      pending.state = ImageState::kPending;
+      pending.session.bytes.fill(std::byte{7});
+      ASSERT_TRUE(fill_contents(snapshots_, pending).ok());
+      ASSERT_TRUE(images_.publish(pending).ok());
+    }
+    InterruptedObjects between(objects_, at, [&] { ASSERT_TRUE(images_.remove(ImageId{1}).ok()); });
+    ImageCatalog images(between);
+    const auto failed = fail_abandoned_images(images, between);
+    ASSERT_TRUE(failed.ok()) << failed.error().text();
+    EXPECT_EQ(images_.get(ImageId{2}).take().state, ImageState::kFailed);
+    ASSERT_TRUE(images_.remove(ImageId{2}).ok());
+    if (!between.acted()) break;
+  }
 }
 
 }  // namespace

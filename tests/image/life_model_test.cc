@@ -18,9 +18,7 @@ struct Model {
 };
 
 // Returns whether a purge of the image was cut off; the next purge takes it.
-bool is_half_purged(const ImageRecord& image) {
-  return image.state == ImageState::kFailed && image.state_reason == "purged from the bin";
-}
+bool is_half_purged(const ImageRecord& image) { return image.state == ImageState::kPurged; }
 
 bool holds_name(const ImageRecord& image) {
   return image.state == ImageState::kAvailable || image.state == ImageState::kDisabled;

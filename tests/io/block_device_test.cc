@@ -2,7 +2,9 @@
 #include "io/block_device.h"
 
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -140,6 +142,22 @@ TEST(BlockDevice, ANewFileTakesOnlyAFreeName) {
   EXPECT_FAILS(BlockDevice::open(directory / "none", DeviceAccess::kRead), ErrorCode::kNotFound);
   EXPECT_FAILS(BlockDevice::open(directory.path(), DeviceAccess::kRead), ErrorCode::kInvalid);
   EXPECT_FAILS(BlockDevice::open("/dev/null", DeviceAccess::kReadWrite), ErrorCode::kInvalid);
+}
+
+// The process may open one more file: the new file itself, but not the reader of it.
+TEST(BlockDevice, AFileThatCannotBeMadeWholeIsTakenAway) {
+  const TemporaryDirectory directory;
+  rlimit usual{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &usual), 0);
+  const int next = ::dup(STDIN_FILENO);
+  ::close(next);
+  const rlimit tight{static_cast<rlim_t>(next) + 1, usual.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+  const auto made = BlockDevice::create_file(directory / "f", ByteCount{10});
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &usual), 0);
+  ASSERT_FALSE(made.ok());
+  EXPECT_EQ(made.error().error_number(), EMFILE);
+  EXPECT_FALSE(std::filesystem::exists(directory / "f"));
 }
 
 TEST(BlockDevice, ReadAccessDoesNotWrite) {

@@ -144,5 +144,53 @@ TEST(SimulatedRandomFile, AFullDiskTakesOnlyWhatHasSpace) {
   EXPECT_FAILS(file->write_at(4096, ByteVector(1)), ErrorCode::kExhausted);
 }
 
+TEST(SimulatedRandomFile, AWriteThatFailedForWantOfSpaceTookNone) {
+  SimulatedFileSystem files;
+  auto file = files.create_random("/f", 64 * 4096).take();
+  files.set_full(true);
+  EXPECT_FAILS(file->write_at(0, ByteVector(64 * 4096, std::byte{1})), ErrorCode::kExhausted);
+  EXPECT_FAILS(file->zero(0, 64 * 4096, ZeroSpace::kKeep), ErrorCode::kExhausted);
+  EXPECT_FAILS(file->allocate(0, 64 * 4096), ErrorCode::kExhausted);
+}
+
+TEST(SimulatedRandomFile, AFileThatACrashCutShowsZerosWhenItGrowsAgain) {
+  SimulatedFileSystem files;
+  auto file = files.create_random("/f", 512).take();
+  ASSERT_DONE(file->write_at(0, ByteVector(512, std::byte{7})));
+  ASSERT_DONE(file->sync());
+  ASSERT_DONE(files.sync_directory("/"));
+  ASSERT_DONE(file->resize(100));
+  ASSERT_DONE(file->sync());
+  ASSERT_DONE(file->resize(512));
+  ASSERT_DONE(file->write_at(200, ByteVector(300, std::byte{8})));
+  files.crash(SimulatedFileSystem::kLoseUnsynced);
+  file = files.open_random("/f").take();
+  ASSERT_EQ(file->size().take(), 100U);
+  ASSERT_DONE(file->resize(512));
+  ByteVector bytes(512);
+  ASSERT_EQ(file->read_at(0, bytes).take(), 512U);
+  EXPECT_EQ(bytes[99], std::byte{7});
+  EXPECT_TRUE(is_zero(ByteSpan(bytes).subspan(100)));
+}
+
+// The size goes back, and the bytes that were written past it do not.
+TEST(SimulatedRandomFile, NoCrashLeavesBytesPastTheEndForALaterGrowth) {
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    SimulatedFileSystem files;
+    auto file = files.create_random("/f", 100).take();
+    ASSERT_DONE(file->sync());
+    ASSERT_DONE(files.sync_directory("/"));
+    ASSERT_DONE(file->resize(512));
+    ASSERT_DONE(file->write_at(100, ByteVector(412, std::byte{8})));
+    files.crash(seed);
+    file = files.open_random("/f").take();
+    if (file->size().take() != 100) continue;
+    ASSERT_DONE(file->resize(512));
+    ByteVector bytes(512);
+    ASSERT_EQ(file->read_at(0, bytes).take(), 512U);
+    ASSERT_TRUE(is_zero(bytes)) << "seed " << seed;
+  }
+}
+
 }  // namespace
 }  // namespace ashlar

@@ -258,6 +258,24 @@ TEST_F(TransmissionTest, AFailedPrefetchIsNobodysLoss) {
   EXPECT_EQ(error_of(*p, nbd_request(Command::kBlockStatus, 1, 0, 4096)), number(Errno::kIo));
 }
 
+// A connection that begins between the question and the ticket would not wait for the change, and the change
+// could undo what that connection writes.
+TEST_F(TransmissionTest, AChangeHasItsTicketBeforeItAsksWhetherItComesTooLate) {
+  std::optional<bool> had_ticket;
+  NbdPeer old(exports_, {}, false, [&] {
+    had_ticket = disk_->changes().last().has_value();
+    return true;
+  });
+  old.enter(true);
+  auto newer = peer();
+  const ByteVector payload = bytes(4096);
+  EXPECT_EQ(error_of(old, with_payload(nbd_request(Command::kWrite, 1, 0, 4096), payload)),
+            number(Errno::kShutdown));
+  EXPECT_EQ(had_ticket, true);
+  EXPECT_FALSE(disk_->changes().last()) << "and gives it back";
+  EXPECT_EQ(error_of(*newer, with_payload(nbd_request(Command::kWrite, 1, 0, 4096), payload)), 0U);
+}
+
 TEST_F(TransmissionTest, AClientThatIsGoneIsForgottenWhenItsRequestsAreBack) {
   disk_->hold(0, 1 << 20U);
   auto p = peer();

@@ -29,8 +29,10 @@ class SimulatedRandomFile : public RandomFile {
     TRY(usable(offset, bytes.size()));
     Status begun =
         begin(fmt::format("write {} bytes at {} of {}", bytes.size(), offset, path_), offset, bytes.size());
-    // Any sectors of a write that fails, or that the power loss interrupts, may arrive.
-    node_->sectors->write(offset, bytes, begun.ok() ? nullptr : &disk_->torn);
+    // Any sectors of a write that fails, or that the power loss interrupts, may arrive; where the disk is
+    // full only those that have space.
+    const bool has_room = !is(begun, ErrorCode::kExhausted);
+    node_->sectors->write(offset, bytes, begun.ok() ? nullptr : &disk_->torn, has_room);
     return begun;
   }
 

@@ -23,12 +23,14 @@ std::size_t SimulatedSectors::read(std::uint64_t offset, MutableByteSpan out) co
   return length;
 }
 
-void SimulatedSectors::write(std::uint64_t offset, ByteSpan bytes, Prng* torn) {
-  take_space(offset, bytes.size());
+void SimulatedSectors::write(std::uint64_t offset, ByteSpan bytes, Prng* torn, bool has_room) {
+  if (torn == nullptr) take_space(offset, bytes.size());
   while (!bytes.empty()) {
     const std::size_t inside = offset % kSectorBytes;
     const ByteSpan piece = bytes.first(std::min(kSectorBytes - inside, bytes.size()));
-    if (torn == nullptr || torn->below(2) == 0) {
+    const bool fits = has_room || has_space(offset, piece.size());
+    if (torn == nullptr || (torn->below(2) == 0 && fits)) {
+      if (torn != nullptr) take_space(offset, piece.size());
       State state = get(offset / kSectorBytes);
       if (!state) state.emplace();
       std::ranges::copy(piece, state->begin() + static_cast<std::ptrdiff_t>(inside));
@@ -56,7 +58,10 @@ void SimulatedSectors::zero(std::uint64_t offset, std::uint64_t bytes, bool free
               state->begin() + static_cast<std::ptrdiff_t>(last - number * kSectorBytes), std::byte{0});
     set(number, last - first == kSectorBytes ? State() : state);
   }
-  if (!free_space) return take_space(offset, bytes);
+  if (!free_space) {
+    if (torn == nullptr) take_space(offset, bytes);
+    return;
+  }
   const auto first_page = (offset + kPageBytes - 1) / kPageBytes;
   pages_.erase(pages_.lower_bound(first_page), pages_.lower_bound(std::max(first_page, end / kPageBytes)));
 }
@@ -93,8 +98,13 @@ void SimulatedSectors::crash(const std::function<std::size_t(std::size_t)>& choo
   unsynced_.clear();
   size_ = sizes_[choose(sizes_.size() - 1)];
   sizes_ = {size_};
-  // Bytes past the end are dropped, and so is reserved space that holds no bytes.
+  // Bytes past the end are dropped, those of the last sector too, and so is reserved space that holds no
+  // bytes.
   now_.erase(now_.lower_bound((size_ + kSectorBytes - 1) / kSectorBytes), now_.end());
+  if (const auto last = now_.find(size_ / kSectorBytes); size_ % kSectorBytes != 0 && last != now_.end()) {
+    std::fill(last->second.begin() + static_cast<std::ptrdiff_t>(size_ % kSectorBytes), last->second.end(),
+              std::byte{0});
+  }
   pages_.clear();
   for (const auto& [number, bytes] : now_) pages_.insert(number * kSectorBytes / kPageBytes);
 }

@@ -28,8 +28,9 @@ class SimulatedSectors {
   std::uint64_t size() const { return size_; }
   std::size_t read(std::uint64_t offset, MutableByteSpan out) const;
 
-  // Writes `bytes`. With `torn` given, it decides for each sector of the range whether it arrives.
-  void write(std::uint64_t offset, ByteSpan bytes, Prng* torn);
+  // Writes `bytes`. With `torn` given, it decides for each sector of the range whether it arrives; without
+  // room, a sector whose page has no space never does.
+  void write(std::uint64_t offset, ByteSpan bytes, Prng* torn, bool has_room = true);
   void zero(std::uint64_t offset, std::uint64_t bytes, bool free_space, Prng* torn);
   void resize(std::uint64_t bytes);
 

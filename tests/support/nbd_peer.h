@@ -77,11 +77,12 @@ struct NbdReplyPart {
 
 class NbdPeer {
  public:
-  explicit NbdPeer(ExportList& exports, NbdLimits limits = {}, bool tls_required = false)
+  explicit NbdPeer(ExportList& exports, NbdLimits limits = {}, bool tls_required = false,
+                   std::function<bool()> is_cut_off = {})
       : limits_(limits),
         budget_(limits),
         shared_{limits_, counters_, buffers_, budget_, completions_, tls_required},
-        session_(exports, shared_) {
+        session_(exports, shared_, nullptr, std::move(is_cut_off)) {
     completions_->adopt();
   }
   ~NbdPeer() {

@@ -93,7 +93,7 @@ class FullDisk(host.HostTest):
     def test_a_full_index_alone(self):
         self.init()
         first = self.capture(self.file("small.raw", noise(MIB, 2)))
-        index = self.store / "index"
+        index = self.host_folder / "index"
         self.do("rm", "-r", index)
         index.mkdir()
         self.do("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", index)
@@ -232,7 +232,7 @@ class Damage(host.HostTest):
         self.assertEqual({damage["segment"] for damage in damages}, segments, "nothing else knows what a pack held")
         self.assertEqual(self.losses(damages), lost)
         self.is_lost(lost, self.files.keys() - lost.keys())
-        self.do("rm", "-r", self.store / "index")
+        self.do("rm", "-r", self.host_folder / "index")
         self.is_lost(lost, self.files.keys() - lost.keys())
         (self.scratch / "away").rename(path)
         self.ok("reindex")

@@ -22,7 +22,7 @@ class Launched(machines.MachineTest):
         self.assertEqual((machine["image"], machine["snapshot"]), (image, snapshot))
         root, kept, blank = machine["devices"]
         self.assertEqual([d["device"] for d in (root, kept, blank)], ["/dev/sdb", "/dev/sda", "/dev/sdc"])
-        self.assertEqual((self.store / "instances" / instance / "disk-sdc.raw").stat().st_size, 4 * MIB)
+        self.assertEqual((self.host_folder / "instances" / instance / "disk-sdc.raw").stat().st_size, 4 * MIB)
         self.ok("instances", "stop", "--force", instance)
         self.ok("instances", "start", instance)
         self.ok("instances", "terminate", instance)

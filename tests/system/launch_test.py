@@ -37,7 +37,7 @@ class Life(machines.MachineTest):
         self.assertEqual(len(set(map(self.volume_of, (first, second)))), 2)
         pids = [m["pid"] for m in listed]
         self.assertTrue(all(map(machines.is_alive, pids)))
-        self.assertEqual(oct((self.store / "instances" / first).stat().st_mode & 0o777), "0o700")
+        self.assertEqual(oct((self.host_folder / "instances" / first).stat().st_mode & 0o777), "0o700")
         self.fails(1, "volume", "delete", self.volume_of(first), says=first, code="busy")
         self.fails(1, "volume", "attach", self.volume_of(first), "--run", says=first, code="busy")
 
@@ -58,7 +58,7 @@ class Life(machines.MachineTest):
         self.ok("instances", "terminate", first, second)
         self.assertFalse(any(map(machines.is_alive, pids)))
         self.assertEqual((self.volumes(), self.folders()), ([], []))
-        self.assertFalse([p for p in (self.store / "overlays").iterdir() if p.name.startswith("vol-")])
+        self.assertFalse([p for p in (self.host_folder / "overlays").iterdir() if p.name.startswith("vol-")])
         self.fails(1, "instances", "describe", first, says=first, code="not_found")
         self.fails(1, "instances", "start", first, says=first, code="not_found")
 
@@ -92,7 +92,7 @@ class Life(machines.MachineTest):
     def test_a_termination_that_fails_keeps_what_is_to_be_kept(self):
         instance = self.launch(self.snapshot, "--keep-volumes", "--memory", "64M")[0]
         volume = self.volume_of(instance)
-        folder = self.store / "instances" / instance
+        folder = self.host_folder / "instances" / instance
         self.assertFalse((folder / "launching").exists())
         (folder / "core").write_bytes(b"dumped")
         for _ in range(2):
@@ -128,7 +128,7 @@ class Life(machines.MachineTest):
     def test_damage_is_named_and_hides_no_other(self):
         good, bad = self.launch(self.snapshot, "--count", "2", "--memory", "64M")
         self.ok("instances", "stop", "--force", bad)
-        record = self.store / "instances" / bad / "instance.json"
+        record = self.host_folder / "instances" / bad / "instance.json"
         text = record.read_text()
         record.write_text(text.replace("stopped", "running"))
         done = self.run_ashlar("instances", "list")
@@ -145,8 +145,8 @@ class Life(machines.MachineTest):
 
     def test_a_launch_that_was_cut_off_is_cleared_away(self):
         instance = "i-01234567890abcdef"
-        (self.store / "instances" / instance).mkdir(parents=True)
-        (self.store / "instances" / instance / "launching").write_text("0" * 32 + " 1 1\n")
+        (self.host_folder / "instances" / instance).mkdir(parents=True)
+        (self.host_folder / "instances" / instance / "launching").write_text("0" * 32 + " 1 1\n")
         self.ok("volume", "create", "--snapshot", self.snapshot, "--tag", f"instance={instance}")
         self.ok("instances", "terminate", instance)
         self.assertEqual((self.volumes(), self.folders()), ([], []))
@@ -156,7 +156,7 @@ class Life(machines.MachineTest):
         instance = self.launch(self.snapshot, "--memory", "64M")[0]
         volume = self.volume_of(instance)
         self.ok("instances", "stop", "--force", instance)
-        lock = self.store / "attachments" / f"{volume}.lock"
+        lock = self.host_folder / "attachments" / f"{volume}.lock"
         self.assertFalse(lock.exists(), "a start lets go of it")
         with open(lock, "w") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
@@ -223,7 +223,7 @@ exec "$@"
                               capture_output=True, text=True, timeout=120)
 
     def note(self, volume):
-        return self.store / "attachments" / volume / "attachment.json"
+        return self.host_folder / "attachments" / volume / "attachment.json"
 
     def ended(self):
         told = self.scratch / "ended"
@@ -308,7 +308,7 @@ class Attached(machines.MachineTest):
         self.ok("volume", "release", self.volume)
         self.ok("volume", "release", self.volume)
         self.assertNotIn(str(self.store), self.do("losetup", "-a"))
-        self.assertEqual(list((self.store / "attachments").iterdir()), [])
+        self.assertEqual(list((self.host_folder / "attachments").iterdir()), [])
         self.end(self.server_pid())
         with open(self.attach(), "rb") as file:
             file.seek(MIB)
@@ -328,7 +328,7 @@ class Attached(machines.MachineTest):
 
     def test_what_died_is_taken_down_by_the_next_call(self):
         device = self.attach()
-        note = (self.store / "attachments" / self.volume / "attachment.json").read_text()
+        note = (self.host_folder / "attachments" / self.volume / "attachment.json").read_text()
         pid = int(note.split('"pid": ')[1].split(",")[0])
         os.kill(pid, signal.SIGKILL)
         self.wait_until(lambda: not machines.is_alive(pid), "nbdfuse stays")

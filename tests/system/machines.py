@@ -121,7 +121,7 @@ class MachineTest(host.HostTest):
             time.sleep(0.02)
 
     def connect(self):
-        folder = os.open(self.store / "overlays", os.O_PATH)
+        folder = os.open(self.host_folder / "overlays", os.O_PATH)
         control = socket.socket(socket.AF_UNIX)
         try:
             control.connect(f"/proc/self/fd/{folder}/control")
@@ -184,5 +184,5 @@ class MachineTest(host.HostTest):
             return self.skipTest(f"no Debian image can be built here: {error}")
 
     def folders(self):
-        folder = self.store / "instances"
+        folder = self.host_folder / "instances"
         return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []

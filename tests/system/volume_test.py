@@ -77,8 +77,8 @@ class Life(volumes.VolumeTest):
         self.assertEqual(self.state(volume)["absent_bytes"], 0)
         data = pathlib.Path(self.ok("volume", "detach-store", volume).strip())
         self.assertEqual(data, self.overlay(volume) / "data")
-        for folder in ("packs", "meta", "snapshots", "index"):
-            (self.store / folder).rename(self.scratch / folder)
+        for folder in (self.store / "packs", self.store / "meta", self.store / "snapshots", self.host_folder / "index"):
+            folder.rename(self.scratch / folder.name)
         self.same(truth, data)
         with self.served("--volume", volume):
             self.compare(truth, volume)

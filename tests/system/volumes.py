@@ -67,4 +67,4 @@ class VolumeTest(host.HostTest):
         return self.ok_json("volume", "describe", volume)["state"]
 
     def overlay(self, volume):
-        return self.store / "overlays" / volume
+        return self.host_folder / "overlays" / volume

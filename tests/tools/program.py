@@ -17,6 +17,17 @@ def noise(size, seed=1):
     return random.Random(seed).randbytes(size)
 
 
+def host_directory(store):
+    """Returns the folder of this host in a store: STORE/host/<16 hex digits>, or $ASHLAR_HOST_DIR. The folder
+    of a store that was not used yet does not exist."""
+    chosen = os.environ.get("ASHLAR_HOST_DIR", "")
+    if chosen:
+        return pathlib.Path(chosen)
+    folder = pathlib.Path(store) / "host"
+    found = [path for path in folder.iterdir()] if folder.is_dir() else []
+    return found[0] if found else folder / "none"
+
+
 class ProgramTest(unittest.TestCase):
     def setUp(self):
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="ashlar-tools-"))
@@ -27,6 +38,10 @@ class ProgramTest(unittest.TestCase):
         for mount in reversed(self.mounts):
             subprocess.run(["umount", mount], check=False)
         shutil.rmtree(self.scratch)
+
+    @property
+    def host_folder(self):
+        return host_directory(self.store)
 
     def run_ashlar(self, *words, store=True, **how):
         environment = {k: v for k, v in os.environ.items() if k != "ASHLAR_STORE"}

@@ -15,6 +15,9 @@ class Usage(program.ProgramTest):
     def test_no_verb_and_unknown_verb(self):
         self.refused(says="verb")
         self.refused("captrue", "x", says="captrue")
+        self.refused("image", "lst", says=("there is no verb 'image lst': ", "create", "list"))
+        self.refused("image", says=("'image' needs a verb: ", "create", "list"))
+        self.refused("key", "--nonsense", says="--nonsense")
 
     def test_missing_and_superfluous_words(self):
         self.refused("capture", says="SOURCE")

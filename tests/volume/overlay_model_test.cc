@@ -176,6 +176,26 @@ TEST(OverlayModelTest, TheFirstFlushAfterAKillKeepsWhatWasReadSince) {
   model.reopen(true);
 }
 
+// A range that begins and ends inside a block: the space of both edges is reserved before the middle changes.
+TEST(OverlayModelTest, ZeroesThatFindNoSpaceChangeNothing) {
+  SimulatedFileSystem files;
+  make_place(files);
+  auto overlay = Overlay::create(files, "/v", VolumeId{3}, ByteCount{kBytes}, SnapshotId{1}).take();
+  ByteVector data(9 * kBlockBytes);
+  Prng(1).fill(data);
+  ASSERT_TRUE(overlay->write(ByteOffset{0}, data).ok());
+  ASSERT_TRUE(overlay->write_zeroes(ByteOffset{9 * kBlockBytes}, ByteCount{kBlockBytes}, true).ok());
+  files.set_full(true);
+  const Status zeroed = overlay->write_zeroes(ByteOffset{100}, ByteCount{9 * kBlockBytes}, true);
+  ASSERT_FALSE(zeroed.ok());
+  EXPECT_EQ(zeroed.error().code(), ErrorCode::kExhausted);
+  ByteVector now(data.size());
+  ASSERT_TRUE(overlay->read(ByteOffset{0}, now).ok());
+  EXPECT_TRUE(bytes_equal(now, data));
+  files.set_full(false);
+  EXPECT_TRUE(overlay->write_zeroes(ByteOffset{100}, ByteCount{9 * kBlockBytes}, true).ok());
+}
+
 TEST(OverlayModelTest, PowerLostWhileOpeningChangesNothing) {
   for (std::uint64_t round = 0; round < 40; ++round) {
     SimulatedFileSystem files;

@@ -9,7 +9,6 @@
 
 #include "base/id.h"
 #include "base/units.h"
-#include "program/hints.h"
 #include "program/output.h"
 
 namespace ashlar {
@@ -27,13 +26,30 @@ CLI::Option* required_if(CLI::Option* option, Presence presence) {
   return option->required(presence == Presence::kRequired);
 }
 
-// These say what is wrong with a word; nothing when nothing is.
+// Returns what is wrong with a word; empty when it is right.
 std::string is_empty(const std::string& text) { return text.empty() ? "must not be empty" : std::string(); }
 
 template <class Id>
 std::string not_an_id(const std::string& text) {
   const auto parsed = Id::parse(text);
   return parsed.ok() ? std::string() : parsed.error().text();
+}
+
+// Returns the group that the command line names without one of its verbs; null when there is none.
+const CLI::App* group_without_verb(const CLI::App& app) {
+  const auto given = app.get_subcommands();
+  if (given.empty()) return nullptr;
+  const CLI::App* named = given.front();
+  const bool is_group = !named->get_subcommands([](const CLI::App*) { return true; }).empty();
+  return is_group && named->get_subcommands().empty() ? named : nullptr;
+}
+
+// Returns the verbs of a group: "create, list, delete".
+std::string verbs_of(const CLI::App& group) {
+  std::string text;
+  for (const CLI::App* verb : group.get_subcommands([](const CLI::App*) { return true; }))
+    text += (text.empty() ? "" : ", ") + verb->get_name();
+  return text;
 }
 
 void add_globals(CLI::App& app, Globals& globals) {
@@ -148,7 +164,7 @@ Cli::~Cli() = default;
 void Cli::add_group(const std::string& name, const std::string& about) {
   CLI::App* group = state_->app.add_subcommand(name, about);
   group->fallthrough();
-  group->require_subcommand(1);
+  group->require_subcommand(0, 1);
 }
 
 Verb Cli::add_verb(const std::string& name, const std::string& about, const std::string& example) {
@@ -177,17 +193,22 @@ Result<ExitCode> Cli::dispatch() {
     }
     return verb.run(globals_);
   }
-  return refuse("a verb is missing", globals_.json);
+  const CLI::App* group = group_without_verb(state_->app);
+  if (!group) return refuse("a verb is missing", globals_.json);
+  return refuse(fmt::format("'{}' needs a verb: {}", group->get_name(), verbs_of(*group)), globals_.json);
 }
 
-// What CLI11 could not place: a verb that there is not, an option that the verb does not have, or a word too
-// many.
+// Names what CLI11 could not place: a verb that does not exist, an option that the verb does not have, or a
+// word too many.
 std::string Cli::unexpected() const {
   std::vector<std::string> words = state_->app.remaining(true);
   const auto option =
       std::ranges::find_if(words, [](const std::string& word) { return word.starts_with("-"); });
   if (state_->app.get_subcommands().empty() && option != words.begin())
     return fmt::format("there is no verb '{}'", words.front());
+  const CLI::App* group = group_without_verb(state_->app);
+  if (group && option != words.begin())
+    return fmt::format("there is no verb '{} {}': {}", group->get_name(), words.front(), verbs_of(*group));
   if (option != words.end()) return fmt::format("there is no option '{}'", *option);
   return fmt::format("'{}' is one word too many", words.front());
 }
@@ -200,7 +221,7 @@ ExitCode Cli::refuse(const std::string& message, bool json) const {
     app = given.front();
     verb += app->get_name() + " ";
   }
-  print_error("usage", message, fmt::format("see 'ashlar {}--help'", verb), json);
+  print_usage_error(message, fmt::format("see 'ashlar {}--help'", verb), json);
   return ExitCode::kUsage;
 }
 
@@ -211,9 +232,7 @@ int Cli::run(int argc, char** argv) {
     state_->app.parse(argc, argv);
     json = globals_.json;
     Result<ExitCode> result = dispatch();
-    if (!result.ok())
-      print_error(error_code_name(result.error().code()), result.error().text(), hint_of(result.error()),
-                  json);
+    if (!result.ok()) print_error(result.error(), json);
     code = result.ok() ? result.value() : exit_code_of(result.error());
   } catch (const CLI::Success& asked_for_help) {
     state_->app.exit(asked_for_help);

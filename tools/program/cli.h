@@ -105,6 +105,7 @@ void add_verify(Cli& cli);
 void add_stats(Cli& cli);
 void add_analyze(Cli& cli);
 void add_volume(Cli& cli);
+void add_volume_data(Cli& cli);    // the same
 void add_volume_attach(Cli& cli);  // into the group of add_volume()
 void add_serve(Cli& cli);
 void add_launch(Cli& cli);
@@ -115,15 +116,18 @@ void add_image_changes(Cli& cli);  // into the group of add_image()
 void add_image_launch(Cli& cli);   // the same
 void add_image_capture(Cli& cli);  // the same
 void add_image_copy(Cli& cli);     // the same
-void add_image_bundle(Cli& cli);   // the same
+void add_image_export(Cli& cli);   // the same
+void add_image_import(Cli& cli);   // the same
 void add_image_ova(Cli& cli);      // the same
 void add_image_sign(Cli& cli);     // the same
+void add_image_verify(Cli& cli);   // the same
 void add_image_inspect(Cli& cli);  // the same
 void add_lifecycle(Cli& cli);
 void add_bin(Cli& cli);
 void add_key(Cli& cli);
 void add_settings(Cli& cli);
 void add_reindex(Cli& cli);
+void add_store(Cli& cli);
 void add_completion(Cli& cli);
 void add_man(Cli& cli);
 void add_version(Cli& cli);

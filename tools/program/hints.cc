@@ -45,6 +45,8 @@ std::string hint_of(const Error& error) {
       return "--force overwrites it";
     case ErrorKind::kTargetExists:
       return "name a new file";
+    case ErrorKind::kNameUnfit:
+      return "give another with --name";
     case ErrorKind::kNotADiskFile:
       return "'ashlar capture' takes devices and streams";
     case ErrorKind::kRawFilePartial:

@@ -1,9 +1,9 @@
-// The images of a store, as one account sees them.
+// ImageStore: an open store, and its images as the account of the command line sees them.
 #pragma once
 
 #include <memory>
 
-#include "catalog/images.h"
+#include "action/account_images.h"
 #include "program/cli.h"
 #include "repo/repo.h"
 
@@ -11,27 +11,23 @@ namespace ashlar {
 
 class ImageStore {
  public:
-  // Images whose makers are gone are failed first.
   static Result<ImageStore> open(const Globals& globals);
 
   Repo& repo() { return *repo_; }
-  ImageCatalog& catalog() { return *catalog_; }
-  AccountId account() const { return account_; }
-
-  // kNotFound also for one that the account may not see.
-  Result<ImageRecord> find(ImageId id) const;
-  // The same, and kInvalid for one of another account: only owners change images. A deregistered one is found
-  // when `in_bin`.
-  Result<ImageRecord> find_own(ImageId id, bool in_bin = false) const;
+  ImageCatalog& catalog() { return images_->catalog(); }
+  AccountId account() const { return images_->account(); }
+  Result<ImageRecord> find(ImageId id) const { return images_->find(id); }
+  Result<ImageRecord> find_own(ImageId id, bool in_bin = false) const {
+    return images_->find_own(id, in_bin);
+  }
 
  private:
   ImageStore() = default;
   std::unique_ptr<Repo> repo_;
-  std::unique_ptr<ImageCatalog> catalog_;
-  AccountId account_;
+  std::unique_ptr<AccountImages> images_;
 };
 
-// Of --as and $ASHLAR_ACCOUNT, else the store's own.
+// Returns the account of --as and $ASHLAR_ACCOUNT, else the store's own.
 Result<AccountId> account_of(const Globals& globals, const StoreId& store);
 // The same as records of volumes have it: value 0 for the store's own.
 Result<AccountId> volume_owner(const Globals& globals, const StoreId& store);

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "base/units.h"
+#include "program/hints.h"
 
 namespace ashlar {
 namespace {
@@ -21,6 +22,18 @@ std::string one_line(std::string_view text) {
     if (is_c1) line[i] = line[i + 1] = ' ';
   }
   return line;
+}
+
+Json error_body(std::string_view code, std::string_view message, std::string_view hint) {
+  Json error = {{"code", code}, {"message", message}};
+  if (!hint.empty()) error["hint"] = hint;
+  return error;
+}
+
+void print_error(std::string_view code, std::string_view message, std::string_view hint, bool json) {
+  const std::string line = one_line(message);
+  if (json) print_json({{"error", error_body(code, line, hint)}});
+  print_note("ashlar: " + line + (hint.empty() ? "" : ": " + std::string(hint)));
 }
 
 // Cells are UTF-8: one column a code point is close enough for names.
@@ -45,16 +58,16 @@ void print_note(std::string_view text) {
 
 void print_warning(std::string_view text) { print_note("ashlar: warning: " + one_line(text)); }
 
-Json error_json(std::string_view code, std::string_view message, std::string_view hint) {
-  Json error = {{"code", code}, {"message", message}};
-  if (!hint.empty()) error["hint"] = hint;
-  return error;
+Json error_json(const Error& error) {
+  return error_body(error_code_name(error.code()), one_line(error.text()), hint_of(error));
 }
 
-void print_error(std::string_view code, std::string_view message, std::string_view hint, bool json) {
-  const std::string line = one_line(message);
-  if (json) print_json({{"error", error_json(code, line, hint)}});
-  print_note("ashlar: " + line + (hint.empty() ? "" : ": " + std::string(hint)));
+void print_error(const Error& error, bool json) {
+  print_error(error_code_name(error.code()), error.text(), hint_of(error), json);
+}
+
+void print_usage_error(std::string_view message, std::string_view hint, bool json) {
+  print_error("usage", message, hint, json);
 }
 
 bool finish_output() { return std::fflush(stdout) == 0 && std::ferror(stdout) == 0; }

@@ -11,6 +11,7 @@
 
 #include "action/ranges_text.h"
 #include "base/quantity.h"
+#include "base/result.h"
 
 namespace ashlar {
 
@@ -22,8 +23,9 @@ void print_note(std::string_view text);  // a line on standard error
 void print_warning(std::string_view text);
 // Prints "ashlar: message" on standard error, and with `json` {"error": …} on standard output. With a hint
 // the line is "ashlar: message: hint", and the JSON has a member of its own for it.
-void print_error(std::string_view code, std::string_view message, std::string_view hint, bool json);
-Json error_json(std::string_view code, std::string_view message, std::string_view hint);
+void print_error(const Error& error, bool json);
+void print_usage_error(std::string_view message, std::string_view hint, bool json);
+Json error_json(const Error& error);
 // Flushes standard output. False when anything that was printed there is lost.
 bool finish_output();
 

@@ -1,14 +1,29 @@
 #include "program/store_option.h"
 
+#include <fmt/format.h>
+
 #include <cstdlib>
+
+#include "program/output.h"
 
 namespace ashlar {
 
-Result<std::unique_ptr<Repo>> open_store(const Globals& globals) {
+Result<std::unique_ptr<Repo>> open_copied_store(const Globals& globals) {
   HostChoice choice;
   const char* directory = std::getenv("ASHLAR_HOST_DIR");  // NOLINT(concurrency-mt-unsafe): never changed
   if (directory != nullptr) choice.directory = directory;
   return Repo::open(posix_file_system(), TRY(StoreAddress::parse(globals.store)), choice);
+}
+
+Result<std::unique_ptr<Repo>> open_store(const Globals& globals) {
+  auto repo = TRY(open_copied_store(globals));
+  if (repo->host().owner() == HostDirectory::Owner::kOriginal) {
+    print_warning(
+        fmt::format("this store is a copy of {}, and has no index of its own: 'ashlar store adopt' "
+                    "makes it a store of its own",
+                    repo->host().record().directory));
+  }
+  return repo;
 }
 
 Result<Caller> caller_of(const Globals& globals, const Repo& repo, Notices& notices, std::stop_token stop) {
@@ -22,10 +37,6 @@ Result<OpenStore> open_for_actions(const Globals& globals, std::stop_token stop)
   auto notices = std::make_unique<TerminalNotices>(globals);
   const Caller caller = TRY(caller_of(globals, *repo, *notices, std::move(stop)));
   return OpenStore{std::move(repo), std::move(notices), caller};
-}
-
-Result<std::unique_ptr<VolumeHost>> open_volume_host(const Globals& globals, std::size_t cache_bytes) {
-  return std::make_unique<VolumeHost>(posix_file_system(), TRY(open_store(globals)), cache_bytes);
 }
 
 }  // namespace ashlar

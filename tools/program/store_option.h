@@ -6,14 +6,16 @@
 
 #include "action/caller.h"
 #include "action/outside_store.h"
-#include "host/volume_host.h"
 #include "program/cli.h"
 #include "program/terminal_notices.h"
 #include "repo/repo.h"
 
 namespace ashlar {
 
+// Opens the store of --store. Warns of a copied store that was not adopted.
 Result<std::unique_ptr<Repo>> open_store(const Globals& globals);
+// Does the same without the warning.
+Result<std::unique_ptr<Repo>> open_copied_store(const Globals& globals);
 // Returns the caller of actions: the account of --as and $ASHLAR_ACCOUNT, else the store's own.
 Result<Caller> caller_of(const Globals& globals, const Repo& repo, Notices& notices, std::stop_token stop);
 
@@ -25,9 +27,5 @@ struct OpenStore {
 };
 // `globals` outlives the answer.
 Result<OpenStore> open_for_actions(const Globals& globals, std::stop_token stop = {});
-
-// Returns the volumes that this host has of the store.
-Result<std::unique_ptr<VolumeHost>> open_volume_host(const Globals& globals,
-                                                     std::size_t cache_bytes = FrameCache::kDefaultBytes);
 
 }  // namespace ashlar

@@ -91,9 +91,9 @@ std::string device_text(const ImageDevice& device) {
 }
 
 std::string permissions_text(const ImageRecord& record) {
-  std::string text = record.is_public ? "all" : "";
+  std::string text = record.is_public ? "all accounts" : "";
   for (const AccountId account : record.shared_with) text += (text.empty() ? "" : " ") + account.text();
-  return text.empty() ? "nobody else" : text;
+  return text.empty() ? "not shared" : "shared with " + text;
 }
 
 }  // namespace
@@ -134,6 +134,18 @@ Json image_json(const ImageRecord& record, AccountId account) {
   return out;
 }
 
+Json images_json(const std::vector<ImageRecord>& images, AccountId account) {
+  Json all = Json::array();
+  for (const ImageRecord& record : images) all.push_back(image_json(record, account));
+  return {{"Images", all}};
+}
+
+ByteCount snapshot_size(const ImageRecord& record) {
+  ByteCount size{0};
+  for (const ImageDevice& device : record.devices) size.value += device.content.size.value;
+  return size;
+}
+
 std::string image_text(const ImageRecord& record, AccountId account) {
   std::vector<std::pair<std::string, std::string>> lines = {
       {"id", record.id.text()},
@@ -160,7 +172,7 @@ std::string image_text(const ImageRecord& record, AccountId account) {
   for (const ImageSignature& signature : record.signatures)
     lines.emplace_back("signed by",
                        fmt::format("{} at {}", to_hex(signature.key), signature.signed_at.iso8601()));
-  if (record.owner == account) lines.emplace_back("launched by", permissions_text(record));
+  if (record.owner == account) lines.emplace_back("access", permissions_text(record));
   for (const auto& [key, value] : record.tags) lines.emplace_back("tag " + key, value);
   return aligned(lines);
 }

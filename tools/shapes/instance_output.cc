@@ -13,13 +13,13 @@ bool has_process(InstanceState state) {
          state == InstanceState::kStopping;
 }
 
-Json devices_json(const Instances& instances, const InstanceRecord& record) {
+Json devices_json(const InstanceDescription& instance) {
   Json devices = Json::array();
-  for (const InstanceDevice& device : record.devices) {
+  for (const InstanceDevice& device : instance.record.devices) {
     const bool is_file = !device.file.empty();
     devices.push_back({{"device", device.name},
                        {"volume", is_file ? Json() : Json(device.volume.text())},
-                       {"file", is_file ? Json(instances.directory(record.id) + "/" + device.file) : Json()},
+                       {"file", is_file ? Json(instance.directory + "/" + device.file) : Json()},
                        {"delete_on_termination", device.delete_on_termination}});
   }
   return devices;
@@ -27,7 +27,8 @@ Json devices_json(const Instances& instances, const InstanceRecord& record) {
 
 }  // namespace
 
-Json instance_json(const Instances& instances, const InstanceRecord& record, InstanceState state) {
+Json instance_json(const InstanceDescription& instance) {
+  const auto& [record, state, directory] = instance;
   return {{"id", record.id.text()},
           {"name", record.name},
           {"state", instance_state_name(state)},
@@ -42,12 +43,13 @@ Json instance_json(const Instances& instances, const InstanceRecord& record, Ins
           {"kernel", record.kernel},
           {"initrd", record.initrd},
           {"append", record.append},
-          {"devices", devices_json(instances, record)},
+          {"devices", devices_json(instance)},
           {"pid", has_process(state) && record.process ? Json(record.process->pid) : Json()},
-          {"console", instances.directory(record.id) + "/" + kConsoleName}};
+          {"console", directory + "/" + kConsoleName}};
 }
 
-std::string instance_text(const Instances& instances, const InstanceRecord& record, InstanceState state) {
+std::string instance_text(const InstanceDescription& instance) {
+  const auto& [record, state, directory] = instance;
   std::vector<std::pair<std::string, std::string>> lines = {
       {"id", record.id.text()},
       {"name", record.name},
@@ -71,8 +73,18 @@ std::string instance_text(const Instances& instances, const InstanceRecord& reco
   }
   if (has_process(state) && record.process)
     lines.emplace_back("process", std::to_string(record.process->pid));
-  lines.emplace_back("console", instances.directory(record.id) + "/" + kConsoleName);
+  lines.emplace_back("console", directory + "/" + kConsoleName);
   return aligned(lines);
+}
+
+Json changes_json(const InstanceChanges& changes) {
+  Json all = Json::array();
+  for (const InstanceChange& change : changes.changes) {
+    all.push_back({{"id", change.id.text()},
+                   {"previous_state", instance_state_name(change.before)},
+                   {"state", instance_state_name(change.now)}});
+  }
+  return all;
 }
 
 }  // namespace ashlar

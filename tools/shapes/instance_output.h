@@ -3,12 +3,13 @@
 
 #include <string>
 
-#include "machine/instances.h"
+#include "action/instances.h"
 #include "program/output.h"
 
 namespace ashlar {
 
-Json instance_json(const Instances& instances, const InstanceRecord& record, InstanceState state);
-std::string instance_text(const Instances& instances, const InstanceRecord& record, InstanceState state);
+Json instance_json(const InstanceDescription& instance);
+std::string instance_text(const InstanceDescription& instance);
+Json changes_json(const InstanceChanges& changes);
 
 }  // namespace ashlar

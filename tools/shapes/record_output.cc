@@ -83,16 +83,6 @@ Json record_json(const SnapshotRecord& record) {
           {"tags", tags}};
 }
 
-ProgressSample sample_of(const CaptureProgress& progress) {
-  ProgressSample sample;
-  sample.total_bytes = progress.total_bytes;
-  sample.done_bytes = progress.done_bytes;
-  sample.read_bytes = progress.read_bytes;
-  sample.new_bytes = progress.new_bytes;
-  sample.stored_bytes = progress.stored_bytes;
-  return sample;
-}
-
 Json capture_json(const CaptureReport& report) {
   return {{"snapshot", record_json(report.record)},
           {"read_bytes", report.read_bytes.value},

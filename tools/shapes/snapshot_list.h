@@ -1,22 +1,12 @@
-// All snapshots of a store for verbs that show them: a damaged record must not hide the others.
+// Damaged snapshot records in lists.
 #pragma once
 
-#include <string>
-#include <utility>
-#include <vector>
-
-#include "catalog/snapshots.h"
+#include "action/snapshots.h"
 #include "program/output.h"
 
 namespace ashlar {
 
-struct SnapshotList {
-  std::vector<SnapshotRecord> records;  // oldest first
-  std::vector<std::pair<SnapshotId, std::string>> damaged;
-};
-
-Result<SnapshotList> list_snapshots(const SnapshotCatalog& catalog);
-// Of the damaged ones, as docs/cli.md has it.
+// Returns the damaged records of a list. Page: docs/cli.md.
 Json damaged_json(const SnapshotList& list);
 
 }  // namespace ashlar

@@ -2,14 +2,6 @@
 
 namespace ashlar {
 
-ProgressSample sample_of(const CopyProgress& progress) {
-  ProgressSample sample;
-  sample.total_bytes = progress.total_bytes;
-  sample.done_bytes = progress.done_bytes;
-  sample.stored_bytes = progress.sent_bytes;
-  return sample;
-}
-
 Json transfer_json(const ImageCopyReport& report, double seconds) {
   Json snapshots = Json::array();
   for (const SnapshotRecord& record : report.copy.records) snapshots.push_back(record.id.text());

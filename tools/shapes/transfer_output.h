@@ -2,12 +2,10 @@
 #pragma once
 
 #include "program/output.h"
-#include "program/progress.h"
 #include "transfer/copy_image.h"
 
 namespace ashlar {
 
-ProgressSample sample_of(const CopyProgress& progress);
 Json transfer_json(const ImageCopyReport& report, double seconds);
 
 }  // namespace ashlar

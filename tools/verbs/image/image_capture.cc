@@ -1,19 +1,11 @@
-// ashlar image capture: the disks of a host become an image, all of them of one moment.
+// ashlar image capture: the disks of a host become an image, all at the same moment.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <thread>
-
-#include "base/random.h"
-#include "capture_flow.h"
-#include "catalog/sessions.h"
-#include "image/deletion.h"
-#include "image/register.h"
+#include "action/disks.h"
 #include "program/cli.h"
-#include "program/image_store.h"
 #include "program/output.h"
 #include "program/stop.h"
-#include "quiesce/quiescence.h"
+#include "program/store_option.h"
 #include "shapes/tag_words.h"
 
 namespace ashlar {
@@ -31,175 +23,38 @@ struct Options {
   std::string boot_mode = "legacy-bios";
 };
 
-// What one device is captured from.
-struct Disk {
-  std::string device;
-  std::string path;
-  std::unique_ptr<FileLock> lock;  // of the raw file of a volume
-  std::unique_ptr<Source> source;
-  std::optional<SnapshotRecord> parent;
-  Consistency consistency = Consistency::kQuiescent;
-};
-
-Result<std::vector<Disk>> disks_of(const Options& options) {
-  std::vector<Disk> disks;
-  for (const std::string& word : options.devices) {
-    const std::size_t equals = word.find('=');
-    if (equals == std::string::npos || equals == 0 || equals + 1 == word.size())
-      return invalid(fmt::format("--device: '{}' is not DEVICE=SOURCE", word));
-    Disk& disk = disks.emplace_back();
-    disk.device = word.substr(0, equals);
-    disk.path = word.substr(equals + 1);
-    if (disk.path == "-") return invalid("--device: standard input is no disk of an image");
-  }
-  return disks;
+Result<CaptureImage::Disk> disk_of(const std::string& word) {
+  const std::size_t equals = word.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == word.size())
+    return invalid(fmt::format("--device: '{}' is not DEVICE=SOURCE", word));
+  return CaptureImage::Disk{word.substr(0, equals), word.substr(equals + 1)};
 }
 
-// All but the snapshots, which are still to be made.
-Result<ImageRecord> image_of(const Options& options, const std::vector<Disk>& disks) {
-  ImageRecord image;
-  image.id = ImageId{random_u64()};
-  image.name = options.name;
-  image.description = options.description;
-  image.created = UtcTime::now();
-  image.architecture = TRY(parse_architecture(options.architecture));
-  image.boot_mode = TRY(parse_boot_mode(options.boot_mode));
-  image.tags = TRY(parse_tags(options.tags));
-  for (const Disk& disk : disks) {
-    ImageDevice& device = image.devices.emplace_back();
-    device.name = disk.device;
-    const ByteCount size = disk.source ? disk.source->size().value_or(ByteCount{0}) : ByteCount{1};
-    device.content = {SnapshotId{random_u64()}, {}, size};
-    device.size = size;
-  }
-  image.root_device = options.root_device;
-  if (image.root_device.empty() && !image.devices.empty()) image.root_device = image.devices.front().name;
-  std::ranges::sort(image.devices, {}, &ImageDevice::name);
-  return image;
+Result<CaptureImage> request_of(const Options& options) {
+  CaptureImage request;
+  request.name = options.name;
+  request.description = options.description;
+  request.root_device = options.root_device;
+  for (const std::string& word : options.devices) request.disks.push_back(TRY(disk_of(word)));
+  request.tags = TRY(parse_tags(options.tags));
+  request.freeze = options.freeze;
+  request.live = options.live;
+  request.architecture = TRY(parse_architecture(options.architecture));
+  request.boot_mode = TRY(parse_boot_mode(options.boot_mode));
+  return request;
 }
 
-// All that can be told without the store and the sources is a usage error.
+// Checks everything that can be told without the store and the sources.
 Status check(const Options& options) {
   if (options.live && !options.freeze.empty()) return invalid("--live and --freeze exclude each other");
-  ImageRecord image = TRY(image_of(options, TRY(disks_of(options))));
-  image.owner = AccountId{1};
-  return check_limits(image);
-}
-
-// Who else writes to an NBD export is not known here.
-ImageConsistency consistency_of(const std::vector<Disk>& disks) {
-  const auto has = [&](Consistency wanted) {
-    return std::ranges::any_of(disks, [&](const Disk& disk) { return disk.consistency == wanted; });
-  };
-  if (has(Consistency::kLive)) return ImageConsistency::kLive;
-  const auto is_nbd = [](const Disk& disk) { return disk.source->type() == SourceType::kNbd; };
-  if (std::ranges::any_of(disks, is_nbd)) return ImageConsistency::kSeparate;
-  return has(Consistency::kFrozen) ? ImageConsistency::kFrozen : ImageConsistency::kStopped;
-}
-
-Status open_sources(Repo& repo, const Options& options, std::vector<Disk>& disks) {
-  std::vector<SourceUse> uses;
-  for (Disk& disk : disks) {
-    disk.lock = TRY(hold_raw_file(repo, disk.path));
-    disk.source = TRY(open_source(disk.path, {}));
-    disk.parent = TRY(newest_of_source(repo, *disk.source));
-    uses.push_back({disk.source.get(), disk.path});
-  }
-  const Consistencies found = TRY(check_quiescence(uses, options.freeze, options.live));
-  for (std::size_t i = 0; i < disks.size(); ++i) disks[i].consistency = found.of_sources[i];
-  for (const std::string& mount_point : found.unused)
-    print_warning(fmt::format("--freeze {}: no device is mounted there, and none lies there", mount_point));
-  return {};
-}
-
-// Null where there is none, and for a file that is written through a file system that is frozen: making a
-// clone would wait for the thaw.
-Result<std::unique_ptr<Source>> clone_of(const Disk& disk, const std::vector<std::string>& freeze) {
-  if (disk.source->type() != SourceType::kFile) return std::unique_ptr<Source>();
-  for (const std::string& mount_point : freeze) {
-    if (TRY(writes_through(disk.path, mount_point))) return std::unique_ptr<Source>();
-  }
-  auto clone = disk.source->clone();
-  if (is(clone, ErrorCode::kUnsupported)) return std::unique_ptr<Source>();
-  return clone;
-}
-
-// Files that can be cloned are read as they are now, however long that takes. Whether all sources are.
-Result<bool> clone_files(std::vector<Disk>& disks, const std::vector<std::string>& freeze) {
-  bool all = true;
-  for (Disk& disk : disks) {
-    auto clone = TRY(clone_of(disk, freeze));
-    all = all && clone;
-    if (clone) disk.source = std::move(clone);
-  }
-  return all;
-}
-
-// On a thread of its own: should it wait for the thaw all the same, a kill ends the main thread, and the
-// guardians see that.
-Result<bool> clone_files_aside(std::vector<Disk>& disks, const std::vector<std::string>& freeze) {
-  Result<bool> cloned = false;
-  std::jthread([&] { cloned = clone_files(disks, freeze); }).join();
-  return cloned;
-}
-
-Status capture_disks(const Globals& globals, Repo& repo, const ImageRecord& image, std::vector<Disk>& disks,
-                     const Stop& stop) {
-  for (Disk& disk : disks) {
-    const auto mapped = std::ranges::find(image.devices, disk.device, &ImageDevice::name);
-    CaptureOptions how;
-    how.id = mapped->content.snapshot;
-    how.parent = disk.parent;
-    how.consistency = disk.consistency;
-    how.name = image.name + " " + disk.device;
-    how.description = "of " + disk.path + " for " + image.id.text();
-    const CaptureReport report =
-        TRY(capture_with_progress(globals, "image capture", repo, *disk.source, std::move(how), true, stop));
-    for (const std::string& warning : report.warnings) print_warning(warning);
-  }
-  return {};
-}
-
-// Writers are held still until the last disk is captured; or until all are cloned, which takes a moment. The
-// guardians that thaw if we die are forks: before the first thread.
-Status capture_still(const Globals& globals, const Options& options, Repo& repo, const ImageRecord& image,
-                     std::vector<Disk>& disks, Stop& stop) {
-  Frozen frozen = TRY(Frozen::freeze(options.freeze, repo.address().directory));
-  TRY(stop.watch());
-  if (!frozen.is_empty() && TRY(clone_files_aside(disks, options.freeze))) TRY(frozen.thaw());
-  TRY(capture_disks(globals, repo, image, disks, stop));
-  return frozen.thaw();
-}
-
-// The snapshots of an image that failed go into the bin, but those that somebody uses already.
-void take_back(Repo& repo, ImageCatalog& images, const ImageRecord& image) {
-  best_effort(images.remove(image.id));
-  for (const SnapshotId id : snapshots_of(image)) best_effort(delete_snapshot(repo.objects(), id));
-}
-
-Result<ImageRecord> capture_image(const Globals& globals, const Options& options) {
-  Stop stop;
-  ImageStore store = TRY(ImageStore::open(globals));
-  Repo& repo = store.repo();
-  std::vector<Disk> disks = TRY(disks_of(options));
-  TRY(open_sources(repo, options, disks));
-  ImageRecord image = TRY(image_of(options, disks));
-  image.store = repo.config().id;
-  image.owner = store.account();
-  image.consistency = consistency_of(disks);
-  image.state = ImageState::kPending;
-  const auto session = TRY(Session::begin(repo.objects(), repo.config().id));
-  image.session = session->id();
-  TRY(store.catalog().publish(image));
-  Status captured = capture_still(globals, options, repo, image, disks, stop);
-  auto made = captured.ok() ? make_available(store.catalog(), repo.snapshots(), image.id, {})
-                            : Result<ImageRecord>(captured.take_error());
-  if (!made.ok()) take_back(repo, store.catalog(), image);
-  return made;
+  return check_request(TRY(request_of(options)));
 }
 
 Result<ExitCode> run(const Globals& globals, const Options& options) {
-  const ImageRecord made = TRY(capture_image(globals, options));
+  Stop stop;
+  const OpenStore store = TRY(open_for_actions(globals, stop.token()));
+  TRY(stop.watch());
+  const ImageRecord made = TRY(capture_image(*store.repo, store.caller, TRY(request_of(options))));
   globals.json ? print_json({{"ImageId", made.id.text()}}) : print(made.id.text() + "\n");
   return ExitCode::kDone;
 }

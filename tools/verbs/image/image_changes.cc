@@ -1,12 +1,11 @@
-// ashlar image …: what becomes of an image after it was made.
-#include <fmt/format.h>
-
-#include "image/deletion.h"
-#include "image/register.h"
+// ashlar image …: what changes of an image after it was made.
+#include "action/images.h"
 #include "program/cli.h"
-#include "program/image_store.h"
 #include "program/output.h"
+#include "program/store_option.h"
+#include "program/terminal_notices.h"
 #include "shapes/image_output.h"
+#include "shapes/image_words.h"
 #include "shapes/tag_words.h"
 
 namespace ashlar {
@@ -20,85 +19,58 @@ struct Options {
   std::string description;
   std::string at;
   bool cancel = false;
-  bool delete_snapshots = false;
 };
 using Shared = std::shared_ptr<Options>;
-using Change = std::function<Status(ImageRecord&)>;
 
-// What `change` makes of an image of the account. It is looked at again when somebody else was quicker.
-Result<ImageRecord> change_own(ImageStore& store, ImageId id, const Change& change) {
-  TRY(store.find_own(id));
-  return store.catalog().update(id, [&](ImageRecord& record) -> Status {
-    if (record.state == ImageState::kDeregistered) return invalid(id.text() + " is deregistered");
-    return change(record);
-  });
-}
+// An action on one image, with what the options say.
+using Change = Result<ImageRecord> (*)(Repo& repo, const Caller& caller, ImageId id, const Options& options);
 
-Result<ExitCode> run_change(const Globals& globals, const Options& options, const Change& change) {
-  ImageStore store = TRY(ImageStore::open(globals));
-  const ImageRecord now = TRY(change_own(store, TRY(ImageId::parse(options.image)), change));
-  if (globals.json) print_json({{"Images", Json::array({image_json(now, store.account())})}});
+Result<ExitCode> run(const Globals& globals, const Options& options, Change change) {
+  const auto repo = TRY(open_store(globals));
+  TerminalNotices notices(globals);
+  const Caller caller = TRY(caller_of(globals, *repo, notices, {}));
+  const ImageRecord now = TRY(change(*repo, caller, TRY(ImageId::parse(options.image)), options));
+  if (globals.json) print_json(images_json({now}, caller.account));
   return ExitCode::kDone;
 }
 
-Result<ExitCode> tag(const Globals& globals, const Options& options) {
-  const Tags tags = TRY(parse_tags(options.words));
-  return run_change(globals, options, [&](ImageRecord& record) -> Status {
-    for (const auto& [key, value] : tags) record.tags[key] = value;
-    return {};
-  });
+Result<ImageRecord> tag(Repo& repo, const Caller& caller, ImageId id, const Options& options) {
+  return create_image_tags(repo, caller, id, TRY(parse_tags(options.words)));
 }
 
-Result<ExitCode> untag(const Globals& globals, const Options& options) {
-  return run_change(globals, options, [&](ImageRecord& record) -> Status {
-    for (const std::string& key : options.words)
-      record.tags.erase(key);  // EC2: one that is not there is gone
-    return {};
-  });
+Result<ImageRecord> untag(Repo& repo, const Caller& caller, ImageId id, const Options& options) {
+  return delete_image_tags(repo, caller, id, options.words);
 }
 
-Result<ExitCode> modify(const Globals& globals, const Options& options) {
-  return run_change(globals, options, [&](ImageRecord& record) -> Status {
-    record.description = options.description;
-    return {};
-  });
+Result<ImageRecord> modify(Repo& repo, const Caller& caller, ImageId id, const Options& options) {
+  return modify_image_description(repo, caller, id, options.description);
 }
 
-Status set_permission(ImageRecord& record, const std::string& word, bool allowed) {
-  if (word == "all") {
-    record.is_public = allowed;
-    return {};
-  }
-  const AccountId account = TRY(AccountId::parse(word));
-  allowed ? static_cast<void>(record.shared_with.insert(account))
-          : static_cast<void>(record.shared_with.erase(account));
-  return {};
+// An account is named by its number here.
+Result<std::vector<Grantee>> parse_grantees(const std::vector<std::string>& words) {
+  std::vector<Grantee> grantees;
+  for (const std::string& word : words)
+    grantees.push_back(word == "all" ? Grantee() : Grantee(TRY(AccountId::parse(word))));
+  return grantees;
 }
 
-Result<ExitCode> share(const Globals& globals, const Options& options) {
-  return run_change(globals, options, [&](ImageRecord& record) -> Status {
-    for (const std::string& word : options.added) TRY(set_permission(record, word, true));
-    for (const std::string& word : options.removed) TRY(set_permission(record, word, false));
-    return {};
-  });
+Result<LaunchPermissions> permissions_of(const Options& options) {
+  return LaunchPermissions{TRY(parse_grantees(options.added)), TRY(parse_grantees(options.removed))};
+}
+
+Result<ImageRecord> share(Repo& repo, const Caller& caller, ImageId id, const Options& options) {
+  return modify_launch_permissions(repo, caller, id, TRY(permissions_of(options)));
 }
 
 Status check_share(const Options& options) {
   if (options.added.empty() && options.removed.empty()) return invalid("give --add or --remove");
-  ImageRecord scratch;
-  for (const auto* words : {&options.added, &options.removed}) {
-    for (const std::string& word : *words) TRY(set_permission(scratch, word, true));
-  }
+  TRY(permissions_of(options));
   return {};
 }
 
-Result<ExitCode> deprecate(const Globals& globals, const Options& options) {
-  std::optional<UtcTime> at;
-  if (!options.cancel) at = TRY(UtcTime::parse(options.at));
-  return run_change(globals, options, [&](ImageRecord& record) -> Status {
-    record.deprecated = at;
-    return {};
-  });
+Result<ImageRecord> deprecate(Repo& repo, const Caller& caller, ImageId id, const Options& options) {
+  if (options.cancel) return disable_image_deprecation(repo, caller, id);
+  return enable_image_deprecation(repo, caller, id, TRY(UtcTime::parse(options.at)));
 }
 
 Status check_deprecate(const Options& options) {
@@ -107,87 +79,35 @@ Status check_deprecate(const Options& options) {
   return {};
 }
 
-Result<ExitCode> disable(const Globals& globals, const Options& options) {
-  return run_change(globals, options, [&](ImageRecord& record) -> Status {
-    if (record.state == ImageState::kDisabled) return {};
-    if (record.state != ImageState::kAvailable)
-      return invalid(fmt::format("{} is {}: only an available image can be disabled", record.id.text(),
-                                 image_state_name(record.state)));
-    record.state = ImageState::kDisabled;
-    // EC2's rule: enabled again, it is its owner's alone until it is shared anew.
-    record.is_public = false;
-    record.shared_with.clear();
-    return {};
-  });
+Result<ImageRecord> disable(Repo& repo, const Caller& caller, ImageId id, const Options& /*options*/) {
+  return disable_image(repo, caller, id);
 }
 
-Result<ExitCode> enable(const Globals& globals, const Options& options) {
-  return run_change(globals, options, [&](ImageRecord& record) -> Status {
-    if (record.state == ImageState::kAvailable) return {};
-    if (record.state != ImageState::kDisabled)
-      return invalid(fmt::format("{} is {}: only a disabled image can be enabled", record.id.text(),
-                                 image_state_name(record.state)));
-    record.state = ImageState::kAvailable;
-    return {};
-  });
-}
-
-// Those that other images or volumes need stay.
-Result<Json> delete_snapshots(ImageStore& store, const std::vector<SnapshotId>& ids) {
-  Json results = Json::array();
-  for (const SnapshotId id : ids) {
-    const Status deleted = delete_snapshot(store.repo().objects(), id);
-    if (!deleted.ok() && deleted.error().code() != ErrorCode::kBusy &&
-        deleted.error().code() != ErrorCode::kNotFound)
-      return deleted.error();
-    if (!deleted.ok()) print_note(deleted.error().text());
-    results.push_back({{"SnapshotId", id.text()}, {"ReturnCode", deleted.ok() ? "success" : "skipped"}});
-  }
-  return results;
-}
-
-Result<ExitCode> deregister(const Globals& globals, const Options& options) {
-  ImageStore store = TRY(ImageStore::open(globals));
-  const ImageId id = TRY(ImageId::parse(options.image));
-  const ImageRecord record =
-      TRY(change_own(store, id, [](ImageRecord& now) { return deregister(now, UtcTime::now()); }));
-  const std::vector<SnapshotId> ids = snapshots_of(record);
-  Json results = options.delete_snapshots ? TRY(delete_snapshots(store, ids)) : Json::array();
-  if (globals.json) {
-    print_json({{"ImageId", id.text()}, {"DeleteSnapshotResults", results}});
-  } else if (!options.delete_snapshots) {
-    for (const SnapshotId snapshot : ids) print(snapshot.text() + "\n");
-  }
-  return ExitCode::kDone;
+Result<ImageRecord> enable(Repo& repo, const Caller& caller, ImageId id, const Options& /*options*/) {
+  return enable_image(repo, caller, id);
 }
 
 Verb add(Cli& cli, const Shared& options, const char* name, const char* about, const char* example,
-         Result<ExitCode> (*run)(const Globals&, const Options&)) {
+         Change change) {
   Verb verb = cli.add_verb(std::string("image ") + name, about, example);
   verb.image("IMAGE", options->image, "The image");
-  cli.on_run(Needs::kStore, [options, run](const Globals& globals) { return run(globals, *options); });
+  cli.on_run(Needs::kStore,
+             [options, change](const Globals& globals) { return run(globals, *options, change); });
   return verb;
 }
 
-}  // namespace
-
-void add_image_changes(Cli& cli) {
-  const auto options = std::make_shared<Options>();
+void add_tags(Cli& cli, const Shared& options) {
   Verb tagging = add(cli, options, "tag", "Put tags on an image",
                      "  ashlar image tag ami-01a2b3c4d5e6f7089 stage=production", tag);
   tagging.positionals("KEY=VALUE", "KEY=VALUE", options->words, "The tags");
-  tagging.check([options] {
-    auto tags = parse_tags(options->words);
-    return tags.ok() ? check_tags(tags.value()) : Status(tags.take_error());
-  });
+  tagging.check([options]() -> Status { return check_tags(TRY(parse_tags(options->words))); });
   Verb untagging = add(cli, options, "untag", "Take tags off an image",
                        "  ashlar image untag ami-01a2b3c4d5e6f7089 stage", untag);
   untagging.positionals("KEY", "KEY", options->words, "The keys of the tags");
-  Verb modifying =
-      add(cli, options, "modify", "Change the description of an image",
-          "  ashlar image modify ami-01a2b3c4d5e6f7089 --description 'with the fix for #12'", modify);
-  modifying.text("--description", "TEXT", options->description, "What it says from now on");
-  Verb sharing = add(cli, options, "share", "Say who else may see and launch an image",
+}
+
+void add_sharing(Cli& cli, const Shared& options) {
+  Verb sharing = add(cli, options, "share", "Say which other accounts may see and launch an image",
                      "  ashlar image share ami-01a2b3c4d5e6f7089 --add 123456789012\n"
                      "  ashlar image share ami-01a2b3c4d5e6f7089 --remove all",
                      share);
@@ -195,8 +115,23 @@ void add_image_changes(Cli& cli) {
   sharing.texts("--remove", "ACCOUNT|all", options->removed,
                 "An account, or all; may be given more than once");
   sharing.check([options] { return check_share(*options); });
+}
+
+}  // namespace
+
+void add_image_deregister(Cli& cli);
+
+void add_image_changes(Cli& cli) {
+  const auto options = std::make_shared<Options>();
+  add_tags(cli, options);
+  Verb modifying =
+      add(cli, options, "modify", "Change the description of an image",
+          "  ashlar image modify ami-01a2b3c4d5e6f7089 --description 'with the fix for #12'", modify);
+  modifying.text("--description", "TEXT", options->description, "The new description");
+  add_sharing(cli, options);
   Verb deprecating = add(cli, options, "deprecate",
-                         "Hide an image from the lists of others from some time on; it can still be launched",
+                         "Hide an image from the lists of other accounts from a time on; it can still be "
+                         "launched",
                          "  ashlar image deprecate ami-01a2b3c4d5e6f7089 --at 2027-06-30", deprecate);
   deprecating.text("--at", "TIME", options->at, "When: 2027-06-30 or 2027-06-30T12:00:00Z");
   deprecating.flag("--cancel", options->cancel, "Take the deprecation back");
@@ -206,11 +141,7 @@ void add_image_changes(Cli& cli) {
       "  ashlar image disable ami-01a2b3c4d5e6f7089", disable);
   add(cli, options, "enable", "Let an image that was disabled be launched again, by its owner",
       "  ashlar image enable ami-01a2b3c4d5e6f7089", enable);
-  Verb ending =
-      add(cli, options, "deregister", "Retire an image, and print the ids of its snapshots, which stay",
-          "  ashlar image deregister ami-01a2b3c4d5e6f7089 --delete-snapshots", deregister);
-  ending.flag("--delete-snapshots", options->delete_snapshots,
-              "Delete them too, but those that other images or volumes need");
+  add_image_deregister(cli);
 }
 
 }  // namespace ashlar

@@ -1,14 +1,14 @@
 // ashlar image copy: an image and its snapshots into another store.
 #include <fmt/format.h>
 
+#include "action/image_transfers.h"
 #include "base/clock.h"
 #include "base/units.h"
-#include "catalog/settings.h"
-#include "image/signing.h"
 #include "program/cli.h"
-#include "program/image_store.h"
 #include "program/output.h"
 #include "program/stop.h"
+#include "program/store_option.h"
+#include "program/terminal_notices.h"
 #include "shapes/transfer_output.h"
 
 namespace ashlar {
@@ -22,44 +22,30 @@ struct Options {
   bool drop_deprecation = false;
 };
 
-// Within one store the snapshots are named once more, and no data crosses.
-Result<ImageCopyReport> copy(const Globals& globals, ImageStore& here, ImageStore& there,
-                             const ImageRecord& original, const Options& options, const Stop& stop) {
-  Repo& from = here.repo();
-  Repo& to = there.repo();
-  const ReadParts source = TRY(from.read_parts());
-  const WriteParts target = TRY(to.write_parts());
-  const ImageCopyOptions how = {options.name, there.account(), options.keep_tags, !options.drop_deprecation};
-  CopyProgress progress;
-  const ProgressDisplay display(globals, "image copy", [&progress] { return sample_of(progress); });
-  return copy_image(source, TRY(records_of(original, from.snapshots())), from.config().id, target,
-                    there.catalog(), original, how, progress, stop.token());
+Result<ImageCopyReport> copy(const Globals& globals, const Options& options) {
+  Stop stop;
+  Globals elsewhere = globals;
+  elsewhere.store = options.to;
+  const auto from = TRY(open_store(globals));
+  const auto to = TRY(open_store(elsewhere));
+  TerminalNotices notices(globals);
+  const Caller here = TRY(caller_of(globals, *from, notices, stop.token()));
+  const Caller there = TRY(caller_of(elsewhere, *to, notices, stop.token()));
+  TRY(stop.watch());
+  return copy_image(*from, here, *to, there, TRY(ImageId::parse(options.image)),
+                    {options.name, options.keep_tags, !options.drop_deprecation});
 }
 
 Result<ExitCode> run(const Globals& globals, const Options& options) {
-  Stop stop;
   const double started = monotonic_seconds();
-  ImageStore here = TRY(ImageStore::open(globals));
-  const ImageRecord original = TRY(here.find(TRY(ImageId::parse(options.image))));
-  if (original.state != ImageState::kAvailable)
-    return invalid(fmt::format("{} is {}, not available", options.image, image_state_name(original.state)));
-  Globals elsewhere = globals;
-  elsewhere.store = options.to;
-  ImageStore there = TRY(ImageStore::open(elsewhere));
-  if (const auto warning =
-          TRY(check_trust(original, TRY(get_settings(there.repo().objects()))).with_context(options.to))) {
-    print_warning(*warning);
-  }
-  const bool is_same = there.repo().config().id == here.repo().config().id;
-  TRY(stop.watch());
-  const ImageCopyReport report = TRY(copy(globals, here, is_same ? here : there, original, options, stop));
+  const ImageCopyReport report = TRY(copy(globals, options));
   const double seconds = monotonic_seconds() - started;
   if (globals.json) {
     print_json(transfer_json(report, seconds));
     return ExitCode::kDone;
   }
   print(report.image.id.text() + "\n");
-  print_note(fmt::format("{} of segments and {} of nodes crossed in {}",
+  print_note(fmt::format("{} of segments and {} of nodes were sent in {}",
                          format_size(report.copy.segment_bytes_sent),
                          format_size(report.copy.node_bytes_sent), duration_text(seconds)));
   return ExitCode::kDone;
@@ -74,9 +60,9 @@ void add_image_copy(Cli& cli) {
                    "  ashlar image copy ami-01a2b3c4d5e6f7089 --to /backup/elsewhere --name web-1.4");
   verb.image("IMAGE", options->image, "The image");
   verb.text("--to", "STORE", options->to, "The directory of the other store");
-  verb.text("--name", "TEXT", options->name, "Its name there [the same]");
-  verb.flag("--copy-tags", options->keep_tags, "Its tags go along");
-  verb.flag("--no-deprecation", options->drop_deprecation, "Its time of deprecation stays behind");
+  verb.text("--name", "TEXT", options->name, "The name of the copy [the original's]");
+  verb.flag("--copy-tags", options->keep_tags, "Copy its tags too");
+  verb.flag("--no-deprecation", options->drop_deprecation, "Do not copy its time of deprecation");
   verb.check([options]() -> Status {
     if (options->to.empty()) return invalid("--to is required");
     return options->name.empty() ? Status() : check_image_name(options->name);

@@ -1,11 +1,10 @@
 // ashlar instances …: the machines of this host.
-#include <fmt/format.h>
+#include "action/instances.h"
 
 #include <algorithm>
 
-#include "base/clock.h"
-#include "machine_host.h"
 #include "program/cli.h"
+#include "program/host_option.h"
 #include "program/output.h"
 #include "shapes/instance_output.h"
 
@@ -36,145 +35,57 @@ std::vector<InstanceId> ids_of(const Options& options) {
   return ids;
 }
 
-struct Shown {
-  InstanceRecord record;
-  InstanceState state;
-};
-
-// Oldest first. Damaged records, and directories of launches that were cut off, are named and don't hide the
-// others.
-struct Listing {
-  std::vector<Shown> machines;
-  std::vector<std::string> damaged;
-};
-
-Result<Listing> list_all(const Instances& instances) {
-  Listing listing;
-  for (const InstanceId id : TRY(instances.list())) {
-    auto record = instances.load(id);
-    if (record.ok()) {
-      const InstanceState state = TRY(instances.state_of(record.value()));
-      listing.machines.push_back({record.take(), state});
-    } else if (record.error().code() == ErrorCode::kNotFound) {
-      continue;  // being made, or a launch that was cut off
-    } else {
-      listing.damaged.push_back(record.error().text());
-    }
-  }
-  std::ranges::sort(listing.machines, {},
-                    [](const Shown& m) { return std::pair(m.record.created, m.record.id); });
-  return listing;
-}
-
 Result<ExitCode> list(const Globals& globals) {
-  const auto host = TRY(MachineHost::open(globals));
-  const Listing listing = TRY(list_all(host->instances()));
+  const OpenHost open = TRY(open_host(globals));
+  const InstanceList listing = TRY(describe_instances(*open.host, open.caller));
   if (globals.json) {
     Json all = Json::array();
-    for (const Shown& one : listing.machines)
-      all.push_back(instance_json(host->instances(), one.record, one.state));
+    for (const InstanceDescription& one : listing.instances) all.push_back(instance_json(one));
     print_json({{"instances", all}, {"damaged", listing.damaged}});
   } else {
     Table table({"ID", "STATE", "CREATED", "SNAPSHOT", "NAME"});
-    for (const auto& [record, state] : listing.machines) {
+    for (const auto& [record, state, directory] : listing.instances) {
       table.add({record.id.text(), std::string(instance_state_name(state)), record.created.iso8601(),
                  record.snapshot.text(), record.name});
     }
     print(table.text());
   }
-  for (const std::string& what : listing.damaged) print_warning(what);
+  for (const std::string& error : listing.damaged) print_warning(error);
   return listing.damaged.empty() ? ExitCode::kDone : ExitCode::kDamaged;
 }
 
 Result<ExitCode> describe(const Globals& globals, const Options& options) {
-  const auto host = TRY(MachineHost::open(globals));
+  const OpenHost open = TRY(open_host(globals));
   Json all = Json::array();
   std::string text;
-  for (const InstanceId id : ids_of(options)) {
-    const InstanceRecord record = TRY(host->instances().load(id));
-    const InstanceState state = TRY(host->instances().state_of(record));
-    all.push_back(instance_json(host->instances(), record, state));
-    text += (text.empty() ? "" : "\n") + instance_text(host->instances(), record, state);
+  for (const InstanceDescription& one : TRY(describe_instances(*open.host, open.caller, ids_of(options)))) {
+    all.push_back(instance_json(one));
+    text += (text.empty() ? "" : "\n") + instance_text(one);
   }
   globals.json ? print_json({{"instances", all}}) : print(text);
   return ExitCode::kDone;
 }
 
-// What became of each machine; one that fails does not keep the others from their change.
-class Changes {
- public:
-  void add(InstanceId id, InstanceState before, InstanceState now) {
-    all_.push_back({{"id", id.text()},
-                    {"previous_state", instance_state_name(before)},
-                    {"state", instance_state_name(now)}});
-  }
-  void failed(InstanceId id, Error error) {
-    const bool named = error.text().find(id.text()) != std::string::npos;
-    Error whole = named ? std::move(error) : std::move(error).with_context(id.text());
-    if (first_.ok()) {
-      first_ = std::move(whole);
-    } else {
-      print_warning(whole.text());
-    }
-  }
-  Result<ExitCode> finish(const Globals& globals) {
-    TRY(std::move(first_));
-    if (globals.json) print_json({{"instances", all_}});
-    return ExitCode::kDone;
-  }
-
- private:
-  Json all_ = Json::array();
-  Status first_;
-};
-
-Result<ExitCode> start(const Globals& globals, const Options& options) {
-  const auto host = TRY(MachineHost::open(globals));
-  Changes changes;
-  for (const InstanceId id : ids_of(options)) {
-    auto before = host->start(id);
-    before.ok() ? changes.add(id, before.value(), InstanceState::kRunning)
-                : changes.failed(id, before.take_error());
-  }
-  return changes.finish(globals);
+Result<ExitCode> finish(const Globals& globals, const InstanceChanges& changes) {
+  if (!changes.failure.ok()) return changes.failure.error();
+  if (globals.json) print_json({{"instances", changes_json(changes)}});
+  return ExitCode::kDone;
 }
 
-// All power buttons first: the guests shut down at the same time.
+Result<ExitCode> start(const Globals& globals, const Options& options) {
+  const OpenHost open = TRY(open_host(globals));
+  return finish(globals, start_instances(*open.host, open.caller, ids_of(options)));
+}
+
 Result<ExitCode> stop(const Globals& globals, const Options& options) {
-  const auto host = TRY(MachineHost::open(globals));
-  Changes changes;
-  std::vector<std::pair<InstanceId, InstanceState>> stopping;
-  for (const InstanceId id : ids_of(options)) {
-    auto before = host->begin_stop(id, options.force);
-    if (before.ok()) {
-      stopping.emplace_back(id, before.value());
-    } else {
-      changes.failed(id, before.take_error());
-    }
-  }
-  const double deadline = monotonic_seconds() + (options.force ? 0 : options.timeout);
-  for (const auto& [id, before] : stopping) {
-    Status stopped = host->finish_stop(id, std::max(0.0, deadline - monotonic_seconds()));
-    stopped.ok() ? changes.add(id, before, InstanceState::kStopped)
-                 : changes.failed(id, stopped.take_error());
-  }
-  return changes.finish(globals);
+  const OpenHost open = TRY(open_host(globals));
+  const StopInstancesRequest request{ids_of(options), options.force, static_cast<double>(options.timeout)};
+  return finish(globals, stop_instances(*open.host, open.caller, request));
 }
 
 Result<ExitCode> terminate(const Globals& globals, const Options& options) {
-  const auto host = TRY(MachineHost::open(globals));
-  Changes changes;
-  for (const InstanceId id : ids_of(options)) {
-    auto ended = host->terminate(id);
-    if (!ended.ok()) {
-      changes.failed(id, ended.take_error());
-      continue;
-    }
-    changes.add(id, ended.value().before, InstanceState::kTerminated);
-    for (const VolumeId kept : ended.value().kept)
-      print_note(fmt::format("{}: its volume {} stays", id.text(), kept.text()));
-  }
-  return changes.finish(globals);
+  const OpenHost open = TRY(open_host(globals));
+  return finish(globals, terminate_instances(*open.host, open.caller, ids_of(options)));
 }
 
 Verb add_of_several(Cli& cli, const Shared& options, const char* name, const char* about, const char* example,

@@ -3,11 +3,10 @@
 
 #include <algorithm>
 
+#include "action/instances.h"
 #include "action/templates.h"
-#include "image/access.h"
-#include "image/register.h"
-#include "machine_host.h"
 #include "program/cli.h"
+#include "program/host_option.h"
 #include "program/image_store.h"
 #include "program/output.h"
 #include "shapes/instance_output.h"
@@ -19,8 +18,6 @@ namespace ashlar {
 namespace {
 
 constexpr unsigned kMaxCount = 1000;
-constexpr const char* kRootDevice = "/dev/sda";
-
 constexpr std::uint64_t kDefaultMemory = std::uint64_t{1} << 30U;
 
 struct Options {
@@ -29,55 +26,10 @@ struct Options {
   unsigned count = 1;
 };
 
-// What a snapshot or an image says of its machines.
-Result<MachineSpec> spec_of_snapshot(ImageStore& store, SnapshotId id, const LaunchChoices& choices) {
-  const SnapshotRecord snapshot = TRY(store.repo().snapshots().get(id));
-  MachineSpec spec;
-  ImageDevice disk;
-  disk.name = kRootDevice;
-  disk.content = {id, snapshot.content, snapshot.size};
-  disk.size = choices.size.value == 0 ? snapshot.size : choices.size;
-  spec.devices = {disk};
-  return spec;
-}
-
-Status check_launchable(const ImageRecord& image) {
-  if (image.state != ImageState::kAvailable)
-    return invalid(fmt::format("{} is {}, not available", image.id.text(), image_state_name(image.state)));
-  if (image.architecture != Architecture::kX8664 && image.architecture != Architecture::kI386)
-    return unsupported(fmt::format("{} is for {}: this program runs machines of x86_64 and i386",
-                                   image.id.text(), architecture_name(image.architecture)));
-  if (image.boot_mode == BootMode::kUefi)
-    return unsupported(image.id.text() + " needs UEFI: machines have a BIOS here");
-  if (is_deprecated(image, UtcTime::now()))
-    print_warning(fmt::format("{} is deprecated since {}", image.id.text(), image.deprecated->iso8601()));
-  return {};
-}
-
-Result<MachineSpec> spec_of_image(ImageStore& store, ImageId id, const LaunchChoices& choices) {
-  if (choices.size.value != 0) return invalid("an image has --map DEVICE=,size=SIZE in place of --size");
-  const ImageRecord image = TRY(store.find(id));
-  TRY(check_launchable(image));
-  MachineSpec spec;
-  spec.image = id;
-  spec.root_device_type = image.root_device_type;
-  spec.boot = image.boot;
-  ImageRecord mapped = image;
-  mapped.devices = TRY(overridden(image.devices, TRY(parse_mappings(choices.mappings))));
-  TRY(fill_contents(store.repo().snapshots(), mapped));
-  TRY(check_limits(mapped));
-  if (mapped.devices.size() > kMaxInstanceDevices)
-    return invalid(fmt::format("{} maps {} devices: a machine has at most {}", id.text(),
-                               mapped.devices.size(), kMaxInstanceDevices));
-  spec.devices = std::move(mapped.devices);
-  const auto root = std::ranges::find(spec.devices, image.root_device, &ImageDevice::name);
-  std::rotate(spec.devices.begin(), root, root + 1);
-  return spec;
-}
-
-// Empty text and 0 are left to the defaults.
+// Returns the machine that the choices state; the defaults fill in what they leave open.
 InstanceRecord shape_of(const LaunchChoices& choices) {
   InstanceRecord shape;
+  shape.name = choices.name;
   shape.memory = ByteCount{choices.memory.value == 0 ? kDefaultMemory : choices.memory.value};
   shape.cpus = std::max(choices.cpus, 1U);
   shape.kernel = choices.kernel;
@@ -88,15 +40,20 @@ InstanceRecord shape_of(const LaunchChoices& choices) {
   return shape;
 }
 
-Result<MachineSpec> spec_of(ImageStore& store, const LaunchChoices& choices) {
-  const auto image = ImageId::parse(choices.source);
-  if (!image.ok() && !choices.mappings.empty()) return invalid("--map is for images: a snapshot is one disk");
-  MachineSpec spec =
-      TRY(image.ok() ? spec_of_image(store, image.value(), choices)
-                     : spec_of_snapshot(store, TRY(SnapshotId::parse(choices.source)), choices));
-  spec.shape = shape_of(choices);
-  spec.keep_volumes = choices.keep_volumes;
-  return spec;
+Result<RunInstancesRequest> request_of(const LaunchChoices& choices) {
+  RunInstancesRequest request;
+  if (const auto image = ImageId::parse(choices.source); image.ok()) {
+    request.source = image.value();
+    if (choices.size.value != 0) return invalid("an image has --map DEVICE=,size=SIZE in place of --size");
+  } else {
+    request.source = TRY(SnapshotId::parse(choices.source));
+    if (!choices.mappings.empty()) return invalid("--map is for images: a snapshot is one disk");
+  }
+  request.mappings = TRY(parse_mappings(choices.mappings));
+  request.size = choices.size;
+  request.shape = shape_of(choices);
+  request.keep_volumes = choices.keep_volumes;
+  return request;
 }
 
 Status check(Options& options) {
@@ -114,9 +71,10 @@ Status check(Options& options) {
   return {};
 }
 
-// What the command line says, over what the template says.
-Result<LaunchChoices> choices_of(ImageStore& store, const Options& options) {
+// Returns the choices of the command line over those of the template.
+Result<LaunchChoices> choices_of(const Globals& globals, const Options& options) {
   if (options.from_template.empty()) return options.choices;
+  ImageStore store = TRY(ImageStore::open(globals));
   const TemplateReference wanted = TRY(parse_template_reference(options.from_template));
   SilentNotices notices;
   const LaunchTemplate record =
@@ -127,37 +85,21 @@ Result<LaunchChoices> choices_of(ImageStore& store, const Options& options) {
   return choices;
 }
 
-// "web-1" to "web-10" of ten machines called "web".
-std::string name_of(const std::string& name, unsigned number, unsigned count) {
-  return name.empty() || count == 1 ? name : fmt::format("{}-{}", name, number);
-}
-
-Error after(const std::vector<InstanceRecord>& launched, Error error) {
-  if (launched.empty()) return error;
-  std::string ids;
-  for (const InstanceRecord& record : launched) ids += " " + record.id.text();
-  return Error(error.code(), fmt::format("{}; running already:{}", error.text(), ids));
-}
-
 Result<ExitCode> run(const Globals& globals, const Options& options) {
-  ImageStore store = TRY(ImageStore::open(globals));
-  const LaunchChoices choices = TRY(choices_of(store, options));
-  MachineSpec spec = TRY(spec_of(store, choices));
-  spec.owner = TRY(volume_owner(globals, store.repo().config().id));
-  const auto host = TRY(MachineHost::open(globals));
-  std::vector<InstanceRecord> launched;
-  for (unsigned number = 1; number <= options.count; ++number) {
-    spec.shape.name = name_of(choices.name, number, options.count);
-    auto record = host->launch(spec);
-    if (!record.ok()) return after(launched, record.take_error());
-    if (!globals.json) print(record.value().id.text() + "\n");
-    launched.push_back(record.take());
-  }
+  const LaunchChoices choices = TRY(choices_of(globals, options));
+  const OpenHost open = TRY(open_host(globals));
+  RunInstancesRequest request = TRY(request_of(choices));
+  request.count = options.count;
+  request.launched = [&globals](const InstanceRecord& record) {
+    if (!globals.json) print(record.id.text() + "\n");
+  };
+  std::vector<InstanceId> ids;
+  for (const InstanceRecord& record : TRY(run_instances(*open.host, open.caller, request)))
+    ids.push_back(record.id);
   if (!globals.json) return ExitCode::kDone;
   Json instances = Json::array();
-  for (const InstanceRecord& record : launched) {
-    instances.push_back(instance_json(host->instances(), record, TRY(host->instances().state_of(record))));
-  }
+  for (const InstanceDescription& one : TRY(describe_instances(*open.host, open.caller, ids)))
+    instances.push_back(instance_json(one));
   print_json({{"instances", instances}});
   return ExitCode::kDone;
 }

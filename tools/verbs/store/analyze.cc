@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "action/samples.h"
 #include "base/clock.h"
 #include "base/units.h"
 #include "program/cli.h"
@@ -61,14 +62,6 @@ std::string report_text(const AnalyzeReport& report) {
     table.add(std::move(cells));
   }
   return text + "\nBytes stored, compressed:\n" + table.text();
-}
-
-ProgressSample sample_of(const AnalyzeProgress& progress) {
-  ProgressSample sample;
-  sample.total_bytes = progress.total_bytes;
-  sample.done_bytes = progress.done_bytes;
-  sample.read_bytes = progress.read_bytes;
-  return sample;
 }
 
 Result<ExitCode> run(const Globals& globals, const Options& options) {

@@ -1,94 +1,57 @@
 // ashlar bin …: what was deleted, and bringing it back.
-#include "catalog/bin.h"
+#include "action/bin.h"
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
-#include "base/units.h"
-#include "catalog/settings.h"
-#include "image/deletion.h"
 #include "program/cli.h"
-#include "program/image_store.h"
 #include "program/output.h"
+#include "program/store_option.h"
 
 namespace ashlar {
 namespace {
-
-constexpr std::uint64_t kDay = std::uint64_t{24} * 3600 * 1'000'000'000;
 
 struct Options {
   std::string id;
   bool all = false;
 };
 
-struct Entry {
-  std::string id;
-  UtcTime deleted;
-  std::string name;
-};
-
-// A record that can't be read is shown by its id.
-Result<std::vector<Entry>> entries_of(ImageStore& store) {
-  std::vector<Entry> entries;
-  const SnapshotBin bin(store.repo().objects());
-  for (const BinEntry& entry : TRY(bin.list())) {
-    const auto record = bin.get(entry);
-    entries.push_back({entry.snapshot.text(), entry.deleted, record.ok() ? record.value().name : ""});
-  }
-  for (const ImageId id : TRY(store.catalog().list_ids())) {
-    const auto record = store.catalog().get(id);
-    if (record.ok() && record.value().state == ImageState::kDeregistered &&
-        record.value().owner == store.account())
-      entries.push_back({id.text(), *record.value().deregistered, record.value().name});
-  }
-  std::ranges::stable_sort(entries, {}, &Entry::deleted);
-  return entries;
-}
-
 Result<ExitCode> list(const Globals& globals) {
-  ImageStore store = TRY(ImageStore::open(globals));
-  const std::vector<Entry> entries = TRY(entries_of(store));
-  if (globals.json) {
-    Json all = Json::array();
-    for (const Entry& entry : entries)
-      all.push_back({{"id", entry.id}, {"deleted", entry.deleted.iso8601()}, {"name", entry.name}});
-    print_json({{"bin", all}});
-    return ExitCode::kDone;
-  }
+  const OpenStore store = TRY(open_for_actions(globals));
+  Json all = Json::array();
   Table table({"ID", "DELETED", "NAME"});
-  for (const Entry& entry : entries) table.add({entry.id, entry.deleted.iso8601(), entry.name});
-  print(table.text());
+  for (const DeletedThing& thing : TRY(describe_bin(*store.repo, store.caller))) {
+    all.push_back({{"id", thing.id_text()}, {"deleted", thing.deleted.iso8601()}, {"name", thing.name}});
+    table.add({thing.id_text(), thing.deleted.iso8601(), thing.name});
+  }
+  globals.json ? print_json({{"bin", all}}) : print(table.text());
   return ExitCode::kDone;
 }
 
 Result<ExitCode> restore(const Globals& globals, const Options& options) {
-  ImageStore store = TRY(ImageStore::open(globals));
+  const OpenStore store = TRY(open_for_actions(globals));
   const auto image = ImageId::parse(options.id);
   if (image.ok()) {
-    TRY(store.find_own(image.value(), true));
-    TRY(restore_image(store.repo().objects(), image.value()));
+    TRY(restore_image_from_bin(*store.repo, store.caller, image.value()));
   } else {
-    TRY(restore_snapshot(store.repo().objects(), TRY(SnapshotId::parse(options.id))));
+    TRY(restore_snapshot_from_bin(*store.repo, store.caller, TRY(SnapshotId::parse(options.id))));
   }
   if (globals.json) print_json({{"restored", options.id}});
   return ExitCode::kDone;
 }
 
 Result<ExitCode> purge(const Globals& globals, const Options& options) {
-  ImageStore store = TRY(ImageStore::open(globals));
-  const std::uint64_t now = UtcTime::now().unix_ns;
-  const std::uint64_t days = options.all ? 0 : TRY(get_settings(store.repo().objects())).bin_days;
-  const UtcTime until{now - std::min(now, days * kDay)};
-  const Purged purged = TRY(purge_bin(store.repo().objects(), until));
+  const OpenStore store = TRY(open_for_actions(globals));
+  const Purged purged =
+      TRY(purge_bin(*store.repo, store.caller, options.all ? PurgeAge::kAny : PurgeAge::kAsSet));
   std::vector<std::string> ids;
   for (const SnapshotId id : purged.snapshots) ids.push_back(id.text());
   for (const ImageId id : purged.images) ids.push_back(id.text());
   if (globals.json) {
     print_json({{"purged", ids}});
-  } else {
-    for (const std::string& id : ids) print(id + "\n");
+    return ExitCode::kDone;
   }
+  for (const std::string& id : ids) print(id + "\n");
+  if (ids.empty()) print_note("nothing was in the bin for long enough: nothing was purged");
   return ExitCode::kDone;
 }
 

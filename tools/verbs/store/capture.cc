@@ -1,15 +1,15 @@
 // ashlar capture: a source becomes a snapshot.
 #include <fmt/format.h>
 
+#include "action/snapshots.h"
 #include "base/clock.h"
-#include "capture_flow.h"
 #include "disk/disk_format.h"
 #include "program/cli.h"
 #include "program/output.h"
 #include "program/stop.h"
 #include "program/store_option.h"
-#include "quiesce/quiescence.h"
 #include "shapes/changed_map.h"
+#include "shapes/record_output.h"
 #include "shapes/tag_words.h"
 
 namespace ashlar {
@@ -50,66 +50,41 @@ Status check(const Options& options) {
   return {};
 }
 
-Result<std::optional<SnapshotRecord>> find_parent(Repo& repo, const Source& source, const Options& options) {
-  if (options.parent == "none") return std::optional<SnapshotRecord>();
-  if (options.parent != "auto") {
-    return std::optional(TRY(repo.snapshots().get(TRY(SnapshotId::parse(options.parent)))));
-  }
-  return newest_of_source(repo, source);
-}
-
-Result<std::optional<ChangedMap>> find_changed(Source& source, const Options& options,
-                                               std::string& change_token) {
-  if (options.changed.empty()) return std::optional<ChangedMap>();
-  if (options.has_bitmap()) {
-    auto ranges = TRY(source.changed_extents());
-    if (!ranges) {
-      return unsupported(
-          fmt::format("{} keeps no map of changes; bitmaps are for NBD sources", source.name()));
-    }
-    return std::optional(ChangedMap{std::move(*ranges), options.bitmap()});
-  }
+// Reads the map of --changed, and takes the token of the state that it leads to.
+Status read_changed(const Options& options, CaptureSource& request) {
   ChangedMapFile file = TRY(read_changed_map(options.changed));
-  if (change_token.empty()) change_token = file.token;
-  if (change_token != file.token) {
-    return invalid(fmt::format("--change-token is '{}', but {} leads to '{}'", change_token, options.changed,
-                               file.token));
+  if (request.change_token.empty()) request.change_token = file.token;
+  if (request.change_token != file.token)
+    return invalid(fmt::format("--change-token is '{}', but {} leads to '{}'", request.change_token,
+                               options.changed, file.token));
+  request.changed = ChangedMap{std::move(file.ranges), std::move(file.since)};
+  return {};
+}
+
+Result<CaptureSource> request_of(const Options& options) {
+  CaptureSource request;
+  request.source = options.source;
+  if (options.parent == "none") request.parent = CaptureSource::Parent::kNone;
+  if (options.parent != "none" && options.parent != "auto") {
+    request.parent = CaptureSource::Parent::kGiven;
+    request.given = TRY(SnapshotId::parse(options.parent));
   }
-  return std::optional(ChangedMap{std::move(file.ranges), std::move(file.since)});
+  request.change_token = options.change_token;
+  request.bitmap = options.bitmap();
+  if (!options.changed.empty() && !options.has_bitmap()) TRY(read_changed(options, request));
+  request.freeze = options.freeze;
+  request.live = options.live;
+  request.paranoid = options.paranoid;
+  request.skip_unreadable = options.skip_unreadable;
+  if (options.expect_size != kAnySize) request.expected_bytes = ByteCount{options.expect_size};
+  request.name = options.name;
+  request.description = options.description;
+  request.tags = TRY(parse_tags(options.tags));
+  request.threads = options.threads;
+  return request;
 }
 
-// Of the one source that --freeze and --live are about.
-Result<Consistency> check_consistency(const Source& source, const Options& options) {
-  const Consistencies found =
-      TRY(check_quiescence({{&source, options.source}}, options.freeze, options.live));
-  for (const std::string& mount_point : found.unused)
-    print_warning(fmt::format("--freeze {}: {} is not mounted there, and does not lie there", mount_point,
-                              source.name()));
-  return found.of_sources.front();
-}
-
-SourceOptions source_options(const Options& options) {
-  SourceOptions out;
-  out.dirty_bitmap = options.bitmap();
-  if (options.expect_size != kAnySize) out.expected_bytes = ByteCount{options.expect_size};
-  return out;
-}
-
-Result<CaptureOptions> engine_options(Repo& repo, Source& source, const Options& options) {
-  CaptureOptions out;
-  out.change_token = options.change_token;
-  out.parent = TRY(find_parent(repo, source, options));
-  out.changed = TRY(find_changed(source, options, out.change_token));
-  out.paranoid = options.paranoid;
-  out.skip_unreadable = options.skip_unreadable;
-  out.name = options.name;
-  out.description = options.description;
-  out.tags = TRY(parse_tags(options.tags));
-  out.threads = options.threads;
-  return out;
-}
-
-// What can hardly be meant, and would be noticed when it is too late.
+// Warns of what was hardly meant, and would otherwise be noticed too late.
 void warn_of_mistakes(const Options& options, const CaptureReport& report) {
   if (report.record.size.value == 0)
     print_warning((options.source == "-" ? "standard input" : options.source) +
@@ -125,23 +100,11 @@ void warn_of_mistakes(const Options& options, const CaptureReport& report) {
 Result<ExitCode> run(const Globals& globals, const Options& options) {
   Stop stop;
   const double started = monotonic_seconds();
-  const std::unique_ptr<Repo> repo = TRY(open_store(globals));
-  const std::unique_ptr<FileLock> raw_file = TRY(hold_raw_file(*repo, options.source));
-  const std::unique_ptr<Source> source = TRY(open_source(options.source, source_options(options)));
-  const Consistency consistency = TRY(check_consistency(*source, options));
-  CaptureOptions how = TRY(engine_options(*repo, *source, options));
-  how.consistency = consistency;
-  // The guardian that thaws if we die is a fork: before the first thread.
-  Frozen frozen = TRY(Frozen::freeze(options.freeze, repo->address().directory));
+  const OpenStore store = TRY(open_for_actions(globals, stop.token()));
+  const CaptureSource request = TRY(request_of(options));
   TRY(stop.watch());
-  const CaptureReport report = TRY(capture_with_progress(globals, "capture", *repo, *source, std::move(how),
-                                                         options.parent == "auto", stop));
-  Status thawed = frozen.thaw();
-  if (!thawed.ok()) {
-    return thawed.take_error().with_context(report.record.id.text() +
-                                            " is made, but its source is still frozen");
-  }
-  TRY(print_report(globals, report, monotonic_seconds() - started));
+  const CaptureReport report = TRY(capture_source(*store.repo, store.caller, request));
+  TRY(print_captured(globals, report, monotonic_seconds() - started));
   warn_of_mistakes(options, report);
   return ExitCode::kDone;
 }

@@ -1,7 +1,5 @@
 // ashlar delete: puts a snapshot into the recycle bin.
-#include <fmt/format.h>
-
-#include "image/deletion.h"
+#include "action/snapshots.h"
 #include "program/cli.h"
 #include "program/output.h"
 #include "program/store_option.h"
@@ -10,9 +8,9 @@ namespace ashlar {
 namespace {
 
 Result<ExitCode> run(const Globals& globals, const std::string& text) {
-  const std::unique_ptr<Repo> repo = TRY(open_store(globals));
+  const OpenStore store = TRY(open_for_actions(globals));
   const SnapshotId id = TRY(SnapshotId::parse(text));
-  TRY(delete_snapshot(repo->objects(), id));
+  TRY(delete_snapshot(*store.repo, store.caller, id));
   if (globals.json) print_json({{"deleted", id.text()}});
   return ExitCode::kDone;
 }

@@ -1,4 +1,5 @@
 // ashlar describe: everything that a snapshot's record says.
+#include "action/snapshots.h"
 #include "program/cli.h"
 #include "program/output.h"
 #include "program/store_option.h"
@@ -8,8 +9,8 @@ namespace ashlar {
 namespace {
 
 Result<ExitCode> run(const Globals& globals, const std::string& id) {
-  const std::unique_ptr<Repo> repo = TRY(open_store(globals));
-  const SnapshotRecord record = TRY(repo->snapshots().get(TRY(SnapshotId::parse(id))));
+  const OpenStore store = TRY(open_for_actions(globals));
+  const SnapshotRecord record = TRY(describe_snapshot(*store.repo, store.caller, TRY(SnapshotId::parse(id))));
   globals.json ? print_json({{"snapshot", record_json(record)}}) : print(record_text(record));
   return ExitCode::kDone;
 }

@@ -1,16 +1,14 @@
 // ashlar diff: the block ranges in which two snapshots differ.
-#include "manifest/diff.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 
+#include "action/snapshots.h"
 #include "base/units.h"
-#include "manifest/store_block_ids.h"
 #include "program/cli.h"
+#include "program/hints.h"
 #include "program/output.h"
 #include "program/store_option.h"
-#include "restore/restore.h"
 
 namespace ashlar {
 namespace {
@@ -41,7 +39,7 @@ class RangePrinter {
     total_ += bytes.length;
   }
 
-  void finish(const DiffCounters& counters, const Status& status) {
+  void finish(std::uint64_t nodes_read, const Status& status) {
     if (!json_) {
       if (status.ok()) {
         print_note(fmt::format("{} ranges, {} ({} bytes) differ", count_, format_size(total_), total_));
@@ -49,10 +47,10 @@ class RangePrinter {
       return;
     }
     print(fmt::format("\n  ],\n  \"range_count\": {},\n  \"different_bytes\": {},\n  \"nodes_read\": {}",
-                      count_, total_, counters.nodes_read));
+                      count_, total_, nodes_read));
     if (!status.ok()) {
       const Error& error = status.error();
-      print(",\n  \"error\": " + error_json(error_code_name(error.code()), error.text()).dump());
+      print(",\n  \"error\": " + error_json(error).dump());
     }
     print("\n}\n");
   }
@@ -65,19 +63,20 @@ class RangePrinter {
 };
 
 Result<ExitCode> run(const Globals& globals, const Options& options) {
-  const std::unique_ptr<Repo> repo = TRY(open_store(globals));
-  const SnapshotRecord from = TRY(repo->snapshots().get(TRY(SnapshotId::parse(options.from))));
-  const SnapshotRecord to = TRY(repo->snapshots().get(TRY(SnapshotId::parse(options.to))));
-  StoreBlockIds ids(*TRY(repo->segments()));
-  MetaStore& nodes = *TRY(repo->nodes());
+  const OpenStore store = TRY(open_for_actions(globals));
+  Repo& repo = *store.repo;
+  const SnapshotRecord from =
+      TRY(describe_snapshot(repo, store.caller, TRY(SnapshotId::parse(options.from))));
+  const SnapshotRecord to = TRY(describe_snapshot(repo, store.caller, TRY(SnapshotId::parse(options.to))));
+  TRY(repo.index());  // before anything is printed
   RangePrinter printer(options, globals.json, std::max(from.size, to.size));
-  DiffCounters counters;
+  std::uint64_t nodes_read = 0;
   const auto visit = [&printer](BlockRange range) -> Status { return printer.add(range), Status(); };
-  Status status = diff_trees(nodes, ids, tree_root(from), tree_root(to), visit, &counters);
-  printer.finish(counters, status);
+  const Status status = list_changed_blocks(repo, store.caller, from.id, to.id, visit, nodes_read);
+  printer.finish(nodes_read, status);
   if (status.ok()) return ExitCode::kDone;
   // The document is closed with its error inside; a second one would not be JSON any more.
-  print_error(error_code_name(status.error().code()), status.error().text(), false);
+  print_error(error_code_name(status.error().code()), status.error().text(), hint_of(status.error()), false);
   return exit_code_of(status.error());
 }
 

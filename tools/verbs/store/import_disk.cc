@@ -1,10 +1,11 @@
 // ashlar import-disk: a disk in another program's format becomes a snapshot.
+#include "action/disks.h"
 #include "base/clock.h"
-#include "capture_flow.h"
-#include "foreign_disk.h"
 #include "program/cli.h"
 #include "program/output.h"
+#include "program/stop.h"
 #include "program/store_option.h"
+#include "shapes/record_output.h"
 #include "shapes/tag_words.h"
 
 namespace ashlar {
@@ -29,29 +30,15 @@ Status check(const Options& options) {
   return {};
 }
 
-Result<CaptureOptions> engine_options(Repo& repo, const Source& source, const Options& options) {
-  CaptureOptions how;
-  how.parent = TRY(newest_of_source(repo, source));
-  how.name = options.name;
-  how.description = options.description;
-  how.tags = TRY(parse_tags(options.tags));
-  return how;
-}
-
 Result<ExitCode> run(const Globals& globals, const Options& options) {
   Stop stop;
   const double started = monotonic_seconds();
-  const std::unique_ptr<Repo> repo = TRY(open_store(globals));
-  const std::unique_ptr<FileLock> raw_file = TRY(hold_raw_file(*repo, options.file));
-  auto file = TRY(HeldFile::open(options.file));
+  const OpenStore store = TRY(open_for_actions(globals, stop.token()));
   TRY(stop.watch());
-  const auto disk =
-      TRY(ForeignDisk::open(std::move(file), TRY(format_of(options)), std::nullopt, stop.token()));
-  CaptureOptions how = TRY(engine_options(*repo, disk->source(), options));
-  auto report =
-      capture_with_progress(globals, "import-disk", *repo, disk->source(), std::move(how), true, stop);
-  if (!report.ok()) return disk->explained(report.take_error());
-  TRY(print_report(globals, report.value(), monotonic_seconds() - started));
+  const ImportDisk request = {options.file, TRY(format_of(options)), options.name, options.description,
+                              TRY(parse_tags(options.tags))};
+  const CaptureReport report = TRY(import_disk(*store.repo, store.caller, request));
+  TRY(print_captured(globals, report, monotonic_seconds() - started));
   return ExitCode::kDone;
 }
 
@@ -59,11 +46,11 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
 
 void add_import_disk(Cli& cli) {
   const auto options = std::make_shared<Options>();
-  Verb verb = cli.add_verb("import-disk",
-                           "Take a disk of another program in as a snapshot and print the snapshot's id",
-                           "  ashlar import-disk web.vmdk --name web\n"
-                           "  ashlar import-disk jammy-server-cloudimg-amd64.img --format qcow2");
-  verb.positional("FILE", "FILE", options->file, "A disk in one file, which nobody writes to");
+  Verb verb =
+      cli.add_verb("import-disk", "Import a qcow2, vmdk, vhd(x) or raw disk as a snapshot and print its id",
+                   "  ashlar import-disk web.vmdk --name web\n"
+                   "  ashlar import-disk jammy-server-cloudimg-amd64.img --format qcow2");
+  verb.positional("FILE", "FILE", options->file, "A disk in one file that no program writes to");
   verb.text("--format", "raw|qcow2|vmdk|vhd|vhdx", options->format,
             "Its format, which is never guessed from what it holds [what the file's name ends in]");
   verb.text("--name", "TEXT", options->name, "A name for the snapshot");

@@ -1,11 +1,6 @@
 // ashlar key …: keys that sign images, and those that a store trusts.
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include "base/unique_fd.h"
-#include "catalog/settings.h"
-#include "key_file.h"
+#include "action/keys.h"
+#include "base/id.h"
 #include "program/cli.h"
 #include "program/output.h"
 #include "program/store_option.h"
@@ -19,32 +14,17 @@ struct Options {
   std::string name;
 };
 
-// Never in place of another one, and for its owner alone from its first moment.
-Status write_key_file(const std::string& path, const std::string& pem) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!fd.valid())
-    return errno == EEXIST ? invalid(path + " exists already: keys are not replaced") : last_errno(path);
-  const bool written = ::write(fd.get(), pem.data(), pem.size()) == static_cast<ssize_t>(pem.size());
-  if (written && ::fsync(fd.get()) == 0) return {};
-  Error error = last_errno(path);
-  ::unlink(path.c_str());
-  return error;
-}
-
 Result<ExitCode> generate(const Globals& globals, const Options& options) {
-  const SigningKey key = TRY(SigningKey::generate());
-  TRY(write_key_file(options.file, TRY(key.pem())));
-  const std::string text = to_hex(key.public_key());
+  const std::string text = to_hex(TRY(generate_key_file(options.file)));
   globals.json ? print_json({{"key", text}, {"file", options.file}}) : print(text + "\n");
   return ExitCode::kDone;
 }
 
 Result<ExitCode> list(const Globals& globals) {
-  const std::unique_ptr<Repo> repo = TRY(open_store(globals));
-  const StoreSettings settings = TRY(get_settings(repo->objects()));
+  const OpenStore store = TRY(open_for_actions(globals));
   Json keys = Json::array();
   Table table({"KEY", "NAME"});
-  for (const auto& [key, name] : settings.trusted_keys) {
+  for (const auto& [key, name] : TRY(describe_trusted_keys(*store.repo, store.caller))) {
     keys.push_back({{"key", to_hex(key)}, {"name", name}});
     table.add({to_hex(key), name});
   }
@@ -53,16 +33,10 @@ Result<ExitCode> list(const Globals& globals) {
 }
 
 Result<ExitCode> change(const Globals& globals, const Options& options, bool trusted) {
-  const std::unique_ptr<Repo> repo = TRY(open_store(globals));
+  const OpenStore store = TRY(open_for_actions(globals));
   const PublicKey key = TRY(parse_public_key(options.key));
-  TRY(update_settings(repo->objects(), [&](StoreSettings& settings) -> Status {
-    if (trusted) {
-      settings.trusted_keys[key] = options.name;
-    } else if (settings.trusted_keys.erase(key) == 0) {
-      return not_found(fmt::format("{} is not trusted: 'ashlar key list' lists those that are", to_hex(key)));
-    }
-    return {};
-  }));
+  TRY(trusted ? trust_key(*store.repo, store.caller, key, options.name)
+              : distrust_key(*store.repo, store.caller, key));
   if (globals.json) print_json({{"key", to_hex(key)}, {"trusted", trusted}});
   return ExitCode::kDone;
 }

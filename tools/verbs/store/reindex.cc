@@ -1,6 +1,7 @@
 // ashlar reindex: makes the index anew from the packs.
 #include <fmt/format.h>
 
+#include "action/stores.h"
 #include "base/clock.h"
 #include "base/units.h"
 #include "program/cli.h"
@@ -12,9 +13,8 @@ namespace {
 
 Result<ExitCode> run(const Globals& globals) {
   const double started = monotonic_seconds();
-  const std::unique_ptr<Repo> repo = TRY(open_store(globals));
-  const CatchUpReport report = TRY(repo->reindex());
-  const IndexStats stats = TRY(TRY(repo->index())->stats());
+  const OpenStore store = TRY(open_for_actions(globals));
+  const auto [report, stats] = TRY(reindex_store(*store.repo, store.caller));
   const double seconds = monotonic_seconds() - started;
   if (globals.json) {
     print_json({{"packs", report.packs_added},

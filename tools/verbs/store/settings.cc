@@ -1,8 +1,8 @@
 // ashlar settings: what the owner of a store chose for it.
-#include "catalog/settings.h"
-
 #include <fmt/format.h>
 
+#include "action/stores.h"
+#include "base/id.h"
 #include "program/cli.h"
 #include "program/output.h"
 #include "program/store_option.h"
@@ -46,15 +46,12 @@ void show(const Globals& globals, const StoreSettings& settings) {
 }
 
 Result<ExitCode> run(const Globals& globals, const Options& options) {
-  const std::unique_ptr<Repo> repo = TRY(open_store(globals));
-  const auto days = TRY(parse_days(options.bin_days));
-  const StoreSettings now = TRY(update_settings(repo->objects(), [&](StoreSettings& settings) -> Status {
-    if (days) settings.bin_days = *days;
-    if (!options.unsigned_images.empty())
-      settings.unsigned_images = TRY(parse_unsigned_images(options.unsigned_images));
-    return {};
-  }));
-  show(globals, now);
+  const OpenStore store = TRY(open_for_actions(globals));
+  ModifySettings request;
+  request.bin_days = TRY(parse_days(options.bin_days));
+  if (!options.unsigned_images.empty())
+    request.unsigned_images = TRY(parse_unsigned_images(options.unsigned_images));
+  show(globals, TRY(modify_settings(*store.repo, store.caller, request)));
   return ExitCode::kDone;
 }
 

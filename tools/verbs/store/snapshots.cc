@@ -1,4 +1,6 @@
 // ashlar snapshots: the table of all snapshots.
+#include "action/snapshots.h"
+
 #include <fmt/format.h>
 
 #include "base/units.h"
@@ -29,8 +31,8 @@ void print_listing_json(const SnapshotList& listing) {
 }
 
 Result<ExitCode> run(const Globals& globals) {
-  const std::unique_ptr<Repo> repo = TRY(open_store(globals));
-  const SnapshotList listing = TRY(list_snapshots(repo->snapshots()));
+  const OpenStore store = TRY(open_for_actions(globals));
+  const SnapshotList listing = TRY(describe_snapshots(*store.repo, store.caller));
   globals.json ? print_listing_json(listing) : print_listing(listing);
   for (const auto& [id, what] : listing.damaged) print_warning(what);
   return listing.damaged.empty() ? ExitCode::kDone : ExitCode::kDamaged;

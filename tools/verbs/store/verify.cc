@@ -1,18 +1,13 @@
 // ashlar verify: reads what is stored and says what is damaged, or compares a target with a snapshot.
-#include "scrub/verify.h"
-
 #include <fmt/format.h>
 
-#include <numeric>
-
+#include "action/snapshots.h"
 #include "base/clock.h"
 #include "base/units.h"
 #include "program/cli.h"
 #include "program/output.h"
-#include "program/progress.h"
 #include "program/stop.h"
 #include "program/store_option.h"
-#include "restore/restore.h"
 
 namespace ashlar {
 namespace {
@@ -84,24 +79,11 @@ void print_verified(const Globals& globals, const VerifyReport& report, double s
       format_size(report.bytes_read.value), duration_text(seconds)));
 }
 
-template <class Progress>
-ProgressSample sample_of(const Progress& progress) {
-  ProgressSample sample;
-  sample.total_bytes = progress.total_bytes;
-  sample.done_bytes = progress.done_bytes;
-  return sample;
-}
-
-Result<ExitCode> verify_stored(const Globals& globals, Repo& repo, const Options& options, const Stop& stop) {
+Result<ExitCode> verify_stored(const Globals& globals, const OpenStore& store, const Options& options) {
   const double started = monotonic_seconds();
-  const VerifyParts parts = TRY(repo.verify_parts());
-  VerifyProgress progress;
-  const auto verify = [&]() -> Result<VerifyReport> {
-    const ProgressDisplay display(globals, "verify", [&progress] { return sample_of(progress); });
-    if (options.all) return verify_all(parts, progress, stop.token());
-    return verify_snapshot(parts, TRY(SnapshotId::parse(options.snapshot)), progress, stop.token());
-  };
-  const VerifyReport report = TRY(verify());
+  std::optional<SnapshotId> snapshot;
+  if (!options.all) snapshot = TRY(SnapshotId::parse(options.snapshot));
+  const VerifyReport report = TRY(verify_stored(*store.repo, store.caller, snapshot));
   print_verified(globals, report, monotonic_seconds() - started);
   if (report.damages.empty()) return ExitCode::kDone;
   print_note(
@@ -130,16 +112,9 @@ void print_compared(const Globals& globals, const Options& options, const std::v
   if (different.empty()) print(fmt::format("{} holds what {} says\n", options.against, options.snapshot));
 }
 
-Result<ExitCode> verify_target(const Globals& globals, Repo& repo, const Options& options, const Stop& stop) {
-  const SnapshotRecord snapshot = TRY(repo.snapshots().get(TRY(SnapshotId::parse(options.snapshot))));
-  const ReadParts parts = TRY(repo.read_parts());
-  const std::unique_ptr<Target> target = TRY(Target::open_to_compare(options.against));
-  RestoreProgress progress;
-  const auto run_compare = [&] {
-    const ProgressDisplay display(globals, "verify", [&progress] { return sample_of(progress); });
-    return compare(parts, snapshot, *target, progress, stop.token());
-  };
-  const std::vector<BlockRange> different = TRY(run_compare());
+Result<ExitCode> verify_target(const Globals& globals, const OpenStore& store, const Options& options) {
+  const SnapshotId id = TRY(SnapshotId::parse(options.snapshot));
+  const auto [snapshot, different] = TRY(compare_with_target(*store.repo, store.caller, id, options.against));
   print_compared(globals, options, different, snapshot.size);
   if (different.empty()) return ExitCode::kDone;
   print_note(fmt::format("ashlar: {} differs from {}: {}", options.against, options.snapshot,
@@ -150,9 +125,9 @@ Result<ExitCode> verify_target(const Globals& globals, Repo& repo, const Options
 Result<ExitCode> run(const Globals& globals, const Options& options) {
   Stop stop;
   TRY(stop.watch());
-  const std::unique_ptr<Repo> repo = TRY(open_store(globals));
-  if (!options.against.empty()) return verify_target(globals, *repo, options, stop);
-  return verify_stored(globals, *repo, options, stop);
+  const OpenStore store = TRY(open_for_actions(globals, stop.token()));
+  if (!options.against.empty()) return verify_target(globals, store, options);
+  return verify_stored(globals, store, options);
 }
 
 }  // namespace

@@ -1,12 +1,11 @@
 // ashlar volume attach, volume release: a volume as a block device of this host.
 #include <fmt/format.h>
 
-#include "attachment.h"
-#include "machine/instances.h"
+#include "action/volumes.h"
 #include "process/host_command.h"
 #include "program/cli.h"
+#include "program/host_option.h"
 #include "program/output.h"
-#include "program/store_option.h"
 
 namespace ashlar {
 namespace {
@@ -32,21 +31,8 @@ Result<ExitCode> show(const Globals& globals, std::string_view method,
   return ExitCode::kDone;
 }
 
-// Two that write to one volume destroy what they write.
-Status refuse_if_running(const HostDirectory& host, VolumeId id) {
-  const Instances instances(posix_file_system(), host.instances());
-  const auto owner = TRY(instances.owner_of(id));
-  if (!owner || TRY(instances.state_of(*owner)) == InstanceState::kStopped) return {};
-  return busy(fmt::format("{} is in use by {}: stop that machine first", id.text(), owner->id.text()));
-}
-
-Result<ExitCode> attach_now(const Globals& globals, VolumeHost& host, VolumeId id) {
-  Attachments attachments(host.repo().host(), id);
-  TRY(attachments.hold());  // nobody starts a machine on it between the question and the answer's use
-  TRY(refuse_if_running(host.repo().host(), id));
-  const AttachMethod method = TRY(choose_attach_method());
-  const NbdExport at = TRY(HostServer(host.repo()).open(id));
-  const Attachment attached = TRY(attachments.attach(method, at));
+Result<ExitCode> attach_now(const Globals& globals, OpenHost& open, VolumeId id) {
+  const Attachment attached = TRY(attach_volume(*open.host, open.caller, id));
   globals.json ? print_json({{"volume", id.text()},
                              {"method", attach_method_name(attached.method)},
                              {"device", attached.device}})
@@ -54,34 +40,41 @@ Result<ExitCode> attach_now(const Globals& globals, VolumeHost& host, VolumeId i
   return ExitCode::kDone;
 }
 
-// Nothing is changed. Without a server the commands begin with one.
+// A word as a person types it: quoted where a shell needs it.
+std::string typed(const std::string& word) {
+  const bool is_plain = word.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") == std::string::npos;
+  return is_plain ? word : shell_quoted(word);
+}
+
+std::string command_line(const std::vector<std::string>& words) {
+  std::string line;
+  for (const std::string& word : words) line += (line.empty() ? "" : " ") + typed(word);
+  return line;
+}
+
+// Prints commands and changes nothing. Without a server the commands begin with one.
 Result<ExitCode> attach(const Globals& globals, const Options& options) {
-  const auto host = TRY(open_volume_host(globals));
+  OpenHost open = TRY(open_host(globals));
   const VolumeId id = TRY(VolumeId::parse(options.volume));
-  TRY(host->catalog().get(id));
-  if (options.run) return attach_now(globals, *host, id);
-  HostServer server(host->repo());
+  if (options.run) return attach_now(globals, open, id);
+  const VolumeAddress address = TRY(locate_volume(*open.host, open.caller, id));
   std::vector<std::string> commands;
-  auto at = TRY(server.open_if_running(id));
-  if (!at) {
-    commands.push_back(server.command_text() + " &");
-    at = NbdExport{server.socket(), id.text()};
-  }
+  if (!address.server.empty()) commands.push_back(command_line(address.server) + " &");
   if (options.qemu) {
-    const DiskWords words = disk_words(*at, id, 0);
+    const DiskWords words = disk_words(address.at, id, 0);
     commands.push_back(fmt::format("qemu-system-x86_64 -blockdev {} -device {}", shell_quoted(words.blockdev),
                                    shell_quoted(words.device)));
     return show(globals, "qemu", commands);
   }
   const AttachMethod method = TRY(choose_attach_method());
-  for (const std::string& command : attach_commands(method, *at)) commands.push_back(command);
+  for (const std::string& command : attach_commands(method, address.at)) commands.push_back(command);
   return show(globals, attach_method_name(method), commands);
 }
 
 Result<ExitCode> release(const Globals& globals, const Options& options) {
-  const auto host = TRY(open_volume_host(globals));
+  const OpenHost open = TRY(open_host(globals));
   const VolumeId id = TRY(VolumeId::parse(options.volume));
-  const auto released = TRY(Attachments(host->repo().host(), id).release());
+  const auto released = TRY(release_volume(*open.host, open.caller, id));
   if (globals.json)
     print_json({{"volume", id.text()}, {"released", released ? Json(released->device) : Json()}});
   return ExitCode::kDone;

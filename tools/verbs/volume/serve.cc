@@ -4,14 +4,15 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "host/served_volumes.h"
+#include "host/volume_metrics.h"
 #include "program/cli.h"
+#include "program/host_option.h"
 #include "program/output.h"
 #include "program/stop.h"
-#include "program/store_option.h"
 #include "serve/metrics_listener.h"
 #include "serve/nbd_metrics.h"
 #include "serve/nbd_server.h"
-#include "serving.h"
 #include "shapes/listen_address.h"
 
 namespace ashlar {
@@ -69,14 +70,14 @@ Result<std::shared_ptr<const TlsCredentials>> credentials(const Options& options
 }
 
 Result<std::unique_ptr<MetricsListener>> metrics(const Options& options, const NbdServer& server,
-                                                 Serving& serving) {
+                                                 ServedVolumes& serving) {
   if (options.metrics.empty()) return std::unique_ptr<MetricsListener>();
   ListenAddress address = TRY(parse_address("--metrics", options.metrics));
   return MetricsListener::start(std::move(address),
                                 [&server, &serving] {
                                   MetricsText text;
                                   add_nbd_metrics(text, server);
-                                  serving.add_metrics(text);
+                                  add_volume_metrics(text, serving);
                                   return text.take();
                                 })
       .with_context("--metrics");
@@ -89,7 +90,7 @@ void wait_for(const std::stop_token& token) {
   changed.wait(lock, token, [] { return false; });
 }
 
-Status open_exports(const Options& options, Serving& serving) {
+Status open_exports(const Options& options, ServedVolumes& serving) {
   if (options.all) return serving.serve_all();
   if (!options.snapshot.empty()) return serving.add_snapshot(TRY(SnapshotId::parse(options.snapshot)));
   for (const std::string& text : options.volumes) TRY(serving.open(TRY(VolumeId::parse(text))));
@@ -100,13 +101,15 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   Stop stop;
   // Before any file is opened: none must get the number of a socket that was announced and is not there.
   ListenAddress address = TRY(listen_address(options));
-  const auto host = TRY(open_volume_host(globals, options.cache));
-  TRY(host->prepare());
+  const OpenHost open = TRY(open_host(globals, stop.token(), options.cache));
+  Host& host = *open.host;
+  TRY(host.volumes().images().prepare());
   NbdServerOptions how;
   how.tls = TRY(credentials(options));
   const bool plain = how.tls == nullptr;
   TRY(stop.watch());
-  Serving serving(*host, {options.hydrate, options.rate}, stop.token());
+  ServedVolumes serving(host.repo(), host.volumes(), *open.notices, {options.hydrate, options.rate},
+                        stop.token());
   TRY(open_exports(options, serving));
   const auto server = TRY(NbdServer::start(serving, std::move(address), std::move(how)));
   if (plain && leaves_the_host(server->address())) {

@@ -1,0 +1,38 @@
+#include "action/account_images.h"
+#include "action/images.h"
+#include "image/deletion.h"
+
+namespace ashlar {
+namespace {
+
+// Returns those that were deleted.
+Result<std::vector<SnapshotId>> delete_unused(Repo& repo, Notices& notices,
+                                              const std::vector<SnapshotId>& ids) {
+  std::vector<SnapshotId> deleted;
+  for (const SnapshotId id : ids) {
+    const Status done = delete_snapshot(repo.objects(), id);
+    const bool may_stay = is(done, ErrorCode::kBusy) || is(done, ErrorCode::kNotFound);
+    if (!done.ok() && !may_stay) return done.error();
+    if (done.ok()) {
+      deleted.push_back(id);
+    } else {
+      notices.note(done.error().text());
+    }
+  }
+  return deleted;
+}
+
+}  // namespace
+
+Result<DeregisteredImage> deregister_image(Repo& repo, const Caller& caller, ImageId id,
+                                           ImageSnapshots snapshots) {
+  AccountImages images = AccountImages::open(repo, caller);
+  const auto retire = [](ImageRecord& image) { return deregister(image, UtcTime::now()); };
+  DeregisteredImage done;
+  done.snapshots = snapshots_of(TRY(images.update_own(id, retire)));
+  if (snapshots == ImageSnapshots::kDelete)
+    done.deleted = TRY(delete_unused(repo, caller.notices, done.snapshots));
+  return done;
+}
+
+}  // namespace ashlar

@@ -1,0 +1,106 @@
+#include "host/adopt.h"
+
+#include "host/incarnation.h"
+#include "machine/instances.h"
+#include "volume/overlay.h"
+
+namespace ashlar {
+namespace {
+
+Result<std::vector<DirectoryEntry>> entries_of(FileSystem& files, const std::string& folder) {
+  auto entries = files.list(folder);
+  if (is(entries, ErrorCode::kNotFound)) return std::vector<DirectoryEntry>();
+  return entries;
+}
+
+// Removes a folder with everything in it; links are removed, never followed.
+Status remove_tree(FileSystem& files, const std::string& folder) {
+  for (const DirectoryEntry& entry : TRY(entries_of(files, folder))) {
+    const std::string path = folder + "/" + entry.name;
+    TRY(entry.is_directory && !entry.is_link ? remove_tree(files, path) : files.remove(path));
+  }
+  return remove_if_there(files, folder);
+}
+
+Status remove_files(FileSystem& files, const std::string& folder, std::initializer_list<const char*> names) {
+  for (const char* name : names) TRY(remove_if_there(files, folder + "/" + name));
+  return {};
+}
+
+// An overlay that was served is open whatever its files say. One that was never served may have been open in
+// a command; then its map says so, or is damaged.
+bool may_be_torn(FileSystem& files, const std::string& directory, VolumeId id) {
+  const auto life = read_incarnation(files, directory);
+  if (!life.ok() || (life.value() && life.value()->is_served)) return true;
+  auto overlay = Overlay::open(files, directory, id);
+  return !overlay.ok() || !overlay.value()->close().ok();
+}
+
+Status adopt_overlays(HostDirectory& host, Adoption& adoption) {
+  FileSystem& files = host.files();
+  for (const DirectoryEntry& entry : TRY(entries_of(files, host.overlays()))) {
+    const auto id = VolumeId::parse(entry.name);
+    if (!id.ok() || !entry.is_directory) continue;
+    const std::string directory = host.overlay(id.value());
+    TRY(remove_files(files, directory, {"control", "lock"}));
+    if (!may_be_torn(files, directory, id.value())) {
+      adoption.kept.push_back(id.value());
+      continue;
+    }
+    TRY(files.make_directory(host.torn()));
+    TRY(files.sync_directory(host.path()));
+    TRY(files.rename(directory, host.torn(id.value())));
+    TRY(files.sync_directory(host.torn()));
+    TRY(files.sync_directory(host.overlays()));
+  }
+  for (const DirectoryEntry& entry : TRY(entries_of(files, host.torn()))) {
+    if (const auto id = VolumeId::parse(entry.name); id.ok()) adoption.torn.push_back(id.value());
+  }
+  return remove_files(files, host.overlays(), {"control", "nbd.sock", "lock", "serve.log"});
+}
+
+bool has_files(const InstanceRecord& record) {
+  return std::ranges::any_of(record.devices, [](const InstanceDevice& one) { return !one.file.empty(); });
+}
+
+Status adopt_machines(HostDirectory& host, Adoption& adoption) {
+  FileSystem& files = host.files();
+  Instances instances(files, host.instances());
+  for (const InstanceId id : TRY(instances.list())) {
+    TRY(remove_files(files, instances.directory(id), {"qmp.sock", "lock"}));
+    auto loaded = instances.load(id);
+    if (is(loaded, ErrorCode::kNotFound)) continue;  // a launch that was cut off
+    if (!loaded.ok()) {
+      adoption.damaged.push_back(loaded.error().text());
+      continue;
+    }
+    InstanceRecord record = loaded.take();
+    if (record.wish == InstanceWish::kRunning && has_files(record)) adoption.torn_files.push_back(id);
+    if (record.wish == InstanceWish::kRunning) record.wish = InstanceWish::kStopped;
+    record.process.reset();
+    TRY(instances.save(record));
+    adoption.machines.push_back(id);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Adoption> adopt(Repo& repo) {
+  HostDirectory& host = repo.host();
+  Adoption adoption;
+  adoption.was_copy = host.owner() == HostDirectory::Owner::kOriginal;
+  if (!adoption.was_copy) return adoption;
+  adoption.original = host.record().directory;
+  const auto lock = TRY(host.files().lock(host.path() + "/adopt.lock"));
+  for (const std::string& folder : {host.attachments(), host.index(), host.scratch()})
+    TRY(remove_tree(host.files(), folder));
+  TRY(adopt_overlays(host, adoption));
+  TRY(adopt_machines(host, adoption));
+  TRY(host.files().sync_directory(host.path()));
+  TRY(host.claim());
+  best_effort(host.files().remove(host.path() + "/adopt.lock"));
+  return adoption;
+}
+
+}  // namespace ashlar

@@ -1,0 +1,76 @@
+// Shows what lies in the bin for an account, and what it may bring back.
+#include "action/bin.h"
+
+#include "action/action_world.h"
+#include "action/disks.h"
+#include "action/images.h"
+#include "action/snapshots.h"
+#include "action/stores.h"
+
+namespace ashlar {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class Bin : public ActionWorld {
+ protected:
+  SnapshotId captured(const std::string& name) {
+    CaptureSource request;
+    request.source = file(name, 8192, name.size());
+    request.name = name;
+    return capture_source(repo(), owner(), request).take().record.id;
+  }
+  ImageId retired(const Caller& caller) {
+    CaptureImage request;
+    request.name = "web";
+    request.disks = {{"/dev/sda", file("disk", 4096)}};
+    const ImageId id = capture_image(repo(), caller, request).take().id;
+    EXPECT_TRUE(deregister_image(repo(), caller, id, ImageSnapshots::kKeep).ok());
+    return id;
+  }
+  std::vector<std::string> names(const Caller& caller) {
+    std::vector<std::string> names;
+    for (const DeletedThing& thing : describe_bin(repo(), caller).take()) names.push_back(thing.name);
+    return names;
+  }
+};
+
+TEST_F(Bin, TheOldestDeletionComesFirst) {
+  const SnapshotId first = captured("first");
+  const SnapshotId second = captured("second");
+  ASSERT_OK(delete_snapshot(repo(), owner(), second));
+  ASSERT_OK(delete_snapshot(repo(), owner(), first));
+  EXPECT_THAT(names(owner()), ElementsAre("second", "first"));
+  ASSERT_OK(restore_snapshot_from_bin(repo(), owner(), second));
+  EXPECT_THAT(names(owner()), ElementsAre("first"));
+  ASSERT_OK(describe_snapshot(repo(), owner(), second));
+  EXPECT_EQ(kind_of(restore_snapshot_from_bin(repo(), owner(), SnapshotId{9})), ErrorKind::kNotInBin);
+}
+
+TEST_F(Bin, ImagesAreTheirOwnersAlone) {
+  const ImageId id = retired(owner());
+  EXPECT_THAT(names(owner()), ElementsAre("web"));
+  EXPECT_THAT(names(other()), IsEmpty());
+  EXPECT_EQ(kind_of(restore_image_from_bin(repo(), other(), id)), ErrorKind::kNoSuchImage);
+  ASSERT_OK(restore_image_from_bin(repo(), owner(), id));
+  EXPECT_THAT(names(owner()), IsEmpty());
+}
+
+TEST_F(Bin, APurgeKeepsWhatIsTooYoung) {
+  const SnapshotId id = captured("first");
+  ASSERT_OK(delete_snapshot(repo(), owner(), id));
+  EXPECT_THAT(purge_bin(repo(), owner(), PurgeAge::kAsSet).take().snapshots, IsEmpty());
+  EXPECT_THAT(purge_bin(repo(), owner(), PurgeAge::kAny).take().snapshots, ElementsAre(id));
+  EXPECT_EQ(code_of(restore_snapshot_from_bin(repo(), owner(), id)), ErrorCode::kNotFound);
+}
+
+TEST_F(Bin, TheSettingsSayHowLong) {
+  ASSERT_OK(delete_snapshot(repo(), owner(), captured("first")));
+  ASSERT_OK(modify_settings(repo(), owner(), {.bin_days = 0, .unsigned_images = {}}));
+  EXPECT_THAT(purge_bin(repo(), owner(), PurgeAge::kAsSet).take().snapshots, SizeIs(1));
+}
+
+}  // namespace
+}  // namespace ashlar

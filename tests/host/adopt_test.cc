@@ -1,0 +1,155 @@
+// Tests of adopting a copied store: data stays, and everything that stands for the original's processes goes.
+#include "host/adopt.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/random.h"
+#include "host/host.h"
+#include "host/incarnation.h"
+#include "process/process_identity.h"
+#include "support/temporary_directory.h"
+
+namespace ashlar {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kBytes = 64 * kBlockBytes;
+
+class AdoptTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(Repo::init(posix_file_system(), StoreAddress{original_}, {}).ok());
+    repo_ = open(original_);
+    std::ofstream(scratch_ / "disk", std::ios::binary) << std::string(kBytes, 'x');
+    const WriteParts parts = repo_->write_parts().take();
+    const auto source = open_source(scratch_ / "disk", {}).take();
+    CaptureProgress progress;
+    snapshot_ = capture(parts, *source, {}, progress, {}).take().record.id;
+    volumes_ = std::make_unique<Volumes>(*repo_);
+  }
+  std::unique_ptr<Repo> open(const std::string& path) const {
+    return Repo::open(posix_file_system(), StoreAddress{path}, {}).take();
+  }
+  std::unique_ptr<Repo> copied() {
+    volumes_.reset();
+    repo_.reset();
+    fs::copy(original_, copy_, fs::copy_options::recursive);
+    return open(copy_);
+  }
+  VolumeId volume() { return volumes_->create({snapshot_, {}, "", {}, {}}).take().id; }
+  void note(const std::string& path) const {
+    fs::create_directories(fs::path(path).parent_path());
+    std::ofstream(path) << "note";
+  }
+
+  TemporaryDirectory scratch_;
+  std::string original_ = scratch_ / "store";
+  std::string copy_ = scratch_ / "copy";
+  std::unique_ptr<Repo> repo_;
+  std::unique_ptr<Volumes> volumes_;
+  SnapshotId snapshot_;
+};
+
+TEST_F(AdoptTest, AStoreThatIsNotACopyIsNotChanged) {
+  const VolumeId id = volume();
+  const std::string attachment = repo_->host().attachments() + "/" + id.text() + "/attachment.json";
+  note(attachment);
+  EXPECT_FALSE(adopt(*repo_).take().was_copy);
+  EXPECT_TRUE(fs::exists(attachment));
+  EXPECT_TRUE(fs::exists(repo_->host().index()));
+}
+
+TEST_F(AdoptTest, AHostRefusesACopyUntilItIsAdopted) {
+  volume();
+  auto copy = copied();
+  SilentNotices notices;
+  const auto refused = Host::open(std::move(copy), notices, {});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().kind(), ErrorKind::kStoreIsCopy);
+  adopt(*open(copy_)).take();
+  EXPECT_TRUE(Host::open(open(copy_), notices, {}).ok());
+  EXPECT_TRUE(Host::open(open(original_), notices, {}).ok());
+}
+
+TEST_F(AdoptTest, ClosedOverlaysStayAndOpenOnesAreSetAside) {
+  const VolumeId closed = volume();
+  const VolumeId served = volume();
+  const VolumeId unknown = volume();
+  begin_serving(posix_file_system(), repo_->host().overlay(served)).take();
+  end_serving(posix_file_system(), repo_->host().overlay(closed), 3).take();
+  std::ofstream(repo_->host().overlay(unknown) + "/incarnation") << "torn";
+  note(repo_->host().overlay(closed) + "/control");
+  note(repo_->host().overlays() + "/control");
+  const auto copy = copied();
+  const HostDirectory host = copy->host();
+
+  Adoption adoption = adopt(*copy).take();
+  EXPECT_TRUE(adoption.was_copy);
+  EXPECT_EQ(adoption.original, original_);
+  EXPECT_EQ(adoption.kept, std::vector<VolumeId>{closed});
+  std::vector<VolumeId> torn = {served, unknown};
+  std::ranges::sort(torn);
+  EXPECT_EQ(adoption.torn, torn);
+  EXPECT_FALSE(fs::exists(host.overlay(closed) + "/control"));
+  EXPECT_FALSE(fs::exists(host.overlays() + "/control"));
+  EXPECT_FALSE(fs::exists(host.overlay(served)));
+  EXPECT_TRUE(fs::exists(host.torn(served) + "/data"));
+  const auto again = open(copy_);
+  EXPECT_EQ(again->host().owner(), HostDirectory::Owner::kUs);
+  const auto kept = Volumes(*again).open(closed).take();
+  std::vector<std::byte> out(kBytes);
+  EXPECT_TRUE(kept->read(ByteOffset{}, out).ok());
+  EXPECT_EQ(out.front(), std::byte{'x'});
+  EXPECT_FALSE(adopt(*again).take().was_copy);
+}
+
+TEST_F(AdoptTest, NotesOfProcessesAndDevicesAreRemoved) {
+  const VolumeId id = volume();
+  const HostDirectory& before = repo_->host();
+  note(before.attachments() + "/" + id.text() + "/attachment.json");
+  note(before.attachments() + "/" + id.text() + ".lock");
+  note(before.scratch() + "/deep/file");
+  Instances instances(posix_file_system(), before.instances());
+  fs::create_directories(before.instances());
+  InstanceRecord record;
+  record.id = InstanceId{5};
+  record.snapshot = snapshot_;
+  record.devices = {{"/dev/sda", id, true, {}}, {"/dev/sdb", {}, true, "disk-sdb.raw"}};
+  record.process = this_process().take();  // the original's machine runs
+  instances.make(record.id).take();
+  instances.save(record).take();
+  note(instances.directory(record.id) + "/qmp.sock");
+  const auto copy = copied();
+
+  const Adoption adoption = adopt(*copy).take();
+  const HostDirectory& host = copy->host();
+  EXPECT_FALSE(fs::exists(host.attachments()));
+  EXPECT_FALSE(fs::exists(host.scratch()));
+  EXPECT_FALSE(fs::exists(host.index()));
+  EXPECT_EQ(adoption.machines, std::vector<InstanceId>{record.id});
+  EXPECT_EQ(adoption.torn_files, std::vector<InstanceId>{record.id});
+  const Instances theirs(posix_file_system(), host.instances());
+  const InstanceRecord stopped = theirs.load(record.id).take();
+  EXPECT_FALSE(stopped.process);
+  EXPECT_EQ(theirs.state_of(stopped).take(), InstanceState::kStopped);
+  EXPECT_FALSE(fs::exists(theirs.directory(record.id) + "/qmp.sock"));
+  // The original keeps its own.
+  const Instances ours(posix_file_system(), open(original_)->host().instances());
+  EXPECT_EQ(ours.load(record.id).take().process, record.process);
+}
+
+TEST_F(AdoptTest, ADamagedRecordOfAMachineIsReportedAndStays) {
+  const std::string path = repo_->host().instances() + "/" + InstanceId{9}.text() + "/instance.json";
+  note(path);
+  const auto copy = copied();
+  const Adoption adoption = adopt(*copy).take();
+  ASSERT_EQ(adoption.damaged.size(), 1U);
+  EXPECT_TRUE(fs::exists(copy->host().instances() + "/" + InstanceId{9}.text() + "/instance.json"));
+}
+
+}  // namespace
+}  // namespace ashlar

@@ -1,0 +1,183 @@
+// Tests of the segment reader: it returns the stored blocks or an error that names the place, never other
+// bytes.
+#include <gtest/gtest.h>
+
+#include "store/segments.h"
+#include "support/remote_objects.h"
+#include "support/store_rig.h"
+
+namespace ashlar {
+namespace {
+
+class StoredSegments : public testing::Test {
+ protected:
+  // Reads blocks [first, first + count) of a segment.
+  Result<ByteVector> read(const SegmentId& id, std::size_t first, std::size_t count) {
+    ByteVector out(count * kBlockBytes, std::byte{0xee});
+    const auto segment = TRY(store_.segments().locate(id));
+    TRY(store_.segments().read(*segment, first, count, out));
+    return out;
+  }
+  static ByteVector blocks(const std::vector<std::uint64_t>& seeds) {
+    const SealedSegment segment = sealed_segment(seeds);
+    const ByteSpan bytes = segment.data.span();
+    return {bytes.begin(), bytes.end()};
+  }
+  static std::string key_of(const SegmentPlace& place) { return pack_key(PackKind::kData, place.pack); }
+
+  StoreRig store_;
+};
+
+TEST_F(StoredSegments, AnyBlocksInFramesOfAnySizeReadAsStored) {
+  Prng prng(9);
+  for (const std::uint32_t frame_blocks : {1U, 5U, 16U, 64U}) {
+    const std::size_t count = 100 + prng.below(200);
+    const auto seeds = seeds_from(10000 * frame_blocks, count);
+    const SealedSegment segment = sealed_segment(seeds);
+    store_.publish(segment, frame_blocks);
+    const ByteVector model = blocks(seeds);
+    for (int i = 0; i < 60; ++i) {
+      const std::size_t first = prng.below(count);
+      const std::size_t n = 1 + prng.below(count - first);
+      SCOPED_TRACE(testing::Message() << frame_blocks << ": " << n << " blocks from " << first);
+      const auto got = read(segment.id, first, n);
+      ASSERT_FINE(got);
+      ASSERT_TRUE(bytes_equal(got.value(), ByteSpan(model).subspan(first * kBlockBytes, n * kBlockBytes)));
+    }
+    EXPECT_EQ(read(segment.id, count - 1, 2).error().code(), ErrorCode::kCorrupt) << "past its end";
+  }
+}
+
+TEST_F(StoredSegments, OneReadOfThePackServesAReadOfBlocks) {
+  const SealedSegment segment = sealed_segment(seeds_from(0, 100));
+  store_.publish(segment);
+  RemoteObjects remote(store_.objects());
+  SegmentReader reader(remote, store_.index());
+  const auto located = expect_ok(reader.locate(segment.id));
+  EXPECT_EQ(remote.reads, 1U) << "the directory";
+  ByteVector out(70 * kBlockBytes);
+  expect_ok(reader.read(*located, 10, 70, out));
+  EXPECT_EQ(remote.reads, 2U);
+  EXPECT_EQ(expect_ok(reader.locate(segment.id)), located);
+  EXPECT_EQ(remote.reads, 2U) << "the directory is cached";
+}
+
+TEST_F(StoredSegments, ASegmentThatNoPackHoldsIsAnErrorThatNamesIt) {
+  const SegmentId nowhere = sealed_segment({1}).id;
+  const auto got = store_.segments().locate(nowhere);
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.error().code(), ErrorCode::kCorrupt);
+  EXPECT_NE(got.error().text().find(nowhere.hex()), std::string::npos);
+}
+
+TEST_F(StoredSegments, ADamagedFrameIsNamedAndCostsOnlyItsBlocks) {
+  const auto seeds = seeds_from(0, 64);
+  const SealedSegment segment = sealed_segment(seeds);
+  store_.publish(segment);
+  const auto located = expect_ok(store_.segments().locate(segment.id));
+  for (std::size_t frame = 0; frame < 4; ++frame) {
+    SCOPED_TRACE(frame);
+    const std::string key = key_of(located->place);
+    const ByteVector good = store_.bytes_of(key);
+    store_.flip_byte(key, located->frame_offsets[frame] + 77);
+    store_.reopen_segments();
+    for (std::size_t other = 0; other < 4; ++other) {
+      const auto got = read(segment.id, other * 16, 16);
+      if (other != frame) {
+        ASSERT_FINE(got);
+        continue;
+      }
+      ASSERT_FALSE(got.ok());
+      EXPECT_EQ(got.error().code(), ErrorCode::kCorrupt);
+      EXPECT_NE(got.error().text().find(describe_frame(*located, frame)), std::string::npos)
+          << got.error().text();
+    }
+    EXPECT_FALSE(read(segment.id, 0, 64).ok());
+    store_.overwrite(key, good);
+  }
+}
+
+// A frame whose checksum is right and whose blocks are others: only the ids of the blocks can tell.
+TEST_F(StoredSegments, AFrameOfOtherBlocksIsRefused) {
+  EncodedSegment forged = encoded_segment(sealed_segment({1, 2, 3, 4}));
+  forged.directory.blocks[2] = id_of_block(99);
+  forged.directory.id = segment_id(forged.directory.blocks);
+  const SegmentId id = forged.directory.id;
+  PackAppender appender(store_.objects(), store_.index(), StoreRig::id());
+  expect_ok(appender.append(std::move(forged)));
+  expect_ok(appender.publish());
+  const auto got = read(id, 0, 1);
+  ASSERT_FALSE(got.ok()) << "although block 0 itself is right";
+  EXPECT_EQ(got.error().code(), ErrorCode::kCorrupt);
+  EXPECT_NE(got.error().text().find("block 2 does not match its id"), std::string::npos)
+      << got.error().text();
+}
+
+TEST_F(StoredSegments, ADamagedDirectoryIsAnErrorThatNamesThePack) {
+  const SealedSegment segment = sealed_segment(seeds_from(0, 20));
+  store_.publish(segment);
+  const SegmentPlace place = store_.place_of(segment.id);
+  store_.flip_byte(key_of(place), place.entry.offset + kSegmentHeaderBytes + 3);
+  store_.reopen_segments();
+  const auto got = store_.segments().locate(segment.id);
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.error().code(), ErrorCode::kCorrupt);
+  EXPECT_NE(got.error().text().find(place.pack.hex()), std::string::npos) << got.error().text();
+}
+
+TEST_F(StoredSegments, APackWithoutItsEndsIsReadButNotBuiltOn) {
+  const SealedSegment segment = sealed_segment(seeds_from(0, 20));
+  const PackId pack = store_.publish(segment);
+  expect_ok(store_.segments().check_ends(pack));
+  const std::string key = pack_key(PackKind::kData, pack);
+  const ByteVector good = store_.bytes_of(key);
+  for (const std::uint64_t offset : {std::uint64_t{1}, good.size() - kPackTrailerBytes}) {
+    SCOPED_TRACE(offset);
+    store_.flip_byte(key, offset);
+    store_.reopen_segments();
+    const Status ends = store_.segments().check_ends(pack);
+    ASSERT_FALSE(ends.ok());
+    EXPECT_EQ(ends.error().code(), ErrorCode::kCorrupt);
+    ASSERT_FINE(read(segment.id, 0, 20));
+    store_.overwrite(key, good);
+    expect_ok(store_.segments().check_ends(pack));
+  }
+}
+
+TEST_F(StoredSegments, ADirectoryFromElsewhereIsUsedUntilItIsForgotten) {
+  const SealedSegment segment = sealed_segment(seeds_from(0, 20));
+  store_.publish(segment);
+  RemoteObjects remote(store_.objects());
+  SegmentReader reader(remote, store_.index());
+  const SegmentDirectory directory = encoded_segment(segment).directory;
+  const auto heard = expect_ok(reader.remember(directory));
+  EXPECT_TRUE(heard->is_hearsay);
+  EXPECT_EQ(expect_ok(reader.locate(segment.id)), heard);
+  EXPECT_EQ(remote.reads, 0U);
+  reader.forget(segment.id);
+  const auto read = expect_ok(reader.locate(segment.id));
+  EXPECT_FALSE(read->is_hearsay);
+  EXPECT_EQ(remote.reads, 1U);
+  EXPECT_EQ(read->frame_offsets, heard->frame_offsets);
+  reader.forget(segment.id);
+  EXPECT_EQ(expect_ok(reader.locate(segment.id)), read) << "one that was read stays";
+}
+
+TEST_F(StoredSegments, ADirectoryThatCannotBeTheStoredOneIsRefused) {
+  const SealedSegment segment = sealed_segment(seeds_from(0, 20));
+  store_.publish(segment);
+  EXPECT_EQ(store_.segments().remember(encoded_segment(segment, 8).directory).error().code(),
+            ErrorCode::kCorrupt)
+      << "other frames than the stored ones";
+  expect_ok(store_.segments().locate(segment.id));
+  SegmentDirectory other = encoded_segment(segment).directory;
+  other.frames[0].checksum ^= 1;
+  EXPECT_EQ(store_.segments().remember(other).error().code(), ErrorCode::kCorrupt)
+      << "the pack says otherwise";
+  EXPECT_EQ(store_.segments().remember(encoded_segment(sealed_segment({77})).directory).error().code(),
+            ErrorCode::kCorrupt)
+      << "in no pack";
+}
+
+}  // namespace
+}  // namespace ashlar

@@ -1,0 +1,26 @@
+// Shows that the program has advice for every kind of error that the engine names.
+#include "program/hints.h"
+
+#include <gtest/gtest.h>
+
+namespace ashlar {
+namespace {
+
+TEST(Hints, EveryKindHasAdvice) {
+  for (unsigned i = 0; i <= static_cast<unsigned>(ErrorKind::kGuestStaysOn); ++i) {
+    const auto kind = static_cast<ErrorKind>(i);
+    const std::string hint = hint_of(invalid("x").about(kind, "vol-1"));
+    EXPECT_EQ(hint.empty(), kind == ErrorKind::kNone) << error_kind_name(kind);
+    EXPECT_FALSE(hint.ends_with('.')) << "it is the end of a sentence that goes on: " << hint;
+  }
+}
+
+TEST(Hints, AnErrorWithoutAKindHasNone) { EXPECT_EQ(hint_of(busy("x")), ""); }
+
+TEST(Hints, TheThingIsNamed) {
+  EXPECT_NE(hint_of(busy("x").about(ErrorKind::kVolumeAttached, "vol-7")).find("vol-7"), std::string::npos);
+  EXPECT_NE(hint_of(busy("x").about(ErrorKind::kTemplateExists, "web")).find("web"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace ashlar
