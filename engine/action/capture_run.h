@@ -1,5 +1,5 @@
-// Running a capture for an action: the parent that suits, progress, and a second attempt when a guessed parent
-// is damaged. For the actions of this module.
+// Running a capture for an action: the parent that suits, progress, and a second attempt when a guessed
+// parent is damaged. For the actions of this module.
 #pragma once
 
 #include <memory>
@@ -22,10 +22,10 @@ enum class ParentChoice : unsigned char { kGuessed, kChosen };
 Result<CaptureReport> run_capture(Repo& repo, const Caller& caller, const std::string& operation,
                                   Source& source, CaptureOptions options, ParentChoice parent);
 
-// Locks the volume whose raw file `source` is; returns null for any other file. The lock is held while the file
-// is captured. The raw file equals the volume only when it holds all blocks and no process serves it, because
-// blocks that it lacks would be captured as zeros. Fails with kInvalid, kind kRawFilePartial, or with kBusy,
-// kind kVolumeServed, otherwise.
+// Locks the volume whose raw file `source` is; returns null for any other file. The lock is held while the
+// file is captured. The raw file equals the volume only when it holds all blocks and no process serves it,
+// because blocks that it lacks would be captured as zeros. Fails with kInvalid, kind kRawFilePartial, or with
+// kBusy, kind kVolumeServed, otherwise.
 Result<std::unique_ptr<FileLock>> hold_raw_file(Repo& repo, const std::string& source);
 
 }  // namespace ashlar

@@ -43,8 +43,9 @@ Result<Consistency> check_consistency(const Source& source, const Caller& caller
   const Consistencies found =
       TRY(check_quiescence({{&source, request.source}}, request.freeze, request.live));
   for (const std::string& mount_point : found.unused)
-    caller.notices.warn(fmt::format("{} is frozen for nothing: {} is not mounted there, and does not lie there",
-                                    mount_point, source.name()));
+    caller.notices.warn(
+        fmt::format("{} is frozen for nothing: {} is not mounted there, and does not lie there", mount_point,
+                    source.name()));
   return found.of_sources.front();
 }
 
@@ -76,8 +77,8 @@ Result<CaptureReport> capture_source(Repo& repo, const Caller& caller, const Cap
   CaptureOptions how = TRY(capture_options(repo, *source, caller, request));
   how.consistency = consistency;
   Frozen frozen = TRY(Frozen::freeze(request.freeze, repo.address().directory));
-  const auto parent = request.parent == CaptureSource::Parent::kNewest ? ParentChoice::kGuessed
-                                                                       : ParentChoice::kChosen;
+  const auto parent =
+      request.parent == CaptureSource::Parent::kNewest ? ParentChoice::kGuessed : ParentChoice::kChosen;
   const CaptureReport report = TRY(run_capture(repo, caller, "capture", *source, std::move(how), parent));
   TRY(frozen.thaw().with_context(report.record.id.text() + " is made, but its source is still frozen"));
   return report;

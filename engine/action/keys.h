@@ -10,8 +10,8 @@
 
 namespace ashlar {
 
-// Makes a key in a new file that only its owner can read, and returns the public key. Fails with kInvalid when
-// the file exists: a key is never replaced.
+// Makes a key in a new file that only its owner can read, and returns the public key. Fails with kInvalid
+// when the file exists: a key is never replaced.
 Result<PublicKey> generate_key_file(const std::string& path);
 // Returns the private key in a file.
 Result<SigningKey> read_key_file(const std::string& path);

@@ -1,6 +1,6 @@
 // Lifecycle policies: which images of an account are deprecated and deregistered, and when. An account sees
-// and changes its own policies; a run may do those of all accounts. A policy that the account does not have is
-// kNotFound, kind kNoSuchPolicy.
+// and changes its own policies; a run may do those of all accounts. A policy that the account does not have
+// is kNotFound, kind kNoSuchPolicy.
 #pragma once
 
 #include <functional>

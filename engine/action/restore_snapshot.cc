@@ -37,9 +37,9 @@ Result<Restored> write_to_target(Repo& repo, const Caller& caller, const Restore
   out.snapshot = snapshot;
   out.resumed = target->is_resumed();
   if (out.resumed)
-    caller.notices.note(fmt::format(
-        "continuing {}, which an interrupted restore left: only blocks that differ are written",
-        partial_name(request.target)));
+    caller.notices.note(
+        fmt::format("continuing {}, which an interrupted restore left: only blocks that differ are written",
+                    partial_name(request.target)));
   const RestoreOptions how = {request.delta || out.resumed, request.discard, request.threads};
   const ReadParts parts = TRY(repo.read_parts());
   RestoreProgress progress;

@@ -1,5 +1,6 @@
-// Snapshots: capturing a source, and finding, comparing, verifying, restoring and deleting snapshots. Snapshots
-// belong to the store: every account sees all of them. A missing one is kNotFound, kind kNoSuchSnapshot.
+// Snapshots: capturing a source, and finding, comparing, verifying, restoring and deleting snapshots.
+// Snapshots belong to the store: every account sees all of them. A missing one is kNotFound, kind
+// kNoSuchSnapshot.
 #pragma once
 
 #include <functional>

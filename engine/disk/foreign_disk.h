@@ -22,9 +22,9 @@ namespace ashlar {
 
 class ForeignDisk {
  public:
-  // Opens the disk in `member`, which is a part of the file; without a member, the disk in the whole file. Raw
-  // disks are whole files. Waits until QEMU has checked the tables of the disk, unless stopped. Fails with
-  // kCorrupt for tables that are damaged or lead past the end of the file, where QEMU would read zeros.
+  // Opens the disk in `member`, which is a part of the file; without a member, the disk in the whole file.
+  // Raw disks are whole files. Waits until QEMU has checked the tables of the disk, unless stopped. Fails
+  // with kCorrupt for tables that are damaged or lead past the end of the file, where QEMU would read zeros.
   static Result<std::unique_ptr<ForeignDisk>> open(std::shared_ptr<const HeldFile> file, DiskFormat format,
                                                    const std::optional<OvaMember>& member,
                                                    const std::stop_token& stop);

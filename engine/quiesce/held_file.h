@@ -15,8 +15,8 @@ namespace ashlar {
 class HeldFile {
  public:
   // Opens a file. Fails with kInvalid when it is not a regular file (kind kNotADiskFile), and with kBusy when
-  // a program may be writing to it: the file is mounted, locked, under a loop device or, where the file system
-  // tells (it has leases, and the file is ours or we are root), open for writing.
+  // a program may be writing to it: the file is mounted, locked, under a loop device or, where the file
+  // system tells (it has leases, and the file is ours or we are root), open for writing.
   static Result<std::shared_ptr<const HeldFile>> open(const std::string& name);
 
   const std::string& name() const { return name_; }

@@ -32,8 +32,8 @@ Result<Consistencies> check_quiescence(const std::vector<SourceUse>& sources,
 // is frozen before it and thawed after it, because both freezing and thawing write to it.
 class Frozen {
  public:
-  // Freezes them. `never` is a path that must not lie on one of them (the store). Called before the first
-  // thread is started, because it forks a guardian for each.
+  // Freezes them. `never` is a path that must not lie on one of them (the store). Forks a guardian for each;
+  // other threads may run, because a guardian makes async-signal-safe calls only.
   static Result<Frozen> freeze(std::vector<std::string> mount_points, const std::string& never);
   Frozen(Frozen&&) = default;
   Frozen& operator=(Frozen&&) = delete;
