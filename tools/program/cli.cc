@@ -9,6 +9,7 @@
 
 #include "base/id.h"
 #include "base/units.h"
+#include "program/hints.h"
 #include "program/output.h"
 
 namespace ashlar {
@@ -121,7 +122,9 @@ void Verb::size(const std::string& name, std::uint64_t& bytes, const std::string
 void Verb::check(std::function<Status()> check) {
   app_.callback([check = std::move(check)] {
     const Status status = check();
-    if (!status.ok()) throw CLI::ValidationError(status.error().text());
+    if (status.ok()) return;
+    const std::string hint = hint_of(status.error());
+    throw CLI::ValidationError(status.error().text() + (hint.empty() ? "" : ": " + hint));
   });
 }
 
