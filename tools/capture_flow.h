@@ -21,9 +21,9 @@ Result<CaptureReport> capture_with_progress(const Globals& globals, const std::s
                                             Source& source, CaptureOptions options, bool parent_is_guessed,
                                             const Stop& stop);
 
-// The raw file of a volume is the volume only once it is detached, and only while nobody serves it: until
-// then its absent blocks would be captured as zeros. The lock is to be held while it is captured; null for
-// any other file. kInvalid or kBusy when it may not be captured.
+// The raw file of a volume is the volume only once it is detached, and only while no server has it open:
+// until then its absent blocks would be captured as zeros. The lock is to be held while it is captured; null
+// for any other file. kInvalid or kBusy when it may not be captured.
 Result<std::unique_ptr<FileLock>> hold_raw_file(Repo& repo, const std::string& source);
 
 // The snapshot's id, and on standard error what was done; kIo when the answer can't be written.

@@ -68,7 +68,7 @@ class WatchedSource : public Source {
   const std::string identity_;
 };
 
-// What qemu-nbd opens; everything is stated.
+// Returns the block device that qemu-nbd opens, with every property stated.
 Json block_device(DiskFormat format, const std::string& path, const std::optional<OvaMember>& member) {
   Json file{{"driver", "file"}, {"filename", path}};
   if (member) file = {{"driver", "raw"}, {"offset", member->offset}, {"size", member->bytes}, {"file", file}};

@@ -3,8 +3,8 @@
 //
 // QEMU is told the driver and that there is no backing file; it probes nothing. What would make it open
 // other files is refused before it starts (disk/header_check.h), and it opens the very file that was looked
-// at. What is in the file may be changed by whoever can write to it: a change is found at the end of a
-// capture, by the file's size and times, and fails it.
+// at. What is in the file may be changed by any process that can write to it: a change is found at the end of
+// a capture, by the file's size and times, and fails it.
 #pragma once
 
 #include <memory>

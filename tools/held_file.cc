@@ -12,9 +12,9 @@
 namespace ashlar {
 namespace {
 
-// A lease for reading is given only while nobody has the file open for writing. It is given back at once, so
-// nobody waits for us; a writer that comes in between sends a signal, by default one that kills: this one is
-// ignored.
+// A lease for reading is given only while no process has the file open for writing. It is given back at once,
+// so no process waits for us; a writer that comes in between sends a signal, by default one that kills: this
+// one is ignored.
 bool is_written_by_somebody(int fd) {
   (void)::fcntl(fd, F_SETSIG, SIGURG);
   if (::fcntl(fd, F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN;

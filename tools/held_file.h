@@ -1,5 +1,5 @@
 // HeldFile: a file of another program, opened once. What was looked at is what is read, whatever becomes of
-// its name; and whether somebody wrote to it meanwhile can be told.
+// its name; and whether it was written to meanwhile can be told.
 #pragma once
 
 #include <sys/stat.h>
@@ -14,9 +14,9 @@ namespace ashlar {
 
 class HeldFile {
  public:
-  // kInvalid when it is no regular file; kBusy when somebody may be writing to it: it is mounted, locked,
-  // under a loop device or, where the file system tells (it has leases, and the file is ours or we are root),
-  // open for writing.
+  // Fails with kInvalid when it is not a regular file; with kBusy when a process may be writing to it: it is
+  // mounted, locked, under a loop device or, where the file system tells (it has leases, and the file is ours
+  // or we are root), open for writing.
   static Result<std::shared_ptr<const HeldFile>> open(const std::string& name);
 
   const std::string& name() const { return name_; }

@@ -10,7 +10,7 @@ namespace {
 constexpr std::string_view kLatest = "$Latest";
 constexpr std::string_view kDefault = "$Default";
 
-// 0 for what is no number.
+// Returns 0 for a word that is not a number.
 std::uint64_t number_in(std::string_view word) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);

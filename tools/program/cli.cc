@@ -180,8 +180,8 @@ Result<ExitCode> Cli::dispatch() {
   return refuse("a verb is missing", globals_.json);
 }
 
-// What CLI11 could not place: a verb that there is not, an option that the verb does not have, or a word too
-// many.
+// Names the word that CLI11 could not place: a verb that there is not, an option that the verb does not have,
+// or a word too many.
 std::string Cli::unexpected() const {
   std::vector<std::string> words = state_->app.remaining(true);
   const auto option =

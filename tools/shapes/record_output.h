@@ -12,7 +12,7 @@ namespace ashlar {
 Json record_json(const SnapshotRecord& record);
 // How far a capture is.
 ProgressSample sample_of(const CaptureProgress& progress);
-// What a capture did. Page: docs/cli.md.
+// The report of a capture. Page: docs/cli.md.
 Json capture_json(const CaptureReport& report);
 std::string record_text(const SnapshotRecord& record);
 

@@ -16,7 +16,7 @@ struct SnapshotList {
 };
 
 Result<SnapshotList> list_snapshots(const SnapshotCatalog& catalog);
-// Of the damaged ones, as docs/cli.md has it.
+// Returns the damaged records in the form of docs/cli.md.
 Json damaged_json(const SnapshotList& list);
 
 }  // namespace ashlar

@@ -29,7 +29,7 @@ struct Options {
   std::string boot_mode = "legacy-bios";
 };
 
-// What one device is captured from.
+// A device of the image and its source.
 struct Disk {
   std::string device;
   std::string path;
@@ -110,8 +110,8 @@ Status open_sources(Repo& repo, const Options& options, std::vector<Disk>& disks
   return {};
 }
 
-// Null where there is none, and for a file that is written through a file system that is frozen: making a
-// clone would wait for the thaw.
+// Returns a clone of the source; null where there is none, and for a file that is written through a file
+// system that is frozen: making a clone would wait for the thaw.
 Result<std::unique_ptr<Source>> clone_of(const Disk& disk, const std::vector<std::string>& freeze) {
   if (disk.source->type() != SourceType::kFile) return std::unique_ptr<Source>();
   for (const std::string& mount_point : freeze) {

@@ -32,7 +32,7 @@ struct Options {
   std::vector<std::string> tags;
 };
 
-// One disk of the machine, ready to be captured.
+// A disk of the machine, ready to be captured.
 struct MachineDisk {
   std::string device;  // "/dev/sda"
   OvfDisk described;
@@ -51,7 +51,8 @@ struct Machine {
   bool has_manifest = false;
 };
 
-// What the OVA says of itself; all that it names is there, and matches its manifest.
+// Reads the OVA's description of its machine, and checks that every file that it names exists and matches its
+// manifest.
 Result<Machine> read_machine(const std::string& path, const std::stop_token& stop) {
   const auto file = TRY(posix_file_system().open(path, ReadMode::kCached));
   Machine machine;
@@ -108,8 +109,8 @@ Result<ImageRecord> image_of(ImageStore& store, const Options& options, const Ov
   return image;
 }
 
-// Snapshots of disks, which go into the bin unless the image that needs them is made. Those that somebody
-// uses by then stay: a volume that was made of one, or the image itself, when registering it failed behind
+// Snapshots of disks, which go into the bin unless the image that needs them is made. Snapshots that are in
+// use by then stay: a volume that was made of one, or the image itself, when registering it failed behind
 // its publication.
 class NewSnapshots {
  public:

@@ -69,7 +69,7 @@ Json policy_json(const LifecyclePolicy& policy) {
           {"Policy", Json::parse(lifecycle_policy_text(policy))}};
 }
 
-// Of the account, or of all. A damaged one hides none of the others, whose ever it is.
+// Returns the policies of the account, or of all accounts. A damaged policy hides no other.
 Result<Policies> policies_of(ImageStore& store, bool all_accounts) {
   Policies policies;
   const LifecyclePolicyCatalog catalog(store.repo().objects());

@@ -171,7 +171,7 @@ Result<ExitCode> set_default(const Globals& globals, const Options& options) {
   return ExitCode::kDone;
 }
 
-// Words are numbers from here on: $Latest is another version once somebody adds one.
+// Words are numbers from here on: $Latest names another version once one is added.
 Result<std::set<std::uint64_t>> numbers_of(const LaunchTemplate& record,
                                            const std::vector<std::string>& words) {
   std::set<std::uint64_t> numbers;

@@ -78,7 +78,7 @@ Result<std::optional<ChangedMap>> find_changed(Source& source, const Options& op
   return std::optional(ChangedMap{std::move(file.ranges), std::move(file.since)});
 }
 
-// Of the one source that --freeze and --live are about.
+// Checks the source that --freeze and --live are about.
 Result<Consistency> check_consistency(const Source& source, const Options& options) {
   const Consistencies found =
       TRY(check_quiescence({{&source, options.source}}, options.freeze, options.live));
@@ -109,7 +109,7 @@ Result<CaptureOptions> engine_options(Repo& repo, Source& source, const Options&
   return out;
 }
 
-// What can hardly be meant, and would be noticed when it is too late.
+// Warns of captures that are probably a mistake, which would be noticed too late.
 void warn_of_mistakes(const Options& options, const CaptureReport& report) {
   if (report.record.size.value == 0)
     print_warning((options.source == "-" ? "standard input" : options.source) +

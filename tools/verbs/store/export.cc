@@ -66,8 +66,8 @@ Status check_readable(const SnapshotRecord& record, const BaseImage& image) {
       fmt::format("{} lost blocks when it was taken: {}", record.id.text(), ranges_text(lost, record.size)));
 }
 
-// What the format's writer is told. streamOptimized is the vmdk that vSphere and other hosts take in;
-// VirtualBox and VMware's desktop programs convert it. Without force_size a vhd is rounded to a geometry.
+// Returns the options of the format's writer. streamOptimized is the vmdk that vSphere and other hosts take
+// in; VirtualBox and VMware's desktop programs convert it. Without force_size a vhd is rounded to a geometry.
 std::vector<std::string> format_words(DiskFormat format) {
   std::vector<std::string> words = {"-O", std::string(qemu_driver(format))};
   if (format == DiskFormat::kVmdk)
