@@ -70,7 +70,6 @@ TEST_F(Bundles, AStoreThatCannotBeReadJustNowIsAnError) {
   ASSERT_OK(imported(bundle));
   const std::vector<std::string> before = objects_there();
   Repo& repo = there_.repo();
-  ImageCatalog images(repo.objects());
   std::filesystem::remove(directory_ / "scratch");
   const auto scratch = posix_file_system().create_random(directory_ / "scratch", 64 * kMiB).take();
   const WriteParts parts = repo.write_parts().take();
@@ -86,7 +85,7 @@ TEST_F(Bundles, AStoreThatCannotBeReadJustNowIsAnError) {
     at += size;
     return size;
   };
-  const auto report = import_image({target, *repo.nodes().take(), images, *scratch}, read,
+  const auto report = import_image({target, *repo.nodes().take(), *scratch}, read,
                                    [](const ImageRecord&) { return Status(); },
                                    {"again", AccountId{2}, false, true}, progress, {});
   ASSERT_FALSE(report.ok());

@@ -6,7 +6,7 @@
 #include <csignal>
 
 #include "base/unique_fd.h"
-#include "host_rig.h"
+#include "source/host_rig.h"
 #include "quiesce/mounts.h"
 
 namespace ashlar {

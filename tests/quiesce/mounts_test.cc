@@ -2,7 +2,7 @@
 
 #include <sys/stat.h>
 
-#include "host_rig.h"
+#include "source/host_rig.h"
 #include "quiesce/mount_table.h"
 
 namespace ashlar {

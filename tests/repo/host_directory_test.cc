@@ -164,7 +164,7 @@ void make_store(SimulatedFileSystem& files) {
 
 TEST(HostDirectory, APowerCutWhileItIsMadeLeavesItWholeOrAbsent) {
   cut_everywhere(
-      make_store, [](SimulatedFileSystem& files) { return TRY(find(files, "/store")).make(); },
+      make_store, [](SimulatedFileSystem& files) -> Status { return TRY(find(files, "/store")).make(); },
       [](SimulatedFileSystem& files, bool is_whole) {
         auto host = find(files, "/store");
         ASSERT_TRUE(host.ok()) << host.error().text();
@@ -196,7 +196,7 @@ TEST(HostDirectory, APowerCutWhileItIsClaimedLeavesOneOwnerOrTheOther) {
       files.sync_directory(folder).take();
   };
   cut_everywhere(
-      prepare, [](SimulatedFileSystem& files) { return TRY(find(files, "/copy")).claim(); },
+      prepare, [](SimulatedFileSystem& files) -> Status { return TRY(find(files, "/copy")).claim(); },
       [](SimulatedFileSystem& files, bool is_whole) {
         auto host = find(files, "/copy");
         ASSERT_TRUE(host.ok()) << host.error().text();

@@ -224,7 +224,7 @@ class Errors(program.ProgramTest):
         self.ok("snapshots", store=folder)
         self.ok("restore", snapshot, self.scratch / "out.raw", store=folder)
         self.assertEqual((self.scratch / "out.raw").read_bytes(), self.source.read_bytes())
-        shutil.rmtree(self.store / "index")
+        shutil.rmtree(program.host_directory(self.store) / "index")
         self.fails(1, "reindex", store=folder, says=("index", "Read-only file system"))
         self.ok("verify", "--all", store=folder)
 

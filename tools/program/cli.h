@@ -73,7 +73,7 @@ class Cli {
   void add_group(const std::string& name, const std::string& about);
   // A new verb. `about` is one line in the imperative; `example` one command a line, with "# " comments.
   Verb add_verb(const std::string& name, const std::string& about, const std::string& example);
-  // What runs when the verb added last is given. One that needs a store is refused where none is named.
+  // Sets the function that runs the verb added last. One that needs a store is refused where none is named.
   void on_run(Needs needs, RunVerb run);
 
   const Globals& globals() const { return globals_; }

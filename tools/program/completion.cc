@@ -48,7 +48,7 @@ constexpr const char* kTail = R"sh(  esac
 complete -F _ashlar ashlar
 )sh";
 
-// What stands behind an option or in place of a positional: an argument of _ashlar_values.
+// Returns the values of an option or positional: an argument of _ashlar_values.
 std::string values_of(const OptionWords& option) {
   if (!option.choices.empty()) {
     std::string words;

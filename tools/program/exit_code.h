@@ -1,4 +1,4 @@
-// What the program's exit status says. Documented in docs/cli.md.
+// ExitCode: the program's exit status. Documented in docs/cli.md.
 #pragma once
 
 #include "base/result.h"

@@ -29,7 +29,7 @@ class ImageStore {
 
 // Returns the account of --as and $ASHLAR_ACCOUNT, else the store's own.
 Result<AccountId> account_of(const Globals& globals, const StoreId& store);
-// The same as records of volumes have it: value 0 for the store's own.
+// Returns the account as records of volumes name it: value 0 for the store's own.
 Result<AccountId> volume_owner(const Globals& globals, const StoreId& store);
 
 }  // namespace ashlar

@@ -1,4 +1,5 @@
-// What the man page and the completion need to know of the verbs and options, read from the CLI11 tree.
+// Option words: the facts that the man page and the completion need about the verbs and options, read from
+// the CLI11 tree.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// What goes to standard output and standard error.
+// Output: standard output and standard error of the program.
 //
 // Standard output carries the answer: text that other programs can read, or one JSON document. Everything
 // else (summaries, warnings, errors, progress) goes to standard error. Errors are one line.

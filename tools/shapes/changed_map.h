@@ -1,4 +1,5 @@
-// The file that --changed names: a map of what changed since the parent, made by whoever tracks the source.
+// The file that --changed names: a map of what changed since the parent, made by the program that tracks the
+// source.
 //
 //   {"since": "t1", "token": "t2", "ranges": [{"offset": 1048576, "length": 65536}]}
 //

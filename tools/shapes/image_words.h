@@ -11,7 +11,7 @@ namespace ashlar {
 
 // Reads "self" (the account itself) or an account's number.
 Result<AccountId> parse_account(std::string_view word, AccountId self);
-// The same, or "all" for all accounts.
+// Reads an account, "self", or "all" for all accounts.
 Result<Grantee> parse_grantee(std::string_view word, AccountId self);
 Result<std::vector<ImageId>> parse_image_ids(const std::vector<std::string>& words);
 

@@ -18,7 +18,7 @@ bool has_inherited_socket();
 // Takes it: descriptor 3. kInvalid when there are several. Programs that this one starts do not see it.
 Result<InheritedSocket> take_inherited_socket();
 
-// Of what a server's URI says.
+// Returns whether the URI of a server can be reached from other hosts.
 bool leaves_the_host(const std::string& uri);
 
 }  // namespace ashlar

@@ -1,4 +1,4 @@
-// What is shown of images on their way from store to store.
+// Transfer output: copies, exports and imports of images, as JSON and as progress.
 #pragma once
 
 #include "program/output.h"

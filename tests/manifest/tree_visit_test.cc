@@ -1,5 +1,5 @@
 // Tests of the visit of a tree: each node once, after all nodes under it.
-#include "transfer/tree_visit.h"
+#include "manifest/tree_visit.h"
 
 #include <gtest/gtest.h>
 
