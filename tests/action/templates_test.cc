@@ -71,7 +71,7 @@ TEST_F(Templates, OtherAccountsFindAndChangeNothing) {
 }
 
 TEST_F(Templates, BadRequestsAreRefused) {
-  for (const char* name : {"", "no", "a name", "web/1"}) {
+  for (const char* name : {"", "no", "a name", "web:1"}) {
     EXPECT_EQ(code_of(create_launch_template(repo(), owner(), {name, "", choices(1)})), ErrorCode::kInvalid);
     EXPECT_EQ(code_of(find_launch_template(repo(), owner(), name)), ErrorCode::kInvalid);
     EXPECT_EQ(code_of(delete_launch_template(repo(), owner(), name)), ErrorCode::kInvalid);

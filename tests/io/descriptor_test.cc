@@ -65,7 +65,9 @@ TEST(Descriptor, TheLimitIsIncluded) {
     pipe.write.reset();
     const auto read = read_all(pipe.read.get(), limit, "the pipe");
     EXPECT_EQ(read.ok(), limit >= 5) << limit;
-    if (!read.ok()) EXPECT_EQ(read.error().text(), "the pipe is larger than 4 bytes");
+    if (!read.ok()) {
+      EXPECT_EQ(read.error().text(), "the pipe is larger than 4 bytes");
+    }
   }
 }
 

@@ -22,7 +22,9 @@ std::string content(SimulatedFileSystem& files) {
 void prepare(SimulatedFileSystem& files, bool with_old) {
   ASSERT_DONE(files.make_directory("/folder"));
   ASSERT_DONE(files.sync_directory("/"));
-  if (with_old) ASSERT_DONE(replace_file(files, kPath, bytes_of("old")));
+  if (with_old) {
+    ASSERT_DONE(replace_file(files, kPath, bytes_of("old")));
+  }
 }
 
 TEST(ReplaceFile, MakesAndReplaces) {
@@ -50,7 +52,9 @@ TEST(ReplaceFile, APowerCutLeavesOldOrNew) {
         const std::string found = content(files);
         const std::string before = with_old ? "old" : "none";
         ASSERT_TRUE(found == before || found == "new") << found << " after operation " << at;
-        if (done.ok()) ASSERT_EQ(found, "new");
+        if (done.ok()) {
+          ASSERT_EQ(found, "new");
+        }
         ASSERT_DONE(replace_file(files, kPath, bytes_of("next")));
         ASSERT_EQ(content(files), "next") << "what the crash left is in no one's way";
       }

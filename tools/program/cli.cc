@@ -9,6 +9,7 @@
 
 #include "base/id.h"
 #include "base/units.h"
+#include "program/hints.h"
 #include "program/output.h"
 
 namespace ashlar {

@@ -6,7 +6,6 @@
 #include "action/snapshots.h"
 #include "base/units.h"
 #include "program/cli.h"
-#include "program/hints.h"
 #include "program/output.h"
 #include "program/store_option.h"
 
@@ -76,7 +75,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   printer.finish(nodes_read, status);
   if (status.ok()) return ExitCode::kDone;
   // The document is closed with its error inside; a second one would not be JSON any more.
-  print_error(error_code_name(status.error().code()), status.error().text(), hint_of(status.error()), false);
+  print_error(status.error(), false);
   return exit_code_of(status.error());
 }
 
