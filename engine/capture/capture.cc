@@ -80,7 +80,7 @@ class Pipeline {
     for (unsigned i = 0; i < threads_; ++i) hashers.emplace_back([this] { hash_loop(*reader_); });
     Result<Pass> pass = assemble(stop);
     if (!pass.ok())
-      errors_.report(Error(pass.error().code(), pass.error().text()));
+      errors_.report(pass.error());
     else if (pass.value().outcome.audit_missed)
       cancel();
     hashers.clear();

@@ -137,7 +137,7 @@ bool save_two(SimulatedFileSystem& files) {
   for (const char* path : {"/", "/s", "/s/instances"}) {
     if (!files.sync_directory(path).ok()) return false;
   }
-  Instances instances(files, "/s");
+  Instances instances(files, "/s/instances");
   InstanceRecord record = record_of(3);
   if (!instances.save(record).ok()) return false;
   record.wish = InstanceWish::kStopped;
@@ -154,7 +154,7 @@ TEST(Instances, APowerCutAtAnyMomentLeavesOneOfBothRecordsWhole) {
       files.stop_at(at);
       const bool both = save_two(files);
       files.crash(seed);
-      const auto found = Instances(files, "/s").load(InstanceId{3});
+      const auto found = Instances(files, "/s/instances").load(InstanceId{3});
       if (both) {
         ASSERT_TRUE(found.ok()) << found.error().text();
         EXPECT_EQ(found.value().wish, InstanceWish::kStopped);

@@ -270,23 +270,7 @@ TEST_F(TlsTest, HalfAHandshakeDoesNotLastForEver) {
   EXPECT_EQ(server_->counters().handshakes_timed_out, 3U);
 }
 
-// Records without a byte of content: only the limit of the bytes on the wire ends them.
 TEST_F(TlsTest, AHandshakeOfTooManyBytesIsEnded) {
-  NbdLimits limits;
-  limits.handshake_bytes = 10'000;
-  start_with_psk(limits);
-  RawTlsClient client = raw_client();
-  ASSERT_TRUE(client.start_tls());
-  int sent = 0;
-  for (; sent < 2000; ++sent) {
-    if (gnutls_record_send(client.session(), "", 0) < 0) break;
-    if (server_->counters().connections_open == 0) break;
-  }
-  EXPECT_TRUE(eventually([&] { return server_->counters().connections_open == 0; }));
-  EXPECT_GT(sent, 100) << "records of about 22 bytes are fewer than the limit at first";
-}
-
-TEST_F(TlsTest, OptionsOfTooManyBytesAreEnded) {
   NbdLimits limits;
   limits.handshake_bytes = 10'000;
   start_with_psk(limits);

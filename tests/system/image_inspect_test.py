@@ -3,6 +3,7 @@
 does with it."""
 
 import os
+import re
 import subprocess
 
 import host
@@ -161,7 +162,7 @@ class OfMachines(machines.MachineTest):
         line = self.fails(1, "image", "create", "--name", "web", "--from-instance", instance, "--require-clean",
                           says=("/dev/sda: /root/key (private-key: ", "no image is made"), code="invalid")
         self.assertEqual([image["Name"] for image in self.ok_json("image", "list")["Images"]], ["debian"])
-        left = line.strip().rpartition(" ")[2]
+        left = re.search(r"its snapshots stay: (snap-\w+)", line)[1]
         self.assertEqual([f["path"] for f in self.ok_json("image", "inspect", left)["findings"]], ["/root/key"])
         self.assertEqual(self.state(instance), "stopped")
         self.ok("image", "create", "--name", "web", "--from-instance", instance)

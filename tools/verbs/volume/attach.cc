@@ -1,6 +1,8 @@
 // ashlar volume attach, volume release: a volume as a block device of this host.
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "action/volumes.h"
 #include "process/host_command.h"
 #include "program/cli.h"
@@ -59,7 +61,11 @@ Result<ExitCode> attach(const Globals& globals, const Options& options) {
   if (options.run) return attach_now(globals, open, id);
   const VolumeAddress address = TRY(locate_volume(*open.host, open.caller, id));
   std::vector<std::string> commands;
-  if (!address.server.empty()) commands.push_back(command_line(address.server) + " &");
+  if (!address.server.empty()) {
+    std::vector<std::string> words = address.server;
+    words.front() = std::filesystem::path(words.front()).filename();  // found by the PATH of the user
+    commands.push_back(command_line(words) + " &");
+  }
   if (options.qemu) {
     const DiskWords words = disk_words(address.at, id, 0);
     commands.push_back(fmt::format("qemu-system-x86_64 -blockdev {} -device {}", shell_quoted(words.blockdev),
