@@ -48,9 +48,9 @@ enum class ErrorKind : unsigned char {
   kNoSuchPolicy,
   kNoSuchKey,
   kTemplateExists,  // id: the name
-  kNotAStore,    // id: the path
-  kStoreIsCopy,  // id: the path of the store
-  kSourceInUse,  // id: the source; mounted and written to
+  kNotAStore,       // id: the path
+  kStoreIsCopy,     // id: the path of the store
+  kSourceInUse,     // id: the source; mounted and written to
   kSourceUnreadable,
   kMapRefused,      // a changed-block map that can't be used with these options
   kTargetHasData,   // id: the target

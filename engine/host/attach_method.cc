@@ -4,9 +4,9 @@
 #include <sys/stat.h>
 
 #include "host/nbd_device.h"
-#include "source/nbd_uri.h"
 #include "process/background_process.h"
 #include "process/host_command.h"
+#include "source/nbd_uri.h"
 
 namespace ashlar {
 namespace {

@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "base/parallel.h"
-#include "manifest/subtree.h"
 #include "io/descriptor.h"
+#include "manifest/subtree.h"
 #include "restore/leaf_reader.h"
 #include "restore/restore.h"
 
