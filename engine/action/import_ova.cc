@@ -22,7 +22,7 @@
 namespace ashlar {
 namespace {
 
-// One disk of the machine, ready to be captured.
+// A disk of the machine, ready to be captured.
 struct MachineDisk {
   std::string device;  // "/dev/sda"
   OvfDisk described;

@@ -33,7 +33,7 @@ Result<LaunchTemplate> change_template(Repo& repo, const Caller& caller, std::st
   return LaunchTemplateCatalog(repo.objects()).update(record.id, change);
 }
 
-// Returns numbers, because $Latest would be another version once somebody adds one.
+// Returns numbers, because $Latest would be another version once another caller adds one.
 Result<std::set<std::uint64_t>> numbers_of(const LaunchTemplate& record,
                                            const std::vector<std::string>& words) {
   std::set<std::uint64_t> numbers;

@@ -6,8 +6,8 @@
 #include <csignal>
 
 #include "base/unique_fd.h"
-#include "source/host_rig.h"
 #include "quiesce/mounts.h"
+#include "source/host_rig.h"
 
 namespace ashlar {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <sys/stat.h>
 
-#include "source/host_rig.h"
 #include "quiesce/mount_table.h"
+#include "source/host_rig.h"
 
 namespace ashlar {
 namespace {
