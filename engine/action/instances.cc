@@ -62,6 +62,7 @@ Result<std::vector<InstanceDescription>> describe_instances(Host& host, const Ca
                                                             const std::vector<InstanceId>& ids) {
   const Instances& instances = host.machines().instances();
   std::vector<InstanceDescription> found;
+  found.reserve(ids.size());
   for (const InstanceId id : ids) found.push_back(TRY(describe(instances, TRY(instances.load(id)))));
   return found;
 }

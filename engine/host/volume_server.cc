@@ -29,7 +29,7 @@ std::string socket_in(const std::string& overlays) {
 }
 
 Result<std::uint64_t> size_or_zero(const std::string& path) {
-  const auto size = posix_file_system().file_size(path);
+  auto size = posix_file_system().file_size(path);
   if (is(size, ErrorCode::kNotFound)) return std::uint64_t{0};
   return size;
 }
