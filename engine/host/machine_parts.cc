@@ -36,7 +36,7 @@ Status make_devices(Repo& repo, Volumes& volumes, const std::string& directory, 
   for (const ImageDevice& device : spec.devices) {
     const bool is_root = record.devices.empty();
     const std::string file = device_file(device.name);
-    const std::string path = directory + "/" + file;
+    const std::string path = fmt::format("{}/{}", directory, file);
     if (device.kind == ImageDevice::Kind::kEphemeral) {
       TRY(resize_file(path, device.size));
       record.devices.push_back({device.name, {}, true, file});

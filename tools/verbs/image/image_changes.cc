@@ -49,6 +49,7 @@ Result<ImageRecord> modify(Repo& repo, const Caller& caller, ImageId id, const O
 // An account is named by its number here.
 Result<std::vector<Grantee>> parse_grantees(const std::vector<std::string>& words) {
   std::vector<Grantee> grantees;
+  grantees.reserve(words.size());
   for (const std::string& word : words)
     grantees.push_back(word == "all" ? Grantee() : Grantee(TRY(AccountId::parse(word))));
   return grantees;
