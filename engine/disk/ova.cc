@@ -56,7 +56,8 @@ la_int64_t skip_part(archive* /*opened*/, void* user, la_int64_t wanted) {
 Error archive_error(archive* opened, Reading& reading) {
   if (reading.failed) return *std::move(reading.failed);
   const char* said = ::archive_error_string(opened);
-  return corrupt(fmt::format("is no whole tar file: {}", said != nullptr ? said : "it can't be read"));
+  return corrupt(
+      fmt::format("is not a complete tar archive: {}", said != nullptr ? said : "it can't be read"));
 }
 
 // Returns whether a name has no meaning for a file system: no folder, no way up, no control characters.
@@ -71,7 +72,7 @@ Result<std::string> name_of(archive_entry* entry) {
   const char* name = ::archive_entry_pathname(entry);
   if (name == nullptr) name = ::archive_entry_pathname_utf8(entry);
   if (name == nullptr || !is_plain_name(name))
-    return invalid("has a member whose name is no plain file name: such an OVA is not taken");
+    return invalid("has a member whose name is not a plain file name");
   return std::string(name);
 }
 
@@ -79,7 +80,7 @@ Result<OvaMember> member_of(archive* opened, archive_entry* entry, std::uint64_t
   OvaMember member;
   member.name = TRY(name_of(entry));
   if (::archive_entry_filetype(entry) != AE_IFREG || ::archive_entry_hardlink(entry) != nullptr)
-    return invalid(fmt::format("has a member '{}' that is no plain file", member.name));
+    return invalid(fmt::format("has a member '{}' that is not a regular file", member.name));
   if (::archive_entry_sparse_count(entry) > 0)
     return invalid(fmt::format("has a sparse member '{}'", member.name));
   member.offset = static_cast<std::uint64_t>(::archive_filter_bytes(opened, 0));
@@ -150,7 +151,7 @@ Result<Ova> read_ova(const ReadableFile& file) {
     TRY(add_member(ova, TRY(member_of(opened.get(), entry, reading.size)), header_at));
   }
   if (ova.members.empty() || !ova.members.front().name.ends_with(".ovf"))
-    return invalid("is no OVA: its first member is no descriptor (*.ovf)");
+    return invalid("is not an OVA: its first member is not a descriptor (*.ovf)");
   TRY(check_end(file, reading.size, end_of(ova.members.back())));
   return ova;
 }

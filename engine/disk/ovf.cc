@@ -79,7 +79,7 @@ Result<ByteCount> capacity_of(const pugi::xml_node& disk) {
   const auto unit = unit_bytes(attribute(disk, "capacityAllocationUnits"));
   const auto bytes = count && unit ? checked_mul(*count, *unit) : std::nullopt;
   if (!bytes || *bytes == 0 || *bytes > kMaxVolumeBytes)
-    return invalid(fmt::format("has a disk of the capacity '{}', which is no size", text.substr(0, 64)));
+    return invalid(fmt::format("has a disk of the capacity '{}', which is not a size", text.substr(0, 64)));
   return ByteCount{*bytes};
 }
 
@@ -197,9 +197,9 @@ Result<OvfMachine> parse_ovf(std::string_view text) {
   if (text.size() > kMaxOvfBytes) return invalid("has a descriptor larger than 1 MiB");
   pugi::xml_document document;
   const pugi::xml_parse_result parsed = document.load_buffer(text.data(), text.size());
-  if (!parsed) return invalid(fmt::format("has a descriptor that is no XML: {}", parsed.description()));
+  if (!parsed) return invalid(fmt::format("has a descriptor that is not XML: {}", parsed.description()));
   const pugi::xml_node envelope = document.document_element();
-  if (local(envelope.name()) != "Envelope") return invalid("has a descriptor that is no OVF");
+  if (local(envelope.name()) != "Envelope") return invalid("has a descriptor that is not an OVF document");
   const auto systems = children(envelope, "VirtualSystem");
   if (systems.size() != 1 || child(envelope, "VirtualSystemCollection"))
     return unsupported("describes no single machine: take the machines apart first");

@@ -114,10 +114,10 @@ Status check_type(const Footer& footer, std::uint64_t file_bytes) {
 Status check_vhd_footer(const FileRange& disk) {
   Footer first{};
   Footer last{};
-  if (disk.bytes < kFooterBytes) return invalid("is no vhd image");
+  if (disk.bytes < kFooterBytes) return invalid("is not a vhd image");
   TRY(disk.read(0, first));
   TRY(disk.read(disk.bytes - kFooterBytes, last));
-  if (!is_footer(last)) return invalid("is no vhd image: there is no footer at its end");
+  if (!is_footer(last)) return invalid("is not a vhd image: there is no footer at its end");
   if (!has_right_checksum(last)) return corrupt("is damaged: the checksum of its footer is wrong");
   TRY(check_type(last, disk.bytes));
   if (type_of(last) == VhdType::kFixed) {

@@ -82,7 +82,7 @@ Status check_devices(const ImageRecord& record) {
 
 Status check_boot(const ImageBoot& boot) {
   if (!boot.kernel && (boot.ramdisk || !boot.command_line.empty()))
-    return invalid("a RAM disk or a kernel's command line without a kernel");
+    return invalid("a RAM disk or a kernel command line needs a kernel");
   if (boot.kernel) TRY(check_content("the kernel", *boot.kernel));
   if (boot.ramdisk) TRY(check_content("the RAM disk", *boot.ramdisk));
   return check_json_text("the kernel's command line", boot.command_line, kMaxBootCommandBytes);
@@ -133,7 +133,7 @@ Status check_image_name(std::string_view name) {
   const bool plain = std::ranges::all_of(
       name, [](char c) { return is_letter_or_digit(c) || kNameMarks.find(c) != std::string_view::npos; });
   if (plain && name.size() >= kMinNameBytes && name.size() <= kMaxNameBytes) return {};
-  return invalid(fmt::format("'{}' is no name of an image: {} to {} letters, digits, blanks and ()[]./-'@_",
+  return invalid(fmt::format("'{}' is not an image name: {} to {} letters, digits, blanks and ()[]./-'@_",
                              name, kMinNameBytes, kMaxNameBytes));
 }
 

@@ -140,7 +140,7 @@ Status check_template_name(std::string_view name) {
     return is_letter || (c >= '0' && c <= '9') || kNameMarks.find(c) != std::string_view::npos;
   });
   if (plain && name.size() >= kMinNameBytes && name.size() <= kMaxNameBytes) return {};
-  return invalid(fmt::format("'{}' is no name of a launch template: {} to {} letters, digits and {}", name,
+  return invalid(fmt::format("'{}' is not a launch template name: {} to {} letters, digits and {}", name,
                              kMinNameBytes, kMaxNameBytes, kNameMarks));
 }
 

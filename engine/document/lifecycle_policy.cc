@@ -55,7 +55,7 @@ Status check_rules(const LifecyclePolicy& policy) {
     return is_letter || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
   });
   if (!plain || policy.name.empty() || policy.name.size() > kMaxNameBytes)
-    return invalid(fmt::format("'{}' is no name of a policy: 1 to {} letters, digits and ._-", policy.name,
+    return invalid(fmt::format("'{}' is not a policy name: 1 to {} letters, digits and ._-", policy.name,
                                kMaxNameBytes));
   if (policy.filters.empty() || policy.filters.size() > kMaxPolicyFilters)
     return invalid(fmt::format("a policy has 1 to {} filters", kMaxPolicyFilters));

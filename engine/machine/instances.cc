@@ -121,8 +121,8 @@ Status Instances::refuse_strange_files(InstanceId id) const {
   const std::string at = directory(id);
   for (const DirectoryEntry& entry : TRY(files_.list(at))) {
     if (entry.name == kRecordName || entry.name == kLockName || is_part(entry.name)) continue;
-    return busy(fmt::format("{}/{} is no part of {}: move it away, then terminate once more", at, entry.name,
-                            id.text()));
+    return busy(fmt::format("{}/{} is not a part of {}: move it away, then terminate once more", at,
+                            entry.name, id.text()));
   }
   return {};
 }

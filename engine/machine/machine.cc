@@ -99,8 +99,8 @@ Status start_machine(Instances& instances, InstanceRecord& record, std::vector<N
   TRY(end_machine(instances, record));
   // Where KVM is emulated, as in machines within machines, it may run three instructions but not QEMU. TCG is
   // taken only when neither the record nor the preference asks for KVM.
-  const bool nobody_asked = record.accelerator == "auto" && preference.empty();
-  if (nobody_asked && accelerator == Accelerator::kKvm) {
+  const bool is_free_choice = record.accelerator == "auto" && preference.empty();
+  if (is_free_choice && accelerator == Accelerator::kKvm) {
     started = start_with(Accelerator::kTcg);
     if (started.ok()) return {};
     TRY(end_machine(instances, record));

@@ -71,7 +71,7 @@ void refused(const MemoryFile& file, const std::string& says) {
 TEST(Ova, WhatIsRefused) {
   for (const char* name : {"../m.vmdk", "/etc/passwd", "a/b.vmdk", "..", "a\nb", "a\\b"})
     refused(tar({kGood[0], {name, "x"}}), "plain file name");
-  refused(tar({kGood[0], {"link.vmdk", "", AE_IFLNK}}), "'link.vmdk' that is no plain file");
+  refused(tar({kGood[0], {"link.vmdk", "", AE_IFLNK}}), "'link.vmdk' that is not a regular file");
   refused(tar({kGood[0], {"null", "", AE_IFCHR}}), "no plain file");
   refused(tar({kGood[0], kGood[1], kGood[1]}), "twice");
   refused(tar({kGood[1], kGood[0]}), "first member");

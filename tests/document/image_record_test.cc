@@ -158,7 +158,7 @@ TEST(ImageRecord, LimitsNameWhatIsWrong) {
             "/dev/sda is there twice or out of order");
   EXPECT_EQ(says([](ImageRecord& r) { r.devices[0].content.snapshot = {}; }), "/dev/sda has no snapshot");
   EXPECT_EQ(says([](ImageRecord& r) { r.boot.command_line = "quiet"; }),
-            "a RAM disk or a kernel's command line without a kernel");
+            "a RAM disk or a kernel command line needs a kernel");
   EXPECT_EQ(says([](ImageRecord& r) { r.tags["aws:cloud"] = "1"; }),
             "tags that begin with 'aws:' are reserved");
   EXPECT_EQ(says([](ImageRecord& r) {

@@ -146,7 +146,7 @@ void add_serve(Cli& cli) {
   verb.text("--metrics", "ADDRESS:PORT|FILE", options->metrics,
             "Give metrics for Prometheus on this loopback address or unix socket");
   verb.flag("--hydrate", options->hydrate,
-            "Fetch what the volumes do not hold yet, while nobody reads from the store");
+            "Fetch what the volumes do not hold yet, while no client reads from the store");
   verb.size("--rate", options->rate, "Bytes a second that hydration of a volume takes at most [no limit]");
   verb.size("--cache", options->cache, "Memory for decoded frames, shared by all volumes [256M]");
   verb.check([options] { return check(*options); });
