@@ -26,7 +26,7 @@ Status check_qcow2_features(const FileRange& disk, Qcow2Layout& layout) {
   if ((incompatible & kQcowExternalData) != 0)
     return invalid("keeps its data in another file: make it one file with 'qemu-img convert' first");
   if ((incompatible & kQcowCorrupt) != 0)
-    return corrupt("is marked as corrupt: 'qemu-img check' says more of it");
+    return corrupt("is marked as corrupt: run 'qemu-img check' for details");
   if ((incompatible & kQcowDirty) != 0)
     return invalid("was not closed by the program that wrote it: 'qemu-img check -r all FILE' mends that");
   layout.has_subclusters = (incompatible & kQcowExtendedL2) != 0;

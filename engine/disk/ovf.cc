@@ -105,7 +105,7 @@ Result<std::map<std::string, OvfDisk>> read_disks(const pugi::xml_node& envelope
   std::map<std::string, OvfDisk> disks;
   for (const pugi::xml_node& disk : children(child(envelope, "DiskSection"), "Disk")) {
     const std::string id = attribute(disk, "diskId");
-    if (!attribute(disk, "parentRef").empty()) return unsupported("has a disk that leans on another one");
+    if (!attribute(disk, "parentRef").empty()) return unsupported("has a disk that depends on another disk");
     if (attribute(disk, "format").find("vmdk") == std::string::npos)
       return unsupported("has a disk of another format than vmdk");
     const auto file = files.find(attribute(disk, "fileRef"));
@@ -202,7 +202,7 @@ Result<OvfMachine> parse_ovf(std::string_view text) {
   if (local(envelope.name()) != "Envelope") return invalid("has a descriptor that is not an OVF document");
   const auto systems = children(envelope, "VirtualSystem");
   if (systems.size() != 1 || child(envelope, "VirtualSystemCollection"))
-    return unsupported("describes no single machine: take the machines apart first");
+    return unsupported("describes several machines or none: export each machine as an OVA of its own");
   const auto hardware = children(systems.front(), "VirtualHardwareSection");
   if (hardware.size() != 1) return unsupported("has no single description of its machine's hardware");
   const auto files = TRY(read_files(envelope));

@@ -86,7 +86,7 @@ Status check_blocks(const FileRange& disk, const Footer& footer) {
     for (std::size_t i = 0; i < entries.size(); i += sizeof(std::uint32_t)) {
       const auto sector = load_big_endian<std::uint32_t>(std::span(entries).subspan(i));
       if (sector != kUnusedBlock && sector * kSector + table.block_bytes > end)
-        return corrupt("is damaged: a part of it is missing");
+        return corrupt("is damaged or truncated: copy or download it again");
     }
   }
   return {};

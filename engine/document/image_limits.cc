@@ -67,10 +67,10 @@ Status check_devices(const ImageRecord& record) {
   for (const ImageDevice& device : record.devices) {
     TRY(check_device(device));
     if (before && before->name >= device.name)
-      return invalid(fmt::format("{} is there twice or out of order", device.name));
+      return invalid(fmt::format("{} is given twice or out of order", device.name));
     const bool is_ephemeral = device.kind == ImageDevice::Kind::kEphemeral;
     if (is_ephemeral && !ephemerals.insert(device.ephemeral).second)
-      return invalid(fmt::format("ephemeral{} is there twice", device.ephemeral));
+      return invalid(fmt::format("ephemeral{} is given twice", device.ephemeral));
     before = &device;
   }
   const auto is_root = [&](const ImageDevice& device) { return device.name == record.root_device; };

@@ -105,13 +105,13 @@ Status check_devices(const std::vector<InstanceDevice>& devices) {
   std::set<VolumeId> volumes;
   for (const InstanceDevice& device : devices) {
     TRY(check_device_name(device.name));
-    if (!names.insert(device.name).second) return invalid(device.name + " is there twice");
+    if (!names.insert(device.name).second) return invalid(device.name + " is given twice");
     if ((device.volume.value == 0) == device.file.empty())
       return invalid(device.name + " is either a volume or a file");
     if (!device.file.empty() && device.file != device_file(device.name))
       return invalid(fmt::format("{}: its file is not called '{}'", device.name, device.file));
     if (device.file.empty() && !volumes.insert(device.volume).second)
-      return invalid(device.volume.text() + " is there twice");
+      return invalid(device.volume.text() + " is given twice");
   }
   return {};
 }

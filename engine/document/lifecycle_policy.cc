@@ -81,6 +81,14 @@ Json completed(Json body) {
   return body;
 }
 
+// Returns the place of a byte that a JSON parser refuses, which it counts from 1: "line 1, column 14".
+std::string place_in(std::string_view text, std::size_t byte) {
+  const std::string_view before = text.substr(0, std::min(byte > 0 ? byte - 1 : 0, text.size()));
+  const std::size_t line_start = before.rfind('\n') + 1;  // 0 in the first line, where rfind() gives npos
+  return fmt::format("line {}, column {}", std::ranges::count(before, '\n') + 1,
+                     before.size() - line_start + 1);
+}
+
 }  // namespace
 
 LifecyclePolicyId lifecycle_policy_id(AccountId owner, std::string_view name) {
@@ -94,8 +102,13 @@ Result<LifecyclePolicy> parse_lifecycle_policy(std::string_view text) {
     deep = deep || depth > kFormat.depth;
     return !deep;
   };
-  Json body = Json::parse(text, shallow, false);
-  if (deep || !body.is_object()) return invalid("the policy is not a JSON object of a policy's form");
+  Json body;
+  try {
+    body = Json::parse(text, shallow);
+  } catch (const Json::parse_error& error) {
+    return invalid("not a valid policy: JSON syntax error at " + place_in(text, error.byte));
+  }
+  if (deep || !body.is_object()) return invalid("not a valid policy: it has to be one JSON object");
   body = completed(std::move(body));
   LifecyclePolicy policy;
   JsonMembers members(body);

@@ -43,7 +43,7 @@ Status read_target(std::string_view word, DeviceMapping& out) {
 
 template <class Value>
 Status put_once(std::string_view key, std::optional<Value>& out, Value value) {
-  if (out) return invalid(fmt::format("{} is there twice", key));
+  if (out) return invalid(fmt::format("{} is given twice", key));
   out = value;
   return {};
 }

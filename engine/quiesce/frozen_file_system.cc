@@ -83,7 +83,7 @@ Status check_standard_files(const std::string& mount_point, const Place& frozen)
 
 Error freeze_error(const std::string& mount_point, Error error) {
   if (error.error_number() == EBUSY) {
-    return busy(mount_point + ": another program has frozen it already; it stays frozen");
+    return busy(mount_point + ": another program has frozen it already: it stays frozen");
   }
   if (error.error_number() == EOPNOTSUPP || error.error_number() == ENOTTY) {
     return unsupported(mount_point + ": this file system can't be frozen");

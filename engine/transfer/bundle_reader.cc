@@ -56,7 +56,7 @@ class Items {
  private:
   Status fill(MutableByteSpan out) {
     if (TRY(read_(out)) == out.size()) return {};
-    return damaged("it ends too early");
+    return damaged("it is truncated: copy or export it again");
   }
   Status check_end(ByteSpan payload) {
     const BundleEnd end = TRY(decode_bundle_end(payload));
@@ -134,7 +134,7 @@ class Import : private TreeVisitor {
 
   Status take(Items::Item& item) {
     if (item.type == BundleItem::kNode) return staging_.add_node(item.payload).with_context("bundle");
-    if (item.type != BundleItem::kSegment) return damaged("a record stands behind the data");
+    if (item.type != BundleItem::kSegment) return damaged("a record comes after the data");
     const ByteSpan bytes(item.payload);
     if (bytes.size() < kSegmentHeaderBytes) return damaged("a segment is too short");
     const std::size_t size = TRY(segment_directory_bytes(bytes.first(kSegmentHeaderBytes)));

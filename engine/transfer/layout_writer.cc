@@ -158,7 +158,7 @@ std::string OciLayoutWriter::incoming(std::size_t number) const {
 Status OciLayoutWriter::begin_part() {
   if (parts_.size() == kMaxOciParts) {
     return unsupported(
-        fmt::format("the image takes more than {} parts, which no registry has a manifest for: export it as "
+        fmt::format("the image takes more than {} parts, more than an OCI manifest holds: export it as "
                     "a bundle",
                     kMaxOciParts));
   }

@@ -64,7 +64,7 @@ std::string hint_of(const Error& error) {
     case ErrorKind::kServerElsewhere:
       return "start the server with --socket";
     case ErrorKind::kNotTrusted:
-      return "'ashlar key trust' says which keys to trust";
+      return "'ashlar key trust' adds a trusted key";
     case ErrorKind::kNotClean:
       return fmt::format("'ashlar image inspect {}' shows all findings", id);
     case ErrorKind::kGuestStaysOn:

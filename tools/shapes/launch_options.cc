@@ -17,7 +17,7 @@ std::string absolute(const std::string& path) {
 }  // namespace
 
 void add_launch_options(Verb& verb, LaunchChoices& choices) {
-  verb.text("--name", "TEXT", choices.name, "A name; of several machines each gets its number behind it");
+  verb.text("--name", "TEXT", choices.name, "A name; of several machines each gets its number after it");
   verb.size("--memory", choices.memory.value, "Memory of each [1G]");
   verb.number("--cpus", 1, kMaxInstanceCpus, choices.cpus, "Processors of each [1]");
   verb.size("--size", choices.size.value,

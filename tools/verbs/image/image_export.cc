@@ -57,7 +57,7 @@ void print_layout(const Globals& globals, const Options& options, const Exported
     return;
   }
   print(digest + "\n");
-  print_note(fmt::format("{} written as {} parts in {}", format_size(report.bytes), done.parts,
+  print_note(fmt::format("{} written as {} in {}", format_size(report.bytes), count_text(done.parts, "part"),
                          duration_text(seconds)));
 }
 

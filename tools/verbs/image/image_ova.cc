@@ -40,8 +40,8 @@ Status check(const Options& options) {
 void print_image(const Globals& globals, const ImageRecord& image, double seconds) {
   if (!globals.json) {
     print(image.id.text() + "\n");
-    const std::size_t disks = image.devices.size();
-    print_note(fmt::format("Imported {} disk{} in {}", disks, disks == 1 ? "" : "s", duration_text(seconds)));
+    print_note(
+        fmt::format("Imported {} in {}", count_text(image.devices.size(), "disk"), duration_text(seconds)));
     return;
   }
   Json snapshots = Json::array();

@@ -67,7 +67,7 @@ Status check(Options& options) {
   // An image may have a kernel of its own, and a template one of any kind.
   const bool needs_kernel = SnapshotId::parse(choices.source).ok() && choices.kernel.empty();
   if (needs_kernel && !(choices.initrd.empty() && choices.append.empty()))
-    return invalid("an initrd or a kernel command line needs a kernel");
+    return invalid("--initrd and --append need --kernel");
   return {};
 }
 

@@ -114,7 +114,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   const auto server = TRY(NbdServer::start(serving, std::move(address), std::move(how)));
   if (plain && leaves_the_host(server->address())) {
     print_warning(server->address() +
-                  " is open to the network without TLS: anybody who reaches it may read and write");
+                  " is open to the network without TLS: every host that reaches it may read and write");
   }
   const auto metrics_listener = TRY(metrics(options, *server, serving));
   TRY(serving.listening_on(server->address()));
