@@ -2,12 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+
 namespace ashlar {
 
 std::string hint_of(const Error& error) {
   const std::string& id = error.id();
   switch (error.kind()) {
     case ErrorKind::kNone:
+      if (error.error_number() == ENOSPC || error.error_number() == EDQUOT)
+        return "the file system is full: make room on it and run the command again";
       return {};
     case ErrorKind::kNoSuchSnapshot:
       return "'ashlar snapshots' lists them";

@@ -46,6 +46,7 @@ Result<CaptureImage> request_of(const Options& options) {
 
 // Checks everything that can be told without the store and the sources.
 Status check(const Options& options) {
+  if (options.name.empty()) return invalid("--name is required");
   if (options.live && !options.freeze.empty()) return invalid("--live and --freeze exclude each other");
   return check_request(TRY(request_of(options)));
 }

@@ -51,7 +51,9 @@ Result<ExitCode> purge(const Globals& globals, const Options& options) {
     return ExitCode::kDone;
   }
   for (const std::string& id : ids) print(id + "\n");
-  if (ids.empty()) print_note("nothing was in the bin for long enough: nothing was purged");
+  if (ids.empty())
+    print_note(options.all ? "the bin is empty: nothing was purged"
+                           : "nothing was in the bin for long enough: nothing was purged");
   return ExitCode::kDone;
 }
 
