@@ -289,12 +289,13 @@ std::optional<ChangedRegions> usable_map(const Source& source, const CaptureOpti
   };
   if (options.paranoid) return refuse("a paranoid capture trusts no map");
   if (!options.parent) return refuse("there is no parent snapshot that it could refer to");
-  if (!source.size()) return refuse("a stream has no places");
+  if (!source.size()) return refuse("a stream can't be read by offset");
   if (options.changed->is_exact)
     return changed_regions(options.changed->changed, blocks_covering(*source.size()));
-  if (options.changed->since_token.empty()) return refuse("it does not say from which state on");
+  if (options.changed->since_token.empty())
+    return refuse("the map does not name the state that it starts from");
   if (options.changed->since_token != options.parent->change_token) {
-    return refuse(fmt::format("it starts at '{}', but the parent was captured at '{}'",
+    return refuse(fmt::format("the map starts at '{}', but the parent was captured at '{}'",
                               options.changed->since_token, options.parent->change_token));
   }
   return changed_regions(options.changed->changed, blocks_covering(*source.size()));

@@ -50,13 +50,15 @@ Status check_device(const ImageDevice& device) {
   }
   if (device.kind == ImageDevice::Kind::kEphemeral) {
     if (device.ephemeral > kMaxEphemeral)
-      return invalid(fmt::format("{}: ephemeral0 to ephemeral{} are there", device.name, kMaxEphemeral));
+      return invalid(
+          fmt::format("{}: the ephemeral devices are ephemeral0 to ephemeral{}", device.name, kMaxEphemeral));
     plain.ephemeral = device.ephemeral;
     plain.size = device.size;
     TRY(check_size(device));
   }
   if (device == plain) return {};
-  return invalid(fmt::format("{}: a mapping of this kind has nothing of a volume's", device.name));
+  return invalid(fmt::format(
+      "{}: only a snapshot has a volume type, iops, throughput and deletion on termination", device.name));
 }
 
 Status check_devices(const ImageRecord& record) {
@@ -115,15 +117,15 @@ Status check_image_tags(const Tags& tags) {
 Status check_state(const ImageRecord& record) {
   TRY(check_json_text("the reason of the state", record.state_reason, kMaxTextBytes));
   if ((record.state == ImageState::kPending) == record.session.is_zero())
-    return invalid("an image has a session while it is pending, and only then");
+    return invalid("a pending image has a session, and no other image has one");
   if ((record.state == ImageState::kDeregistered) != record.deregistered.has_value())
-    return invalid("an image that is deregistered says since when, and no other does");
+    return invalid("a deregistered image has a time of deregistration, and no other image has one");
   const ImageState former = record.former_state;
   const bool could_be_deregistered =
       former == ImageState::kAvailable || former == ImageState::kDisabled || former == ImageState::kFailed;
   if (!could_be_deregistered ||
       (record.state != ImageState::kDeregistered && former != ImageState::kAvailable))
-    return invalid("only an image that is deregistered was something else before");
+    return invalid("only a deregistered image has a former state");
   return {};
 }
 

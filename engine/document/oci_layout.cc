@@ -200,7 +200,7 @@ Result<std::string> add_to_oci_index(std::string_view index, std::string_view ta
   Json body = TRY(parse_index(index));
   Json& manifests = body["manifests"];
   if (std::ranges::any_of(manifests, [&](const Json& entry) { return has_tag(entry, tag); }))
-    return invalid(fmt::format("the tag {} is there already: name another one", tag));
+    return invalid(fmt::format("the tag {} exists already: name another tag", tag));
   Json entry = descriptor(kManifestType, manifest);
   entry["annotations"] = {{kTagKey, tag}};
   manifests.push_back(std::move(entry));

@@ -78,8 +78,8 @@ Status read_words(std::string_view text, DeviceMapping& out) {
   }
   const bool has_volume = !out.kind || *out.kind == ImageDevice::Kind::kSnapshot;
   if (!has_volume && (out.volume_type || out.iops || out.throughput || out.delete_on_termination))
-    return invalid("type, iops, throughput and delete-on-termination are of volumes");
-  if (out.kind == ImageDevice::Kind::kNone && out.size) return invalid("no device has no size");
+    return invalid("type, iops, throughput and delete-on-termination are for snapshots only");
+  if (out.kind == ImageDevice::Kind::kNone && out.size) return invalid("no-device takes no size");
   return {};
 }
 

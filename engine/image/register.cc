@@ -72,8 +72,7 @@ Result<std::optional<ImageId>> image_on(const ImageCatalog& images, SnapshotId s
     auto record = images.get(id);
     if (!record.ok()) {
       if (record.error().code() != ErrorCode::kNotFound)
-        unread =
-            record.take_error().with_context("it can't be told whether an image needs " + snapshot.text());
+        unread = record.take_error().with_context("it is unknown whether an image needs " + snapshot.text());
       continue;
     }
     const auto used = snapshots_of(record.value());

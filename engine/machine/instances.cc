@@ -148,7 +148,7 @@ Result<std::optional<InstanceRecord>> Instances::owner_of(VolumeId volume) const
     auto record = load(id);
     if (is(record, ErrorCode::kNotFound)) continue;
     if (!record.ok()) {
-      unread = record.take_error().with_context("it can't be told whose " + volume.text() + " is");
+      unread = record.take_error().with_context("it is unknown which instance owns " + volume.text());
       continue;
     }
     const auto is_volume = [&](const InstanceDevice& device) { return device.volume == volume; };

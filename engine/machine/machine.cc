@@ -43,7 +43,7 @@ Status check_readable(const std::string& path) {
 Error did_not_start(const std::string& log, std::uint64_t from) {
   const std::string said = last_line(log, from);
   return Error(ErrorCode::kIo,
-               fmt::format("QEMU did not start: {}", said.empty() ? "it said nothing" : said));
+               fmt::format("QEMU did not start: {}", said.empty() ? "it printed nothing" : said));
 }
 
 Status wait_until_running(const std::string& directory, const RunningProcess& process,

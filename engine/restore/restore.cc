@@ -182,11 +182,12 @@ class Restorer {
       named += fmt::format(" and {} more range{}", more, more == 1 ? "" : "s");
     }
     const std::string name = target_.written_name();
-    return corrupt(fmt::format(
-        "bytes {} could not be read when the snapshot was taken: they are lost. All else is written; {}",
-        named,
-        name == target_.name() ? fmt::format("there {} keeps what it held", name)
-                               : fmt::format("the file is left as {}, with holes there", name)));
+    return corrupt(
+        fmt::format("bytes {} could not be read when the snapshot was taken: they are lost. Everything else "
+                    "is written; {}",
+                    named,
+                    name == target_.name() ? fmt::format("there {} keeps what it held", name)
+                                           : fmt::format("the file is left as {}, with holes there", name)));
   }
 
   Status restore_window(std::vector<LeafSpan> window) {

@@ -54,7 +54,7 @@ std::string hint_of(const Error& error) {
     case ErrorKind::kNotADiskFile:
       return "'ashlar capture' takes devices and streams";
     case ErrorKind::kRawFilePartial:
-      return fmt::format("'ashlar volume snapshot {}' takes all of it", id);
+      return fmt::format("'ashlar volume snapshot {}' captures the whole volume", id);
     case ErrorKind::kFormatUnknown:
       return "give --format";
     case ErrorKind::kVolumeServed:

@@ -26,7 +26,7 @@ struct Options {
 Result<CaptureImage::Disk> disk_of(const std::string& word) {
   const std::size_t equals = word.find('=');
   if (equals == std::string::npos || equals == 0 || equals + 1 == word.size())
-    return invalid(fmt::format("--device: '{}' is not DEVICE=SOURCE", word));
+    return invalid(fmt::format("--device: '{}' is not of the form DEVICE=SOURCE", word));
   return CaptureImage::Disk{word.substr(0, equals), word.substr(equals + 1)};
 }
 
@@ -72,7 +72,7 @@ void add_image_capture(Cli& cli) {
   verb.texts("--device", "DEVICE=SOURCE", options->devices,
              "What a device of the image is captured from: a disk, a disk image or an NBD URI; may be given "
              "more than once");
-  verb.text("--root-device", "DEVICE", options->root_device, "The one that is booted from [the first]");
+  verb.text("--root-device", "DEVICE", options->root_device, "The device to boot from [the first]");
   verb.texts("--freeze", "DIRECTORY", options->freeze,
              "Freeze this mounted file system until all is captured; may be given more than once");
   verb.flag("--live", options->live, "Capture although sources are mounted and may be written to meanwhile");

@@ -67,7 +67,7 @@ void add_image_ova(Cli& cli) {
       cli.add_verb("image import-ova", "Import a machine that another program exported as OVA as an image",
                    "  ashlar image import-ova web.ova --name web-1.5");
   verb.positional("FILE", "FILE", options->file, "The OVA");
-  verb.text("--name", "TEXT", options->name, "Its name here [the machine's]");
+  verb.text("--name", "TEXT", options->name, "The name of the image [the machine's]");
   verb.text("--description", "TEXT", options->description, "A description [the machine's]");
   verb.text("--architecture", "NAME", options->architecture,
             "i386, x86_64, arm64, riscv64, ppc64le, s390x [x86_64]");

@@ -33,7 +33,8 @@ Result<ExitCode> run(const Globals& globals) {
 }  // namespace
 
 void add_reindex(Cli& cli) {
-  cli.add_verb("reindex", "Make the index anew from the packs; it is a cache, and nothing is lost with it",
+  cli.add_verb("reindex",
+               "Rebuild the index from the packs; the index is a cache, so nothing is lost with it",
                "  ashlar reindex");
   cli.on_run(Needs::kStore, run);
 }
