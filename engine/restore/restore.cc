@@ -186,7 +186,7 @@ class Restorer {
         fmt::format("bytes {} could not be read when the snapshot was taken: they are lost. Everything else "
                     "is written; {}",
                     named,
-                    name == target_.name() ? fmt::format("there {} keeps what it held", name)
+                    name == target_.name() ? fmt::format("{} keeps its former data there", name)
                                            : fmt::format("the file is left as {}, with holes there", name)));
   }
 

@@ -107,7 +107,7 @@ TEST(HeaderCheck, AQcow2WhoseTablesLie) {
   for (const std::uint64_t place : {std::uint64_t{5} << 16U, ~std::uint64_t{0}}) {
     MemoryFile elsewhere = full_qcow2();
     elsewhere.big(40, place, 8);
-    refused(DiskFormat::kQcow2, elsewhere, ErrorCode::kCorrupt, "missing");
+    refused(DiskFormat::kQcow2, elsewhere, ErrorCode::kCorrupt, "truncated");
   }
 }
 
@@ -212,9 +212,9 @@ TEST(HeaderCheck, AVmdkWhoseTablesLie) {
   lies(20, ~std::uint64_t{0}, 8, "impossible size");
   lies(44, 0, 4, "impossible size");
   lies(44, 513, 4, "impossible size");
-  lies(12, std::uint64_t{1} << 40U, 8, "missing");  // a directory larger than the file
+  lies(12, std::uint64_t{1} << 40U, 8, "truncated");  // a directory larger than the file
   for (const std::uint64_t place : {std::uint64_t{192}, std::uint64_t{1} << 55U, ~std::uint64_t{0} - 1})
-    lies(56, place, 8, "missing");
+    lies(56, place, 8, "truncated");
   MemoryFile again = full_vmdk();  // a single grain table, named 50 times
   again.little(12, 50UL * 512 * 128, 8);
   again.little(22UL * 512 + 4 * 3, 0, 4);
@@ -361,8 +361,8 @@ TEST(HeaderCheck, AVhdWithBlocksBehindItsEnd) {
   };
   damaged(512, 0, 8, "header");
   damaged(512 + 28, 31, 4, "no room");
-  damaged(512 + 16, 1 << 20, 8, "missing");
-  damaged(512 + 16, ~std::uint64_t{0} - 63, 8, "missing");
+  damaged(512 + 16, 1 << 20, 8, "truncated");
+  damaged(512 + 16, ~std::uint64_t{0} - 63, 8, "truncated");
   damaged(512 + 32, 0, 4, "header");
   damaged(512 + 32, 12345, 4, "header");
   damaged(512 + 32, 512, 4, "no room");

@@ -16,7 +16,7 @@ std::string hint_of(const Error& error) {
     case ErrorKind::kNoSuchSnapshot:
       return "'ashlar snapshots' lists them";
     case ErrorKind::kNotInBin:
-      return "'ashlar bin list' lists what is there";
+      return "'ashlar bin list' lists the bin";
     case ErrorKind::kNoSuchImage:
       return "'ashlar image list' lists them";
     case ErrorKind::kNoSuchVolume:

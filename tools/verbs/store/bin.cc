@@ -62,8 +62,7 @@ Result<ExitCode> purge(const Globals& globals, const Options& options) {
 void add_bin(Cli& cli) {
   cli.add_group("bin", "List, restore and purge what was deleted: snapshots and deregistered images");
   const auto options = std::make_shared<Options>();
-  cli.add_verb("bin list", "List what lies in the recycle bin, the oldest deletion first",
-               "  ashlar bin list");
+  cli.add_verb("bin list", "List the recycle bin, the oldest deletion first", "  ashlar bin list");
   cli.on_run(Needs::kStore, list);
   Verb restoring = cli.add_verb("bin restore", "Restore a deleted snapshot or a deregistered image",
                                 "  ashlar bin restore snap-01a2b3c4d5e6f7089");
@@ -76,7 +75,7 @@ void add_bin(Cli& cli) {
   Verb purging = cli.add_verb(
       "bin purge", "Delete for good what was in the bin for as long as the settings say, and print its ids",
       "  ashlar bin purge");
-  purging.flag("--all", options->all, "Everything in the bin, however short a time it was there");
+  purging.flag("--all", options->all, "Purge everything in the bin, whatever its age");
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return purge(globals, *options); });
 }
 
