@@ -107,8 +107,11 @@ Result<LifecyclePolicy> parse_lifecycle_policy(std::string_view text) {
     body = Json::parse(text, shallow);
   } catch (const Json::parse_error& error) {
     return invalid("not a valid policy: JSON syntax error at " + place_in(text, error.byte));
+  } catch (const Json::out_of_range&) {
+    return invalid("not a valid policy: a number is too large");
   }
-  if (deep || !body.is_object()) return invalid("not a valid policy: it has to be one JSON object");
+  if (deep) return invalid("not a valid policy: its members are nested too deeply");
+  if (!body.is_object()) return invalid("not a valid policy: it has to be one JSON object");
   body = completed(std::move(body));
   LifecyclePolicy policy;
   JsonMembers members(body);
