@@ -6,8 +6,8 @@
 //          overlays/      the blocks that volumes of this host hold themselves, and their server's sockets
 //          attachments/   volumes attached as block devices
 //          instances/     machines
-//          scratch/       files of operations that run; a dead operation's are removed by the next one
-//          torn/          overlays of a copied store that were open when it was copied
+//          scratch/       files of operations that run; each loses its name as soon as it is open
+//          torn/          overlays of a copied store that were open when it was copied, and notes of machines
 //
 // For a store in a directory the path is <store>/host/<host id>/, unless another is chosen. host.json ties it
 // to the store's id and to the place of the store's directory: file system and inode. A store that was moved
