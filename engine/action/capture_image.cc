@@ -72,8 +72,8 @@ Result<std::vector<OpenDisk>> open_disks(Repo& repo, const Caller& caller, const
   const Consistencies found = TRY(check_quiescence(uses, request.freeze, request.live));
   for (std::size_t i = 0; i < disks.size(); ++i) disks[i].consistency = found.of_sources[i];
   for (const std::string& mount_point : found.unused)
-    caller.notices.warn(fmt::format(
-        "{} is frozen for nothing: no source is mounted there, and none lies there", mount_point));
+    caller.notices.warn(
+        fmt::format("{} does not need to be frozen: no source is mounted there or lies on it", mount_point));
   return disks;
 }
 
@@ -138,8 +138,7 @@ Status capture_still(Repo& repo, const Caller& caller, const CaptureImage& reque
 }  // namespace
 
 Status check_request(const CaptureImage& request) {
-  if (request.live && !request.freeze.empty())
-    return invalid("a capture is either live or freezes file systems");
+  if (request.live && !request.freeze.empty()) return invalid("a live capture does not freeze file systems");
   for (const CaptureImage::Disk& disk : request.disks) {
     if (disk.source == "-") return invalid("standard input is not a disk of an image");
   }

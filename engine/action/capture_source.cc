@@ -9,8 +9,7 @@ namespace ashlar {
 namespace {
 
 Status check_request(const CaptureSource& request) {
-  if (request.live && !request.freeze.empty())
-    return invalid("a capture is either live or freezes file systems");
+  if (request.live && !request.freeze.empty()) return invalid("a live capture does not freeze file systems");
   if (request.changed && !request.bitmap.empty())
     return invalid("what changed comes either from a map or from a bitmap");
   if (request.expected_bytes && request.source != "-") return invalid("only a stream has an expected size");
@@ -44,8 +43,8 @@ Result<Consistency> check_consistency(const Source& source, const Caller& caller
       TRY(check_quiescence({{&source, request.source}}, request.freeze, request.live));
   for (const std::string& mount_point : found.unused)
     caller.notices.warn(
-        fmt::format("{} is frozen for nothing: {} is not mounted there, and does not lie there", mount_point,
-                    source.name()));
+        fmt::format("{} does not need to be frozen: {} is not mounted there and does not lie on it",
+                    mount_point, source.name()));
   return found.of_sources.front();
 }
 

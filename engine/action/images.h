@@ -20,7 +20,7 @@ using Grantee = std::optional<AccountId>;
 struct DescribeImages {
   std::vector<ImageId> ids;            // empty: all images of lists
   std::vector<AccountId> owners;       // empty: any
-  std::vector<Grantee> executable_by;  // who has a launch permission; empty: anybody
+  std::vector<Grantee> executable_by;  // who has a launch permission; empty: any account
   std::vector<ImageFilter> filters;    // all of them must hold
   bool include_deprecated = false;     // deprecated images of other accounts too
 };

@@ -9,7 +9,7 @@ Result<std::vector<InspectedDevice>> inspect_image(Repo& repo, const Caller& cal
   const ImageRecord image = TRY(AccountImages::open(repo, caller).find(id));
   if (image.state == ImageState::kPending || image.state == ImageState::kFailed)
     return invalid(
-        fmt::format("{} is {}: its disks are not there", id.text(), image_state_name(image.state)));
+        fmt::format("{} is {}: it has no disks to inspect", id.text(), image_state_name(image.state)));
   return inspect_devices(repo, image.devices, caller.stop);
 }
 

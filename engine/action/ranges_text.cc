@@ -22,9 +22,13 @@ std::string ranges_text(const std::vector<BlockRange>& ranges, ByteCount size) {
   std::string text;
   for (std::size_t i = 0; i < std::min(ranges.size(), kNamedRanges); ++i) {
     const ByteRange bytes = byte_range(ranges[i], size);
-    text += fmt::format("{}{} bytes at {}", i == 0 ? "" : ", ", bytes.length, bytes.offset);
+    text += fmt::format("{}{} byte{} at {}", i == 0 ? "" : ", ", bytes.length, bytes.length == 1 ? "" : "s",
+                        bytes.offset);
   }
-  if (ranges.size() > kNamedRanges) text += fmt::format(" and {} more ranges", ranges.size() - kNamedRanges);
+  if (ranges.size() > kNamedRanges) {
+    const std::size_t more = ranges.size() - kNamedRanges;
+    text += fmt::format(" and {} more range{}", more, more == 1 ? "" : "s");
+  }
   return text;
 }
 

@@ -19,7 +19,7 @@ Status check_unused(const std::string& target) {
   auto loops = held_loops_over(target);
   if (is(loops, ErrorCode::kNotFound)) return {};
   for (const std::string& loop : TRY(std::move(loops)))
-    return busy(fmt::format("{} is used by another program through {}: end that use first", target, loop));
+    return busy(fmt::format("{} is in use through {}: detach that device first", target, loop));
   return {};
 }
 

@@ -36,7 +36,7 @@ Status wait_for_image(Repo& repo, const Caller& caller, ImageId id, std::chrono:
       return invalid(
           fmt::format("{} is {}: {}", id.text(), image_state_name(image.state), image.state_reason));
     if (std::chrono::steady_clock::now() >= deadline)
-      return busy(fmt::format("{} is still pending after {} seconds", id.text(), timeout.count()));
+      return busy(fmt::format("{} is still pending after {} s", id.text(), timeout.count()));
     pause(caller.stop);
     if (caller.stop.stop_requested()) return cancelled();
   }

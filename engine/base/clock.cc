@@ -32,7 +32,7 @@ Result<UtcTime> UtcTime::parse(std::string_view text) {
     const UtcTime time{static_cast<std::uint64_t>(seconds) * 1'000'000'000};
     if (time.iso8601() == whole) return time;
   }
-  return invalid(fmt::format("'{}' is no time such as 2026-11-21 or 2026-11-21T02:31:00Z", text));
+  return invalid(fmt::format("'{}' is not a time such as 2026-11-21 or 2026-11-21T02:31:00Z", text));
 }
 
 double monotonic_seconds() {

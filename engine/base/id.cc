@@ -28,13 +28,14 @@ std::string to_hex(ByteSpan bytes) {
 
 Status from_hex(std::string_view text, MutableByteSpan out) {
   if (text.size() != out.size() * 2) {
-    return invalid(fmt::format("'{}' is not an id: {} hexadecimal digits expected", text, out.size() * 2));
+    return invalid(
+        fmt::format("'{}' is not an id: it has to have {} hexadecimal digits", text, out.size() * 2));
   }
   for (std::size_t i = 0; i < out.size(); ++i) {
     const int high = digit(text[2 * i]);
     const int low = digit(text[2 * i + 1]);
     if (high < 0 || low < 0)
-      return invalid(fmt::format("'{}' is not an id: not lower-case hexadecimal", text));
+      return invalid(fmt::format("'{}' is not an id: it has to be lower-case hexadecimal", text));
     out[i] = static_cast<std::byte>(high * 16 + low);
   }
   return {};
@@ -46,8 +47,10 @@ std::string record_id_text(std::string_view prefix, std::uint64_t value) {
 
 Result<std::uint64_t> parse_record_id(std::string_view prefix, std::string_view noun, std::string_view text) {
   const auto malformed = [&] {
-    return invalid(
-        fmt::format("'{}' is not a {} id: '{}' and 16 hexadecimal digits expected", text, noun, prefix));
+    const bool has_vowel =
+        !noun.empty() && std::string_view("aeiou").find(noun.front()) != std::string_view::npos;
+    return invalid(fmt::format("'{}' is not {} {} id: ids look like {}1a2b3c4d5e6f7089", text,
+                               has_vowel ? "an" : "a", noun, prefix));
   };
   if (!text.starts_with(prefix) || text.size() != prefix.size() + 16) return malformed();
   std::uint64_t value = 0;
@@ -68,7 +71,7 @@ Result<AccountId> AccountId::parse(std::string_view text) {
     for (const char c : text) id.value = id.value * 10 + static_cast<std::uint64_t>(c - '0');
   }
   if (id.value != 0) return id;
-  return invalid(fmt::format("'{}' is not an account: 12 digits expected, not all of them 0", text));
+  return invalid(fmt::format("'{}' is not an account: accounts have 12 digits, not all of them 0", text));
 }
 
 // The result is between 100000000000 and 999999999999.

@@ -14,8 +14,7 @@ namespace {
 constexpr std::string_view kUnits = "BKMGTPE";
 
 Error malformed(std::string_view text) {
-  return invalid(
-      fmt::format("'{}' is not a size: a number and K, M, G, T or P expected, as in 10G or 64TiB", text));
+  return invalid(fmt::format("'{}' is not a size: sizes look like 4096, 10G or 64TiB", text));
 }
 
 // Returns the power of 1024 that a unit such as "", "B", "k", "GiB" or "tb" means; -1 for anything else.

@@ -289,12 +289,13 @@ std::optional<ChangedRegions> usable_map(const Source& source, const CaptureOpti
   };
   if (options.paranoid) return refuse("a paranoid capture trusts no map");
   if (!options.parent) return refuse("there is no parent snapshot that it could refer to");
-  if (!source.size()) return refuse("a stream has no places");
+  if (!source.size()) return refuse("a stream can't be read by offset");
   if (options.changed->is_exact)
     return changed_regions(options.changed->changed, blocks_covering(*source.size()));
-  if (options.changed->since_token.empty()) return refuse("it does not say from which state on");
+  if (options.changed->since_token.empty())
+    return refuse("the map does not name the state that it starts from");
   if (options.changed->since_token != options.parent->change_token) {
-    return refuse(fmt::format("it starts at '{}', but the parent was captured at '{}'",
+    return refuse(fmt::format("the map starts at '{}', but the parent was captured at '{}'",
                               options.changed->since_token, options.parent->change_token));
   }
   return changed_regions(options.changed->changed, blocks_covering(*source.size()));
@@ -326,16 +327,16 @@ Result<CaptureReport> capture(const WriteParts& parts, Source& source, const Cap
   Pass pass = TRY(Pipeline(parts, source, options, progress, changed).run(stop));
   if (pass.outcome.audit_missed) {
     report.warnings.emplace_back(
-        "THE CHANGED-BLOCK MAP IS WRONG: a block that it calls unchanged has changed; everything was read "
-        "instead");
+        "THE CHANGED-BLOCK MAP IS WRONG: a block that it reports as unchanged has changed; everything was "
+        "read instead");
     progress.done_bytes = 0;
     pass = TRY(Pipeline(parts, source, options, progress, std::nullopt).run(stop));
   }
   if (pass.lost_leaves > 0) {
     report.warnings.push_back(
-        fmt::format("data of the parent {} is lost from the store: what it covered, {} pieces of 4 MiB, was "
-                    "captured anew",
-                    options.parent->id.text(), pass.lost_leaves));
+        fmt::format("data of the parent {} is lost from the store: {} piece{} of 4 MiB {} read again",
+                    options.parent->id.text(), pass.lost_leaves, pass.lost_leaves == 1 ? "" : "s",
+                    pass.lost_leaves == 1 ? "was" : "were"));
   }
   report.record = TRY(make_record(parts, source, options, pass));
   TRY(check_still_there(parts, options, *session, pass));

@@ -117,10 +117,10 @@ class RecordFolder {
 
   // Encodes a record and checks that every reader will accept the bytes.
   static Result<ByteVector> checked_bytes(const Record& record) {
-    if (record.id.value == 0) return invalid(fmt::format("a {} id of zero means none", Id::kNoun));
+    if (record.id.value == 0) return invalid(fmt::format("the id of the {} is missing", Id::kNoun));
     TRY(check_limits(record));
     ByteVector bytes = bytes_of(record);
-    const Record again = TRY(Kind::decode(bytes).with_context("the record makes no sense"));
+    const Record again = TRY(Kind::decode(bytes).with_context("the record is not valid"));
     if (again != record) return invalid("the record does not survive its encoding");
     return bytes;
   }

@@ -69,9 +69,9 @@ Status Session::check() const {
   auto found = read_record(objects_, key_of(record_.id));
   if (!found.ok()) return found.take_error().with_context("check the session");
   if (!found.value())
-    return busy("this session's record was removed by someone else: nothing may be published, run again");
+    return busy("another program removed this session's record: nothing may be published, run again");
   if (*found.value() != record_)
-    return busy("this session's record was taken over: nothing may be published, run again");
+    return busy("another program took over this session's record: nothing may be published, run again");
   return {};
 }
 

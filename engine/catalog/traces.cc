@@ -34,7 +34,7 @@ Result<std::optional<TraceRecord>> TraceCatalog::get(SnapshotId snapshot) const 
 Status TraceCatalog::replace(const std::optional<TraceRecord>& before, const TraceRecord& now) {
   const ByteVector bytes = encode(now);
   if (now.owner != owner_.value || TRY(decode_trace_record(bytes)) != now)
-    return invalid("the trace makes no sense");
+    return invalid("the trace is not valid");
   const std::string key = key_of(now.snapshot);
   return before ? objects_.replace(key, encode(*before), bytes) : objects_.put_if_absent(key, bytes);
 }

@@ -39,7 +39,7 @@ Result<DiskFormat> parse_disk_format(std::string_view text) {
   for (const Words& words : kWords) {
     if (text == words.name) return words.format;
   }
-  return invalid(fmt::format("'{}' is no format: raw, qcow2, vmdk, vhd or vhdx", text));
+  return invalid(fmt::format("'{}' is not a disk format: raw, qcow2, vmdk, vhd or vhdx", text));
 }
 
 Result<DiskFormat> disk_format_of_name(std::string_view name) {

@@ -15,9 +15,8 @@ struct FileRange {
 
   // Fills `out` from `at`, which counts from the range's start. Returns kInvalid when that goes past its end.
   Status read(std::uint64_t at, MutableByteSpan out) const {
-    if (at > bytes || out.size() > bytes - at)
-      return invalid("ends before its header does: a part is missing");
-    if (TRY(file.read_at(offset + at, out)) != out.size()) return invalid("has become shorter meanwhile");
+    if (at > bytes || out.size() > bytes - at) return invalid("is truncated: it ends within its header");
+    if (TRY(file.read_at(offset + at, out)) != out.size()) return invalid("became shorter while it was read");
     return {};
   }
 };

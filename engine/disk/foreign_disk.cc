@@ -43,7 +43,7 @@ Result<std::string> identity_text(const std::string& file, const std::optional<O
 Status check_member(const OvaMember& member) {
   constexpr std::uint64_t kSector = 512;
   if (member.offset % kSector == 0 && member.bytes % kSector == 0) return {};
-  return corrupt("is not a whole number of sectors: a part is missing");
+  return corrupt("is truncated: its size is not a multiple of 512 bytes");
 }
 
 }  // namespace
@@ -121,7 +121,7 @@ Status ForeignDisk::check_tables(const std::string& block_device, const std::sto
   const auto status = qemu_img->exit_status();
   if (status == kWell || status == kOnlyLeaks || status == kNoCheckForFormat) return {};
   if (status == kDamaged)
-    return corrupt(name_ + " is damaged, or a part of it is missing: run 'qemu-img check' for details");
+    return corrupt(name_ + " is damaged or truncated: run 'qemu-img check' for details");
   if (!status) return qemu_img->outcome().with_context(name_);
   return Error(ErrorCode::kIo, fmt::format("{}: 'qemu-img check' fails with exit status {}: run it for the "
                                            "reason",

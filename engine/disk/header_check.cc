@@ -26,7 +26,7 @@ Status check_qcow2_features(const FileRange& disk, Qcow2Layout& layout) {
   if ((incompatible & kQcowExternalData) != 0)
     return invalid("keeps its data in another file: make it one file with 'qemu-img convert' first");
   if ((incompatible & kQcowCorrupt) != 0)
-    return corrupt("is marked as corrupt: 'qemu-img check' says more of it");
+    return corrupt("is marked as corrupt: run 'qemu-img check' for details");
   if ((incompatible & kQcowDirty) != 0)
     return invalid("was not closed by the program that wrote it: 'qemu-img check -r all FILE' mends that");
   layout.has_subclusters = (incompatible & kQcowExtendedL2) != 0;
@@ -35,7 +35,7 @@ Status check_qcow2_features(const FileRange& disk, Qcow2Layout& layout) {
 
 Status check_qcow2_header(const FileRange& disk) {
   std::array<std::byte, kQcowHeaderBytes> bytes{};
-  if (disk.bytes < bytes.size()) return invalid("is no qcow2 image");
+  if (disk.bytes < bytes.size()) return invalid("is not a qcow2 image");
   TRY(disk.read(0, bytes));
   BigEndianReader reader(bytes);
   const std::uint32_t magic = reader.u32();
@@ -49,7 +49,7 @@ Status check_qcow2_header(const FileRange& disk) {
   const std::uint32_t encryption = reader.u32();
   layout.l1_entries = reader.u32();
   layout.l1_offset = reader.u64();
-  if (magic != kQcowMagic) return invalid("is no qcow2 image");
+  if (magic != kQcowMagic) return invalid("is not a qcow2 image");
   if (version != 2 && version != 3) return unsupported(fmt::format("is a qcow image of version {}", version));
   if (backing_offset != 0 || backing_bytes != 0)
     return invalid("has a backing file: make it one file with 'qemu-img convert' first");
@@ -62,9 +62,9 @@ Status check_qcow2_header(const FileRange& disk) {
 Status check_vhdx_header(const FileRange& disk) {
   constexpr std::string_view kMagic = "vhdxfile";
   std::array<std::byte, kMagic.size()> bytes{};
-  if (disk.bytes < bytes.size()) return invalid("is no vhdx image");
+  if (disk.bytes < bytes.size()) return invalid("is not a vhdx image");
   TRY(disk.read(0, bytes));
-  if (as_text(bytes) != kMagic) return invalid("is no vhdx image");
+  if (as_text(bytes) != kMagic) return invalid("is not a vhdx image");
   // QEMU counts the file in sectors and rounds the last one up.
   if (disk.bytes % kVhdxSector != 0) return part_is_missing();
   return {};  // QEMU refuses images with a parent, and never opens the parent

@@ -53,10 +53,9 @@ la_int64_t skip_part(archive* /*opened*/, void* user, la_int64_t wanted) {
   return static_cast<la_int64_t>(skipped);
 }
 
-Error archive_error(archive* opened, Reading& reading) {
+Error archive_error(Reading& reading) {
   if (reading.failed) return *std::move(reading.failed);
-  const char* said = ::archive_error_string(opened);
-  return corrupt(fmt::format("is no whole tar file: {}", said != nullptr ? said : "it can't be read"));
+  return corrupt("is not a complete tar archive");
 }
 
 // Returns whether a name has no meaning for a file system: no folder, no way up, no control characters.
@@ -71,7 +70,7 @@ Result<std::string> name_of(archive_entry* entry) {
   const char* name = ::archive_entry_pathname(entry);
   if (name == nullptr) name = ::archive_entry_pathname_utf8(entry);
   if (name == nullptr || !is_plain_name(name))
-    return invalid("has a member whose name is no plain file name: such an OVA is not taken");
+    return invalid("has a member whose name is not a plain file name");
   return std::string(name);
 }
 
@@ -79,14 +78,14 @@ Result<OvaMember> member_of(archive* opened, archive_entry* entry, std::uint64_t
   OvaMember member;
   member.name = TRY(name_of(entry));
   if (::archive_entry_filetype(entry) != AE_IFREG || ::archive_entry_hardlink(entry) != nullptr)
-    return invalid(fmt::format("has a member '{}' that is no plain file", member.name));
+    return invalid(fmt::format("has a member '{}' that is not a regular file", member.name));
   if (::archive_entry_sparse_count(entry) > 0)
     return invalid(fmt::format("has a sparse member '{}'", member.name));
   member.offset = static_cast<std::uint64_t>(::archive_filter_bytes(opened, 0));
   const la_int64_t bytes = ::archive_entry_size(entry);
   if (bytes < 0 || member.offset > file_bytes ||
       static_cast<std::uint64_t>(bytes) > file_bytes - member.offset)
-    return corrupt(fmt::format("ends within '{}': a part is missing", member.name));
+    return corrupt(fmt::format("is truncated: it ends within '{}'", member.name));
   member.bytes = static_cast<std::uint64_t>(bytes);
   return member;
 }
@@ -98,7 +97,7 @@ std::uint64_t end_of(const OvaMember& member) {
 
 Status add_member(Ova& ova, OvaMember member, std::uint64_t header_at) {
   if (!ova.members.empty() && end_of(ova.members.back()) != header_at)
-    return invalid(fmt::format("has a member '{}' that is not stored plainly", ova.members.back().name));
+    return invalid(fmt::format("has a member '{}' that is compressed or sparse", ova.members.back().name));
   if (ova.members.size() == kMaxMembers) return invalid(fmt::format("has more than {} members", kMaxMembers));
   if (std::ranges::find(ova.members, member.name, &OvaMember::name) != ova.members.end())
     return invalid(fmt::format("has the member '{}' twice", member.name));
@@ -111,9 +110,9 @@ Status add_member(Ova& ova, OvaMember member, std::uint64_t header_at) {
 Status check_end(const ReadableFile& file, std::uint64_t file_bytes, std::uint64_t at) {
   std::array<std::byte, 2 * kTarBlock> marker{};
   if (at > file_bytes || file_bytes - at < marker.size() || TRY(file.read_at(at, marker)) != marker.size())
-    return corrupt("ends without the end mark of a tar file: a part is missing");
+    return corrupt("is truncated: it ends without the tar end mark");
   if (std::ranges::any_of(marker, [](std::byte byte) { return byte != std::byte{0}; }))
-    return corrupt("has no end mark of a tar file behind its last member");
+    return corrupt("has no tar end mark after its last member");
   return {};
 }
 
@@ -124,7 +123,7 @@ Result<Archive> open_archive(Reading& reading) {
   ::archive_read_set_read_callback(opened.get(), read_part);
   ::archive_read_set_skip_callback(opened.get(), skip_part);
   ::archive_read_set_callback_data(opened.get(), &reading);
-  if (::archive_read_open1(opened.get()) != ARCHIVE_OK) return archive_error(opened.get(), reading);
+  if (::archive_read_open1(opened.get()) != ARCHIVE_OK) return archive_error(reading);
   return opened;
 }
 
@@ -145,12 +144,12 @@ Result<Ova> read_ova(const ReadableFile& file) {
     archive_entry* entry = nullptr;
     const int got = ::archive_read_next_header(opened.get(), &entry);
     if (got == ARCHIVE_EOF) break;
-    if (got != ARCHIVE_OK && got != ARCHIVE_WARN) return archive_error(opened.get(), reading);
+    if (got != ARCHIVE_OK && got != ARCHIVE_WARN) return archive_error(reading);
     const auto header_at = static_cast<std::uint64_t>(::archive_read_header_position(opened.get()));
     TRY(add_member(ova, TRY(member_of(opened.get(), entry, reading.size)), header_at));
   }
   if (ova.members.empty() || !ova.members.front().name.ends_with(".ovf"))
-    return invalid("is no OVA: its first member is no descriptor (*.ovf)");
+    return invalid("is not an OVA: its first member is not a descriptor (*.ovf)");
   TRY(check_end(file, reading.size, end_of(ova.members.back())));
   return ova;
 }

@@ -27,8 +27,8 @@ struct Ova {
 };
 
 // Reads the members of an OVA. Returns kInvalid for a file that is not an OVA: another format, members that
-// are not plain files with plain names, a name that is there twice, too many members, no descriptor first.
-// Returns kCorrupt for one that ends too early: the two blocks of zeros that end a tar file must be there,
+// are not plain files with plain names, a name that is given twice, too many members, no descriptor first.
+// Returns kCorrupt for a truncated file: the two blocks of zeros that end a tar file must be there,
 // directly after the last member.
 Result<Ova> read_ova(const ReadableFile& file);
 

@@ -42,7 +42,7 @@ Result<Line> parse_line(std::string_view text) {
   const std::size_t equals = text.rfind('=');
   const std::size_t close = equals == std::string_view::npos ? equals : text.rfind(')', equals);
   if (open == std::string_view::npos || close == std::string_view::npos || close < open)
-    return corrupt("has a manifest with a line that is no digest");
+    return corrupt("has a manifest with a line that is not a digest");
   return Line{lower(trimmed(text.substr(0, open))), std::string(text.substr(open + 1, close - open - 1)),
               lower(trimmed(text.substr(equals + 1)))};
 }

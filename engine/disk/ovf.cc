@@ -79,7 +79,7 @@ Result<ByteCount> capacity_of(const pugi::xml_node& disk) {
   const auto unit = unit_bytes(attribute(disk, "capacityAllocationUnits"));
   const auto bytes = count && unit ? checked_mul(*count, *unit) : std::nullopt;
   if (!bytes || *bytes == 0 || *bytes > kMaxVolumeBytes)
-    return invalid(fmt::format("has a disk of the capacity '{}', which is no size", text.substr(0, 64)));
+    return invalid(fmt::format("has a disk of the capacity '{}', which is not a size", text.substr(0, 64)));
   return ByteCount{*bytes};
 }
 
@@ -105,7 +105,7 @@ Result<std::map<std::string, OvfDisk>> read_disks(const pugi::xml_node& envelope
   std::map<std::string, OvfDisk> disks;
   for (const pugi::xml_node& disk : children(child(envelope, "DiskSection"), "Disk")) {
     const std::string id = attribute(disk, "diskId");
-    if (!attribute(disk, "parentRef").empty()) return unsupported("has a disk that leans on another one");
+    if (!attribute(disk, "parentRef").empty()) return unsupported("has a disk that depends on another disk");
     if (attribute(disk, "format").find("vmdk") == std::string::npos)
       return unsupported("has a disk of another format than vmdk");
     const auto file = files.find(attribute(disk, "fileRef"));
@@ -197,12 +197,12 @@ Result<OvfMachine> parse_ovf(std::string_view text) {
   if (text.size() > kMaxOvfBytes) return invalid("has a descriptor larger than 1 MiB");
   pugi::xml_document document;
   const pugi::xml_parse_result parsed = document.load_buffer(text.data(), text.size());
-  if (!parsed) return invalid(fmt::format("has a descriptor that is no XML: {}", parsed.description()));
+  if (!parsed) return invalid(fmt::format("has a descriptor that is not XML: {}", parsed.description()));
   const pugi::xml_node envelope = document.document_element();
-  if (local(envelope.name()) != "Envelope") return invalid("has a descriptor that is no OVF");
+  if (local(envelope.name()) != "Envelope") return invalid("has a descriptor that is not an OVF document");
   const auto systems = children(envelope, "VirtualSystem");
   if (systems.size() != 1 || child(envelope, "VirtualSystemCollection"))
-    return unsupported("describes no single machine: take the machines apart first");
+    return unsupported("describes several machines or none: export each machine as an OVA of its own");
   const auto hardware = children(systems.front(), "VirtualHardwareSection");
   if (hardware.size() != 1) return unsupported("has no single description of its machine's hardware");
   const auto files = TRY(read_files(envelope));

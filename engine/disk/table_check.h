@@ -31,6 +31,6 @@ Status check_vmdk_tables(const FileRange& disk, ByteSpan header);
 inline bool holds(const FileRange& disk, std::uint64_t offset, std::uint64_t bytes) {
   return offset <= disk.bytes && bytes <= disk.bytes - offset;
 }
-inline Error part_is_missing() { return corrupt("is damaged: a part of it is missing"); }
+inline Error part_is_missing() { return corrupt("is damaged or truncated: copy or download it again"); }
 
 }  // namespace ashlar

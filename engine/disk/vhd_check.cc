@@ -86,7 +86,7 @@ Status check_blocks(const FileRange& disk, const Footer& footer) {
     for (std::size_t i = 0; i < entries.size(); i += sizeof(std::uint32_t)) {
       const auto sector = load_big_endian<std::uint32_t>(std::span(entries).subspan(i));
       if (sector != kUnusedBlock && sector * kSector + table.block_bytes > end)
-        return corrupt("is damaged: a part of it is missing");
+        return corrupt("is damaged or truncated: copy or download it again");
     }
   }
   return {};
@@ -114,10 +114,10 @@ Status check_type(const Footer& footer, std::uint64_t file_bytes) {
 Status check_vhd_footer(const FileRange& disk) {
   Footer first{};
   Footer last{};
-  if (disk.bytes < kFooterBytes) return invalid("is no vhd image");
+  if (disk.bytes < kFooterBytes) return invalid("is not a vhd image");
   TRY(disk.read(0, first));
   TRY(disk.read(disk.bytes - kFooterBytes, last));
-  if (!is_footer(last)) return invalid("is no vhd image: there is no footer at its end");
+  if (!is_footer(last)) return invalid("is not a vhd image: there is no footer at its end");
   if (!has_right_checksum(last)) return corrupt("is damaged: the checksum of its footer is wrong");
   TRY(check_type(last, disk.bytes));
   if (type_of(last) == VhdType::kFixed) {

@@ -88,12 +88,12 @@ Status check_no_parent(std::string_view text) {
 
 Status check_vmdk_header(const FileRange& disk) {
   std::array<std::byte, kHeaderBytes> bytes{};
-  if (disk.bytes < bytes.size()) return invalid("is no vmdk image in one file");
+  if (disk.bytes < bytes.size()) return invalid("is not a vmdk image in one file");
   TRY(disk.read(0, bytes));
   if (trimmed(as_text(bytes)).starts_with(kDescriptorStart))
     return leans_on_others("is the descriptor of a vmdk in several files");
   ByteReader reader(bytes);
-  if (!reader.expect("KDMV")) return invalid("is no vmdk image in one file");
+  if (!reader.expect("KDMV")) return invalid("is not a vmdk image in one file");
   const std::uint32_t version = reader.u32();
   reader.u32();  // flags
   const std::uint64_t capacity = reader.u64();

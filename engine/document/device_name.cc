@@ -17,7 +17,7 @@ Status check_device_name(std::string_view name) {
       std::ranges::all_of(name, is_plain)) {
     return {};
   }
-  return invalid(fmt::format("'{}' is no device name such as /dev/sda", name));
+  return invalid(fmt::format("'{}' is not a device name such as /dev/sda", name));
 }
 
 }  // namespace ashlar

@@ -50,13 +50,15 @@ Status check_device(const ImageDevice& device) {
   }
   if (device.kind == ImageDevice::Kind::kEphemeral) {
     if (device.ephemeral > kMaxEphemeral)
-      return invalid(fmt::format("{}: ephemeral0 to ephemeral{} are there", device.name, kMaxEphemeral));
+      return invalid(
+          fmt::format("{}: the ephemeral devices are ephemeral0 to ephemeral{}", device.name, kMaxEphemeral));
     plain.ephemeral = device.ephemeral;
     plain.size = device.size;
     TRY(check_size(device));
   }
   if (device == plain) return {};
-  return invalid(fmt::format("{}: a mapping of this kind has nothing of a volume's", device.name));
+  return invalid(fmt::format(
+      "{}: only a snapshot has a volume type, iops, throughput and deletion on termination", device.name));
 }
 
 Status check_devices(const ImageRecord& record) {
@@ -67,10 +69,10 @@ Status check_devices(const ImageRecord& record) {
   for (const ImageDevice& device : record.devices) {
     TRY(check_device(device));
     if (before && before->name >= device.name)
-      return invalid(fmt::format("{} is there twice or out of order", device.name));
+      return invalid(fmt::format("{} is given twice or out of order", device.name));
     const bool is_ephemeral = device.kind == ImageDevice::Kind::kEphemeral;
     if (is_ephemeral && !ephemerals.insert(device.ephemeral).second)
-      return invalid(fmt::format("ephemeral{} is there twice", device.ephemeral));
+      return invalid(fmt::format("ephemeral{} is given twice", device.ephemeral));
     before = &device;
   }
   const auto is_root = [&](const ImageDevice& device) { return device.name == record.root_device; };
@@ -82,7 +84,7 @@ Status check_devices(const ImageRecord& record) {
 
 Status check_boot(const ImageBoot& boot) {
   if (!boot.kernel && (boot.ramdisk || !boot.command_line.empty()))
-    return invalid("a RAM disk or a kernel's command line without a kernel");
+    return invalid("a RAM disk or a kernel command line needs a kernel");
   if (boot.kernel) TRY(check_content("the kernel", *boot.kernel));
   if (boot.ramdisk) TRY(check_content("the RAM disk", *boot.ramdisk));
   return check_json_text("the kernel's command line", boot.command_line, kMaxBootCommandBytes);
@@ -115,15 +117,15 @@ Status check_image_tags(const Tags& tags) {
 Status check_state(const ImageRecord& record) {
   TRY(check_json_text("the reason of the state", record.state_reason, kMaxTextBytes));
   if ((record.state == ImageState::kPending) == record.session.is_zero())
-    return invalid("an image has a session while it is pending, and only then");
+    return invalid("a pending image has a session, and no other image has one");
   if ((record.state == ImageState::kDeregistered) != record.deregistered.has_value())
-    return invalid("an image that is deregistered says since when, and no other does");
+    return invalid("a deregistered image has a time of deregistration, and no other image has one");
   const ImageState former = record.former_state;
   const bool could_be_deregistered =
       former == ImageState::kAvailable || former == ImageState::kDisabled || former == ImageState::kFailed;
   if (!could_be_deregistered ||
       (record.state != ImageState::kDeregistered && former != ImageState::kAvailable))
-    return invalid("only an image that is deregistered was something else before");
+    return invalid("only a deregistered image has a former state");
   return {};
 }
 
@@ -133,7 +135,7 @@ Status check_image_name(std::string_view name) {
   const bool plain = std::ranges::all_of(
       name, [](char c) { return is_letter_or_digit(c) || kNameMarks.find(c) != std::string_view::npos; });
   if (plain && name.size() >= kMinNameBytes && name.size() <= kMaxNameBytes) return {};
-  return invalid(fmt::format("'{}' is no name of an image: {} to {} letters, digits, blanks and ()[]./-'@_",
+  return invalid(fmt::format("'{}' is not an image name: {} to {} letters, digits, blanks and ()[]./-'@_",
                              name, kMinNameBytes, kMaxNameBytes));
 }
 

@@ -13,7 +13,7 @@ template <class Enum, class Names>
 Result<Enum> parse(std::string_view what, const Names& names, std::string_view text) {
   const auto found = std::ranges::find(names, text);
   if (found != names.end()) return static_cast<Enum>(found - names.begin());
-  return invalid(fmt::format("'{}' is no {}: it is one of {}", text, what, fmt::join(names, ", ")));
+  return invalid(fmt::format("'{}' is not a known {}: use one of {}", text, what, fmt::join(names, ", ")));
 }
 
 template <class Enum, class Names>

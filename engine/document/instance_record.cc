@@ -105,13 +105,13 @@ Status check_devices(const std::vector<InstanceDevice>& devices) {
   std::set<VolumeId> volumes;
   for (const InstanceDevice& device : devices) {
     TRY(check_device_name(device.name));
-    if (!names.insert(device.name).second) return invalid(device.name + " is there twice");
+    if (!names.insert(device.name).second) return invalid(device.name + " is given twice");
     if ((device.volume.value == 0) == device.file.empty())
       return invalid(device.name + " is either a volume or a file");
     if (!device.file.empty() && device.file != device_file(device.name))
       return invalid(fmt::format("{}: its file is not called '{}'", device.name, device.file));
     if (device.file.empty() && !volumes.insert(device.volume).second)
-      return invalid(device.volume.text() + " is there twice");
+      return invalid(device.volume.text() + " is given twice");
   }
   return {};
 }
@@ -143,16 +143,16 @@ Status check_limits(const InstanceRecord& record) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
   };
   if (record.machine.empty() || record.machine.size() > 64 || !std::ranges::all_of(record.machine, is_word))
-    return invalid(fmt::format("'{}' is no machine type", record.machine));
+    return invalid(fmt::format("'{}' is not a machine type", record.machine));
   if (!is_one_of(record.accelerator, {"auto", "kvm", "tcg"}))
-    return invalid(fmt::format("'{}' is none of auto, kvm and tcg", record.accelerator));
+    return invalid(fmt::format("'{}' is not an accelerator: use auto, kvm or tcg", record.accelerator));
   if (!is_one_of(record.network, {"none", "user"}))
-    return invalid(fmt::format("'{}' is none of none and user", record.network));
+    return invalid(fmt::format("'{}' is not a network: use none or user", record.network));
   TRY(check_path("the kernel", record.kernel));
   TRY(check_path("the initrd", record.initrd));
   TRY(check_json_text("the kernel's command line", record.append, kMaxPathBytes));
   if (record.kernel.empty() && !(record.initrd.empty() && record.append.empty()))
-    return invalid("an initrd or a kernel's command line without a kernel");
+    return invalid("an initrd or a kernel command line needs a kernel");
   return check_devices(record.devices);
 }
 

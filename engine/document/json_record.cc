@@ -36,7 +36,7 @@ Result<Json> read_json_record(const JsonFormat& format, std::string_view text, s
   };
   Json body = Json::parse(text, shallow, false);
   if (deep || !body.is_object() || body.value("format", Json()) != format.name)
-    return damaged(fmt::format("this is no {}", format.what));
+    return damaged(fmt::format("not a JSON document of the format '{}'", format.name));
   const Json written = body.value("version", Json());
   if (!written.is_number_unsigned() || written == 0U) return damaged("impossible version");
   if (written > format.version) {

@@ -78,7 +78,7 @@ Status check_mappings(const std::vector<std::string>& mappings) {
     const std::string_view device = device_of(*mapping);
     const auto is_same = [&](const std::string& other) { return device_of(other) == device; };
     if (device.empty() || std::any_of(mappings.begin(), mapping, is_same))
-      return invalid(fmt::format("'{}': a device is mapped once, and has a name", *mapping));
+      return invalid(fmt::format("'{}' has no device name, or its device is mapped twice", *mapping));
   }
   return {};
 }
@@ -96,11 +96,11 @@ Status check_numbers(const LaunchTemplate& record) {
         fmt::format("a launch template has 1 to {} versions: delete old ones", kMaxTemplateVersions));
   std::uint64_t last = 0;
   for (const TemplateVersion& version : record.versions) {
-    if (version.number <= last) return invalid("versions ascend");
+    if (version.number <= last) return invalid("the numbers of versions have to ascend");
     last = version.number;
   }
   if (last > record.numbers_given) return invalid("a version has a number that was never given");
-  if (!find_version(record, record.default_version)) return invalid("the default is a version that there is");
+  if (!find_version(record, record.default_version)) return invalid("the default version does not exist");
   return {};
 }
 
@@ -140,7 +140,7 @@ Status check_template_name(std::string_view name) {
     return is_letter || (c >= '0' && c <= '9') || kNameMarks.find(c) != std::string_view::npos;
   });
   if (plain && name.size() >= kMinNameBytes && name.size() <= kMaxNameBytes) return {};
-  return invalid(fmt::format("'{}' is no name of a launch template: {} to {} letters, digits and {}", name,
+  return invalid(fmt::format("'{}' is not a launch template name: {} to {} letters, digits and {}", name,
                              kMinNameBytes, kMaxNameBytes, kNameMarks));
 }
 

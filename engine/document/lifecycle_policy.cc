@@ -55,7 +55,7 @@ Status check_rules(const LifecyclePolicy& policy) {
     return is_letter || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
   });
   if (!plain || policy.name.empty() || policy.name.size() > kMaxNameBytes)
-    return invalid(fmt::format("'{}' is no name of a policy: 1 to {} letters, digits and ._-", policy.name,
+    return invalid(fmt::format("'{}' is not a policy name: 1 to {} letters, digits and ._-", policy.name,
                                kMaxNameBytes));
   if (policy.filters.empty() || policy.filters.size() > kMaxPolicyFilters)
     return invalid(fmt::format("a policy has 1 to {} filters", kMaxPolicyFilters));
@@ -81,6 +81,14 @@ Json completed(Json body) {
   return body;
 }
 
+// Returns the place of a byte that a JSON parser refuses, which it counts from 1: "line 1, column 14".
+std::string place_in(std::string_view text, std::size_t byte) {
+  const std::string_view before = text.substr(0, std::min(byte > 0 ? byte - 1 : 0, text.size()));
+  const std::size_t line_start = before.rfind('\n') + 1;  // 0 in the first line, where rfind() gives npos
+  return fmt::format("line {}, column {}", std::ranges::count(before, '\n') + 1,
+                     before.size() - line_start + 1);
+}
+
 }  // namespace
 
 LifecyclePolicyId lifecycle_policy_id(AccountId owner, std::string_view name) {
@@ -94,8 +102,16 @@ Result<LifecyclePolicy> parse_lifecycle_policy(std::string_view text) {
     deep = deep || depth > kFormat.depth;
     return !deep;
   };
-  Json body = Json::parse(text, shallow, false);
-  if (deep || !body.is_object()) return invalid("the policy is not a JSON object of a policy's form");
+  Json body;
+  try {
+    body = Json::parse(text, shallow);
+  } catch (const Json::parse_error& error) {
+    return invalid("not a valid policy: JSON syntax error at " + place_in(text, error.byte));
+  } catch (const Json::out_of_range&) {
+    return invalid("not a valid policy: a number is too large");
+  }
+  if (deep) return invalid("not a valid policy: its members are nested too deeply");
+  if (!body.is_object()) return invalid("not a valid policy: it has to be one JSON object");
   body = completed(std::move(body));
   LifecyclePolicy policy;
   JsonMembers members(body);

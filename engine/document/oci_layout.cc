@@ -35,7 +35,7 @@ Result<Json> parse_object(std::string_view text, std::string_view what) {
     return !deep;
   };
   Json body = Json::parse(text, shallow, false);
-  if (deep || !body.is_object()) return damaged(fmt::format("{} is no JSON object", what));
+  if (deep || !body.is_object()) return damaged(fmt::format("{} is not a JSON object", what));
   return body;
 }
 
@@ -91,9 +91,9 @@ Result<Json> parse_index(std::string_view text) {
   const Json* manifests = member(index, "manifests");
   if (!is_version_2(index) || !is_or_is_missing(index, "mediaType", kIndexType) || !manifests ||
       !manifests->is_array())
-    return damaged("index.json is no image index");
+    return damaged("index.json is not an image index");
   for (const Json& entry : *manifests) {
-    if (!entry.is_object()) return damaged("index.json lists what is no manifest");
+    if (!entry.is_object()) return damaged("index.json lists an entry that is not a manifest");
   }
   return index;
 }
@@ -128,7 +128,7 @@ std::string encode(const OciManifest& manifest) {
 Result<std::vector<OciBlob>> decode_oci_manifest(std::string_view text) {
   const Json body = TRY(parse_object(text, "the manifest"));
   if (!is_version_2(body) || !is_or_is_missing(body, "mediaType", kManifestType))
-    return damaged("the manifest is none of an image");
+    return damaged("the manifest is not an image manifest");
   if (is_container(body)) return invalid("OCI layout: it holds a container image, not an image of ashlar");
   if (!is(body, "artifactType", kOciArtifactType))
     return invalid("OCI layout: it holds another kind of artifact, not an image of ashlar");
@@ -142,7 +142,7 @@ Result<std::vector<OciBlob>> decode_oci_manifest(std::string_view text) {
   parts.reserve(layers->size());
   for (const Json& layer : *layers) {
     const auto part = blob_of(layer);
-    if (!is(layer, "mediaType", kOciPartType)) return damaged("a layer is no part of a bundle");
+    if (!is(layer, "mediaType", kOciPartType)) return damaged("a layer is not a part of a bundle");
     if (!part || part->size == 0 || part->size > kMaxOciPartBytes)
       return damaged("a layer has no digest of SHA-256, or an impossible size");
     parts.push_back(*part);
@@ -200,7 +200,7 @@ Result<std::string> add_to_oci_index(std::string_view index, std::string_view ta
   Json body = TRY(parse_index(index));
   Json& manifests = body["manifests"];
   if (std::ranges::any_of(manifests, [&](const Json& entry) { return has_tag(entry, tag); }))
-    return invalid(fmt::format("the tag {} is there already: name another one", tag));
+    return invalid(fmt::format("the tag {} exists already: name another tag", tag));
   Json entry = descriptor(kManifestType, manifest);
   entry["annotations"] = {{kTagKey, tag}};
   manifests.push_back(std::move(entry));

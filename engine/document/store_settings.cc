@@ -45,7 +45,7 @@ std::string_view unsigned_images_name(UnsignedImages policy) {
 Result<UnsignedImages> parse_unsigned_images(std::string_view text) {
   const auto found = std::ranges::find(kPolicies, text);
   if (found != kPolicies.end()) return static_cast<UnsignedImages>(found - kPolicies.begin());
-  return invalid(fmt::format("'{}' is none of accept, warn and refuse", text));
+  return invalid(fmt::format("'{}' is not a rule for unsigned images: use accept, warn or refuse", text));
 }
 
 Status check_limits(const StoreSettings& settings) {

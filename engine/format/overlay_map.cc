@@ -41,14 +41,14 @@ Status check_end(const OverlayRecord& record, ByteCount size) {
   if (end <= blocks) return {};
   if (record.kind == OverlayRecordKind::kConstant) {
     if (record.hold == BlockHold::kAbsent) return {};
-    return damaged("a constant reaches behind the end of the volume");
+    return damaged("a constant reaches past the end of the volume");
   }
   const std::size_t inside = blocks - record.chunk * kChunkBlocks;
   if (record.states->get(inside) == BlockHold::kAbsent &&
       record.states->run(inside, kChunkBlocks) == kChunkBlocks - inside) {
     return {};
   }
-  return damaged("states behind the end of the volume");
+  return damaged("states past the end of the volume");
 }
 
 class RecordDecoder {
@@ -101,7 +101,7 @@ class RecordDecoder {
     in_opened_ = opened;
     if (record.chunk < next_chunk_ || record.count == 0) return damaged("records out of order");
     if (record.chunk > chunks_ || record.count > chunks_ - record.chunk) {
-      return damaged("a chunk behind the end of the volume");
+      return damaged("a chunk past the end of the volume");
     }
     next_chunk_ = record.chunk + record.count;
     return {};

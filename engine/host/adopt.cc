@@ -27,8 +27,8 @@ Status remove_files(FileSystem& files, const std::string& folder, std::initializ
   return {};
 }
 
-// An overlay that was served is open whatever its files say. One that was never served may have been open in
-// a command; then its map says so, or is damaged.
+// An overlay that was served, or that a command changed, is marked as open (host/incarnation.h). A map that
+// is damaged was torn by the copy.
 bool may_be_torn(FileSystem& files, const std::string& directory, VolumeId id) {
   const auto life = read_incarnation(files, directory);
   if (!life.ok() || (life.value() && life.value()->is_served)) return true;
@@ -63,6 +63,24 @@ bool has_files(const InstanceRecord& record) {
   return std::ranges::any_of(record.devices, [](const InstanceDevice& one) { return !one.file.empty(); });
 }
 
+// Notes durably that the files of a machine may be torn: once its record says "stopped", an adoption that
+// goes on after a cut finds only the note.
+Status note_torn_files(HostDirectory& host, InstanceId id) {
+  TRY(host.files().make_directory(host.torn()));
+  TRY(host.files().sync_directory(host.path()));
+  const auto note = host.files().create(host.torn(id));
+  if (!note.ok() && note.error().error_number() != EEXIST) return note.error();
+  return host.files().sync_directory(host.torn());
+}
+
+// Lists the notes in adoption.torn_files. They are removed once the directory is the copy's own.
+Status list_torn_files(HostDirectory& host, Adoption& adoption) {
+  for (const DirectoryEntry& entry : TRY(entries_of(host.files(), host.torn()))) {
+    if (const auto id = InstanceId::parse(entry.name); id.ok()) adoption.torn_files.push_back(id.value());
+  }
+  return {};
+}
+
 Status adopt_machines(HostDirectory& host, Adoption& adoption) {
   FileSystem& files = host.files();
   Instances instances(files, host.instances());
@@ -75,13 +93,13 @@ Status adopt_machines(HostDirectory& host, Adoption& adoption) {
       continue;
     }
     InstanceRecord record = loaded.take();
-    if (record.wish == InstanceWish::kRunning && has_files(record)) adoption.torn_files.push_back(id);
+    if (record.wish == InstanceWish::kRunning && has_files(record)) TRY(note_torn_files(host, id));
     if (record.wish == InstanceWish::kRunning) record.wish = InstanceWish::kStopped;
     record.process.reset();
     TRY(instances.save(record));
     adoption.machines.push_back(id);
   }
-  return {};
+  return list_torn_files(host, adoption);
 }
 
 }  // namespace
@@ -92,13 +110,19 @@ Result<Adoption> adopt(Repo& repo) {
   adoption.was_copy = host.owner() == HostDirectory::Owner::kOriginal;
   if (!adoption.was_copy) return adoption;
   adoption.original = host.record().directory;
+  TRY(host.check_came_along());
   const auto lock = TRY(host.files().lock(host.path() + "/adopt.lock"));
+  // Another process may have adopted the store between the opening of `repo` and the lock. What is there now
+  // is then the copy's own.
+  adoption.was_copy = TRY(repo.open_again())->host().owner() == HostDirectory::Owner::kOriginal;
+  if (!adoption.was_copy) return adoption;
   for (const std::string& folder : {host.attachments(), host.index(), host.scratch()})
     TRY(remove_tree(host.files(), folder));
   TRY(adopt_overlays(host, adoption));
   TRY(adopt_machines(host, adoption));
   TRY(host.files().sync_directory(host.path()));
   TRY(host.claim());
+  for (const InstanceId id : adoption.torn_files) best_effort(host.files().remove(host.torn(id)));
   best_effort(host.files().remove(host.path() + "/adopt.lock"));
   return adoption;
 }

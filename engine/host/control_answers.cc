@@ -5,7 +5,9 @@
 namespace ashlar {
 namespace {
 
-Error no_answer() { return Error(ErrorCode::kIo, "the volume's server gave an answer of another form"); }
+Error no_answer() {
+  return Error(ErrorCode::kIo, "the volume's server gave an answer that this program does not understand");
+}
 
 Error to_error(const Json& body) {
   std::string code;

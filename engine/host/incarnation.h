@@ -1,6 +1,6 @@
 // Incarnation: the number of a volume's life, in the file `incarnation` of its overlay directory.
 //
-//   "3 serving\n"   while the volume is served
+//   "3 serving\n"   while the volume is served, or a command changes it
 //   "3\n"           after a clean end
 //
 // The number grows when a server died: writes that it had answered and that were not flushed are gone, and a
@@ -22,7 +22,7 @@ struct Incarnation {
 
 // Returns nothing for a volume that was never served. Fails with kCorrupt for a file without a number.
 Result<std::optional<Incarnation>> read_incarnation(FileSystem& files, const std::string& directory);
-// Notes that the volume is served from now on, and returns the number of this life.
+// Notes that the volume is served or changed from now on, and returns the number of this life.
 Result<std::uint64_t> begin_serving(FileSystem& files, const std::string& directory);
 // Notes a clean end; the overlay was closed before.
 Status end_serving(FileSystem& files, const std::string& directory, std::uint64_t incarnation);

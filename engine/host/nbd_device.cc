@@ -93,8 +93,8 @@ Result<bool> is_nbd_client_of(const ProcessIdentity& noted, const std::string& d
   if (!now.ok()) return now.error();
   if (noted.pid == 0) {
     return busy(
-        fmt::format("an attachment was cut off, and {} may be it: see whose it is, disconnect it "
-                    "(nbd-client -d {}) if it is this volume's, and remove the note",
+        fmt::format("an attachment was interrupted, and {} may belong to it: disconnect the device "
+                    "(nbd-client -d {}) if it shows this volume, and remove the note",
                     device, device));
   }
   // A client that has ended has no start time to compare.

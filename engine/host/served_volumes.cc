@@ -187,7 +187,7 @@ Result<std::shared_ptr<Export>> ServedVolumes::find(const std::string& name) {
   const auto found = exports_.find(name.substr(0, at));
   if (found == exports_.end()) return not_found(fmt::format("no export '{}'", name));
   if (at != std::string::npos && !is_incarnation(name.substr(0, at), name.substr(at + 1)))
-    return not_found(fmt::format("'{}' lost writes when its server died: start its client anew", name));
+    return not_found(fmt::format("'{}' lost writes when its server ended: restart its client", name));
   return found->second;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <thread>
 
+#include "host/incarnation.h"
 #include "host/volume_snapshots.h"
 #include "volume/hydrator.h"
 
@@ -46,6 +47,7 @@ class VolumeHere : public VolumeAccess {
 
   Result<CaptureReport> snapshot(const SnapshotVolume& how, Notices& notices,
                                  const std::stop_token& stop) override {
+    TRY(begin_change());
     const auto volume = TRY(open());
     OpenVolumeToCapture wanted{id_, volume.get(), {}};
     wanted.options.name = how.name;
@@ -57,12 +59,13 @@ class VolumeHere : public VolumeAccess {
       const auto watch = notices.watch("volume snapshot", [&progress] { return sample_of(progress); });
       report = TRY(snapshot_one(repo_, volumes_, std::move(wanted), progress, stop));
     }
-    TRY(volume->overlay().close());
+    TRY(end_change(volume->overlay()));
     return report;
   }
 
   Result<VolumeState> hydrate(std::uint64_t bytes_per_second, Notices& notices,
                               const std::stop_token& stop) override {
+    TRY(begin_change());
     const auto volume = TRY(open());
     HydrateProgress progress;
     Status done;
@@ -70,29 +73,42 @@ class VolumeHere : public VolumeAccess {
       const auto watch = notices.watch("hydrate", [&progress] { return sample_of(progress); });
       done = ashlar::hydrate(*volume, {bytes_per_second, false}, progress, stop);
     }
-    TRY(volume->overlay().close());
+    TRY(end_change(volume->overlay()));
     TRY(std::move(done));
     return state_of(*volume);
   }
 
   Status resize(ByteCount size) override {
+    TRY(begin_change());
     TRY(volumes_.resize(id_, *overlay_, size));
-    return overlay_->close();
+    return end_change(*overlay_);
   }
 
   Result<std::string> detach() override {
+    TRY(begin_change());
     std::string path = TRY(volumes_.detach(id_, *overlay_));
-    TRY(overlay_->close());
+    TRY(end_change(*overlay_));
     return path;
   }
 
  private:
+  // Marks the overlay while it changes: a copy of the store that is made meanwhile may be torn
+  // (host/adopt.h). The mark stays after a failure, as after a crash.
+  Status begin_change() {
+    incarnation_ = TRY(begin_serving(volumes_.files(), volumes_.overlay_directory(id_)));
+    return {};
+  }
+  Status end_change(Overlay& overlay) {
+    TRY(overlay.close());
+    return end_serving(volumes_.files(), volumes_.overlay_directory(id_), incarnation_);
+  }
   Result<std::unique_ptr<Volume>> open() { return volumes_.volume_over(id_, std::move(overlay_)); }
 
   Repo& repo_;
   Volumes& volumes_;
   const VolumeId id_;
   std::unique_ptr<Overlay> overlay_;
+  std::uint64_t incarnation_ = 0;
 };
 
 // A volume that a server has open.

@@ -69,7 +69,7 @@ Result<SnapshotRecord> restore_snapshot(ObjectStore& objects, SnapshotId id) {
 Status deregister(ImageRecord& record, UtcTime now) {
   if (is_retired(record)) return invalid(record.id.text() + " is deregistered");
   if (record.state == ImageState::kPending)
-    return busy(record.id.text() + " is still being made: wait for it, or stop whoever makes it");
+    return busy(record.id.text() + " is still being made: wait for it, or stop the program that makes it");
   record.former_state = record.state;
   record.state = ImageState::kDeregistered;
   record.deregistered = now;

@@ -151,7 +151,7 @@ bool matches_pattern(std::string_view text, std::string_view pattern) {
 
 Result<ImageFilter> parse_image_filter(std::string_view text) {
   const auto malformed = [&] {
-    return invalid(fmt::format("'{}' is no filter: name=NAME,values=VALUE[,VALUE…]", text));
+    return invalid(fmt::format("'{}' is not a filter: name=NAME,values=VALUE[,VALUE…]", text));
   };
   ImageFilter filter;
   std::string_view rest = text;

@@ -17,7 +17,7 @@ Result<std::uint32_t> parse_number(std::string_view text) {
   std::uint32_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc() && end == text.data() + text.size()) return value;
-  return invalid(fmt::format("'{}' is no number", text));
+  return invalid(fmt::format("'{}' is not a number", text));
 }
 
 Result<bool> parse_flag(std::string_view text) {
@@ -43,7 +43,7 @@ Status read_target(std::string_view word, DeviceMapping& out) {
 
 template <class Value>
 Status put_once(std::string_view key, std::optional<Value>& out, Value value) {
-  if (out) return invalid(fmt::format("{} is there twice", key));
+  if (out) return invalid(fmt::format("{} is given twice", key));
   out = value;
   return {};
 }
@@ -54,7 +54,7 @@ Status read_word(std::string_view word, DeviceMapping& out) {
   const std::string_view value =
       equals == std::string_view::npos ? std::string_view() : word.substr(equals + 1);
   if (word == "delete-on-termination") return put_once(key, out.delete_on_termination, true);
-  if (equals == std::string_view::npos) return invalid(fmt::format("'{}' is no part of a mapping", word));
+  if (equals == std::string_view::npos) return invalid(fmt::format("'{}' is not a part of a mapping", word));
   if (key == "size") {
     const ByteCount size{TRY(parse_size(value))};
     if (size.value == 0 || size.value > kMaxVolumeBytes) return invalid("a device has 1 byte to 64 PiB");
@@ -64,8 +64,8 @@ Status read_word(std::string_view word, DeviceMapping& out) {
   if (key == "iops") return put_once(key, out.iops, TRY(parse_number(value)));
   if (key == "throughput") return put_once(key, out.throughput, TRY(parse_number(value)));
   if (key == "delete-on-termination") return put_once(key, out.delete_on_termination, TRY(parse_flag(value)));
-  return invalid(
-      fmt::format("'{}' is no part of a mapping: size, type, iops, throughput, delete-on-termination", key));
+  return invalid(fmt::format(
+      "'{}' is not a part of a mapping: size, type, iops, throughput, delete-on-termination", key));
 }
 
 Status read_words(std::string_view text, DeviceMapping& out) {
@@ -78,8 +78,8 @@ Status read_words(std::string_view text, DeviceMapping& out) {
   }
   const bool has_volume = !out.kind || *out.kind == ImageDevice::Kind::kSnapshot;
   if (!has_volume && (out.volume_type || out.iops || out.throughput || out.delete_on_termination))
-    return invalid("type, iops, throughput and delete-on-termination are of volumes");
-  if (out.kind == ImageDevice::Kind::kNone && out.size) return invalid("no device has no size");
+    return invalid("type, iops, throughput and delete-on-termination are for snapshots only");
+  if (out.kind == ImageDevice::Kind::kNone && out.size) return invalid("no-device takes no size");
   return {};
 }
 
@@ -116,7 +116,8 @@ Status check_twice(const std::vector<DeviceMapping>& mappings) {
 Result<DeviceMapping> parse_mapping(std::string_view text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string_view::npos)
-    return invalid(fmt::format("'{}' is no mapping such as /dev/sda=snap-01a2b3c4d5e6f7089,size=20G", text));
+    return invalid(
+        fmt::format("'{}' is not a mapping such as /dev/sda=snap-01a2b3c4d5e6f7089,size=20G", text));
   DeviceMapping mapping;
   mapping.name = text.substr(0, equals);
   TRY(check_device_name(mapping.name));
@@ -146,7 +147,8 @@ Result<std::vector<ImageDevice>> overridden(std::vector<ImageDevice> devices,
     } else if (mapping.kind) {
       devices.push_back(changed({}, mapping));
     } else {
-      return invalid(fmt::format("{} is no device of the image: say what it is to be", mapping.name));
+      return invalid(fmt::format(
+          "{} is not a device of the image: name a snapshot, ephemeralN or a size for it", mapping.name));
     }
   }
   std::erase_if(devices, [](const ImageDevice& device) { return device.kind == ImageDevice::Kind::kNone; });

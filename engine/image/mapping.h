@@ -33,7 +33,7 @@ struct DeviceMapping {
 
 Result<DeviceMapping> parse_mapping(std::string_view text);
 
-// Returns the devices of a new image, ascending by name. Returns kInvalid for a name that is there twice, and
+// Returns the devices of a new image, ascending by name. Returns kInvalid for a name that is given twice, and
 // for a line that does not state the kind of device.
 Result<std::vector<ImageDevice>> devices_of(const std::vector<DeviceMapping>& mappings);
 

@@ -18,7 +18,7 @@ Status fill(const SnapshotCatalog& snapshots, std::string_view whose, ImageConte
   return {};
 }
 
-constexpr std::string_view kAbandoned = "whoever made it stopped before it was complete";
+constexpr std::string_view kAbandoned = "the program that made it ended before it was complete";
 
 }  // namespace
 
@@ -26,7 +26,7 @@ Result<ImageRecord> make_available(ImageCatalog& images, const SnapshotCatalog& 
                                    const ImageBoot& boot) {
   return images.update(id, [&](ImageRecord& now) -> Status {
     if (now.state != ImageState::kPending)
-      return busy(now.id.text() + " was failed by somebody else meanwhile");
+      return busy(now.id.text() + " was marked as failed by another program meanwhile");
     now.boot = boot;
     TRY(fill_contents(snapshots, now));
     now.state = ImageState::kAvailable;
@@ -72,8 +72,7 @@ Result<std::optional<ImageId>> image_on(const ImageCatalog& images, SnapshotId s
     auto record = images.get(id);
     if (!record.ok()) {
       if (record.error().code() != ErrorCode::kNotFound)
-        unread =
-            record.take_error().with_context("it can't be told whether an image needs " + snapshot.text());
+        unread = record.take_error().with_context("it is unknown whether an image needs " + snapshot.text());
       continue;
     }
     const auto used = snapshots_of(record.value());

@@ -36,7 +36,7 @@ bool IndexDirectory::try_lock() {
 }
 
 Error IndexDirectory::why_not_writable() const {
-  if (locking_.ok()) return Error(ErrorCode::kIo, "index: it can't be opened to be written");
+  if (locking_.ok()) return Error(ErrorCode::kIo, "index: it can't be opened for writing");
   const Error& error = locking_.error();
   if (error.code() == ErrorCode::kBusy) return busy("index: another process writes it");
   return Error(error.code(), "index: it can't be written: " + error.text());

@@ -126,7 +126,7 @@ Status FileWalk::visit(Inode folder, const std::string& path, unsigned depth,
                        const std::vector<Position>& positions) {
   if (stop_.stop_requested()) return cancelled();
   if (depth > kDeepest) {
-    if (!std::exchange(is_too_deep_, true)) doubt(path, "folders lie too deep in one another");
+    if (!std::exchange(is_too_deep_, true)) doubt(path, "folders are nested too deeply");
     return {};
   }
   for (Step& step : steps_in(folder, path, positions)) {

@@ -71,7 +71,8 @@ Status check_clean(const std::vector<InspectedDevice>& devices) {
   for (const InspectedDevice& device : devices) {
     if (device.report.findings.empty()) continue;
     const Finding& first = device.report.findings.front();
-    const std::string more = findings == 1 ? "" : fmt::format(" and {} further findings", findings - 1);
+    const std::string more =
+        findings == 1 ? "" : fmt::format(" and {} further finding{}", findings - 1, findings == 2 ? "" : "s");
     return invalid(fmt::format("not clean: {} ({}: {}){}", place_text(device, first), first.kind,
                                first.reason, more))
         .about(ErrorKind::kNotClean, device.snapshot.text());

@@ -8,11 +8,11 @@
 namespace ashlar {
 namespace {
 
-constexpr std::string_view kLogsIn = "lets whoever has the other half of the key log in";
+constexpr std::string_view kLogsIn = "lets the owners of the private keys log in";
 constexpr std::string_view kKey = "a private key that every machine of the template would share";
 constexpr std::string_view kHostKey = "every machine of the template would show the same host key";
-constexpr std::string_view kHistory = "what somebody typed";
-constexpr std::string_view kCloud = "gives access to somebody's account";
+constexpr std::string_view kHistory = "the commands that a user typed";
+constexpr std::string_view kCloud = "gives access to a user's account";
 constexpr std::string_view kIdentity = "machines of the template would pass for one another";
 constexpr std::string_view kLease = "the template's own address, which is not that of its machines";
 constexpr std::string_view kCloudInit = "cloud-init would take a new machine for one that it has set up";

@@ -77,7 +77,7 @@ Result<std::unique_ptr<BlockDevice>> BlockDevice::open_own_file(const std::strin
 
 Result<std::unique_ptr<BlockDevice>> BlockDevice::create_file(const std::string& path, ByteCount size) {
   if (size.value > kMaxVolumeBytes)
-    return invalid(fmt::format("{}: {} bytes are too many", path, size.value));
+    return invalid(fmt::format("{}: {} bytes are more than 64 PiB", path, size.value));
   std::unique_ptr<BlockDevice> device(new BlockDevice);
   device->path_ = path;
   device->fd_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));

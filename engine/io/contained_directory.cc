@@ -16,7 +16,7 @@ Result<UniqueFd> open_below(int directory, const std::string& name, int flags, c
     if (fd.valid()) return fd;
     if (errno == EINTR) continue;
     if (errno == ENOTDIR)  // the answer for a link, too
-      return invalid(fmt::format("{} is a symbolic link or no directory: links are not followed", shown));
+      return invalid(fmt::format("{} is a symbolic link or not a directory: links are not followed", shown));
     return last_errno("open " + shown);
   }
 }
@@ -55,7 +55,7 @@ Result<std::unique_ptr<ReadableFile>> ContainedDirectory::open_file(const std::s
   struct stat info {};
   if (::fstat(found.get(), &info) != 0) return last_errno("open " + shown);
   if (S_ISLNK(info.st_mode)) return invalid(shown + " is a symbolic link: links are not followed");
-  if (!S_ISREG(info.st_mode)) return invalid(shown + " is no regular file");
+  if (!S_ISREG(info.st_mode)) return invalid(shown + " is not a regular file");
   return posix_reader_of(TRY(open_found(found.get(), shown)), shown);
 }
 

@@ -326,7 +326,7 @@ Status LocalObjectStore::replace(std::string_view key, ByteSpan expected, ByteSp
   TRY(state_->check_key(key));
   const auto lock = TRY(state_->lock_changes());
   const std::string path = state_->path(key);
-  const auto changed = [&] { return busy(fmt::format("object {} was changed by somebody else", path)); };
+  const auto changed = [&] { return busy(fmt::format("object {} was changed by another program", path)); };
   if (TRY(state_->files.file_size(path)) != expected.size()) return changed();
   const ByteVector current = TRY(read_file(state_->files, path, expected.size()));
   if (!bytes_equal(current, expected)) return changed();

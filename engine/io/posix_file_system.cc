@@ -186,7 +186,7 @@ class PosixFileSystem : public FileSystem {
       UniqueFd fd = TRY(open_fd(path, O_RDWR | O_CREAT | O_NOFOLLOW, "open lock file"));
       if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno == EINTR) continue;
-        if (errno == EWOULDBLOCK) return busy(path + " is locked by somebody else");
+        if (errno == EWOULDBLOCK) return busy(path + " is locked by another process");
         return last_errno("lock " + path);
       }
       if (!names_this_file(path, fd.get())) continue;

@@ -121,8 +121,8 @@ Status Instances::refuse_strange_files(InstanceId id) const {
   const std::string at = directory(id);
   for (const DirectoryEntry& entry : TRY(files_.list(at))) {
     if (entry.name == kRecordName || entry.name == kLockName || is_part(entry.name)) continue;
-    return busy(fmt::format("{}/{} is no part of {}: move it away, then terminate once more", at, entry.name,
-                            id.text()));
+    return busy(fmt::format("{}/{} is not a part of {}: move it away, then terminate once more", at,
+                            entry.name, id.text()));
   }
   return {};
 }
@@ -148,7 +148,7 @@ Result<std::optional<InstanceRecord>> Instances::owner_of(VolumeId volume) const
     auto record = load(id);
     if (is(record, ErrorCode::kNotFound)) continue;
     if (!record.ok()) {
-      unread = record.take_error().with_context("it can't be told whose " + volume.text() + " is");
+      unread = record.take_error().with_context("it is unknown which instance owns " + volume.text());
       continue;
     }
     const auto is_volume = [&](const InstanceDevice& device) { return device.volume == volume; };

@@ -43,7 +43,7 @@ Status check_readable(const std::string& path) {
 Error did_not_start(const std::string& log, std::uint64_t from) {
   const std::string said = last_line(log, from);
   return Error(ErrorCode::kIo,
-               fmt::format("QEMU did not start: {}", said.empty() ? "it said nothing" : said));
+               fmt::format("QEMU did not start: {}", said.empty() ? "it printed nothing" : said));
 }
 
 Status wait_until_running(const std::string& directory, const RunningProcess& process,
@@ -99,8 +99,8 @@ Status start_machine(Instances& instances, InstanceRecord& record, std::vector<N
   TRY(end_machine(instances, record));
   // Where KVM is emulated, as in machines within machines, it may run three instructions but not QEMU. TCG is
   // taken only when neither the record nor the preference asks for KVM.
-  const bool nobody_asked = record.accelerator == "auto" && preference.empty();
-  if (nobody_asked && accelerator == Accelerator::kKvm) {
+  const bool is_free_choice = record.accelerator == "auto" && preference.empty();
+  if (is_free_choice && accelerator == Accelerator::kKvm) {
     started = start_with(Accelerator::kTcg);
     if (started.ok()) return {};
     TRY(end_machine(instances, record));

@@ -243,7 +243,7 @@ Status ManifestBuilder::add_leaf(const Leaf& leaf) {
 
 Status ManifestBuilder::add_constant(ChildKind kind, std::uint64_t leaves) {
   TRY(state_->check_room(leaves));
-  if (kind == ChildKind::kNode) return invalid("manifest builder: a node is no constant");
+  if (kind == ChildKind::kNode) return invalid("manifest builder: a node is not a constant");
   TRY(state_->poison(state_->place_kept()));
   return state_->poison(state_->place_constant(kind, leaves));
 }

@@ -61,7 +61,7 @@ Result<std::string> run_command(const std::vector<std::string>& words) {
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return text;
   const std::string line = text.substr(text.rfind('\n') + 1);
   return Error(ErrorCode::kIo,
-               fmt::format("{} failed: {}", words[0], line.empty() ? "without a word" : line));
+               fmt::format("{} failed: {}", words[0], line.empty() ? "it printed nothing" : line));
 }
 
 std::string shell_quoted(const std::string& word) {

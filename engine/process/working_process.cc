@@ -74,10 +74,10 @@ Status WorkingProcess::outcome() const {
   if (exit_status() == 0) return {};
   const std::string line = said();
   if (!line.empty()) return Error(ErrorCode::kIo, line);
-  if (!status_) return Error(ErrorCode::kIo, fmt::format("how {} ended is not known", name_));
+  if (!status_) return Error(ErrorCode::kIo, fmt::format("it is unknown how {} ended", name_));
   if (WIFSIGNALED(*status_))
     return Error(ErrorCode::kIo, fmt::format("{} was ended by signal {}", name_, WTERMSIG(*status_)));
-  return Error(ErrorCode::kIo, fmt::format("{} failed without a word", name_));
+  return Error(ErrorCode::kIo, fmt::format("{} failed and printed nothing", name_));
 }
 
 }  // namespace ashlar

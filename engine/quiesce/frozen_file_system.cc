@@ -83,7 +83,7 @@ Status check_standard_files(const std::string& mount_point, const Place& frozen)
 
 Error freeze_error(const std::string& mount_point, Error error) {
   if (error.error_number() == EBUSY) {
-    return busy(mount_point + ": somebody else has frozen it already; it stays frozen");
+    return busy(mount_point + ": another program has frozen it already: it stays frozen");
   }
   if (error.error_number() == EOPNOTSUPP || error.error_number() == ENOTTY) {
     return unsupported(mount_point + ": this file system can't be frozen");
@@ -116,7 +116,7 @@ Result<std::unique_ptr<FrozenFileSystem>> FrozenFileSystem::freeze(const std::st
                                                                    const std::string& never) {
   const Place place = TRY(place_of(mount_point));
   if (!place.is_mount_point) {
-    return invalid(mount_point + ": is no mount point; the whole file system that it lies on would freeze");
+    return invalid(mount_point + " is not a mount point: the whole file system that it lies on would freeze");
   }
   if (!never.empty() && TRY(writes_to(TRY(place_of(never)), place))) {
     return invalid(fmt::format("{}: can't be frozen, {} lies on it", mount_point, never));

@@ -144,7 +144,7 @@ Status Guardian::thaw(const UniqueFd& mount) {
   reap(pid_);
   if (answer == 0) return {};
   if (answer == EINVAL)
-    return Error(ErrorCode::kIo, "it was thawed by somebody else before the capture was through");
+    return Error(ErrorCode::kIo, "another program thawed it before the capture was complete");
   if (::ioctl(mount.get(), FITHAW, 0) == 0) return {};
   return last_errno("FITHAW");
 }

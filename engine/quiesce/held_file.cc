@@ -48,7 +48,7 @@ Result<std::shared_ptr<const HeldFile>> HeldFile::open(const std::string& name) 
   TRY(check_mounts(name));
   TRY(check_no_writer(name));
   if (is_open_for_writing(fd.get()))
-    return busy(name + " is open for writing in another program: end that first");
+    return busy(name + " is open for writing in another program: end that program first");
   return std::shared_ptr<const HeldFile>(new HeldFile(name, std::move(fd), info));
 }
 

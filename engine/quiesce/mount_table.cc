@@ -77,7 +77,7 @@ Result<std::vector<MountEntry>> mount_table() {
   std::ifstream file("/proc/self/mountinfo");
   if (!file)
     return Error(ErrorCode::kIo,
-                 "/proc/self/mountinfo can't be read: whether a source is mounted is unknown");
+                 "/proc/self/mountinfo can't be read: it is unknown whether a source is mounted");
   std::vector<MountEntry> entries;
   for (std::string line; std::getline(file, line);) entries.push_back(TRY(parse_mount_line(line)));
   return entries;

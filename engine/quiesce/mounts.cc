@@ -139,7 +139,7 @@ Status check_no_writer(const std::string& path) {
     if (::stat(loop.c_str(), &info) == 0 && first_line(sysfs_of(info.st_rdev) / "ro") == "1") continue;
     // The caller has looked at the mounts already, and may have frozen them.
     if (TRY(mounts_of(loop)).empty())
-      return busy(fmt::format("{} is used by another program through {}: end that use", path, loop));
+      return busy(fmt::format("{} is in use through {}: detach that device first", path, loop));
   }
   return {};
 }

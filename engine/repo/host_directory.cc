@@ -107,6 +107,16 @@ Status HostDirectory::publish_record() {
   return files_->sync_directory(path_);
 }
 
+Status HostDirectory::check_came_along() const {
+  if (owner_ != Owner::kOriginal || absolute(path_).starts_with(us_.directory + "/")) return {};
+  const auto original = files_->place_of(record_.directory);
+  if (!original.ok() || original.value() != FilePlace{record_.file_system, record_.inode}) return {};
+  return invalid(
+      fmt::format("{} is the host directory of the store {}, which is still there: choose another directory "
+                  "for the copy",
+                  path_, record_.directory));
+}
+
 Status HostDirectory::claim() {
   TRY(replace_file(*files_, path_ + std::string(kRecordName), as_byte_span(encode(us_))));
   record_ = us_;

@@ -6,8 +6,8 @@
 //          overlays/      the blocks that volumes of this host hold themselves, and their server's sockets
 //          attachments/   volumes attached as block devices
 //          instances/     machines
-//          scratch/       files of operations that run; a dead operation's are removed by the next one
-//          torn/          overlays of a copied store that were open when it was copied
+//          scratch/       files of operations that run; each loses its name as soon as it is open
+//          torn/          overlays of a copied store that were open when it was copied, and notes of machines
 //
 // For a store in a directory the path is <store>/host/<host id>/, unless another is chosen. host.json ties it
 // to the store's id and to the place of the store's directory: file system and inode. A store that was moved
@@ -65,6 +65,9 @@ class HostDirectory {
   Status check_not_original() const;
   // Makes the directory, durably, if there is none. Fails like check_not_original().
   Status make();
+  // Fails with kInvalid when the directory lies outside of the copied store and its original is still there:
+  // then it is the original's own and did not come along with the copy.
+  Status check_came_along() const;
   // Makes what lies here this store's own from now on. For adopting a copy, once all that is only the
   // original's is gone from the directory (host/adopt.h).
   Status claim();
@@ -78,6 +81,7 @@ class HostDirectory {
   // Overlays that adopting a copy took out of use: they may be torn.
   std::string torn() const { return path_ + "/torn"; }
   std::string torn(VolumeId id) const { return torn() + "/" + id.text(); }
+  std::string torn(InstanceId id) const { return torn() + "/" + id.text(); }
 
   // Returns the volume whose overlay is in the directory `folder`, if it is one of these.
   Result<std::optional<VolumeId>> volume_in(const std::string& folder) const;

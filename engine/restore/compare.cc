@@ -36,8 +36,9 @@ class Comparison {
 
   Result<std::vector<BlockRange>> run() {
     if (target_.size() < snapshot_.size) {
-      return invalid(fmt::format("{} has {} bytes, the snapshot has {}: it is no restore of it",
-                                 target_.name(), target_.size().value, snapshot_.size.value));
+      return invalid(
+          fmt::format("{} has {} bytes and the snapshot has {}: it can't be a restore of the snapshot",
+                      target_.name(), target_.size().value, snapshot_.size.value));
     }
     progress_.total_bytes = snapshot_.size.value;
     LeafCursor cursor(parts_.nodes, root_);

@@ -177,13 +177,17 @@ class Restorer {
       const std::uint64_t first = byte_offset(lost_[i].first).value;
       named += fmt::format("{}{} to {}", i == 0 ? "" : ", ", first, first + bytes_of(lost_[i]).value - 1);
     }
-    if (lost_.size() > kNamedRanges) named += fmt::format(" and {} more ranges", lost_.size() - kNamedRanges);
+    if (lost_.size() > kNamedRanges) {
+      const std::size_t more = lost_.size() - kNamedRanges;
+      named += fmt::format(" and {} more range{}", more, more == 1 ? "" : "s");
+    }
     const std::string name = target_.written_name();
-    return corrupt(fmt::format(
-        "bytes {} could not be read when the snapshot was taken: they are lost. All else is written; {}",
-        named,
-        name == target_.name() ? fmt::format("there {} keeps what it held", name)
-                               : fmt::format("the file is left as {}, with holes there", name)));
+    return corrupt(
+        fmt::format("bytes {} could not be read when the snapshot was taken: they are lost. Everything else "
+                    "is written; {}",
+                    named,
+                    name == target_.name() ? fmt::format("{} keeps its former data there", name)
+                                           : fmt::format("the file is left as {}, with holes there", name)));
   }
 
   Status restore_window(std::vector<LeafSpan> window) {

@@ -36,8 +36,9 @@ Result<std::string> read_text(const std::string& path, Secrecy secrecy) {
   if (::fstat(fd.get(), &about) != 0) return last_errno(path);
   if (!S_ISREG(about.st_mode)) return invalid(path + ": not a file");
   if (secrecy == Secrecy::kSecret && (about.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
-    return invalid(fmt::format("{}: has mode {:04o}, so that others get at the key: chmod 600 it", path,
-                               about.st_mode & 07777U));
+    return invalid(
+        fmt::format("{}: has mode {:04o}, so that other users can read the key: run 'chmod 600' on it", path,
+                    about.st_mode & 07777U));
   }
   return read_all(fd.get(), kMaxFileBytes, path);
 }
@@ -102,7 +103,7 @@ Status TlsCredentials::load_certificates(const std::string& directory) {
   gnutls_memset(key.data(), 0, key.size());
   TRY(checked(paired, certificate_path + " with " + key_path));
   if (!exists(ca_path)) {
-    if (exists(revoked_path)) return invalid(revoked_path + ": means nothing without " + ca_path);
+    if (exists(revoked_path)) return invalid(revoked_path + ": has no effect without " + ca_path);
     return {};
   }
   std::string ca = TRY(read_text(ca_path, Secrecy::kPublic));
@@ -147,12 +148,12 @@ Status TlsCredentials::add_psk_line(std::string_view line) {
   const gnutls_datum_t hex_datum = datum(hex);
   const int decoded = gnutls_hex_decode(&hex_datum, key.data(), &key_bytes);
   gnutls_memset(hex.data(), 0, hex.size());
-  if (decoded < 0 || key_bytes * 2 != hex.size()) return invalid("the key is not in hex");
+  if (decoded < 0 || key_bytes * 2 != hex.size()) return invalid("the key is not hexadecimal");
   if (key_bytes < kMinKeyBytes || key_bytes > kMaxKeyBytes) {
     return invalid(fmt::format("the key has {} bytes, not {} to {}", key_bytes, kMinKeyBytes, kMaxKeyBytes));
   }
   const bool fresh = psk_keys_.emplace(line.substr(0, colon), std::move(key)).second;
-  if (!fresh) return invalid("names a client for the second time");
+  if (!fresh) return invalid("names a client that an earlier line names");
   return {};
 }
 

@@ -56,14 +56,14 @@ class Items {
  private:
   Status fill(MutableByteSpan out) {
     if (TRY(read_(out)) == out.size()) return {};
-    return damaged("it ends too early");
+    return damaged("it is truncated: copy or export it again");
   }
   Status check_end(ByteSpan payload) {
     const BundleEnd end = TRY(decode_bundle_end(payload));
     if (end.items != count_ || end.digest != hasher_.finish())
-      return damaged("its end does not fit what came before");
+      return damaged("its end record does not match its contents");
     std::array<std::byte, 1> more{};
-    if (TRY(read_(more)) != 0) return damaged("something follows its end");
+    if (TRY(read_(more)) != 0) return damaged("there is data after its end");
     return {};
   }
 
@@ -99,7 +99,7 @@ class Import : private TreeVisitor {
     std::set<SeenNode> seen;
     for (const SnapshotRecord& record : snapshots_)
       TRY(visit_tree(staging_, record, seen, *this, stop_).with_context(missing_hint()));
-    if (!staging_.all_were_used()) return damaged("it holds what its image does not");
+    if (!staging_.all_were_used()) return damaged("it holds data that its image does not need");
     return {};
   }
 
@@ -134,7 +134,7 @@ class Import : private TreeVisitor {
 
   Status take(Items::Item& item) {
     if (item.type == BundleItem::kNode) return staging_.add_node(item.payload).with_context("bundle");
-    if (item.type != BundleItem::kSegment) return damaged("a record stands behind the data");
+    if (item.type != BundleItem::kSegment) return damaged("a record comes after the data");
     const ByteSpan bytes(item.payload);
     if (bytes.size() < kSegmentHeaderBytes) return damaged("a segment is too short");
     const std::size_t size = TRY(segment_directory_bytes(bytes.first(kSegmentHeaderBytes)));

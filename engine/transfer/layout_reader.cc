@@ -38,14 +38,14 @@ Result<std::string> read_text(const OpenLayoutFile& open, const std::string& nam
 
 Result<std::string> read_blob(const OpenLayoutFile& open, const OciBlob& blob) {
   std::string text = TRY(read_text(open, oci_blob_path(blob.digest)));
-  if (text.size() != blob.size) return damaged(blob, "has another size");
-  if (sha256(as_byte_span(text)) != blob.digest) return damaged(blob, "does not have its digest");
+  if (text.size() != blob.size) return damaged(blob, "has another size than its descriptor says");
+  if (sha256(as_byte_span(text)) != blob.digest) return damaged(blob, "does not match its digest");
   return text;
 }
 
 Result<std::unique_ptr<ReadableFile>> open_blob(const OpenLayoutFile& open, const OciBlob& blob) {
   auto file = TRY(open_file(open, oci_blob_path(blob.digest)));
-  if (TRY(file->size()) != blob.size) return damaged(blob, "has another size");
+  if (TRY(file->size()) != blob.size) return damaged(blob, "has another size than its descriptor says");
   return file;
 }
 
@@ -73,7 +73,7 @@ Status OciLayoutReader::open_part() {
 }
 
 Status OciLayoutReader::check_part() {
-  if (hasher_->finish() != parts_[part_].digest) return damaged(parts_[part_], "does not have its digest");
+  if (hasher_->finish() != parts_[part_].digest) return damaged(parts_[part_], "does not match its digest");
   file_.reset();
   ++part_;
   return {};
@@ -86,7 +86,8 @@ Result<std::size_t> OciLayoutReader::read(MutableByteSpan out) {
     const OciBlob& part = parts_[part_];
     const auto wanted = std::min<std::uint64_t>(out.size() - filled, part.size - offset_);
     const MutableByteSpan piece = out.subspan(filled, wanted);
-    if (TRY(file_->read_at(offset_, piece)) != wanted) return damaged(part, "ends too early");
+    if (TRY(file_->read_at(offset_, piece)) != wanted)
+      return damaged(part, "is truncated: copy or export the layout again");
     hasher_->update(piece);
     filled += wanted;
     offset_ += wanted;

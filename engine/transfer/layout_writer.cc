@@ -119,7 +119,7 @@ Status OciLayoutWriter::check_directory() {
   for (const DirectoryEntry& entry : entries) {
     const bool is_part = entry.name == "blobs" || entry.name == kLayoutFile || entry.name == kLock;
     if (!is_part && !is_temporary(entry.name))
-      return invalid("it is no OCI image layout: name one, or a new directory");
+      return invalid("it is not an OCI image layout: name a layout or a new directory");
   }
   return {};
 }
@@ -158,7 +158,7 @@ std::string OciLayoutWriter::incoming(std::size_t number) const {
 Status OciLayoutWriter::begin_part() {
   if (parts_.size() == kMaxOciParts) {
     return unsupported(
-        fmt::format("the image takes more than {} parts, which no registry has a manifest for: export it as "
+        fmt::format("the image takes more than {} parts, more than an OCI manifest holds: export it as "
                     "a bundle",
                     kMaxOciParts));
   }

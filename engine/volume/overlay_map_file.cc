@@ -107,7 +107,9 @@ Status OverlayMapFile::append_closed() {
 }
 
 Status OverlayMapFile::put(OverlayTransaction transaction) {
-  if (!file_) return Error(ErrorCode::kIo, directory_ + "/map: failed before, and has to be written anew");
+  if (!file_)
+    return Error(ErrorCode::kIo,
+                 directory_ + "/map: a write failed before, and the map has to be written again");
   transaction.sequence = sequence_ + 1;
   const ByteVector encoded = encode(transaction, salt_);
   Status written = file_->append(encoded);

@@ -58,7 +58,7 @@ MemoryFile full_qcow2() {
 void refused_as_cut(DiskFormat format, const MemoryFile& whole, std::size_t bytes) {
   MemoryFile cut(whole.size().take() - bytes);
   ASSERT_EQ(whole.read_at(0, cut.bytes()).take(), cut.bytes().size());
-  refused(format, cut, ErrorCode::kCorrupt, "a part of it is missing");
+  refused(format, cut, ErrorCode::kCorrupt, "is damaged or truncated");
 }
 
 TEST(HeaderCheck, AQcow2ThatIsCutOffWithinItsLastCluster) {
@@ -87,7 +87,7 @@ TEST(HeaderCheck, AQcow2WithSubclusters) {
   EXPECT_TRUE(check(DiskFormat::kQcow2, cut).ok());
   refused_as_cut(DiskFormat::kQcow2, cut, 1);
   cut.big((2 << 16) + 16 * 7 + 8, 2, 8);
-  refused(DiskFormat::kQcow2, cut, ErrorCode::kCorrupt, "a part of it is missing");
+  refused(DiskFormat::kQcow2, cut, ErrorCode::kCorrupt, "is damaged or truncated");
 }
 
 TEST(HeaderCheck, AQcow2WhoseTablesLie) {
@@ -107,7 +107,7 @@ TEST(HeaderCheck, AQcow2WhoseTablesLie) {
   for (const std::uint64_t place : {std::uint64_t{5} << 16U, ~std::uint64_t{0}}) {
     MemoryFile elsewhere = full_qcow2();
     elsewhere.big(40, place, 8);
-    refused(DiskFormat::kQcow2, elsewhere, ErrorCode::kCorrupt, "missing");
+    refused(DiskFormat::kQcow2, elsewhere, ErrorCode::kCorrupt, "truncated");
   }
 }
 
@@ -148,7 +148,7 @@ TEST(HeaderCheck, AQcow2ThatCantBeTaken) {
   refused(DiskFormat::kQcow2, qcow2(4), ErrorCode::kUnsupported, "version 4");
   MemoryFile other = qcow2(3);
   other.put(0, "KDMV");
-  refused(DiskFormat::kQcow2, other, ErrorCode::kInvalid, "no qcow2");
+  refused(DiskFormat::kQcow2, other, ErrorCode::kInvalid, "not a qcow2 image");
 }
 
 constexpr std::string_view kDescriptor =
@@ -212,9 +212,9 @@ TEST(HeaderCheck, AVmdkWhoseTablesLie) {
   lies(20, ~std::uint64_t{0}, 8, "impossible size");
   lies(44, 0, 4, "impossible size");
   lies(44, 513, 4, "impossible size");
-  lies(12, std::uint64_t{1} << 40U, 8, "missing");  // a directory larger than the file
+  lies(12, std::uint64_t{1} << 40U, 8, "truncated");  // a directory larger than the file
   for (const std::uint64_t place : {std::uint64_t{192}, std::uint64_t{1} << 55U, ~std::uint64_t{0} - 1})
-    lies(56, place, 8, "missing");
+    lies(56, place, 8, "truncated");
   MemoryFile again = full_vmdk();  // a single grain table, named 50 times
   again.little(12, 50UL * 512 * 128, 8);
   again.little(22UL * 512 + 4 * 3, 0, 4);
@@ -289,7 +289,7 @@ TEST(HeaderCheck, AVmdkWhoseHeaderLies) {
           ErrorCode::kInvalid, "several files");
   MemoryFile old = vmdk();
   old.put(0, "COWD");
-  refused(DiskFormat::kVmdk, old, ErrorCode::kInvalid, "no vmdk");
+  refused(DiskFormat::kVmdk, old, ErrorCode::kInvalid, "not a vmdk image");
 }
 
 void put_footer(MemoryFile& file, std::size_t at, std::uint32_t type, std::uint64_t size) {
@@ -325,8 +325,8 @@ TEST(HeaderCheck, AVhd) {
   EXPECT_TRUE(check(DiskFormat::kVhd, vhd(3)).ok());
   refused(DiskFormat::kVhd, vhd(4), ErrorCode::kInvalid, "differencing");
   refused(DiskFormat::kVhd, vhd(5), ErrorCode::kUnsupported, "type 5");
-  refused(DiskFormat::kVhd, MemoryFile(std::size_t{1} << 20U), ErrorCode::kInvalid, "no vhd");
-  refused(DiskFormat::kVhd, MemoryFile(std::size_t{511}), ErrorCode::kInvalid, "no vhd");
+  refused(DiskFormat::kVhd, MemoryFile(std::size_t{1} << 20U), ErrorCode::kInvalid, "not a vhd image");
+  refused(DiskFormat::kVhd, MemoryFile(std::size_t{511}), ErrorCode::kInvalid, "not a vhd image");
 }
 
 TEST(HeaderCheck, AVhdWithAByteChangedIsDamaged) {
@@ -361,8 +361,8 @@ TEST(HeaderCheck, AVhdWithBlocksBehindItsEnd) {
   };
   damaged(512, 0, 8, "header");
   damaged(512 + 28, 31, 4, "no room");
-  damaged(512 + 16, 1 << 20, 8, "missing");
-  damaged(512 + 16, ~std::uint64_t{0} - 63, 8, "missing");
+  damaged(512 + 16, 1 << 20, 8, "truncated");
+  damaged(512 + 16, ~std::uint64_t{0} - 63, 8, "truncated");
   damaged(512 + 32, 0, 4, "header");
   damaged(512 + 32, 12345, 4, "header");
   damaged(512 + 32, 512, 4, "no room");
@@ -379,7 +379,7 @@ TEST(HeaderCheck, RawMayHoldAnything) {
   EXPECT_TRUE(check(DiskFormat::kRaw, qcow2(3)).ok());
   EXPECT_TRUE(check(DiskFormat::kRaw, MemoryFile(std::size_t{0})).ok());
   MemoryFile vhdx(4096);
-  refused(DiskFormat::kVhdx, vhdx, ErrorCode::kInvalid, "no vhdx");
+  refused(DiskFormat::kVhdx, vhdx, ErrorCode::kInvalid, "not a vhdx image");
   vhdx.put(0, "vhdxfile");
   EXPECT_TRUE(check(DiskFormat::kVhdx, vhdx).ok());
   refused_as_cut(DiskFormat::kVhdx, vhdx, 1);

@@ -71,8 +71,8 @@ void refused(const MemoryFile& file, const std::string& says) {
 TEST(Ova, WhatIsRefused) {
   for (const char* name : {"../m.vmdk", "/etc/passwd", "a/b.vmdk", "..", "a\nb", "a\\b"})
     refused(tar({kGood[0], {name, "x"}}), "plain file name");
-  refused(tar({kGood[0], {"link.vmdk", "", AE_IFLNK}}), "'link.vmdk' that is no plain file");
-  refused(tar({kGood[0], {"null", "", AE_IFCHR}}), "no plain file");
+  refused(tar({kGood[0], {"link.vmdk", "", AE_IFLNK}}), "'link.vmdk' that is not a regular file");
+  refused(tar({kGood[0], {"null", "", AE_IFCHR}}), "'null' that is not a regular file");
   refused(tar({kGood[0], kGood[1], kGood[1]}), "twice");
   refused(tar({kGood[1], kGood[0]}), "first member");
   refused(MemoryFile(std::string_view("nothing of a tar file")), "tar");
@@ -143,8 +143,8 @@ TEST(Ova, DigestsOfTheManifest) {
       {fmt::format("SHA1(m.ovf)= {}\nSHA1(gone)= {}\n", kAbc1, kAbc1), "lacks 'gone'"},
       {fmt::format("SHA1(m.ovf)= {}\nSHA1(m.ovf)= {}\n", kAbc1, kAbc1), "twice"},
       {fmt::format("SHA1(d(1).vmdk)= {}\n", kAbc1), "does not name 'm.ovf'"},
-      {"whatever\n", "no digest"},
-      {")=(", "no digest"},
+      {"whatever\n", "not a digest"},
+      {")=(", "not a digest"},
   };
   for (const auto& [manifest, says] : wrong) {
     const auto status = verify(manifest);

@@ -129,7 +129,8 @@ TEST(Ovf, WhatIsRefused) {
   refused([](Parts& p) { p.files = replaced(p.files, "file2", "file1"); }, "two files");
   refused([](Parts& p) { p.files = replaced(p.files, "file2", "file3"); }, "without a file");
   refused([](Parts& p) { p.disks = replaced(p.disks, "d2", "d1"); }, "two disks");
-  refused([](Parts& p) { p.disks = replaced(p.disks, "/>", " ovf:parentRef=\"d2\"/>"); }, "another one");
+  refused([](Parts& p) { p.disks = replaced(p.disks, "/>", " ovf:parentRef=\"d2\"/>"); },
+          "depends on another disk");
   refused([](Parts& p) { p.disks = replaced(p.disks, "vmdk.html", "vdi.html"); }, "format");
   for (const char* size : {"", "0", "-1", "x", "${size}", "99999999999999999999", "18446744073709551615"})
     refused(
@@ -142,20 +143,20 @@ TEST(Ovf, WhatIsRefused) {
   refused([](Parts& p) { p.items += Parts::drive("/disk/d3"); }, "'d3'");
   refused([](Parts& p) { p.items += Parts::drive("/etc/passwd"); }, "without a disk");
   refused([](Parts& p) { p.items.clear(); }, "without disks");
-  refused([](Parts& p) { p.system_end = "</VirtualSystem><VirtualSystem>"; }, "single machine");
+  refused([](Parts& p) { p.system_end = "</VirtualSystem><VirtualSystem>"; }, "several machines");
   refused([](Parts& p) { p.rest = "</VirtualHardwareSection><VirtualHardwareSection>"; }, "hardware");
 }
 
 TEST(Ovf, HostileXml) {
-  refused("", "no XML");
-  refused("<Envelope>", "no XML");
-  refused("<html/>", "no OVF");
+  refused("", "not XML");
+  refused("<Envelope>", "not XML");
+  refused("<html/>", "not an OVF document");
   refused(std::string(kMaxOvfBytes + 1, ' '), "1 MiB");
   std::string deep;
   for (int i = 0; i < 100000; ++i) deep += "<a>";
-  refused(deep, "no XML");
+  refused(deep, "not XML");
   for (int i = 0; i < 100000; ++i) deep += "</a>";
-  refused(deep, "no OVF");
+  refused(deep, "not an OVF document");
   // Entities are neither expanded nor fetched.
   const std::string bomb =
       replaced(replaced(Parts{}.text(), "?>",

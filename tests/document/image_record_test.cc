@@ -155,10 +155,10 @@ TEST(ImageRecord, LimitsNameWhatIsWrong) {
   EXPECT_EQ(says([](ImageRecord& r) { r.devices[0].size = ByteCount{1}; }),
             "/dev/sda: 1 bytes are less than its snapshot's 4096");
   EXPECT_EQ(says([](ImageRecord& r) { r.devices.push_back(r.devices[0]); }),
-            "/dev/sda is there twice or out of order");
+            "/dev/sda is given twice or out of order");
   EXPECT_EQ(says([](ImageRecord& r) { r.devices[0].content.snapshot = {}; }), "/dev/sda has no snapshot");
   EXPECT_EQ(says([](ImageRecord& r) { r.boot.command_line = "quiet"; }),
-            "a RAM disk or a kernel's command line without a kernel");
+            "a RAM disk or a kernel command line needs a kernel");
   EXPECT_EQ(says([](ImageRecord& r) { r.tags["aws:cloud"] = "1"; }),
             "tags that begin with 'aws:' are reserved");
   EXPECT_EQ(says([](ImageRecord& r) {
@@ -182,7 +182,7 @@ TEST(ImageRecord, LimitsNameWhatIsWrong) {
                 r.devices.push_back(blank);
               }
             }),
-            "ephemeral0 is there twice");
+            "ephemeral0 is given twice");
 }
 
 // A copy in another store, with another name and owner, and shared and tagged differently, counts as the same

@@ -85,5 +85,13 @@ TEST(LifecyclePolicy, WhatAPersonGetsWrong) {
   }
 }
 
+TEST(LifecyclePolicy, TheMessageNamesThePlaceOfASyntaxError) {
+  const auto said = [](const char* text) { return parse_lifecycle_policy(text).error().text(); };
+  EXPECT_NE(said("{\"name\": \"a\",\n  filters}").find("JSON syntax error at line 2, column "),
+            std::string::npos);
+  EXPECT_NE(said("").find("line 1, column 1"), std::string::npos);
+  EXPECT_NE(said(R"({"name": 1e999})").find("too large"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace ashlar

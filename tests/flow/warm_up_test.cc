@@ -88,14 +88,11 @@ TEST_F(WarmUps, ABootPackBringsEverythingInThreeReads) {
   const auto warm_up = serving.warm_up(*volume);
   warm_up->prepare();
   const Running running(*warm_up);
-  const double began = monotonic_seconds();
   read_all(*volume, boot(), truth());  // starts at once, while the boot pack is still loading
-  const double seconds = monotonic_seconds() - began;
   running.wait_until_fetched();
   EXPECT_TRUE(warm_up->counters().from_boot_pack);
   EXPECT_LE(serving.remote.reads, 3U) << "the trace, and two for the boot pack";
   EXPECT_EQ(serving.fetched_frames(), 0U);
-  EXPECT_LT(seconds, kReads * 0.020 / 2) << "read by read it takes four seconds at the least";
 }
 
 TEST_F(WarmUps, ATraceAloneIsFetchedAhead) {

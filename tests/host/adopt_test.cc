@@ -1,6 +1,7 @@
 // Tests of adopting a copied store: data stays, and everything that stands for the original's processes goes.
 #include "host/adopt.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -9,6 +10,8 @@
 #include "base/random.h"
 #include "host/host.h"
 #include "host/incarnation.h"
+#include "host/volume_access.h"
+#include "io/io_asserts.h"
 #include "process/process_identity.h"
 #include "support/temporary_directory.h"
 
@@ -150,6 +153,80 @@ TEST_F(AdoptTest, ADamagedRecordOfAMachineIsReportedAndStays) {
   const Adoption adoption = adopt(*copy).take();
   ASSERT_EQ(adoption.damaged.size(), 1U);
   EXPECT_TRUE(fs::exists(copy->host().instances() + "/" + InstanceId{9}.text() + "/instance.json"));
+}
+
+// Copies a store as soon as an operation reports that it runs.
+class CopyingNotices : public SilentNotices {
+ public:
+  CopyingNotices(std::string from, std::string to) : from_(std::move(from)), to_(std::move(to)) {}
+  std::unique_ptr<ProgressWatch> watch(std::string operation,
+                                       std::function<ProgressSample()> sample) override {
+    fs::copy(from_, to_, fs::copy_options::recursive);
+    return SilentNotices::watch(std::move(operation), std::move(sample));
+  }
+
+ private:
+  const std::string from_;
+  const std::string to_;
+};
+
+TEST_F(AdoptTest, AnOverlayThatACommandChangedMeanwhileIsSetAside) {
+  const VolumeId id = volume();
+  CopyingNotices notices(original_, copy_);
+  VolumeAccess::of(*repo_, *volumes_, id).take()->hydrate(0, notices, {}).take();
+  const Adoption adoption = adopt(*open(copy_)).take();
+  EXPECT_EQ(adoption.torn, std::vector<VolumeId>{id});
+  EXPECT_TRUE(adoption.kept.empty());
+
+  fs::remove_all(copy_);
+  EXPECT_EQ(adopt(*copied()).take().kept, std::vector<VolumeId>{id});  // after the command
+}
+
+TEST_F(AdoptTest, ADirectoryThatBothShareIsTheOriginals) {
+  const std::string shared = scratch_ / "shared";
+  const auto share = [&](const std::string& store) {
+    return Repo::open(posix_file_system(), StoreAddress{store}, {.directory = shared, .host = {}}).take();
+  };
+  ASSERT_DONE(share(original_)->host().make());
+  note(shared + "/attachments/note");
+  copied();
+  const auto copy = share(copy_);
+  const auto refused = adopt(*copy);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().text(), testing::HasSubstr("which is still there: choose another directory"));
+  EXPECT_TRUE(fs::exists(shared + "/attachments/note"));
+
+  fs::rename(original_, scratch_ / "elsewhere");
+  EXPECT_TRUE(adopt(*share(copy_)).take().was_copy);
+}
+
+TEST_F(AdoptTest, WhoComesSecondChangesNothing) {
+  copied();
+  const auto first = open(copy_);
+  const auto second = open(copy_);
+  EXPECT_TRUE(adopt(*first).take().was_copy);
+  note(first->host().attachments() + "/note");
+  EXPECT_FALSE(adopt(*second).take().was_copy);
+  EXPECT_TRUE(fs::exists(first->host().attachments() + "/note"));
+}
+
+TEST_F(AdoptTest, ACallThatIsCutOffLosesNoWarning) {
+  Instances instances(posix_file_system(), repo_->host().instances());
+  fs::create_directories(repo_->host().instances());
+  InstanceRecord record;
+  record.id = InstanceId{5};
+  record.snapshot = snapshot_;
+  record.devices = {{"/dev/sdb", {}, true, "disk-sdb.raw"}};
+  record.wish = InstanceWish::kRunning;
+  instances.make(record.id).take();
+  instances.save(record).take();
+  const auto copy = copied();
+  // What a call leaves that was cut off after the machine's record.
+  note(copy->host().torn(record.id));
+  record.wish = InstanceWish::kStopped;
+  ASSERT_DONE(Instances(posix_file_system(), copy->host().instances()).save(record));
+  EXPECT_EQ(adopt(*copy).take().torn_files, std::vector<InstanceId>{record.id});
+  EXPECT_FALSE(fs::exists(copy->host().torn(record.id)));
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ TEST(HostCommand, AFailureIsToldByItsLastLine) {
   ASSERT_FALSE(failed.ok());
   EXPECT_EQ(failed.error().code(), ErrorCode::kIo);
   EXPECT_EQ(failed.error().text(), "/bin/sh failed: last");
-  EXPECT_EQ(shell("exit 1").error().text(), "/bin/sh failed: without a word");
+  EXPECT_EQ(shell("exit 1").error().text(), "/bin/sh failed: it printed nothing");
   EXPECT_FALSE(shell("kill -9 $$").ok());
   EXPECT_EQ(run_command({"/no/such/program"}).error().code(), ErrorCode::kNotFound);
 }

@@ -33,7 +33,7 @@ TEST(WorkingProcess, SaysHowItEnded) {
   const auto bad = shell(directory, "exit 63");
   ASSERT_TRUE(bad->wait(kLong));
   EXPECT_EQ(bad->exit_status(), 63);
-  EXPECT_EQ(bad->outcome().error().text(), "sh failed without a word");
+  EXPECT_EQ(bad->outcome().error().text(), "sh failed and printed nothing");
 }
 
 TEST(WorkingProcess, TheFirstLineThatIsNoWarningCounts) {

@@ -411,8 +411,10 @@ TEST_F(TlsTest, WhatIsWrongWithTheFilesIsSaidInOneLine) {
   EXPECT_THAT(error_of(TlsCredentials::from_certificates(files / "nowhere")),
               HasSubstr("nowhere/server-cert.pem: No such file"));
   files.sh("cp -rp D/server D/lax && chmod 644 D/lax/server-key.pem");
-  EXPECT_THAT(error_of(TlsCredentials::from_certificates(files / "lax")),
-              HasSubstr("lax/server-key.pem: has mode 0644, so that others get at the key: chmod 600 it"));
+  EXPECT_THAT(
+      error_of(TlsCredentials::from_certificates(files / "lax")),
+      HasSubstr(
+          "lax/server-key.pem: has mode 0644, so that other users can read the key: run 'chmod 600' on it"));
   files.sh("cp -rp D/server D/mixed && cp D/client/client-key.pem D/mixed/server-key.pem");
   EXPECT_THAT(error_of(TlsCredentials::from_certificates(files / "mixed")), HasSubstr("do not match"));
   files.sh("cp -rp D/server D/damaged && echo nonsense > D/damaged/ca-cert.pem");
@@ -426,7 +428,7 @@ TEST_F(TlsTest, WhatIsWrongWithTheFilesIsSaidInOneLine) {
   const std::string key = "00112233445566778899aabbccddeeff";
   EXPECT_THAT(psk_error(""), HasSubstr("holds no key"));
   EXPECT_THAT(psk_error("bob:" + key + "\nalice\n"), HasSubstr("line 2: is not of the form NAME:HEXKEY"));
-  EXPECT_THAT(psk_error("bob:" + key + "zz\n"), HasSubstr("line 1: the key is not in hex"));
+  EXPECT_THAT(psk_error("bob:" + key + "zz\n"), HasSubstr("line 1: the key is not hexadecimal"));
   EXPECT_THAT(psk_error("bob:0011\n"), HasSubstr("the key has 2 bytes, not 16 to 512"));
   EXPECT_THAT(psk_error("bob:" + key + "\nbob:" + key + "\n"),
               HasSubstr("line 2: names a client for the second"));

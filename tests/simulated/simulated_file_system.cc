@@ -272,7 +272,7 @@ Result<std::unique_ptr<FileLock>> SimulatedFileSystem::lock(const std::string& p
     place.directory->set(place.name, place.node);
   }
   if (place.node->is_directory) return Error::from_errno(EISDIR, "lock " + path);
-  if (place.node->locked) return busy(path + " is locked by somebody else");
+  if (place.node->locked) return busy(path + " is locked by another process");
   place.node->locked = true;
   return std::unique_ptr<FileLock>(std::make_unique<SimulatedFileLock>(disk_, place.node));
 }

@@ -117,7 +117,7 @@ class Formats(DiskTest):
         self.fails(2, "export", snapshot["id"], self.scratch / "x.img", says="--format", code="usage")
         self.fails(2, "export", snapshot["id"], self.scratch / "x.vhdx", says="vhdx", code="usage")
         self.fails(2, "import-disk", unnamed, "--format", "vdi", says="vdi", code="usage")
-        self.fails(1, "import-disk", unnamed, "--format", "vmdk", says="no vmdk image", code="invalid")
+        self.fails(1, "import-disk", unnamed, "--format", "vmdk", says="not a vmdk image", code="invalid")
         self.ok("import-disk", unnamed, "--format", "qcow2")
 
     def test_odd_names(self):

@@ -44,7 +44,9 @@ class Life(machines.MachineTest):
         self.ok("instances", "stop", "--force", first)
         self.assertEqual((self.state(first), self.state(second)), ("stopped", "running"))
         self.assertFalse(machines.is_alive(pids[0]))
-        self.ok("instances", "stop", "--force", first)
+        again = self.run_ashlar("instances", "stop", "--force", first)
+        self.assertEqual((again.returncode, again.stderr.decode()),
+                         (0, f"{first} is stopped already: nothing was changed\n"))
         self.ok("instances", "start", first, second)
         self.assertEqual(self.state(first), "running")
         self.assertTrue(machines.is_alive(pids[1]), "one that runs is left alone")

@@ -236,7 +236,7 @@ class Layouts(host.HostTest):
         self.fails(2, "image", "import", ":x", "--format", "oci", code="usage")
         self.fails(1, "image", "export", "ami-00000000000000001", f"{self.scratch}/x:a", "--format", "oci", says="ami-",
                    code="not_found")
-        self.fails(1, "image", "export", self.image, f"{self.scratch}:a", "--format", "oci", says="no OCI image layout",
+        self.fails(1, "image", "export", self.image, f"{self.scratch}:a", "--format", "oci", says="not an OCI image layout",
                    code="invalid")
         self.assertFalse(pathlib.Path(self.scratch, "x").exists())
         self.ok("image", "export", self.image, self.scratch / "x", "--format", "oci")

@@ -132,10 +132,10 @@ class Ova(DiskTest):
             self.refused([ovf, (name, b"x"), *disks], "plain file name")
         link = tarfile.TarInfo("web-disk0.vmdk")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        self.refused([ovf, (link, b""), disks[1]], "no plain file")
+        self.refused([ovf, (link, b""), disks[1]], "not a regular file")
         hard = tarfile.TarInfo("web-disk0.vmdk")
         hard.type, hard.linkname = tarfile.LNKTYPE, "web.ovf"
-        self.refused([ovf, (hard, b""), disks[1]], "no plain file")
+        self.refused([ovf, (hard, b""), disks[1]], "not a regular file")
         self.refused([ovf, *disks, disks[0]], "twice")
         for href in ("http://example.org/a.vmdk", "/etc/passwd", "../web-disk0.vmdk", "file:///etc/passwd", ""):
             self.refused([("web.ovf", self.ovf(hrefs=[href, disks[1][0]])), *disks], "no member")
@@ -147,9 +147,9 @@ class Ova(DiskTest):
         self.refused([("web.ovf", self.ovf()), (self.members[0][0], bytes(data)), self.members[1]], "other files")
         self.refused([("web.ovf", self.ovf(file_words='ovf:compression="gzip"')), *self.members], "gzip", 1, "unsupported")
         self.refused([*self.members, ("web.ovf", self.ovf())], "first member")
-        self.refused([("web.ovf", b"<a>" * 100_000), *self.members], "no XML")
+        self.refused([("web.ovf", b"<a>" * 100_000), *self.members], "not XML")
         bomb = b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><l>&b;</l>'
-        self.refused([("web.ovf", bomb), *self.members], "no OVF")
+        self.refused([("web.ovf", bomb), *self.members], "not an OVF document")
         self.refused([("web.ovf", b" " * (2 * MIB)), *self.members], "more than")
         self.refused([("web.ovf", self.ovf(order=(0, 0))), *self.members], "two drives")
 
@@ -206,7 +206,7 @@ class Ova(DiskTest):
         whole = self.ova([*members, manifest])
         with tarfile.open(whole) as tar:
             at = tar.getmember("web.mf").offset
-        self.refused(self.file("cut.ova", whole.read_bytes()[:at]), "a part is missing", 3, "corrupt")
+        self.refused(self.file("cut.ova", whole.read_bytes()[:at]), "is truncated", 3, "corrupt")
         done = self.run_ashlar("image", "import-ova", self.ova(members), "--name", "web")
         self.assertEqual(done.returncode, 0)
         self.assertIn(b"has no manifest", done.stderr)

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
 namespace ashlar {
 namespace {
 
@@ -16,6 +18,11 @@ TEST(Hints, EveryKindHasAdvice) {
 }
 
 TEST(Hints, AnErrorWithoutAKindHasNone) { EXPECT_EQ(hint_of(busy("x")), ""); }
+
+TEST(Hints, AFullFileSystemHasOne) {
+  EXPECT_NE(hint_of(Error::from_errno(ENOSPC, "append").with_context("capture")), "");
+  EXPECT_EQ(hint_of(Error::from_errno(EIO, "append")), "");
+}
 
 TEST(Hints, TheThingIsNamed) {
   EXPECT_NE(hint_of(busy("x").about(ErrorKind::kVolumeAttached, "vol-7")).find("vol-7"), std::string::npos);

@@ -209,9 +209,10 @@ std::string Cli::unexpected() const {
     return fmt::format("there is no verb '{}'", words.front());
   const CLI::App* group = group_without_verb(state_->app);
   if (group && option != words.begin())
-    return fmt::format("there is no verb '{} {}': {}", group->get_name(), words.front(), verbs_of(*group));
+    return fmt::format("there is no verb '{} {}': the verbs are {}", group->get_name(), words.front(),
+                       verbs_of(*group));
   if (option != words.end()) return fmt::format("there is no option '{}'", *option);
-  return fmt::format("'{}' is one word too many", words.front());
+  return fmt::format("unexpected argument '{}'", words.front());
 }
 
 // CLI11 has an exit status for each kind of error; this program has one for all of them, and one line.

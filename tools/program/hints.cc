@@ -2,17 +2,21 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+
 namespace ashlar {
 
 std::string hint_of(const Error& error) {
   const std::string& id = error.id();
   switch (error.kind()) {
     case ErrorKind::kNone:
+      if (error.error_number() == ENOSPC || error.error_number() == EDQUOT)
+        return "the file system is full: make room on it and run the command again";
       return {};
     case ErrorKind::kNoSuchSnapshot:
       return "'ashlar snapshots' lists them";
     case ErrorKind::kNotInBin:
-      return "'ashlar bin list' lists what is there";
+      return "'ashlar bin list' lists the bin";
     case ErrorKind::kNoSuchImage:
       return "'ashlar image list' lists them";
     case ErrorKind::kNoSuchVolume:
@@ -50,7 +54,7 @@ std::string hint_of(const Error& error) {
     case ErrorKind::kNotADiskFile:
       return "'ashlar capture' takes devices and streams";
     case ErrorKind::kRawFilePartial:
-      return fmt::format("'ashlar volume snapshot {}' takes all of it", id);
+      return fmt::format("'ashlar volume snapshot {}' captures the whole volume", id);
     case ErrorKind::kFormatUnknown:
       return "give --format";
     case ErrorKind::kVolumeServed:
@@ -64,7 +68,7 @@ std::string hint_of(const Error& error) {
     case ErrorKind::kServerElsewhere:
       return "start the server with --socket";
     case ErrorKind::kNotTrusted:
-      return "'ashlar key trust' says which keys to trust";
+      return "'ashlar key trust' adds a trusted key";
     case ErrorKind::kNotClean:
       return fmt::format("'ashlar image inspect {}' shows all findings", id);
     case ErrorKind::kGuestStaysOn:

@@ -66,8 +66,7 @@ std::string page(const ProgramWords& program) {
   text += ".SH NAME\nashlar \\- incremental, deduplicated snapshots of block devices\n";
   text += ".SH SYNOPSIS\n\\fBashlar\\fR [\\fIoptions\\fR] \\fIverb\\fR [\\fIarguments\\fR]\n";
   text += ".SH DESCRIPTION\n" + escaped(program.about) + "\n";
-  text +=
-      ".SH GLOBAL OPTIONS\nThese may stand before or behind the verb.\n" + option_entries(program.options);
+  text += ".SH GLOBAL OPTIONS\nThese may stand before or after the verb.\n" + option_entries(program.options);
   text += ".SH VERBS\n";
   for (const VerbWords& verb : program.verbs) text += verb_section(verb);
   text +=

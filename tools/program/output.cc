@@ -132,6 +132,10 @@ Json ratio_json(std::uint64_t whole, std::uint64_t part) {
   return std::round(1000.0 * static_cast<double>(whole) / static_cast<double>(part)) / 1000.0;
 }
 
+std::string count_text(std::uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 std::string duration_text(double seconds) {
   if (seconds < 60) return fmt::format("{:.1f} s", seconds);
   const auto whole = static_cast<std::uint64_t>(seconds);

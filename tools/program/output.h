@@ -50,6 +50,8 @@ Json ranges_json(const std::vector<BlockRange>& ranges, ByteCount size);
 // "2.31x"; "-" when there is nothing to divide by.
 std::string ratio_text(std::uint64_t whole, std::uint64_t part);
 Json ratio_json(std::uint64_t whole, std::uint64_t part);
+// Returns a count with its noun: "1 disk", "2 disks".
+std::string count_text(std::uint64_t count, std::string_view noun);
 std::string duration_text(double seconds);
 // Megabytes (10^6) a second.
 std::string rate_text(std::uint64_t bytes, double seconds);

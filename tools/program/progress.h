@@ -13,7 +13,7 @@
 
 namespace ashlar {
 
-// Starts a thread that calls `sample`, if there is anybody to show it to; ends when destroyed.
+// Starts a thread that calls `sample`, if progress is to be shown; ends when destroyed.
 class ProgressDisplay : public ProgressWatch {
  public:
   ProgressDisplay(const Globals& globals, std::string verb, std::function<ProgressSample()> sample);

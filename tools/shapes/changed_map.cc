@@ -94,7 +94,7 @@ Result<ChangedMapFile> read_changed_map(const std::string& path) {
         return parser.keep(depth, event, parsed);
       },
       false);
-  if (body.is_discarded()) return malformed(path, "this is not JSON");
+  if (body.is_discarded()) return malformed(path, "it is not valid JSON");
   if (parser.bad_range()) {
     return malformed(
         path, fmt::format("range {} has other members than an offset and a length in bytes below 64 PiB",

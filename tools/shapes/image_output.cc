@@ -92,7 +92,7 @@ std::string device_text(const ImageDevice& device) {
 
 std::string permissions_text(const ImageRecord& record) {
   std::string text = record.is_public ? "all accounts" : "";
-  for (const AccountId account : record.shared_with) text += (text.empty() ? "" : " ") + account.text();
+  for (const AccountId account : record.shared_with) text += (text.empty() ? "" : ", ") + account.text();
   return text.empty() ? "not shared" : "shared with " + text;
 }
 

@@ -64,7 +64,7 @@ std::string findings_text(const std::vector<InspectedDevice>& devices) {
     }
   }
   std::string text = count == 0 ? std::string() : "\n" + table.text();
-  if (left_out > 0) text += fmt::format("and {} further findings\n", left_out);
+  if (left_out > 0) text += fmt::format("and {}\n", count_text(left_out, "further finding"));
   return text;
 }
 

@@ -56,8 +56,8 @@ std::string instance_text(const InstanceDescription& instance) {
       {"state", std::string(instance_state_name(state))},
       {"created", record.created.iso8601()},
       {"snapshot", record.snapshot.text()},
-      {"machine", fmt::format("{}, {} processor{}, {}", record.machine, record.cpus,
-                              record.cpus == 1 ? "" : "s", format_size(record.memory.value))},
+      {"machine", fmt::format("{}, {}, {}", record.machine, count_text(record.cpus, "processor"),
+                              format_size(record.memory.value))},
       {"accelerator", record.accelerator},
       {"network", record.network}};
   if (record.image.value != 0) lines.emplace_back("image", record.image.text());

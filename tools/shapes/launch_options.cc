@@ -17,7 +17,7 @@ std::string absolute(const std::string& path) {
 }  // namespace
 
 void add_launch_options(Verb& verb, LaunchChoices& choices) {
-  verb.text("--name", "TEXT", choices.name, "A name; of several machines each gets its number behind it");
+  verb.text("--name", "TEXT", choices.name, "A name; of several machines each gets its number after it");
   verb.size("--memory", choices.memory.value, "Memory of each [1G]");
   verb.number("--cpus", 1, kMaxInstanceCpus, choices.cpus, "Processors of each [1]");
   verb.size("--size", choices.size.value,
@@ -31,7 +31,8 @@ void add_launch_options(Verb& verb, LaunchChoices& choices) {
   verb.text("--append", "TEXT", choices.append, "With --kernel: its command line");
   verb.text("--accel", "NAME", choices.accelerator,
             "kvm, tcg, or auto: what $ASHLAR_ACCEL says, else kvm where it works [auto]");
-  verb.text("--network", "NAME", choices.network, "none, or user: outwards through the host [none]");
+  verb.text("--network", "NAME", choices.network,
+            "none, or user: outgoing connections through the host [none]");
   verb.flag("--keep-volumes", choices.keep_volumes, "Keep their volumes when they are terminated");
 }
 

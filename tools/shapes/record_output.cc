@@ -48,7 +48,7 @@ std::string root_text(const NodeRef& root) {
 }
 
 std::string exact_size(ByteCount bytes) {
-  return fmt::format("{} ({} bytes)", format_size(bytes.value), bytes.value);
+  return fmt::format("{} ({})", format_size(bytes.value), count_text(bytes.value, "byte"));
 }
 std::string exact_size(BlockCount blocks) { return exact_size(byte_count(blocks)); }
 

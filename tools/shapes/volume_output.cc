@@ -8,7 +8,7 @@ namespace ashlar {
 namespace {
 
 std::string exact(ByteCount bytes) {
-  return fmt::format("{} ({} bytes)", format_size(bytes.value), bytes.value);
+  return fmt::format("{} ({})", format_size(bytes.value), count_text(bytes.value, "byte"));
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ struct Options {
 Result<CaptureImage::Disk> disk_of(const std::string& word) {
   const std::size_t equals = word.find('=');
   if (equals == std::string::npos || equals == 0 || equals + 1 == word.size())
-    return invalid(fmt::format("--device: '{}' is not DEVICE=SOURCE", word));
+    return invalid(fmt::format("--device: '{}' is not of the form DEVICE=SOURCE", word));
   return CaptureImage::Disk{word.substr(0, equals), word.substr(equals + 1)};
 }
 
@@ -46,6 +46,7 @@ Result<CaptureImage> request_of(const Options& options) {
 
 // Checks everything that can be told without the store and the sources.
 Status check(const Options& options) {
+  if (options.name.empty()) return invalid("--name is required");
   if (options.live && !options.freeze.empty()) return invalid("--live and --freeze exclude each other");
   return check_request(TRY(request_of(options)));
 }
@@ -71,7 +72,7 @@ void add_image_capture(Cli& cli) {
   verb.texts("--device", "DEVICE=SOURCE", options->devices,
              "What a device of the image is captured from: a disk, a disk image or an NBD URI; may be given "
              "more than once");
-  verb.text("--root-device", "DEVICE", options->root_device, "The one that is booted from [the first]");
+  verb.text("--root-device", "DEVICE", options->root_device, "The device to boot from [the first]");
   verb.texts("--freeze", "DIRECTORY", options->freeze,
              "Freeze this mounted file system until all is captured; may be given more than once");
   verb.flag("--live", options->live, "Capture although sources are mounted and may be written to meanwhile");

@@ -98,17 +98,17 @@ Verb add(Cli& cli, const Shared& options, const char* name, const char* about, c
 }
 
 void add_tags(Cli& cli, const Shared& options) {
-  Verb tagging = add(cli, options, "tag", "Put tags on an image",
+  Verb tagging = add(cli, options, "tag", "Add tags to an image",
                      "  ashlar image tag ami-01a2b3c4d5e6f7089 stage=production", tag);
   tagging.positionals("KEY=VALUE", "KEY=VALUE", options->words, "The tags");
   tagging.check([options]() -> Status { return check_tags(TRY(parse_tags(options->words))); });
-  Verb untagging = add(cli, options, "untag", "Take tags off an image",
+  Verb untagging = add(cli, options, "untag", "Remove tags from an image",
                        "  ashlar image untag ami-01a2b3c4d5e6f7089 stage", untag);
   untagging.positionals("KEY", "KEY", options->words, "The keys of the tags");
 }
 
 void add_sharing(Cli& cli, const Shared& options) {
-  Verb sharing = add(cli, options, "share", "Say which other accounts may see and launch an image",
+  Verb sharing = add(cli, options, "share", "Change which other accounts may see and launch an image",
                      "  ashlar image share ami-01a2b3c4d5e6f7089 --add 123456789012\n"
                      "  ashlar image share ami-01a2b3c4d5e6f7089 --remove all",
                      share);
@@ -135,7 +135,7 @@ void add_image_changes(Cli& cli) {
                          "launched",
                          "  ashlar image deprecate ami-01a2b3c4d5e6f7089 --at 2027-06-30", deprecate);
   deprecating.text("--at", "TIME", options->at, "When: 2027-06-30 or 2027-06-30T12:00:00Z");
-  deprecating.flag("--cancel", options->cancel, "Take the deprecation back");
+  deprecating.flag("--cancel", options->cancel, "Cancel the deprecation");
   deprecating.check([options] { return check_deprecate(*options); });
   add(cli, options, "disable",
       "Keep an image from being launched, and take it back from those it was shared with",

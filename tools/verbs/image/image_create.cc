@@ -83,6 +83,7 @@ Status check_of_instance(const Options& options) {
 }
 
 Status check(const Options& options) {
+  if (options.name.empty()) return invalid("--name is required");
   if (!options.instance.empty()) return check_of_instance(options);
   if (options.no_reboot) return invalid("--no-reboot is for --from-instance");
   return check_request(TRY(request_of(options)));

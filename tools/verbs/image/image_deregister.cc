@@ -49,7 +49,7 @@ void add_image_deregister(Cli& cli) {
                    "  ashlar image deregister ami-01a2b3c4d5e6f7089 --delete-snapshots");
   verb.image("IMAGE", options->image, "The image");
   verb.flag("--delete-snapshots", options->delete_snapshots,
-            "Delete them too, except for those that other images or volumes need");
+            "Delete its snapshots too, except for those that other images or volumes need");
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return run(globals, *options); });
 }
 

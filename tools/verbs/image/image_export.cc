@@ -57,7 +57,7 @@ void print_layout(const Globals& globals, const Options& options, const Exported
     return;
   }
   print(digest + "\n");
-  print_note(fmt::format("{} written as {} parts in {}", format_size(report.bytes), done.parts,
+  print_note(fmt::format("{} written as {} in {}", format_size(report.bytes), count_text(done.parts, "part"),
                          duration_text(seconds)));
 }
 
@@ -113,7 +113,7 @@ void add_image_export(Cli& cli) {
   verb.image("IMAGE", options->image, "The image");
   verb.positional("FILE", "FILE", options->file,
                   "A new file, or - for standard output; with --format oci DIRECTORY:TAG, a new layout or "
-                  "one that is there [the tag is the image's id]");
+                  "an existing one [the tag is the image's id]");
   verb.text("--format", "FORMAT", options->format, "bundle, or oci for an OCI image layout [bundle]");
   verb.text("--since", "IMAGE", options->since, "Leave out what this image holds too");
   verb.check([options] { return check(*options); });

@@ -67,12 +67,12 @@ Status check(const Options& options) {
 
 void add_image_import(Cli& cli) {
   const auto options = std::make_shared<Options>();
-  Verb verb = cli.add_verb(
-      "image import", "Take an image in from a file, a pipe or an OCI image layout, and print its new id",
-      "  ashlar image import web-1.5.ashlar --name web-1.5\n"
-      "  # from a registry\n"
-      "  skopeo copy docker://registry.example/web:1.5 oci:web:1.5\n"
-      "  ashlar image import web:1.5 --format oci");
+  Verb verb = cli.add_verb("image import",
+                           "Import an image from a file, a pipe or an OCI image layout, and print its new id",
+                           "  ashlar image import web-1.5.ashlar --name web-1.5\n"
+                           "  # from a registry\n"
+                           "  skopeo copy docker://registry.example/web:1.5 oci:web:1.5\n"
+                           "  ashlar image import web:1.5 --format oci");
   verb.positional("FILE", "FILE", options->file,
                   "A file that 'image export' wrote, or - for standard input; with --format oci "
                   "DIRECTORY:TAG [the tag of the only image]");

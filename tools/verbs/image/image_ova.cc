@@ -40,8 +40,8 @@ Status check(const Options& options) {
 void print_image(const Globals& globals, const ImageRecord& image, double seconds) {
   if (!globals.json) {
     print(image.id.text() + "\n");
-    const std::size_t disks = image.devices.size();
-    print_note(fmt::format("Imported {} disk{} in {}", disks, disks == 1 ? "" : "s", duration_text(seconds)));
+    print_note(
+        fmt::format("Imported {} in {}", count_text(image.devices.size(), "disk"), duration_text(seconds)));
     return;
   }
   Json snapshots = Json::array();
@@ -67,7 +67,7 @@ void add_image_ova(Cli& cli) {
       cli.add_verb("image import-ova", "Import a machine that another program exported as OVA as an image",
                    "  ashlar image import-ova web.ova --name web-1.5");
   verb.positional("FILE", "FILE", options->file, "The OVA");
-  verb.text("--name", "TEXT", options->name, "Its name here [the machine's]");
+  verb.text("--name", "TEXT", options->name, "The name of the image [the machine's]");
   verb.text("--description", "TEXT", options->description, "A description [the machine's]");
   verb.text("--architecture", "NAME", options->architecture,
             "i386, x86_64, arm64, riscv64, ppc64le, s390x [x86_64]");

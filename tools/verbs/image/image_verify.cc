@@ -45,7 +45,7 @@ std::string verified_text(const VerifiedImage& verified) {
                       : verified.signatures.empty() ? "not signed"
                                                     : "not signed by a trusted key";
   return text + fmt::format("{}: {}, {}\n", verified.image.id.text(),
-                            verified.faults.empty() ? "holds what it says" : "damaged", trust);
+                            verified.faults.empty() ? "undamaged" : "damaged", trust);
 }
 
 Result<ExitCode> run(const Globals& globals, const std::string& image) {
@@ -57,7 +57,7 @@ Result<ExitCode> run(const Globals& globals, const std::string& image) {
   const VerifiedImage verified = TRY(verify_image(*repo, caller, TRY(ImageId::parse(image))));
   globals.json ? print_json(verified_json(verified)) : print(verified_text(verified));
   if (verified.is_whole()) return ExitCode::kDone;
-  print_note(fmt::format("ashlar: {} is not what it says it is", image));
+  print_note(fmt::format("ashlar: {} does not match its record", image));
   return ExitCode::kDamaged;
 }
 

@@ -85,9 +85,9 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
 }  // namespace
 
 void add_lifecycle(Cli& cli) {
-  cli.add_group("lifecycle", "Keep policies that deprecate and deregister images, and run them");
+  cli.add_group("lifecycle", "Store and run policies that deprecate and deregister images");
   const auto options = std::make_shared<Options>();
-  Verb putting = cli.add_verb("lifecycle put", "Keep a policy, in place of an earlier one of its name",
+  Verb putting = cli.add_verb("lifecycle put", "Create a policy, or replace the policy of its name",
                               "  echo '{\"name\": \"web\", \"filters\": [\"name=tag:group,values=web\"], "
                               "\"deregister\": {\"keep_last\": 5}}' | ashlar lifecycle put -");
   putting.positional("FILE", "FILE|-", options->file, "The policy as JSON, or - for standard input");
@@ -102,11 +102,12 @@ void add_lifecycle(Cli& cli) {
                                "  ashlar lifecycle delete web");
   removing.positional("NAME", "NAME", options->name, "The policy");
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return remove(globals, *options); });
-  Verb running = cli.add_verb("lifecycle run", "Print what the policies ask for now, and do just that",
+  Verb running = cli.add_verb("lifecycle run", "Print what the policies ask for, and do exactly that",
                               "  ashlar lifecycle run --dry-run");
-  running.texts("--policy", "NAME", options->names, "This policy alone; may be given more than once [all]");
-  running.flag("--all-accounts", options->all_accounts, "Those of every account of the store");
-  running.flag("--dry-run", options->dry_run, "Print it only");
+  running.texts("--policy", "NAME", options->names,
+                "Run only this policy; may be given more than once [all]");
+  running.flag("--all-accounts", options->all_accounts, "Run the policies of all accounts of the store");
+  running.flag("--dry-run", options->dry_run, "Print the plan and change nothing");
   running.check([options]() -> Status {
     if (options->all_accounts && !options->names.empty())
       return invalid("--policy and --all-accounts exclude each other");

@@ -68,7 +68,15 @@ Result<ExitCode> describe(const Globals& globals, const Options& options) {
 
 Result<ExitCode> finish(const Globals& globals, const InstanceChanges& changes) {
   if (!changes.failure.ok()) return changes.failure.error();
-  if (globals.json) print_json({{"instances", changes_json(changes)}});
+  if (globals.json) {
+    print_json({{"instances", changes_json(changes)}});
+    return ExitCode::kDone;
+  }
+  for (const InstanceChange& change : changes.changes) {
+    if (change.before == change.now)
+      print_note(change.id.text() + " is " + std::string(instance_state_name(change.now)) +
+                 " already: nothing was changed");
+  }
   return ExitCode::kDone;
 }
 

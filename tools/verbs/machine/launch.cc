@@ -63,11 +63,11 @@ Status check(Options& options) {
     TRY(parse_template_reference(options.from_template));
     return {};
   }
-  if (choices.source.empty()) return invalid("give an image, a snapshot, or --template");
+  if (choices.source.empty()) return invalid("give an image, a snapshot or --template");
   // An image may have a kernel of its own, and a template one of any kind.
   const bool needs_kernel = SnapshotId::parse(choices.source).ok() && choices.kernel.empty();
   if (needs_kernel && !(choices.initrd.empty() && choices.append.empty()))
-    return invalid("an initrd or a kernel's command line without a kernel");
+    return invalid("--initrd and --append need --kernel");
   return {};
 }
 
@@ -116,11 +116,12 @@ void add(Cli& cli, const char* name) {
       "  ashlar launch snap-01a2b3c4d5e6f7089 --kernel vmlinuz --initrd initrd.img --append 'root=/dev/vda "
       "console=ttyS0'");
   verb.positional("IMAGE|SNAP", "IMAGE|SNAP", options->choices.source,
-                  "What their disks start as; a template may say it", Presence::kOptional);
+                  "The image or snapshot that their disks start as; a template may name it",
+                  Presence::kOptional);
   verb.text("--template", "NAME[:VERSION]", options->from_template,
             "Take what is not given here from a launch template: its default version, a number, $Latest or "
             "$Default");
-  verb.number("--count", 1, kMaxCount, options->count, "How many [1]");
+  verb.number("--count", 1, kMaxCount, options->count, "The number of machines [1]");
   add_launch_options(verb, options->choices);
   verb.check([options] { return check(*options); });
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return run(globals, *options); });

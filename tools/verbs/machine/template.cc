@@ -94,9 +94,9 @@ Verb add(Cli& cli, const Shared& options, const char* name, const char* about, c
 }
 
 void add_choices(Verb& verb, const Shared& options) {
-  verb.positional("IMAGE|SNAP", "IMAGE|SNAP", options->choices.source, "What the machines' disks start as",
-                  Presence::kOptional);
-  verb.text("--description", "TEXT", options->description, "What is new in this version");
+  verb.positional("IMAGE|SNAP", "IMAGE|SNAP", options->choices.source,
+                  "The image or snapshot that the machines' disks start as", Presence::kOptional);
+  verb.text("--description", "TEXT", options->description, "A description of this version");
   add_launch_options(verb, options->choices);
   verb.check([options]() -> Status {
     TRY(check_template_name(options->name));
@@ -108,7 +108,7 @@ void add_choices(Verb& verb, const Shared& options) {
 }  // namespace
 
 void add_template(Cli& cli) {
-  cli.add_group("template", "Keep what machines are launched with under a name, in numbered versions");
+  cli.add_group("template", "Store launch options under a name, in numbered versions");
   const auto made = std::make_shared<Options>();
   Verb creating = add(cli, made, "create", "Make a launch template, whose version 1 has these options",
                       "  ashlar template create web ami-01a2b3c4d5e6f7089 --memory 2G --cpus 2", create);
@@ -126,14 +126,14 @@ void add_template(Cli& cli) {
   Verb describing = add(cli, options, "describe", "Show the versions of a launch template",
                         "  ashlar template describe web --version '$Default'", describe);
   describing.text("--version", "VERSION", options->version,
-                  "This one alone: a number, $Latest or $Default [all]");
-  Verb setting = add(cli, options, "set-default", "Say which version is launched when none is named",
+                  "Show only this version: a number, $Latest or $Default [all]");
+  Verb setting = add(cli, options, "set-default", "Set the version that is launched when none is named",
                      "  ashlar template set-default web 3", set_default);
   setting.positional("VERSION", "VERSION", options->version, "A number, or $Latest");
   Verb removing = add(cli, options, "delete", "Delete a launch template, or some of its versions",
                       "  ashlar template delete web --version 1", remove);
   removing.texts("--version", "VERSION", options->versions,
-                 "This version alone, which is not the default; may be given more than once [all of it]");
+                 "Delete only this version, not the default one; may be given more than once [all]");
 }
 
 }  // namespace ashlar

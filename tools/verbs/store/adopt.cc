@@ -19,9 +19,10 @@ Json texts(const std::vector<Id>& ids) {
 
 std::string text_of(const Adoption& adoption) {
   if (!adoption.was_copy) return "This store is not a copy: nothing was changed\n";
-  return fmt::format(
-      "The copy of {} is a store of its own: {} volumes kept, {} set aside, {} machines stopped\n",
-      adoption.original, adoption.kept.size(), adoption.torn.size(), adoption.machines.size());
+  return fmt::format("The copy of {} is a store of its own: {} kept, {} set aside, {} stopped\n",
+                     adoption.original, count_text(adoption.kept.size(), "volume"),
+                     count_text(adoption.torn.size(), "volume"),
+                     count_text(adoption.machines.size(), "machine"));
 }
 
 Result<ExitCode> run(const Globals& globals) {

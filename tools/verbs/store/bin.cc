@@ -51,7 +51,9 @@ Result<ExitCode> purge(const Globals& globals, const Options& options) {
     return ExitCode::kDone;
   }
   for (const std::string& id : ids) print(id + "\n");
-  if (ids.empty()) print_note("nothing was in the bin for long enough: nothing was purged");
+  if (ids.empty())
+    print_note(options.all ? "the bin is empty: nothing was purged"
+                           : "nothing was in the bin for long enough: nothing was purged");
   return ExitCode::kDone;
 }
 
@@ -60,21 +62,20 @@ Result<ExitCode> purge(const Globals& globals, const Options& options) {
 void add_bin(Cli& cli) {
   cli.add_group("bin", "List, restore and purge what was deleted: snapshots and deregistered images");
   const auto options = std::make_shared<Options>();
-  cli.add_verb("bin list", "List what lies in the recycle bin, the oldest deletion first",
-               "  ashlar bin list");
+  cli.add_verb("bin list", "List the recycle bin, the oldest deletion first", "  ashlar bin list");
   cli.on_run(Needs::kStore, list);
-  Verb restoring = cli.add_verb("bin restore", "Bring a deleted snapshot or a deregistered image back",
+  Verb restoring = cli.add_verb("bin restore", "Restore a deleted snapshot or a deregistered image",
                                 "  ashlar bin restore snap-01a2b3c4d5e6f7089");
-  restoring.positional("ID", "SNAP|IMAGE", options->id, "What to bring back");
+  restoring.positional("ID", "SNAP|IMAGE", options->id, "The snapshot or image");
   restoring.check([options] {
     if (ImageId::parse(options->id).ok() || SnapshotId::parse(options->id).ok()) return Status();
     return Status(invalid(fmt::format("'{}' is the id of neither a snapshot nor an image", options->id)));
   });
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return restore(globals, *options); });
   Verb purging = cli.add_verb(
-      "bin purge", "Forget for good what was in the bin for as long as the settings say, and print its ids",
+      "bin purge", "Delete for good what was in the bin for as long as the settings say, and print its ids",
       "  ashlar bin purge");
-  purging.flag("--all", options->all, "Everything in the bin, however short a time it was there");
+  purging.flag("--all", options->all, "Purge everything in the bin, whatever its age");
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return purge(globals, *options); });
 }
 

@@ -122,7 +122,7 @@ void add_options(Verb& verb, Options& options) {
   verb.text("--changed", "FILE|bitmap:NAME", options.changed,
             "What changed since the parent: a JSON file, or a dirty bitmap of an NBD source");
   verb.text("--change-token", "TEXT", options.change_token,
-            "Names the state of the source that this snapshot holds, for the map of the next capture");
+            "Name the state of the source that this snapshot holds, for the map of the next capture");
   verb.flag("--paranoid", options.paranoid,
             "Trust no map and no region hash: compare every block by SHA-256");
   verb.texts("--freeze", "DIRECTORY", options.freeze,

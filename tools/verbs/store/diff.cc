@@ -41,7 +41,9 @@ class RangePrinter {
   void finish(std::uint64_t nodes_read, const Status& status) {
     if (!json_) {
       if (status.ok()) {
-        print_note(fmt::format("{} ranges, {} ({} bytes) differ", count_, format_size(total_), total_));
+        print_note(count_ == 0 ? "the snapshots do not differ"
+                               : fmt::format("{}, {} ({}) in all, differ", count_text(count_, "range"),
+                                             format_size(total_), count_text(total_, "byte")));
       }
       return;
     }

@@ -30,11 +30,12 @@ void print_exported(const Globals& globals, DiskFormat format, const Options& op
                     const ExportedDisk& written, double seconds) {
   const ByteCount size = written.snapshot.size;
   if (written.disk != size)
-    print_warning(
-        fmt::format("the disk has {} bytes more than the snapshot, zeros: {} counts in sectors of 512",
-                    written.disk.value - size.value, disk_format_name(format)));
+    print_warning(fmt::format(
+        "the disk has {} more than the snapshot, which are zeros: {} counts in sectors of 512 bytes",
+        count_text(written.disk.value - size.value, "byte"), disk_format_name(format)));
   if (!globals.json) {
-    print_note(fmt::format("a disk of {} in {}", format_size(written.disk.value), duration_text(seconds)));
+    print_note(
+        fmt::format("Exported a disk of {} in {}", format_size(written.disk.value), duration_text(seconds)));
     return;
   }
   print_json({{"snapshot", written.snapshot.id.text()},

@@ -44,7 +44,7 @@ Result<ExitCode> change(const Globals& globals, const Options& options, bool tru
 }  // namespace
 
 void add_key(Cli& cli) {
-  cli.add_group("key", "Make keys that sign images, and say which ones a store trusts");
+  cli.add_group("key", "Make keys that sign images, and choose which keys a store trusts");
   const auto options = std::make_shared<Options>();
   Verb making = cli.add_verb("key generate", "Make a key in a file of its own, and print its public half",
                              "  ashlar key generate release-key.pem");
@@ -55,10 +55,10 @@ void add_key(Cli& cli) {
   Verb trusting = cli.add_verb("key trust", "Trust the images that a key has signed",
                                "  ashlar key trust release-key.pem --name release");
   trusting.positional("KEY", "KEY|FILE", options->key, "64 hexadecimal digits, or the file of the key");
-  trusting.text("--name", "TEXT", options->name, "What it is called here");
+  trusting.text("--name", "TEXT", options->name, "A name for the key");
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return change(globals, *options, true); });
   Verb distrusting =
-      cli.add_verb("key untrust", "Trust a key no longer", "  ashlar key untrust release-key.pem");
+      cli.add_verb("key untrust", "Stop trusting a key", "  ashlar key untrust release-key.pem");
   distrusting.positional("KEY", "KEY|FILE", options->key, "64 hexadecimal digits, or the file of the key");
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return change(globals, *options, false); });
 }

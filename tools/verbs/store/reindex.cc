@@ -23,8 +23,9 @@ Result<ExitCode> run(const Globals& globals) {
                 {"index_bytes", stats.disk_bytes},
                 {"seconds", seconds}});
   } else {
-    print(fmt::format("indexed {} packs with {} segments and {} nodes in {}\n", report.packs_added,
-                      stats.segments, stats.nodes, duration_text(seconds)));
+    print(fmt::format("indexed {} with {} and {} in {}\n", count_text(report.packs_added, "pack"),
+                      count_text(stats.segments, "segment"), count_text(stats.nodes, "node"),
+                      duration_text(seconds)));
   }
   return ExitCode::kDone;
 }
@@ -32,7 +33,8 @@ Result<ExitCode> run(const Globals& globals) {
 }  // namespace
 
 void add_reindex(Cli& cli) {
-  cli.add_verb("reindex", "Make the index anew from the packs; it is a cache, and nothing is lost with it",
+  cli.add_verb("reindex",
+               "Rebuild the index from the packs; the index is a cache, so nothing is lost with it",
                "  ashlar reindex");
   cli.on_run(Needs::kStore, run);
 }

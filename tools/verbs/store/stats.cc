@@ -58,7 +58,7 @@ Result<ExitCode> run(const Globals& globals) {
 }  // namespace
 
 void add_stats(Cli& cli) {
-  cli.add_verb("stats", "Show how much the store holds, and the space that takes", "  ashlar stats");
+  cli.add_verb("stats", "Show how much the store holds, and the space that it takes", "  ashlar stats");
   cli.on_run(Needs::kStore, run);
 }
 

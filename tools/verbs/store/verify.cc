@@ -48,9 +48,9 @@ std::string damage_text(const Damage& damage) {
   for (const Damage::Loss& loss : damage.losses) {
     if (loss.ranges.empty()) text += fmt::format("  {} the whole snapshot\n", loss.snapshot.text());
     for (const BlockRange& range : loss.ranges) {
-      text +=
-          fmt::format("  {} blocks {} to {} ({} bytes at {})\n", loss.snapshot.text(), range.first.value,
-                      range.end().value - 1, byte_count(range.count).value, byte_offset(range.first).value);
+      text += fmt::format("  {} blocks {} to {} ({} bytes at offset {})\n", loss.snapshot.text(),
+                          range.first.value, range.end().value - 1, byte_count(range.count).value,
+                          byte_offset(range.first).value);
     }
   }
   return text;
@@ -73,10 +73,11 @@ void print_verified(const Globals& globals, const VerifyReport& report, double s
   }
   for (const Damage& damage : report.damages) print(damage_text(damage));
   print(fmt::format(
-      "{}: {} snapshots, {} packs, {} segments, {} blocks, {} nodes; {} read in {}\n",
+      "{}: {}, {}, {}, {}, {}; {} read in {}\n",
       report.damages.empty() ? "no damage found" : fmt::format("places damaged: {}", report.damages.size()),
-      report.snapshots, report.packs, report.segments, report.blocks, report.nodes,
-      format_size(report.bytes_read.value), duration_text(seconds)));
+      count_text(report.snapshots, "snapshot"), count_text(report.packs, "pack"),
+      count_text(report.segments, "segment"), count_text(report.blocks, "block"),
+      count_text(report.nodes, "node"), format_size(report.bytes_read.value), duration_text(seconds)));
 }
 
 Result<ExitCode> verify_stored(const Globals& globals, const OpenStore& store, const Options& options) {
@@ -86,9 +87,8 @@ Result<ExitCode> verify_stored(const Globals& globals, const OpenStore& store, c
   const VerifyReport report = TRY(verify_stored(*store.repo, store.caller, snapshot));
   print_verified(globals, report, monotonic_seconds() - started);
   if (report.damages.empty()) return ExitCode::kDone;
-  print_note(
-      fmt::format("ashlar: damage found, {} places, named above: restore what is lost from another copy",
-                  report.damages.size()));
+  print_note(fmt::format("ashlar: damage found in {}, named above: restore what is lost from another copy",
+                         count_text(report.damages.size(), "place")));
   return ExitCode::kDamaged;
 }
 

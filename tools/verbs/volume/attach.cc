@@ -95,7 +95,7 @@ void add_volume_attach(Cli& cli) {
       "  ashlar volume attach vol-01a2b3c4d5e6f7089 --run      # prints the device\n"
       "  ashlar volume attach vol-01a2b3c4d5e6f7089 --qemu");
   attaching.volume("VOL", options->volume, "The volume");
-  attaching.flag("--run", options->run, "Do it, with a server if none runs, and print the device");
+  attaching.flag("--run", options->run, "Run the commands, with a server if none runs, and print the device");
   attaching.flag("--qemu", options->qemu, "Print how to attach it to a QEMU machine instead");
   attaching.check([options] { return check(*options); });
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return attach(globals, *options); });

@@ -114,7 +114,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   const auto server = TRY(NbdServer::start(serving, std::move(address), std::move(how)));
   if (plain && leaves_the_host(server->address())) {
     print_warning(server->address() +
-                  " is open to the network without TLS: anybody who reaches it may read and write");
+                  " is open to the network without TLS: every host that reaches it may read and write");
   }
   const auto metrics_listener = TRY(metrics(options, *server, serving));
   TRY(serving.listening_on(server->address()));
@@ -146,7 +146,7 @@ void add_serve(Cli& cli) {
   verb.text("--metrics", "ADDRESS:PORT|FILE", options->metrics,
             "Give metrics for Prometheus on this loopback address or unix socket");
   verb.flag("--hydrate", options->hydrate,
-            "Fetch what the volumes do not hold yet, while nobody reads from the store");
+            "Fetch what the volumes do not hold yet, while no client reads from the store");
   verb.size("--rate", options->rate, "Bytes a second that hydration of a volume takes at most [no limit]");
   verb.size("--cache", options->cache, "Memory for decoded frames, shared by all volumes [256M]");
   verb.check([options] { return check(*options); });
