@@ -1,5 +1,5 @@
 // Running a capture for an action: the parent that suits, progress, and a second attempt when a guessed
-// parent is damaged. For the actions of this module.
+// parent is damaged. For the actions of this module. Internal to the module.
 #pragma once
 
 #include <memory>

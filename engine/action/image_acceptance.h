@@ -1,4 +1,5 @@
 // Image acceptance: whether a store takes an image from elsewhere. For the actions of this module.
+// Internal to the module.
 #pragma once
 
 #include "action/caller.h"

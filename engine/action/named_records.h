@@ -1,5 +1,5 @@
 // Named records: launch templates and lifecycle policies. An account has each name once, and finds the record
-// by it.
+// by it. Internal to the module.
 #pragma once
 
 #include <fmt/format.h>

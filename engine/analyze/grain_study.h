@@ -1,4 +1,5 @@
 // GrainStudy: the figures of every grain, computed from runs of one source after the other.
+// Internal to the module.
 //
 //   hash_run()   any thread   turns the bytes of a run into one number per block
 //   decide()     in order     finds which chunks are new; puts new blocks into frames with those before them

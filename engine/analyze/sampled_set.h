@@ -1,4 +1,4 @@
-// SampledSet: a set of 64-bit hashes of bounded size.
+// SampledSet: a set of 64-bit hashes of bounded size. Internal to the module.
 //
 // While all hashes fit, every hash is kept and answers are exact. When the set is full it drops about half of
 // its hashes: from then on it holds and answers only hashes whose top `shift` bits are zero, a sample of 1 in

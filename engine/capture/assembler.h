@@ -1,5 +1,5 @@
 // Assembler: brings a capture into order. It takes the plan's items and the hashed runs in order, has
-// Admission decide which blocks are new, and feeds the manifest builder.
+// Admission decide which blocks are new, and feeds the manifest builder. Internal to the module.
 //
 // A leaf whose newest blocks lie in the open segment waits in a queue, and so does every later item. When
 // kMaxWaiting items wait, the open segment is sealed early: memory stays bounded however rare new blocks are.

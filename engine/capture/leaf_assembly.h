@@ -1,5 +1,5 @@
 // LeafAssembly: one leaf between its hashed runs and its draft. First it decides what each block is; then,
-// when something changed, it finds where each block lies.
+// when something changed, it finds where each block lies. Internal to the module.
 //
 // Order of calls: take() for each run (and cut() at the end of a stream), then, unless is_parents(),
 // resolve(); then, unless is_parents() holds by that time, draft(). One thread.

@@ -1,5 +1,5 @@
 // LeafDraft: a leaf while its newest blocks are in a segment that has no id yet. finish_leaf() turns it into
-// the canonical Leaf once every segment that it names is sealed.
+// the canonical Leaf once every segment that it names is sealed. Internal to the module.
 #pragma once
 
 #include <array>

@@ -1,4 +1,5 @@
 // Plan: walks the source's extents leaf by leaf and decides, in order, how a capture makes each leaf.
+// Internal to the module.
 //
 // clang-format off
 //   constant  the whole leaf is a hole, or known to be zeros: the source is not read

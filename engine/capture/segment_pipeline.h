@@ -1,5 +1,5 @@
 // SegmentPipeline: turns sealed segments into published packs. Several threads encode; one thread appends, in
-// the order in which the segments were sealed.
+// the order in which the segments were sealed. Internal to the module.
 //
 // push() waits while kInFlight segments are being processed: that bounds memory. flush() returns once
 // everything pushed before it is in a published pack. An error of any thread goes to FirstError and ends all

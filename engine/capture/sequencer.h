@@ -1,5 +1,5 @@
 // Sequencer: puts hashed runs back into the order in which they were requested. Any thread puts runs in; one
-// thread takes them.
+// thread takes them. Internal to the module.
 #pragma once
 
 #include <condition_variable>

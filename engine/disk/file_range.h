@@ -1,4 +1,5 @@
 // FileRange: a part of a file that holds a disk: the whole file, or one member of an OVA.
+// Internal to the module.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // Table checks: the tables of a disk say where in the file each part of the disk lies. QEMU reads zeros past
 // the end of a file, and 'qemu-img check' accepts a file that ends within its last cluster: so no table entry
-// may point past the end.
+// may point past the end. Internal to the module.
 //
 // Called by the checks of headers (disk/header_check.h). Tables are read one by one; all of them together are
 // never larger than the file, or it is damaged.

@@ -1,4 +1,5 @@
 // watched_source(): a disk that is served from a file, as a source with the name and identity of that file.
+// Internal to the module.
 #pragma once
 
 #include <memory>

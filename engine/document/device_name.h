@@ -1,5 +1,5 @@
 // Names of a machine's devices, as EC2 writes them; the guest's kernel uses other names. Pages:
-// docs/format/image.md, docs/format/instance.md.
+// docs/format/image.md, docs/format/instance.md. Internal to the module.
 #pragma once
 
 #include <string_view>

@@ -1,6 +1,6 @@
 // Ids of records that are found by name: an id is computed from the owner and the name, so an owner can use a
 // name once, and a reader who knows both finds the record. Pages: docs/format/launch_template.md,
-// docs/format/lifecycle_policy.md.
+// docs/format/lifecycle_policy.md. Internal to the module.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
 // Attach methods: the two ways in which a volume that is served becomes a block device of this host.
+// Internal to the module.
 //
 //   kernel NBD     nbd-client, where the kernel has the module: /dev/nbdN
 //   FUSE and loop  nbdfuse shows the volume as a file, and a loop device stands over it: /dev/loopN

@@ -1,5 +1,6 @@
 // AttachmentNote: the note of an attachment, by which another process finds it again and undoes it. It is the
 // file attachment.json in the volume's directory of the attachments, and is replaced as a whole.
+// Internal to the module.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// JSON of the control messages: shared by control_requests.cc and control_answers.cc.
+// JSON of the control messages: shared by control_requests.cc and control_answers.cc. Internal to the module.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -1,4 +1,5 @@
 // Control messages: requests to a server that has volumes open, and its answers. Each is one line of JSON.
+// Internal to the module.
 //
 //   a volume's own socket, in its overlay directory     the socket in the folder of overlays
 //   DescribeVolume    -> VolumeState                    DescribeServer    -> ServerState

@@ -1,5 +1,6 @@
 // ControlSocket: the way to a server that has volumes open: a unix socket `control` in a directory, one line
 // of text each way (host/control_messages.h). Only the owner of the directory may connect.
+// Internal to the module.
 #pragma once
 
 #include <functional>

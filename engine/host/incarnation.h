@@ -1,4 +1,5 @@
 // Incarnation: the number of a volume's life, in the file `incarnation` of its overlay directory.
+// Internal to the module.
 //
 //   "3 serving\n"   while the volume is served, or a command changes it
 //   "3\n"           after a clean end

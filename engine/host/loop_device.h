@@ -1,4 +1,4 @@
-// Loop devices of this host, and making sure that nothing uses a block device.
+// Loop devices of this host, and making sure that nothing uses a block device. Internal to the module.
 #pragma once
 
 #include <string>

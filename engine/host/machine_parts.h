@@ -1,4 +1,4 @@
-// Machine parts: the volumes and files that a new machine is made of.
+// Machine parts: the volumes and files that a new machine is made of. Internal to the module.
 #pragma once
 
 #include "host/machines.h"

@@ -1,4 +1,4 @@
-// NBD devices: the kernel's NBD devices, /dev/nbdN.
+// NBD devices: the kernel's NBD devices, /dev/nbdN. Internal to the module.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
 // ServedVolume: a volume that this process serves: open, exported, hydrated, and reachable through the
-// control socket in its overlay directory.
+// control socket in its overlay directory. Internal to the module.
 #pragma once
 
 #include <atomic>

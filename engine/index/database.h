@@ -1,5 +1,5 @@
 // Database: the rows of the index in RocksDB's column families. It knows rows only, neither packs nor
-// healing.
+// healing. Internal to the module.
 //
 // Memory is bounded: one cache of kCacheBytes holds data blocks, filters and indexes, and the write buffers
 // are charged to it. RocksDB writes no LOG file (it aborts the process when the LOG meets a full disk), and a

@@ -1,4 +1,5 @@
 // Options of RocksDB for the index: bounded memory, two cores, a silent log. Only database.cc includes this.
+// Internal to the module.
 #pragma once
 
 #include <rocksdb/cache.h>

@@ -1,6 +1,6 @@
 // FairSharedMutex: a shared mutex without starvation. While a thread waits for exclusive use, threads that
 // ask for shared use later wait too. (The rwlock of glibc, on which std::shared_mutex is built, lets readers
-// pass a waiting writer for ever.) Works with std::shared_lock and std::unique_lock.
+// pass a waiting writer for ever.) Works with std::shared_lock and std::unique_lock. Internal to the module.
 #pragma once
 
 #include <mutex>

@@ -1,5 +1,5 @@
 // HookMerge: joins what several segments say about one hook into the set of their prefixes, of which the
-// smallest kMaxHookSegments are kept.
+// smallest kMaxHookSegments are kept. Internal to the module.
 //
 // A union of sets gives the same value for any order of packs. More than the smallest prefix is kept, so that
 // the next one answers when the pack of the smallest is forgotten.

@@ -1,5 +1,5 @@
 // IndexDirectory: the directory of an index. It decides who may write, opens the database and creates it
-// again.
+// again. Internal to the module.
 //
 // A single process at a time holds the lock file and writes. A failure here is not an error of the caller: an
 // index without a database still answers from memory, and only takes longer to open.

@@ -1,4 +1,4 @@
-// The rows that a pack puts into the index, and how they are encoded for RocksDB.
+// The rows that a pack puts into the index, and how they are encoded for RocksDB. Internal to the module.
 //
 // A prefix is the first eight bytes of an id, read as a big-endian number. Such numbers sort as the ids do,
 // so "the smallest" means the same in memory and on disk. Values are little-endian, through format/cursor.h.

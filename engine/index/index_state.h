@@ -1,5 +1,5 @@
 // IndexState: the state of an Index, which is the database if there is one, the rows kept in memory, and the
-// repair of both.
+// repair of both. Internal to the module.
 //
 // Look-ups hold the lock shared; everything that changes rows or replaces the database holds it exclusively.
 // A pack is read with the lock released, so an Index answers while it catches up.

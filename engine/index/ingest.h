@@ -1,4 +1,5 @@
 // The ingest of a published pack: what its footer and the block ids in its directories tell the index.
+// Internal to the module.
 #pragma once
 
 #include "index/index_rows.h"

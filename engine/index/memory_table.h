@@ -1,6 +1,6 @@
 // MemoryTable: rows of the index that are in the memory of this process only. For an index in memory these
 // are all rows; next to a database, the rows that could not be written to it, because another process writes
-// it or its disk is full.
+// it or its disk is full. Internal to the module.
 //
 // For one thread at a time: the Index locks around it.
 #pragma once

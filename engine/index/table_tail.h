@@ -1,4 +1,4 @@
-// A check of RocksDB's table files that must come before RocksDB reads them.
+// A check of RocksDB's table files that must come before RocksDB reads them. Internal to the module.
 //
 // RocksDB 7.8 parses the properties block of a table before it verifies the block's checksum. When the top
 // bit of the block's last byte is set (which means a hash index, and the properties block never has one), an

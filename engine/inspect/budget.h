@@ -1,5 +1,6 @@
 // Budget: what the inspection of one disk may still cost, all its file systems together. A hostile disk can
 // make a walk endless; the budget ends it, because every step of a walk reads bytes or meets a name.
+// Internal to the module.
 //
 // Reads of partition tables and signatures are not counted: at most 6 MiB each, for 128 partitions and twice
 // for the whole disk.

@@ -1,5 +1,6 @@
 // ExtChannel: the channel through which libext2fs reads a file system: a part of a disk, read-only. It
 // refuses reads that the budget does not allow, and all reads once it is told to stop. One thread.
+// Internal to the module.
 #pragma once
 
 #include <ext2fs/ext2fs.h>

@@ -1,4 +1,5 @@
 // ExtFileSystem: looks into an ext2, ext3 or ext4 file system through libext2fs, without mounting it.
+// Internal to the module.
 //
 // Its bytes are hostile. A fault in them is an error kInvalid with a line that says why, and so is a read
 // that the budget does not allow. failure() returns an error of the disk itself, or kCancelled; later errors

@@ -1,5 +1,5 @@
 // FileWalk: searches a file system for the files that the rules name. It enters only folders that a rule
-// leads into, and stops when the budget is spent.
+// leads into, and stops when the budget is spent. Internal to the module.
 #pragma once
 
 #include <cstdint>

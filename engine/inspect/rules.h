@@ -1,4 +1,5 @@
 // Rules: the files that should not be baked into the template of a machine; rules.cc has the table.
+// Internal to the module.
 //
 // In a pattern, "*" stands for any part of a name, "~" in front for each folder in which people and services
 // have their homes, and a last "**" for all entries below, at any depth.

@@ -1,5 +1,5 @@
 // Signatures: the partition table of a disk and the kind of content of its parts, as libblkid recognizes
-// them.
+// them. Internal to the module.
 //
 // libblkid reads files and devices, not snapshots. So it gets a file in memory of the part's size, with
 // holes, into which the places that it looks at are copied: both ends, and the links of a chain of logical

@@ -1,4 +1,5 @@
 // SnapshotDisk: a snapshot as a Disk, its frames fetched from the store as they are asked for.
+// Internal to the module.
 #pragma once
 
 #include "inspect/disk.h"

@@ -1,4 +1,4 @@
-// The rule for object keys, and their parts.
+// The rule for object keys, and their parts. Internal to the module.
 #pragma once
 
 #include <string_view>

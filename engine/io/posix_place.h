@@ -1,4 +1,5 @@
 // posix_place_of(): which file a path leads to on this machine. Part of PosixFileSystem.
+// Internal to the module.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
 // Opens POSIX files for reading and writing at any place; posix_file_system() uses it.
+// Internal to the module.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Readers of POSIX files: the reading half of the POSIX file system.
+// Readers of POSIX files: the reading half of the POSIX file system. Internal to the module.
 //
 // Direct reads go past the page cache at any offset and length: unaligned ends pass through an aligned
 // buffer. Where the file system refuses O_DIRECT, cached pages are dropped before each read instead.

@@ -1,4 +1,5 @@
 // Accelerator: KVM when this host can run machines with it, else QEMU's translation (TCG).
+// Internal to the module.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
 // Qmp: a client of QEMU's monitor protocol (QMP): one command at a time, one line of JSON each way. Events in
 // between are skipped. QEMU serves one client at a time, so a client should be destroyed as soon as possible.
+// Internal to the module.
 //
 // Each call takes a limit in seconds, and returns kBusy when QEMU did not answer within it. Not thread-safe.
 #pragma once

@@ -1,7 +1,7 @@
 // Guardian: a child process that freezes a file system and keeps it frozen until it is told to thaw it, or
 // until its parent has ended in any way. A pidfd reports the end of the parent, and the guardian also reads
 // /proc/PID/stat every second: when a killed process has a thread that hangs in the frozen file system, its
-// pidfd reports no end, but its main thread is a zombie.
+// pidfd reports no end, but its main thread is a zombie. Internal to the module.
 //
 // Invariant: from the freeze on, a process exists that will thaw. Therefore the guardian itself freezes, and
 // it thaws only what it froze. It keeps every signal blocked, has a session of its own, and touches no file

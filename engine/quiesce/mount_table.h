@@ -1,4 +1,5 @@
 // Mount table: the mounts that this process sees, from /proc/self/mountinfo (proc_pid_mountinfo(5)).
+// Internal to the module.
 #pragma once
 
 #include <sys/types.h>

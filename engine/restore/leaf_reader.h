@@ -1,4 +1,4 @@
-// Leaf reader: reads the bytes of a leaf with extents of any kind.
+// Leaf reader: reads the bytes of a leaf with extents of any kind. Internal to the module.
 #pragma once
 
 #include "base/bytes.h"

@@ -1,4 +1,4 @@
-// Pack check: checks packs byte by byte, past the page cache.
+// Pack check: checks packs byte by byte, past the page cache. Internal to the module.
 #pragma once
 
 #include <atomic>

@@ -1,4 +1,5 @@
 // ChangesInFlight: writes, trims and zeroes of one export that were begun and are not done yet.
+// Internal to the module.
 //
 // A client that lost its connection connects a second time and repeats the requests that were not answered;
 // what it sends after that is newer. An old change that is done late would undo newer ones. So a new

@@ -1,4 +1,5 @@
 // NbdBudget: the bytes that all connections of a server may keep for requests and replies.
+// Internal to the module.
 //
 // The first half is divided into equal shares, one for each connection that limits allow; the other half is
 // common. A request that still fits into its connection's share never waits for others. Any other takes all

@@ -1,6 +1,6 @@
 // NbdChannel: an NbdSession and the layer between it and the socket: none, or TLS from the moment the client
 // asked for it. Without I/O. Its driver works like that of a session, see nbd_session.h, and calls advance()
-// before it looks for bytes to send or space to receive.
+// before it looks for bytes to send or space to receive. Internal to the module.
 //
 // Under TLS the server ends with a closing alert. A client that leaves without one, or breaks TLS, is lost:
 // its requests are waited for and not answered. One thread.

@@ -1,4 +1,5 @@
 // NbdCompletions: brings requests back from the threads of an export to the loop that owns them.
+// Internal to the module.
 //
 // Any thread may call post(); all other calls are for the owner, the thread that called adopt(). A post by
 // the owner itself takes no lock and wakes no thread: the owner looks at take() before it sleeps.

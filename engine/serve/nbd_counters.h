@@ -1,5 +1,5 @@
 // NbdCounters: what a server has counted. Each loop writes its own and any thread reads them; the counters of
-// the server are their sums.
+// the server are their sums. Internal to the module.
 #pragma once
 
 #include <atomic>

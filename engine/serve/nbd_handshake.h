@@ -1,4 +1,5 @@
 // NbdHandshake: the server's side of the fixed newstyle negotiation, as a state machine without I/O.
+// Internal to the module.
 //
 // greeting ─▶ client flags ─▶ options… ─▶ transmission (GO, EXPORT_NAME) or close (ABORT, a breach)
 //

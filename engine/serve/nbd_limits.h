@@ -1,4 +1,4 @@
-// NbdLimits: how much of the server one client, and all clients together, may use.
+// NbdLimits: how much of the server one client, and all clients together, may use. Internal to the module.
 #pragma once
 
 #include <cstddef>

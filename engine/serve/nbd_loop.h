@@ -1,5 +1,5 @@
 // NbdLoop: drives connections on one io_uring, on the thread that calls run(). The first of a server's loops
-// also accepts them, for all loops.
+// also accepts them, for all loops. Internal to the module.
 //
 // A connection has at most one receive and one send in the kernel. It is destroyed when both have returned,
 // its session has no request in the export, and it is finished or lost. The loop waits for the ring only.

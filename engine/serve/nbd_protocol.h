@@ -1,4 +1,4 @@
-// NBD protocol: its numbers and fixed-size headers; no I/O, no state.
+// NBD protocol: its numbers and fixed-size headers; no I/O, no state. Internal to the module.
 //
 // Source: https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md, fixed newstyle. All integers
 // are big-endian.

@@ -1,4 +1,5 @@
 // NbdRequest: a request and the bytes of its reply, and how each outcome is put on the wire.
+// Internal to the module.
 //
 // A reply is a short head inside the request, then a body elsewhere: the buffer of a READ, the chunks of a
 // BLOCK_STATUS. With structured replies READ and BLOCK_STATUS answer in chunks; all else is a simple reply.

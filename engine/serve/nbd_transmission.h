@@ -1,4 +1,4 @@
-// NbdTransmission: the phase of requests and replies of one connection, without I/O.
+// NbdTransmission: the phase of requests and replies of one connection, without I/O. Internal to the module.
 //
 // The steps of a request: it is taken off the input, (held back while memory is short,) its payload is
 // received, it is in the export, (flushed, when it asked for FUA,) its reply is queued, its reply is sent.

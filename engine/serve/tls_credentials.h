@@ -1,4 +1,5 @@
 // TlsCredentials: the server's proof of identity and what it demands of its clients, read from files once.
+// Internal to the module.
 //
 // Either certificates, in the files that QEMU and libnbd use too, or pre-shared keys in a file of psktool's.
 // TLS 1.3 and 1.2, and only key exchanges with forward secrecy. Immutable; any thread, any number of

@@ -1,4 +1,4 @@
-// TlsStream: the server's side of TLS over memory, as a state machine without I/O.
+// TlsStream: the server's side of TLS over memory, as a state machine without I/O. Internal to the module.
 //
 // Records of the client go in with record_space() and records_received(), records for the client come out
 // with records() and records_sent(); plain bytes pass by read() and write(). Any failure is final, and so is

@@ -1,4 +1,4 @@
-// WorkerPool: threads that take jobs in the order in which they came.
+// WorkerPool: threads that take jobs in the order in which they came. Internal to the module.
 #pragma once
 
 #include <condition_variable>

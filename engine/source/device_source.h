@@ -1,5 +1,5 @@
 // DeviceSource: a block device, read past the page cache with io_uring, or with pread where io_uring is
-// refused.
+// refused. Internal to the module.
 //
 // The whole device is data: no block device, loop devices included, has a map of holes that can be trusted.
 // Its size is the readable part: whole logical sectors. The identity is the serial number or unique name that

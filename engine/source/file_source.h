@@ -1,4 +1,4 @@
-// FileSource: a regular file. Its holes are UNALLOCATED.
+// FileSource: a regular file. Its holes are UNALLOCATED. Internal to the module.
 //
 // Holes are trusted as SEEK_DATA and SEEK_HOLE report them on the file systems that io/file_use.h names; this
 // is safe as long as the file is not written to. Elsewhere the file is one extent of data.

@@ -1,5 +1,5 @@
 // NbdConnection: one connection to an NBD server through libnbd, both for calls that wait and for many reads
-// in flight.
+// in flight. Internal to the module.
 //
 // Any thread may call. An internal lock guards the handle. Only calls that wait for the server (block_status)
 // hold it for longer than a copy from the socket takes; wait() sleeps without it. Many servers accept a

@@ -1,4 +1,5 @@
 // NbdReader: reads runs of an NBD export with 16 reads of up to 1 MiB in flight on one connection.
+// Internal to the module.
 #pragma once
 
 #include <memory>

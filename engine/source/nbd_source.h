@@ -1,4 +1,4 @@
-// NbdSource: an export of an NBD server.
+// NbdSource: an export of an NBD server. Internal to the module.
 //
 // A range that base:allocation reports as a hole that reads as zeros is UNALLOCATED, zeros without a hole are
 // ZERO, and a hole with undefined contents is read as data. Without base:allocation the whole export is data.

@@ -1,5 +1,5 @@
 // PreadReader: reads runs with pread in the threads that call next(), outside any lock. For regular files,
-// and for block devices where io_uring is refused.
+// and for block devices where io_uring is refused. Internal to the module.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,5 @@
 // QueuedReader: reads runs with many requests in flight and without a thread of its own; the common part of
-// io_uring and NBD.
+// io_uring and NBD. Internal to the module.
 //
 // A run is cut into parts; every thread in next() starts as many parts as there is room for. One of these
 // threads drives: it waits for completions without the lock, while the others wait until it has recorded what

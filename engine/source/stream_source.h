@@ -1,5 +1,5 @@
 // StreamSource: bytes that arrive once and in order, with an end that is found by reading (a pipe on standard
-// input).
+// input). Internal to the module.
 //
 // The size is unknown until the reader has met the end; then size() returns it. The last run is padded, so
 // only size() shows how many bytes a short last block has. A read error is final: a stream cannot be read

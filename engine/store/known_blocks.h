@@ -1,4 +1,5 @@
 // KnownBlocks: the block ids of the directories that an admission holds, searchable by id.
+// Internal to the module.
 //
 // It holds a bounded number of directories and drops the one that was added longest ago, but never the one
 // that is being filled. An open-addressing table indexed by eight bytes of the id points into them; a lookup

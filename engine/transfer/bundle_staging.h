@@ -1,5 +1,6 @@
 // BundleStaging: the parts of a bundle that were read and are not trusted yet: manifest nodes and the block
 // ids of segments, in a scratch file; and readers that search there first and then in the store.
+// Internal to the module.
 #pragma once
 
 #include <map>

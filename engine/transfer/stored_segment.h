@@ -1,4 +1,5 @@
 // Stored segments: a directory and compressed frames, copied without compressing them again.
+// Internal to the module.
 #pragma once
 
 #include <stop_token>

@@ -1,4 +1,5 @@
 // Boot packs: making one from a trace, and loading one into the caches that reads go through.
+// Internal to the module.
 //
 // Loading adds no second way to read: nodes, directories and frames are verified and put where a fetch would
 // have put them, and reads find them there.

@@ -1,5 +1,6 @@
 // ChunkTable: the state of each block of an overlay, in memory, by chunks of 1024 blocks. A chunk that is
 // wholly absent takes no memory; another takes 64 bytes, and 256 more when its blocks differ.
+// Internal to the module.
 //
 // Chunks are spread over stripes. A thread that reads or changes a chunk holds the mutex of its stripe, and
 // holds one such mutex at a time; only lock_all() takes all of them.

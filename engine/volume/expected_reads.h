@@ -1,5 +1,5 @@
 // ExpectedReads: regions that are fetched before a read asks for them. A read that wants one of them waits
-// for that fetch, but no longer than it would gain by it.
+// for that fetch, but no longer than it would gain by it. Internal to the module.
 #pragma once
 
 #include <atomic>

@@ -1,6 +1,6 @@
 // FetchGate: the order in which all volumes of a process ask the store. Demand reads never wait here. Fetches
 // of expected regions (boot packs, traces) run beside them, in threads of their own; linear hydration gets
-// its turn only while neither is running.
+// its turn only while neither is running. Internal to the module.
 #pragma once
 
 #include <atomic>

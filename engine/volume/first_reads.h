@@ -1,5 +1,5 @@
 // FirstReads: the regions of a volume in the order in which they are first read while it is served. A later
-// serving of the same snapshot will want the same regions first.
+// serving of the same snapshot will want the same regions first. Internal to the module.
 //
 // Recording ends by itself once the order has settled: no new region for kQuietSeconds, or kMostSeconds since
 // the first read. A serving that reads more than any boot does is a copy, and its order is dropped. Any

@@ -1,5 +1,5 @@
 // GroupCommit: work of which one run serves all callers that asked before it began. One run at a time; calls
-// that come during a run share the next run and its result.
+// that come during a run share the next run and its result. Internal to the module.
 #pragma once
 
 #include <condition_variable>

@@ -1,6 +1,6 @@
 // OverlayMapFile: the durable half of an overlay's states, docs/format/overlay_map.md. It appends
 // transactions, and replaces the file by a complete new one when it has grown too large or when an append
-// failed.
+// failed. Internal to the module.
 //
 // One thread at a time.
 #pragma once

@@ -1,4 +1,5 @@
 // OverlayState: the state that an Overlay and its SnapshotView share. Internal to the overlay's sources.
+// Internal to the module.
 //
 // Order of locks: the slot of `flushing` or `marking`, then map_mutex, then a stripe's mutex. A thread inside
 // `marking` may ask for `flushing`, never the other way round. A stripe's mutex is never held while waiting

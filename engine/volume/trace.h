@@ -1,5 +1,5 @@
 // Traces: how the first reads of another serving are merged into the trace of a snapshot, and which regions
-// to expect of a snapshot that shares content with a traced one.
+// to expect of a snapshot that shares content with a traced one. Internal to the module.
 #pragma once
 
 #include <cstdint>

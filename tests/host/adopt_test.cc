@@ -221,7 +221,7 @@ TEST_F(AdoptTest, ACallThatIsCutOffLosesNoWarning) {
   instances.make(record.id).take();
   instances.save(record).take();
   const auto copy = copied();
-  // What a call leaves that was cut off after the machine's record.
+  // A call leaves this when it is cut off after the record of the machine.
   note(copy->host().torn(record.id));
   record.wish = InstanceWish::kStopped;
   ASSERT_DONE(Instances(posix_file_system(), copy->host().instances()).save(record));

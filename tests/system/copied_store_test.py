@@ -24,7 +24,7 @@ class CopiedStoreTest(volumes.VolumeTest):
             self.io_ok(self.open, "write -P 7 1M 64k", "flush")
             self.do("cp", "-a", self.store, self.copy)
 
-            # What needs packs and records only works at once.
+            # Needs packs and records only, so it works at once.
             out = self.scratch / "out.raw"
             self.ok("restore", self.snapshot, out, store=self.copy)
             self.assertEqual(out.read_bytes(), self.disk.read_bytes())
