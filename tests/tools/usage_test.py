@@ -2,6 +2,8 @@
 """Shows that a wrong command line gives exit status 2 and one line that says what is wrong, and changes
 nothing."""
 
+import re
+
 import program
 
 ID = "snap-0" + "0" * 16
@@ -91,6 +93,18 @@ class Usage(program.ProgramTest):
             text = self.ok(*verb.split(), "--help", store=False)
             self.assertIn("Example:\n  ", text)
             self.assertIn(f"ashlar {verb}", text)
+
+    def test_the_documented_table_is_what_help_says(self):
+        """docs/cli.md has a table of every verb, its arguments and its options."""
+        page = (program.ROOT / "docs" / "cli.md").read_text()
+        rows = re.findall(r"^\| `([a-z][a-z -]*)` \| (?:`([^`]*)`)? ?\| ?(.*) ?\|$", page, re.MULTILINE)
+        documented = {verb: (words.replace("\\|", "|"), set(re.findall(r"--[a-z-]+", options)))
+                      for verb, words, options in rows}
+        for verb in self.verbs():
+            text = self.ok(*verb.split(), "--help", store=False)
+            words = re.search(rf"^Usage: ashlar {verb}(?: \[OPTIONS\])?(.*)$", text, re.MULTILINE).group(1).strip()
+            options = set(re.findall(r"^  (?:-\w,)?(--[a-z-]+)", text, re.MULTILINE)) - {"--help"}
+            self.assertEqual(documented.get(verb), (words, options), verb)
 
     def test_a_file_named_like_a_verb_is_a_file(self):
         self.init()
