@@ -7,8 +7,8 @@
 #include "action/templates.h"
 #include "program/cli.h"
 #include "program/host_option.h"
-#include "program/image_store.h"
 #include "program/output.h"
+#include "program/store_option.h"
 #include "shapes/instance_output.h"
 #include "shapes/launch_options.h"
 #include "shapes/mapping_words.h"
@@ -74,11 +74,9 @@ Status check(Options& options) {
 // Returns the choices of the command line over those of the template.
 Result<LaunchChoices> choices_of(const Globals& globals, const Options& options) {
   if (options.from_template.empty()) return options.choices;
-  ImageStore store = TRY(ImageStore::open(globals));
+  const OpenStore store = TRY(open_for_actions(globals));
   const TemplateReference wanted = TRY(parse_template_reference(options.from_template));
-  SilentNotices notices;
-  const LaunchTemplate record =
-      TRY(find_launch_template(store.repo(), Caller{store.account(), notices, {}}, wanted.name));
+  const LaunchTemplate record = TRY(find_launch_template(*store.repo, store.caller, wanted.name));
   LaunchChoices choices = merged(TRY(template_version(record, wanted.version)).choices, options.choices);
   if (choices.source.empty())
     return invalid(fmt::format("launch template '{}' names no image: give one", wanted.name));
