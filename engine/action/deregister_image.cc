@@ -9,12 +9,13 @@ namespace {
 Result<std::vector<SnapshotId>> delete_unused(Repo& repo, Notices& notices,
                                               const std::vector<SnapshotId>& ids) {
   std::vector<SnapshotId> deleted;
-  for (const SnapshotId id : ids) {
-    const Status done = delete_snapshot(repo.objects(), id);
+  const std::vector<Status> outcomes = delete_snapshots(repo.objects(), ids);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const Status& done = outcomes[i];
     const bool may_stay = is(done, ErrorCode::kBusy) || is(done, ErrorCode::kNotFound);
     if (!done.ok() && !may_stay) return done.error();
     if (done.ok()) {
-      deleted.push_back(id);
+      deleted.push_back(ids[i]);
     } else {
       notices.note(done.error().text());
     }

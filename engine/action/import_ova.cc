@@ -98,7 +98,7 @@ class NewSnapshots {
  public:
   explicit NewSnapshots(ObjectStore& objects) : objects_(objects) {}
   ~NewSnapshots() {
-    for (const SnapshotId id : ids_) best_effort(delete_snapshot(objects_, id));
+    for (const Status& deleted : delete_snapshots(objects_, ids_)) best_effort(deleted);
   }
   NewSnapshots(const NewSnapshots&) = delete;
   NewSnapshots& operator=(const NewSnapshots&) = delete;

@@ -61,6 +61,7 @@ Result<LifecycleRun> plan_lifecycle_run(Repo& repo, const Caller& caller, const 
   NamedRecords<LifecyclePolicy> policies = TRY(policies_of(repo, caller, request));
   run.damaged = std::move(policies.damaged);
   run.plan = TRY(plan_lifecycle(repo.objects(), policies.found, run.now));
+  run.damaged.insert(run.damaged.end(), run.plan.damaged.begin(), run.plan.damaged.end());
   return run;
 }
 

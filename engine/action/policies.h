@@ -32,7 +32,7 @@ Result<LifecyclePolicyId> delete_lifecycle_policy(Repo& repo, const Caller& call
 struct LifecycleRun {
   LifecyclePlan plan;
   UtcTime now;
-  std::vector<std::string> damaged;  // policies that can't be read, and are left out
+  std::vector<std::string> damaged;  // policies, images and volumes that are damaged, and left out
 };
 struct PlanLifecycle {
   std::vector<std::string> names;  // of the account's policies; empty: all of them

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "action/caller.h"
 #include "action/snapshots.h"
@@ -38,6 +39,14 @@ struct ModifySettings {
 };
 // Changes what the request states and returns all settings; without a statement it changes nothing.
 Result<StoreSettings> modify_settings(Repo& repo, const Caller& caller, const ModifySettings& request);
+
+struct DiscardedRecord {
+  std::string damage;  // what is wrong with the record
+  std::string kept;    // key of the object that holds its bytes now: "damaged/ami-….<Unix time, ns>"
+};
+// Moves the damaged record of a snapshot, a volume or an image aside, so that it counts as deleted. Fails
+// with kInvalid for a record that is not damaged, kNotFound for one that is not there.
+Result<DiscardedRecord> discard_damaged_record(Repo& repo, const Caller& caller, const std::string& id);
 
 // Makes the volumes and machines that a copied store brought along its own, and warns of each that may be
 // damaged because it was in use when the store was copied. Does nothing for a store that is not a copy.

@@ -1,8 +1,6 @@
 // VolumeCatalog: records under `volumes/<id>`, replaced as a whole.
 #pragma once
 
-#include <optional>
-
 #include "catalog/record_folder.h"
 #include "format/volume_record.h"
 
@@ -18,8 +16,5 @@ struct VolumeKind {
 };
 
 using VolumeCatalog = RecordFolder<VolumeKind>;
-
-// Returns a volume that reads from the snapshot, if there is one; such a snapshot must not be deleted.
-Result<std::optional<VolumeId>> volume_on(const VolumeCatalog& catalog, SnapshotId snapshot);
 
 }  // namespace ashlar

@@ -7,18 +7,10 @@
 
 #include "catalog/traces.h"
 #include "image/access.h"
-#include "image/register.h"
+#include "image/snapshot_users.h"
 
 namespace ashlar {
 namespace {
-
-Status refuse_if_used(ObjectStore& objects, SnapshotId id) {
-  if (const auto volume = TRY(volume_on(VolumeCatalog(objects), id)))
-    return busy(fmt::format("{} is in use by {}: delete that volume first", id.text(), volume->text()));
-  if (const auto image = TRY(image_on(ImageCatalog(objects), id)))
-    return busy(fmt::format("{} is in use by {}: deregister that image first", id.text(), image->text()));
-  return {};
-}
 
 Result<bool> is_there(const SnapshotCatalog& snapshots, SnapshotId id) {
   const auto record = snapshots.get(id);
@@ -27,30 +19,62 @@ Result<bool> is_there(const SnapshotCatalog& snapshots, SnapshotId id) {
   return record.error();
 }
 
-}  // namespace
+// A snapshot whose record this call moved to the bin.
+struct Moved {
+  SnapshotRecord record;
+  BinEntry entry;
+};
 
-// Deletes a snapshot in an order that is safe when a volume or an image is made on it at the same time. The
-// maker of either looks for the snapshot after publishing, and this function looks for users after removing,
-// so at least one of them sees the other; when both went ahead, the record is put back. A restore that saw
-// the snapshot still there may take the new entry out of the bin: so the entry is looked for after the
-// removal, too.
-Status delete_snapshot(ObjectStore& objects, SnapshotId id) {
+// Fails for a record that can't be read: nothing is removed that was not understood. A restore that saw the
+// snapshot still there may take the new entry out of the bin: so the entry is looked for after the removal,
+// too.
+Result<Moved> move_to_bin(ObjectStore& objects, SnapshotId id) {
   SnapshotCatalog snapshots(objects);
   SnapshotBin bin(objects);
-  TRY(refuse_if_used(objects, id));
-  const auto record = snapshots.get(id);
-  // A damaged record is of no use in the bin, so none is put there.
-  if (is(record, ErrorCode::kNotFound)) return record.error();
-  const BinEntry entry{id, UtcTime::now()};
-  if (record.ok()) TRY(bin.put(record.value(), entry.deleted));
+  Moved moved{TRY(snapshots.get(id)), {id, UtcTime::now()}};
+  TRY(bin.put(moved.record, moved.entry.deleted));
   TRY(snapshots.remove(id));
-  if (!record.ok()) return {};
-  if (!TRY(bin.has(entry))) TRY(bin.put(record.value(), entry.deleted));
-  Status unused = refuse_if_used(objects, id);
-  if (unused.ok()) return {};
-  TRY(snapshots.publish(record.value()));
-  TRY(bin.remove(entry));
-  return unused;
+  if (!TRY(bin.has(moved.entry))) TRY(bin.put(moved.record, moved.entry.deleted));
+  return moved;
+}
+
+Status put_back(ObjectStore& objects, const Moved& moved) {
+  TRY(SnapshotCatalog(objects).publish(moved.record));
+  return SnapshotBin(objects).remove(moved.entry);
+}
+
+}  // namespace
+
+// Deletes snapshots in an order that is safe when a volume or an image is made on one at the same time. The
+// maker of either looks for the snapshot after publishing, and this function looks for users after removing,
+// so at least one of them sees the other; when both went ahead, the record is put back.
+std::vector<Status> delete_snapshots(ObjectStore& objects, const std::vector<SnapshotId>& ids) {
+  std::vector<Status> done(ids.size());
+  std::vector<std::pair<std::size_t, Moved>> moved;
+  const auto before = SnapshotUsers::read(objects);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    done[i] = before.ok() ? before.value().check_unused(ids[i]) : Status(before.error());
+    if (!done[i].ok()) continue;
+    auto one = move_to_bin(objects, ids[i]);
+    if (one.ok()) {
+      moved.emplace_back(i, one.take());
+    } else {
+      done[i] = one.take_error();
+    }
+  }
+  if (moved.empty()) return done;
+  const auto after = SnapshotUsers::read(objects);
+  for (const auto& [i, one] : moved) {
+    done[i] = after.ok() ? after.value().check_unused(ids[i]) : Status(after.error());
+    if (done[i].ok()) continue;
+    Status back = put_back(objects, one);
+    if (!back.ok()) done[i] = std::move(back);
+  }
+  return done;
+}
+
+Status delete_snapshot(ObjectStore& objects, SnapshotId id) {
+  return delete_snapshots(objects, {id}).front();
 }
 
 // Removes only entries that were there before: an entry that comes meanwhile belongs to a newer deletion.
@@ -110,31 +134,53 @@ Result<ImageRecord> restore_image(ObjectStore& objects, ImageId id) {
 
 namespace {
 
-// Purges old entries. A snapshot that is in use although it lies in the bin (its deletion was cut off) is put
+using BinEntries = std::map<SnapshotId, std::vector<BinEntry>>;
+
+Result<BinEntries> entries_by_snapshot(const SnapshotBin& bin) {
+  BinEntries entries;
+  for (const BinEntry& entry : TRY(bin.all())) entries[entry.snapshot].push_back(entry);
+  return entries;
+}
+
+UtcTime last_deletion(const std::vector<BinEntry>& entries) {
+  return std::ranges::max_element(entries, {}, &BinEntry::deleted)->deleted;
+}
+
+Status remove_all(SnapshotBin& bin, const std::vector<BinEntry>& entries) {
+  for (const BinEntry& entry : entries) TRY(bin.remove(entry));
+  return {};
+}
+
+// Purges old entries. First it is seen which snapshots are gone from their place, then the bin is read once
+// more: a snapshot that was restored, or restored and deleted again, meanwhile keeps its entries. The users
+// are read last. A snapshot that is in use although it lies in the bin (its deletion was cut off) is put
 // back.
 Status purge_snapshots(ObjectStore& objects, UtcTime until, Purged& purged) {
   SnapshotCatalog snapshots(objects);
   SnapshotBin bin(objects);
-  std::map<SnapshotId, std::vector<BinEntry>> entries;
-  for (const BinEntry& entry : TRY(bin.all())) entries[entry.snapshot].push_back(entry);
-  for (const auto& [id, of_one] : entries) {
-    const BinEntry last = *std::ranges::max_element(of_one, {}, &BinEntry::deleted);
-    if (last.deleted > until) continue;
-    if (!TRY(is_there(snapshots, id))) {
-      const auto now = bin.find(id);
-      if (is(now, ErrorCode::kNotFound)) continue;  // restored meanwhile
-      if (!now.ok()) return now.error();
-      if (now.value().deleted != last.deleted) continue;  // restored, and deleted once more, meanwhile
-      const Status unused = refuse_if_used(objects, id);
-      if (!unused.ok() && unused.error().code() != ErrorCode::kBusy) return unused.error();
-      if (!unused.ok()) {
-        TRY(snapshots.publish(TRY(bin.get(last))));
-      } else {
-        best_effort(TraceCatalog(objects).remove(id));  // a trace is advice: losing it costs time
-        purged.snapshots.push_back(id);
-      }
+  BinEntries gone;
+  for (auto& [id, entries] : TRY(entries_by_snapshot(bin))) {
+    if (last_deletion(entries) > until) continue;
+    if (TRY(is_there(snapshots, id))) {
+      TRY(remove_all(bin, entries));
+    } else {
+      gone.emplace(id, std::move(entries));
     }
-    for (const BinEntry& entry : of_one) TRY(bin.remove(entry));
+  }
+  if (gone.empty()) return {};
+  const BinEntries now = TRY(entries_by_snapshot(bin));
+  const SnapshotUsers users = TRY(SnapshotUsers::read(objects));
+  for (const auto& [id, entries] : gone) {
+    const auto still = now.find(id);
+    const UtcTime deleted = last_deletion(entries);
+    if (still == now.end() || last_deletion(still->second) != deleted) continue;
+    if (users.check_unused(id).ok()) {
+      best_effort(TraceCatalog(objects).remove(id));  // a trace is advice: losing it costs time
+      purged.snapshots.push_back(id);
+    } else {
+      TRY(snapshots.publish(TRY(bin.get({id, deleted}))));
+    }
+    TRY(remove_all(bin, entries));
   }
   return {};
 }

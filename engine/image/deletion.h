@@ -1,7 +1,7 @@
 // Deletion: deleting snapshots and images through the recycle bin, and restoring them.
 #pragma once
 
-#include <chrono>
+#include <vector>
 
 #include "catalog/bin.h"
 #include "catalog/images.h"
@@ -11,8 +11,12 @@
 namespace ashlar {
 
 // Moves a snapshot to the bin. Returns kBusy while a volume or an image needs it: "snap-… is in use by
-// ami-…".
+// ami-…". A record that can't be read stays, and its error is returned: nothing is removed that was not
+// understood.
 Status delete_snapshot(ObjectStore& objects, SnapshotId id);
+// Deletes each snapshot and returns its outcome, in their order. Reads the records of volumes and images
+// twice in all.
+std::vector<Status> delete_snapshots(ObjectStore& objects, const std::vector<SnapshotId>& ids);
 
 // Takes a snapshot out of the bin: it is there again, as it was.
 Result<SnapshotRecord> restore_snapshot(ObjectStore& objects, SnapshotId id);

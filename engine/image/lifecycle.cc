@@ -7,11 +7,12 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <span>
 
 #include "catalog/snapshots.h"
-#include "catalog/volumes.h"
 #include "image/deletion.h"
 #include "image/filter.h"
+#include "image/snapshot_users.h"
 
 namespace ashlar {
 namespace {
@@ -111,10 +112,10 @@ LifecycleAction deletion_of(SnapshotId snapshot, const ImageRecord& image, const
 }
 
 Status plan_snapshots(ObjectStore& objects, const std::vector<LifecyclePolicy>& policies,
-                      const std::vector<ImageRecord>& images, const Actions& actions, LifecyclePlan& plan) {
+                      const SnapshotUsers& users, const Actions& actions, LifecyclePlan& plan) {
   std::map<SnapshotId, LifecycleAction> wanted;
   std::set<SnapshotId> needed;
-  for (const ImageRecord& image : images) {
+  for (const ImageRecord& image : users.images()) {
     const std::string policy = deletes_snapshots_of(image, policies, actions);
     if (!policy.empty()) plan.unfinished.push_back({image.id, policy});
     for (const SnapshotId id : snapshots_of(image)) {
@@ -126,14 +127,11 @@ Status plan_snapshots(ObjectStore& objects, const std::vector<LifecyclePolicy>& 
       }
     }
   }
-  for (const VolumeRecord& volume : TRY(VolumeCatalog(objects).list())) {
-    if (!volume.is_detached) needed.insert({volume.base, volume.previous_base});
-  }
   const SnapshotCatalog snapshots(objects);
   for (const auto& [id, action] : wanted) {
-    if (needed.contains(id)) continue;
+    if (needed.contains(id) || users.is_base(id) || users.damaged_user(id)) continue;
     const auto record = snapshots.get(id);
-    if (record.ok() || record.error().code() != ErrorCode::kNotFound) plan.actions.push_back(action);
+    if (!is(record, ErrorCode::kNotFound)) plan.actions.push_back(action);
   }
   return {};
 }
@@ -158,20 +156,37 @@ Status change_image(ObjectStore& objects, const LifecycleAction& action,
   return {};
 }
 
-// Deletes a snapshot unless one of its images changed. An image that a person deregistered by hand since the
-// plan, or restored, keeps its snapshots.
-Status delete_as_planned(ObjectStore& objects, const LifecycleAction& action) {
-  const ImageCatalog images(objects);
+// Fails with kBusy when one of the images of a snapshot changed. An image that a person deregistered by hand
+// since the plan, or restored, keeps its snapshots.
+Status check_still_planned(const ImageCatalog& images, const LifecycleAction& action) {
   for (const PolicyImage& had : action.had) {
     const auto image = images.get(had.image);
     if (!image.ok() || !is_unfinished(image.value(), had.policy))
       return busy(fmt::format("{} stays: {} was changed since the plan was made", action.snapshot.text(),
                               had.image.text()));
   }
-  return delete_snapshot(objects, action.snapshot);
+  return {};
 }
 
-Status execute(ObjectStore& objects, const LifecycleAction& action, UtcTime now) {
+// Deletes the snapshots of actions together: each reading of all records serves all of them.
+std::vector<Status> delete_as_planned(ObjectStore& objects, std::span<const LifecycleAction> actions) {
+  const ImageCatalog images(objects);
+  std::vector<Status> done;
+  std::vector<SnapshotId> ids;
+  done.reserve(actions.size());
+  for (const LifecycleAction& action : actions) {
+    done.push_back(check_still_planned(images, action));
+    if (done.back().ok()) ids.push_back(action.snapshot);
+  }
+  std::vector<Status> deleted = delete_snapshots(objects, ids);
+  auto next = deleted.begin();
+  for (Status& one : done) {
+    if (one.ok()) one = std::move(*next++);
+  }
+  return done;
+}
+
+Status change_as_planned(ObjectStore& objects, const LifecycleAction& action, UtcTime now) {
   switch (action.kind) {
     case Kind::kDeprecate:
       return change_image(objects, action, [&](ImageRecord& record) -> Status {
@@ -188,7 +203,7 @@ Status execute(ObjectStore& objects, const LifecycleAction& action, UtcTime now)
     case Kind::kDeleteSnapshot:
       break;
   }
-  return delete_as_planned(objects, action);
+  return invalid("not a change of an image");
 }
 
 // Notes that an image has no deletions left. It may have left the bin meanwhile, purged or restored.
@@ -201,10 +216,41 @@ Status finish(ObjectStore& objects, const PolicyImage& done) {
   return changed.error();
 }
 
-bool concerns(const LifecycleAction& action, ImageId image) {
-  if (action.kind == Kind::kDeregister) return action.image == image;
-  return std::ranges::find(action.had, image, &PolicyImage::image) != action.had.end();
-}
+// Finishes images after the last action that concerns them, so that a run which is cut off later does not
+// take them up again.
+class Finisher {
+ public:
+  Finisher(ObjectStore& objects, const LifecyclePlan& plan) : objects_(objects) {
+    std::map<ImageId, std::size_t> last;
+    for (std::size_t i = 0; i < plan.actions.size(); ++i) {
+      const LifecycleAction& action = plan.actions[i];
+      if (action.kind == Kind::kDeregister) last[action.image] = i + 1;
+      for (const PolicyImage& had : action.had) last[had.image] = i + 1;
+    }
+    for (const PolicyImage& one : plan.unfinished) after_[last[one.image]].push_back(one);
+  }
+
+  // Leaves the images of an action unfinished, since a later run has to try it again.
+  void failed(const LifecycleAction& action) {
+    for (const PolicyImage& had : action.had) failed_.insert(had.image);
+  }
+  // Finishes the images whose last action is number `done`, counted from 1; 0: those without one. Keeps the
+  // first failure.
+  void after(std::size_t done) {
+    for (const PolicyImage& one : after_[done]) {
+      if (failed_.contains(one.image)) continue;
+      Status finished = finish(objects_, one);
+      if (first_.ok()) first_ = std::move(finished);
+    }
+  }
+  Status first_failure() { return std::move(first_); }
+
+ private:
+  ObjectStore& objects_;
+  std::map<std::size_t, std::vector<PolicyImage>> after_;
+  std::set<ImageId> failed_;
+  Status first_;
+};
 
 }  // namespace
 
@@ -214,53 +260,36 @@ std::string_view lifecycle_action_name(LifecycleAction::Kind kind) {
 
 Result<LifecyclePlan> plan_lifecycle(ObjectStore& objects, const std::vector<LifecyclePolicy>& policies,
                                      UtcTime now) {
-  const std::vector<ImageRecord> images = TRY(ImageCatalog(objects).list());
-  TRY(check_clock(images, now));
+  const SnapshotUsers users = TRY(SnapshotUsers::read(objects));
+  TRY(check_clock(users.images(), now));
   Actions actions;
-  for (const LifecyclePolicy& policy : policies) TRY(plan_images(policy, images, now, actions));
+  for (const LifecyclePolicy& policy : policies) TRY(plan_images(policy, users.images(), now, actions));
   LifecyclePlan plan;
   for (const Kind kind : {Kind::kDeprecate, Kind::kDeregister}) {
     for (const auto& [id, action] : actions) {
       if (action.kind == kind) plan.actions.push_back(action);
     }
   }
-  TRY(plan_snapshots(objects, policies, images, actions, plan));
+  TRY(plan_snapshots(objects, policies, users, actions, plan));
+  for (const SnapshotUsers::DamagedRecord& record : users.damaged()) plan.damaged.push_back(record.what);
   return plan;
 }
 
-// Finishes each image right after the last action that concerns it, so that a run which is cut off later does
-// not take that image up again.
 Status execute_lifecycle(ObjectStore& objects, const LifecyclePlan& plan, UtcTime now,
                          const std::function<void(const LifecycleAction&, const Status&)>& report) {
-  std::map<ImageId, std::size_t> last;
-  std::set<ImageId> failed;
-  for (const PolicyImage& one : plan.unfinished) {
-    last[one.image] = 0;
-    for (std::size_t i = 0; i < plan.actions.size(); ++i) {
-      if (concerns(plan.actions[i], one.image)) last[one.image] = i + 1;
-    }
-  }
-  const auto finish_those_behind = [&](std::size_t done) -> Status {
-    Status first;
-    for (const PolicyImage& one : plan.unfinished) {
-      if (last[one.image] != done || failed.contains(one.image)) continue;
-      Status finished = finish(objects, one);
-      if (first.ok() && !finished.ok()) first = std::move(finished);
-    }
-    return first;
+  Finisher finisher(objects, plan);
+  const auto ended = [&](std::size_t i, const Status& done) {
+    if (!done.ok() && done.error().code() != ErrorCode::kBusy) finisher.failed(plan.actions[i]);
+    finisher.after(i + 1);
+    report(plan.actions[i], done);
   };
-  Status first = finish_those_behind(0);
-  for (std::size_t i = 0; i < plan.actions.size(); ++i) {
-    const LifecycleAction& action = plan.actions[i];
-    const Status done = execute(objects, action, now);
-    if (!done.ok() && done.error().code() != ErrorCode::kBusy) {
-      for (const PolicyImage& had : action.had) failed.insert(had.image);
-    }
-    Status finished = finish_those_behind(i + 1);
-    if (first.ok() && !finished.ok()) first = std::move(finished);
-    report(action, done);
-  }
-  return first;
+  finisher.after(0);
+  const auto deletions = std::ranges::find(plan.actions, Kind::kDeleteSnapshot, &LifecycleAction::kind);
+  const auto changes = static_cast<std::size_t>(deletions - plan.actions.begin());
+  for (std::size_t i = 0; i < changes; ++i) ended(i, change_as_planned(objects, plan.actions[i], now));
+  const std::vector<Status> deleted = delete_as_planned(objects, {deletions, plan.actions.end()});
+  for (std::size_t i = 0; i < deleted.size(); ++i) ended(changes + i, deleted[i]);
+  return finisher.first_failure();
 }
 
 }  // namespace ashlar

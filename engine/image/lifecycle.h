@@ -32,24 +32,26 @@ struct LifecycleAction {
 std::string_view lifecycle_action_name(LifecycleAction::Kind kind);
 
 struct LifecyclePlan {
-  std::vector<LifecycleAction> actions;  // in the order of execution
+  std::vector<LifecycleAction> actions;  // in the order of execution: deletions of snapshots come last
   // Deregistered images whose records have to be finished once their deletions are done: those of this plan,
   // and those of runs that were cut off.
   std::vector<PolicyImage> unfinished;
+  std::vector<std::string> damaged;  // what is wrong with records that are damaged; the plan leaves them out
 };
 
 // Plans the actions of policies. An image that two policies ask for is deregistered if one says so, by the
 // first that does. A snapshot is deleted when every image that needs it is deregistered by a policy that
 // deletes snapshots, in this plan or in a run that was cut off, and no volume has it as base. Returns
 // kInvalid for a filter that makes no sense, and when an image is dated after `now`: then the clock is wrong,
-// and ages mean nothing. A damaged image or volume record is an error, because it is unknown which snapshots
-// it needs.
+// and ages mean nothing. A damaged record is left out, and keeps each snapshot that its bytes name; one that
+// can't be read at the moment is an error.
 Result<LifecyclePlan> plan_lifecycle(ObjectStore& objects, const std::vector<LifecyclePolicy>& policies,
                                      UtcTime now);
 
 // Does the actions one after the other and reports each: kBusy when the image was changed, or the snapshot
 // taken into use, since the plan was made, or when the image that had the snapshot was not deregistered. An
-// action that fails does not stop the others. Returns the first failure to finish an image.
+// action that fails does not stop the others. Snapshots are deleted together, at the end. Returns the first
+// failure to finish an image.
 Status execute_lifecycle(ObjectStore& objects, const LifecyclePlan& plan, UtcTime now,
                          const std::function<void(const LifecycleAction&, const Status&)>& report);
 

@@ -17,7 +17,7 @@ PendingImage::~PendingImage() {
   if (!is_published_ || is_kept_) return;
   best_effort(images_.remove(image_.id));
   if (when_taken_back_ == Snapshots::kStay) return;
-  for (const SnapshotId id : snapshots_of(image_)) best_effort(delete_snapshot(objects_, id));
+  for (const Status& deleted : delete_snapshots(objects_, snapshots_of(image_))) best_effort(deleted);
 }
 
 Status PendingImage::publish(ImageRecord image) {

@@ -66,22 +66,6 @@ Result<ImageRecord> register_image(ImageCatalog& images, const SnapshotCatalog& 
   return wanted;
 }
 
-Result<std::optional<ImageId>> image_on(const ImageCatalog& images, SnapshotId snapshot) {
-  Status unread;
-  for (const ImageId id : TRY(images.list_ids())) {
-    auto record = images.get(id);
-    if (!record.ok()) {
-      if (record.error().code() != ErrorCode::kNotFound)
-        unread = record.take_error().with_context("it is unknown whether an image needs " + snapshot.text());
-      continue;
-    }
-    const auto used = snapshots_of(record.value());
-    if (is_alive(record.value()) && std::ranges::binary_search(used, snapshot)) return std::optional(id);
-  }
-  TRY(std::move(unread));
-  return std::optional<ImageId>();
-}
-
 Result<std::size_t> fail_abandoned_images(ImageCatalog& images, ObjectStore& objects) {
   std::set<SessionId> alive;
   // The images are listed first: a session that ends meanwhile has made its image available before.

@@ -1,7 +1,5 @@
-// Registration: making an image of existing snapshots, and finding the images that hold a snapshot.
+// Registration: making an image of existing snapshots.
 #pragma once
-
-#include <optional>
 
 #include "catalog/images.h"
 #include "catalog/snapshots.h"
@@ -21,10 +19,6 @@ Result<ImageRecord> make_available(ImageCatalog& images, const SnapshotCatalog& 
 
 // Fills in digests and sizes of the snapshots of an image, where they are not known yet.
 Status fill_contents(const SnapshotCatalog& snapshots, ImageRecord& record);
-
-// Returns an image that needs the snapshot, which may not be deleted then; nullopt when there is none. A
-// record that can't be read is an error that names it, unless another image needs the snapshot.
-Result<std::optional<ImageId>> image_on(const ImageCatalog& images, SnapshotId snapshot);
 
 // Fails the images that were being made by sessions that are gone, and returns how many there were.
 Result<std::size_t> fail_abandoned_images(ImageCatalog& images, ObjectStore& objects);

@@ -23,6 +23,31 @@ TEST_F(Stores, StatsCountWhatIsStored) {
   EXPECT_EQ(again.value().stats.blocks, stats.value().index.blocks);
 }
 
+// A record is discarded only when its bytes were read and are wrong; they are kept.
+TEST_F(Stores, ADamagedRecordIsDiscardedAndItsBytesAreKept) {
+  CaptureSource request;
+  request.source = file("disk", std::size_t{1} << 20U);
+  const SnapshotId id = capture_source(repo(), owner(), request).take().record.id;
+  EXPECT_EQ(code_of(discard_damaged_record(repo(), owner(), id.text())), ErrorCode::kInvalid);
+  EXPECT_EQ(code_of(discard_damaged_record(repo(), owner(), SnapshotId{99}.text())), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(discard_damaged_record(repo(), owner(), VolumeId{99}.text())), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(discard_damaged_record(repo(), owner(), ImageId{99}.text())), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(discard_damaged_record(repo(), owner(), "settings.json")), ErrorCode::kInvalid);
+
+  ObjectStore& objects = repo().objects();
+  const std::string key = "snapshots/" + id.text();
+  const ByteVector sound = get_object(objects, key, 1 << 20).take();
+  ByteVector bytes = sound;
+  bytes.back() ^= std::byte{1};
+  ASSERT_OK(objects.replace(key, sound, bytes));
+  EXPECT_EQ(code_of(delete_snapshot(repo(), owner(), id)), ErrorCode::kCorrupt);
+  const auto discarded = discard_damaged_record(repo(), owner(), id.text());
+  ASSERT_OK(discarded);
+  EXPECT_EQ(get_object(objects, discarded.value().kept, 1 << 20).take(), bytes);
+  EXPECT_EQ(code_of(describe_snapshot(repo(), owner(), id)), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(discard_damaged_record(repo(), owner(), id.text())), ErrorCode::kNotFound);
+}
+
 TEST_F(Stores, OnlyStatedSettingsChange) {
   EXPECT_EQ(modify_settings(repo(), owner(), {}).take(), StoreSettings{});
   ASSERT_OK(modify_settings(repo(), owner(), {.bin_days = 30, .unsigned_images = {}}));

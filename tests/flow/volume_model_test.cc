@@ -7,6 +7,7 @@
 
 #include "flow/world.h"
 #include "host/volume_snapshots.h"
+#include "image/snapshot_users.h"
 #include "simulated/simulated_file_system.h"
 
 namespace ashlar {
@@ -264,10 +265,10 @@ class Epoch {
   void delete_snapshots() {
     const auto records = repo_->snapshots().list();
     if (failed(records)) return;
+    const auto users = SnapshotUsers::read(repo_->objects());
+    if (failed(users)) return;
     for (const SnapshotRecord& record : records.value()) {
-      const auto user = volume_on(open_volumes_->catalog(), record.id);
-      if (failed(user)) return;
-      if (!user.value() && failed(repo_->snapshots().remove(record.id))) return;
+      if (!users.value().is_base(record.id) && failed(repo_->snapshots().remove(record.id))) return;
     }
   }
 

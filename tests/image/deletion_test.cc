@@ -1,7 +1,10 @@
 // Tests of snapshots, the images that need them, and the bin, also when two operations meet at one snapshot.
 #include "image/deletion.h"
 
+#include <array>
+
 #include "catalog/records.h"
+#include "catalog/volumes.h"
 #include "image/register.h"
 #include "support/forwarding_objects.h"
 
@@ -80,12 +83,112 @@ TEST_F(Deletion, WhatAnImageNeedsStays) {
   EXPECT_TRUE(is_there(sample_record(2).id));
 }
 
-TEST_F(Deletion, ADamagedImageKeepsEverySnapshot) {
+// Returns the bytes of an object with one bit of its last byte flipped: every format notices that.
+void damage(ObjectStore& objects, const std::string& key) {
+  ByteVector bytes = get_object(objects, key, 1 << 20).take();
+  bytes.back() ^= std::byte{1};
+  overwrite(objects, key, bytes);
+}
+
+TEST_F(Deletion, ADamagedImageKeepsTheSnapshotsThatItNamesAndNoOther) {
   const ImageId id = made("web").take().id;
-  overwrite(objects_, "images/" + id.text(), as_byte_span("{}"));
-  const Status refused = delete_snapshot(objects_, sample_record(2).id);
-  ASSERT_FALSE(refused.ok());
-  EXPECT_NE(refused.error().text().find(id.text()), std::string::npos);
+  damage(objects_, "images/" + id.text());
+  ASSERT_TRUE(is(images_.get(id), ErrorCode::kCorrupt));
+  const Status refused = delete_snapshot(objects_, kSnapshot);
+  ASSERT_TRUE(is(refused, ErrorCode::kBusy));
+  EXPECT_NE(refused.error().text().find("named in the damaged record images/" + id.text()),
+            std::string::npos);
+  EXPECT_TRUE(delete_snapshot(objects_, sample_record(2).id).ok());
+  EXPECT_EQ(purge_bin(objects_, UtcTime::now()).take().snapshots, std::vector{sample_record(2).id});
+}
+
+TEST_F(Deletion, ADamagedVolumeKeepsTheSnapshotsThatItNamesAndNoOther) {
+  VolumeRecord volume;
+  volume.id = VolumeId{7};
+  volume.size = ByteCount{4096};
+  volume.base = kSnapshot;
+  ASSERT_TRUE(VolumeCatalog(objects_).publish(volume).ok());
+  EXPECT_EQ(delete_snapshot(objects_, kSnapshot).error().text(),
+            kSnapshot.text() + " is in use by " + volume.id.text() + ": delete that volume first");
+  damage(objects_, "volumes/" + volume.id.text());
+  EXPECT_TRUE(is(delete_snapshot(objects_, kSnapshot), ErrorCode::kBusy));
+  EXPECT_TRUE(delete_snapshot(objects_, sample_record(2).id).ok());
+}
+
+// Fails to open the objects of one folder.
+class UnreadableFolder : public ForwardingObjects {
+ public:
+  UnreadableFolder(ObjectStore& inner, std::string folder, ErrorCode code)
+      : ForwardingObjects(inner), folder_(std::move(folder)), code_(code) {}
+  Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
+    if (key.starts_with(folder_)) return Error(code_, "told to fail");
+    return ForwardingObjects::open(key, mode);
+  }
+
+ private:
+  const std::string folder_;
+  const ErrorCode code_;
+};
+
+// Nothing is removed that was not read: neither a snapshot whose record can't be read, nor one whose users
+// can't be.
+TEST_F(Deletion, AReadThatFailsRemovesNothing) {
+  made("web").take();
+  const std::array codes = {ErrorCode::kIo, ErrorCode::kExhausted, ErrorCode::kUnsupported,
+                            ErrorCode::kCancelled};
+  for (const ErrorCode code : codes) {
+    for (const std::string folder : {"snapshots/", "images/"}) {
+      UnreadableFolder objects(objects_, folder, code);
+      const Status refused = delete_snapshot(objects, sample_record(2).id);
+      EXPECT_TRUE(is(refused, code)) << folder;
+      EXPECT_TRUE(is_there(sample_record(2).id)) << folder;
+      EXPECT_TRUE(SnapshotBin(objects_).all().take().empty()) << folder;
+    }
+  }
+  damage(objects_, "snapshots/" + sample_record(2).id.text());
+  EXPECT_TRUE(is(delete_snapshot(objects_, sample_record(2).id), ErrorCode::kCorrupt));
+  EXPECT_TRUE(objects_.stat("snapshots/" + sample_record(2).id.text()).ok());
+}
+
+TEST_F(Deletion, APurgeThatCanNotReadTheUsersTakesNothing) {
+  made("web").take();
+  ASSERT_TRUE(delete_snapshot(objects_, sample_record(2).id).ok());
+  UnreadableFolder objects(objects_, "images/", ErrorCode::kIo);
+  EXPECT_TRUE(is(purge_bin(objects, UtcTime::now()), ErrorCode::kIo));
+  EXPECT_TRUE(SnapshotBin(objects_).find(sample_record(2).id).ok());
+}
+
+// Counts the objects that are opened in one folder.
+class CountedReads : public ForwardingObjects {
+ public:
+  using ForwardingObjects::ForwardingObjects;
+  Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
+    reads_ += key.starts_with("images/") ? 1 : 0;
+    return ForwardingObjects::open(key, mode);
+  }
+  std::size_t reads() const { return reads_; }
+
+ private:
+  std::size_t reads_ = 0;
+};
+
+TEST_F(Deletion, ManyAreDeletedWithTwoReadingsOfTheImages) {
+  constexpr std::uint64_t kMany = 40;
+  std::vector<SnapshotId> ids;
+  for (std::uint64_t number = 3; number < 3 + kMany; ++number) {
+    ASSERT_TRUE(snapshots_.publish(sample_record(number)).ok());
+    ids.push_back(sample_record(number).id);
+    made(fmt::format("web-{}", number)).take();
+  }
+  CountedReads objects(objects_);
+  std::vector<SnapshotId> all = ids;
+  all.push_back(kSnapshot);
+  const std::vector<Status> done = delete_snapshots(objects, all);
+  for (std::size_t i = 0; i < kMany; ++i) EXPECT_TRUE(done[i].ok()) << i;
+  EXPECT_TRUE(is(done.back(), ErrorCode::kBusy));
+  EXPECT_EQ(objects.reads(), 2 * kMany);
+  EXPECT_EQ(purge_bin(objects, UtcTime::now()).take().snapshots.size(), kMany);
+  EXPECT_EQ(objects.reads(), 4 * kMany) << "one for the users, and one for the images in the bin";
 }
 
 TEST_F(Deletion, WhatWasDeletedComesBackAsItWas) {

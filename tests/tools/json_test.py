@@ -80,6 +80,13 @@ class Json(program.ProgramTest):
         self.documented("analyze", "analyze", self.source, self.source, store=False)
         self.documented("version", "version", store=False)
         self.documented("delete", "delete", first)
+        record = self.store / "snapshots" / second
+        record.write_bytes(record.read_bytes()[:-1])
+        self.fails(3, "delete", second, says=second, code="corrupt")
+        self.fails(2, "store", "discard", second, says="--yes", code="usage")
+        kept = self.documented("store-discard", "store", "discard", second, "--yes")["kept"]
+        self.assertTrue((self.store / kept).is_file())
+        self.fails(1, "store", "discard", second, "--yes", says="no snapshot", code="not_found")
         self.documented("init", "init", self.scratch / "second", "--frame", "128K", "--level", "3", store=False)
 
     def test_every_verb_of_volumes(self):

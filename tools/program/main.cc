@@ -71,6 +71,7 @@ int main(int argc, char** argv) try {
   add_settings(cli);
   add_reindex(cli);
   add_store(cli);
+  add_discard(cli);
   add_completion(cli);
   add_man(cli);
   add_version(cli);
