@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <tuple>
 
 #include "base/bytes.h"
-#include "catalog/images.h"
-#include "catalog/volumes.h"
 
 namespace ashlar {
 namespace {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "document/image_record.h"
-#include "io/object_store.h"
+#include "catalog/images.h"
+#include "catalog/volumes.h"
 
 namespace ashlar {
 

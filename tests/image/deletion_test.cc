@@ -130,7 +130,7 @@ class UnreadableFolder : public ForwardingObjects {
   const ErrorCode code_;
 };
 
-// Nothing is removed that was not read: neither a snapshot whose record can't be read, nor one whose users
+// A deletion keeps what it could not read: a snapshot whose record can not be read, and one whose users
 // can't be.
 TEST_F(Deletion, AReadThatFailsRemovesNothing) {
   made("web").take();
