@@ -281,14 +281,18 @@ Status execute_lifecycle(ObjectStore& objects, const LifecyclePlan& plan, UtcTim
   const auto ended = [&](std::size_t i, const Status& done) {
     if (!done.ok() && done.error().code() != ErrorCode::kBusy) finisher.failed(plan.actions[i]);
     finisher.after(i + 1);
-    report(plan.actions[i], done);
   };
   finisher.after(0);
   const auto deletions = std::ranges::find(plan.actions, Kind::kDeleteSnapshot, &LifecycleAction::kind);
   const auto changes = static_cast<std::size_t>(deletions - plan.actions.begin());
-  for (std::size_t i = 0; i < changes; ++i) ended(i, change_as_planned(objects, plan.actions[i], now));
+  for (std::size_t i = 0; i < changes; ++i) {
+    const Status done = change_as_planned(objects, plan.actions[i], now);
+    ended(i, done);
+    report(plan.actions[i], done);
+  }
   const std::vector<Status> deleted = delete_as_planned(objects, {deletions, plan.actions.end()});
   for (std::size_t i = 0; i < deleted.size(); ++i) ended(changes + i, deleted[i]);
+  for (std::size_t i = 0; i < deleted.size(); ++i) report(plan.actions[changes + i], deleted[i]);
   return finisher.first_failure();
 }
 

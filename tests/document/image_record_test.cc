@@ -172,7 +172,7 @@ TEST(ImageRecord, LimitsNameWhatIsWrong) {
               r.devices[1].kind = ImageDevice::Kind::kNone;
               r.devices[1].iops = 3;
             }),
-            "/dev/sdb: a mapping of this kind has nothing of a volume's");
+            "/dev/sdb: only a snapshot has a volume type, iops, throughput and deletion on termination");
   EXPECT_EQ(says([](ImageRecord& r) {
               for (const char* name : {"/dev/sdb", "/dev/sdc"}) {
                 ImageDevice blank;

@@ -68,7 +68,7 @@ TEST(WorkingProcess, OneWhoseEndIsNotKnownHasNotDoneWell) {
     ASSERT_TRUE(process->wait(kLong));
     EXPECT_EQ(process->exit_status(), std::nullopt);
     ASSERT_FALSE(process->outcome().ok()) << script;
-    EXPECT_EQ(process->outcome().error().text(), "how sh ended is not known");
+    EXPECT_EQ(process->outcome().error().text(), "it is unknown how sh ended");
   }
   (void)std::signal(SIGCHLD, before);
 }

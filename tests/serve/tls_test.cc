@@ -431,7 +431,7 @@ TEST_F(TlsTest, WhatIsWrongWithTheFilesIsSaidInOneLine) {
   EXPECT_THAT(psk_error("bob:" + key + "zz\n"), HasSubstr("line 1: the key is not hexadecimal"));
   EXPECT_THAT(psk_error("bob:0011\n"), HasSubstr("the key has 2 bytes, not 16 to 512"));
   EXPECT_THAT(psk_error("bob:" + key + "\nbob:" + key + "\n"),
-              HasSubstr("line 2: names a client for the second"));
+              HasSubstr("line 2: names a client that an earlier line names"));
   EXPECT_THAT(psk_error("bob:" + key + "\r\n\n"), "none");
   files.sh("chmod 640 D/bad.psk");
   EXPECT_THAT(error_of(TlsCredentials::from_psk_file(files / "bad.psk")), "none") << "a group may be trusted";
