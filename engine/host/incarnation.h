@@ -11,7 +11,8 @@
 //
 // The stamps tell a whole copy of an overlay from a torn one: a program that copies files reads them one
 // after the other, so `data` of one moment may come with `map` of another. Both files get a new time at each
-// close. Where a copy has both times, both files were read after the close, and before the next open.
+// close. Where a copy has both times, the program began to read both after the close, before the next
+// opening.
 #pragma once
 
 #include <cstdint>
