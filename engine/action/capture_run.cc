@@ -45,6 +45,9 @@ Result<std::unique_ptr<FileLock>> hold_raw_file(Repo& repo, const std::string& s
   const std::filesystem::path file = std::filesystem::canonical(source, failed);
   if (failed || file.filename() != "data") return std::unique_ptr<FileLock>();
   const std::filesystem::path folder = file.parent_path();
+  if (repo.host().is_torn_overlay(folder.string()))
+    return invalid(fmt::format(
+        "{} was set aside when this store was adopted: it holds only a part of its volume", source));
   const std::optional<VolumeId> id = TRY(repo.host().volume_in(folder.string()));
   if (!id) return std::unique_ptr<FileLock>();
   if (!TRY(VolumeCatalog(repo.objects()).get(*id)).is_detached)

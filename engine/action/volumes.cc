@@ -66,10 +66,10 @@ Result<VolumeRecord> resize_volume(Host& host, const Caller& /*caller*/, VolumeI
 }
 
 // A server of all volumes lets go of a volume that no client uses.
-Status delete_volume(Host& host, const Caller& /*caller*/, VolumeId id) {
+Status delete_volume(Host& host, const Caller& /*caller*/, VolumeId id, BlocksElsewhere elsewhere) {
   if (const auto owner = TRY(host.machines().instances().owner_of(id))) return used_by(id, owner->id);
   const HeldVolume held = TRY(host.attachments().hold_unattached(id));
-  Status removed = host.volumes().remove(id);
+  Status removed = host.volumes().remove(id, elsewhere);
   if (!is(removed, ErrorCode::kBusy)) return removed;
   const auto closed = ask(host.repo().host().overlays(), CloseVolume{id});
   if (closed.ok()) return host.volumes().remove(id);

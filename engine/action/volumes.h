@@ -48,7 +48,8 @@ Result<VolumeRecord> resize_volume(Host& host, const Caller& caller, VolumeId id
 
 // Deletes a volume. Fails with kBusy while a machine uses it (kind kVolumeOfMachine), while it is attached to
 // this host (kVolumeAttached), and while a client is connected.
-Status delete_volume(Host& host, const Caller& caller, VolumeId id);
+Status delete_volume(Host& host, const Caller& caller, VolumeId id,
+                     BlocksElsewhere elsewhere = BlocksElsewhere::kRefuse);
 
 struct SnapshotVolumeRequest {
   VolumeId volume;

@@ -10,9 +10,15 @@ namespace {
 
 using Json = nlohmann::json;
 
+// Bytes that are not UTF-8 are replaced: JSON has no form for them. Records that such a text would change are
+// refused by their makers, who compare what was written with what is read.
+std::string text_of(const Json& body, int indent) {
+  return body.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string checksum_of(Json body) {
   body.erase("checksum");
-  return fmt::format("{:016x}", checksum64(as_byte_span(body.dump())));
+  return fmt::format("{:016x}", checksum64(as_byte_span(text_of(body, -1))));
 }
 
 }  // namespace
@@ -21,7 +27,7 @@ std::string write_json_record(const JsonFormat& format, Json body) {
   body["format"] = format.name;
   body["version"] = format.version;
   body["checksum"] = checksum_of(body);
-  return body.dump(2) + "\n";
+  return text_of(body, 2) + "\n";
 }
 
 Result<Json> read_json_record(const JsonFormat& format, std::string_view text, std::uint32_t& version) {

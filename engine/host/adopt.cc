@@ -1,5 +1,9 @@
 #include "host/adopt.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "host/incarnation.h"
 #include "machine/instances.h"
 #include "volume/overlay.h"
@@ -27,13 +31,26 @@ Status remove_files(FileSystem& files, const std::string& folder, std::initializ
   return {};
 }
 
-// An overlay that was served, or that a command changed, is marked as open (host/incarnation.h). A map that
-// is damaged was torn by the copy.
-bool may_be_torn(FileSystem& files, const std::string& directory, VolumeId id) {
-  const auto life = read_incarnation(files, directory);
-  if (!life.ok() || (life.value() && life.value()->is_served)) return true;
+// Opens the overlay, which the adoption then holds alone, and closes it for the copy. Returns whether it is
+// sound. Fails with kBusy while another process has it open.
+Result<bool> take_over(FileSystem& files, const std::string& directory, VolumeId id) {
+  const bool was_closed = is_as_closed(files, directory);
   auto overlay = Overlay::open(files, directory, id);
-  return !overlay.ok() || !overlay.value()->close().ok();
+  if (is(overlay, ErrorCode::kBusy)) return overlay.error();
+  if (!was_closed || !overlay.ok()) return false;
+  const std::uint64_t life = TRY(begin_life(files, directory));
+  if (!overlay.value()->close().ok()) return false;
+  TRY(end_life(files, directory, life));
+  return true;
+}
+
+// Returns a free name for a torn overlay: an adoption before may have set aside another one of the volume.
+Result<std::string> free_torn_name(HostDirectory& host, VolumeId id) {
+  const std::vector<DirectoryEntry> taken = TRY(entries_of(host.files(), host.torn()));
+  std::string name = id.text();
+  for (int next = 2; std::ranges::find(taken, name, &DirectoryEntry::name) != taken.end(); ++next)
+    name = fmt::format("{}.{}", id.text(), next);
+  return host.torn() + "/" + name;
 }
 
 Status adopt_overlays(HostDirectory& host, Adoption& adoption) {
@@ -42,21 +59,23 @@ Status adopt_overlays(HostDirectory& host, Adoption& adoption) {
     const auto id = VolumeId::parse(entry.name);
     if (!id.ok() || !entry.is_directory) continue;
     const std::string directory = host.overlay(id.value());
-    TRY(remove_files(files, directory, {"control", "lock"}));
-    if (!may_be_torn(files, directory, id.value())) {
+    TRY(remove_files(files, directory, {"control"}));
+    if (TRY(take_over(files, directory, id.value()))) {
       adoption.kept.push_back(id.value());
       continue;
     }
     TRY(files.make_directory(host.torn()));
     TRY(files.sync_directory(host.path()));
-    TRY(files.rename(directory, host.torn(id.value())));
+    TRY(files.rename(directory, TRY(free_torn_name(host, id.value()))));
     TRY(files.sync_directory(host.torn()));
     TRY(files.sync_directory(host.overlays()));
   }
   for (const DirectoryEntry& entry : TRY(entries_of(files, host.torn()))) {
-    if (const auto id = VolumeId::parse(entry.name); id.ok()) adoption.torn.push_back(id.value());
+    const auto id = VolumeId::parse(entry.name.substr(0, entry.name.find('.')));
+    if (id.ok() && (adoption.torn.empty() || adoption.torn.back() != id.value()))
+      adoption.torn.push_back(id.value());
   }
-  return remove_files(files, host.overlays(), {"control", "nbd.sock", "lock", "serve.log"});
+  return remove_files(files, host.overlays(), {"control", "nbd.sock", "serve.log"});
 }
 
 bool has_files(const InstanceRecord& record) {
@@ -85,7 +104,7 @@ Status adopt_machines(HostDirectory& host, Adoption& adoption) {
   FileSystem& files = host.files();
   Instances instances(files, host.instances());
   for (const InstanceId id : TRY(instances.list())) {
-    TRY(remove_files(files, instances.directory(id), {"qmp.sock", "lock"}));
+    TRY(remove_files(files, instances.directory(id), {"qmp.sock"}));
     auto loaded = instances.load(id);
     if (is(loaded, ErrorCode::kNotFound)) continue;  // a launch that was cut off
     if (!loaded.ok()) {

@@ -13,7 +13,7 @@ namespace ashlar {
 
 struct Adoption {
   bool was_copy = false;       // false: nothing was changed
-  std::string original;        // directory of the store that this one was copied from
+  std::string original;        // directory of the store that this one was copied from; empty: unknown
   std::vector<VolumeId> kept;  // volumes whose overlays were closed when the store was copied
   std::vector<VolumeId>
       torn;  // volumes whose overlays may have changed meanwhile; moved to HostDirectory::torn()
@@ -23,7 +23,7 @@ struct Adoption {
 };
 
 // Makes the host directory of a copied store its own. A call that is cut off is completed by the next one.
-// Does nothing for a store that is not a copy.
+// Does nothing for a store that is not a copy. Fails with kBusy while a process has one of the overlays open.
 Result<Adoption> adopt(Repo& repo);
 
 }  // namespace ashlar

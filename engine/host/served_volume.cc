@@ -17,7 +17,7 @@ ServedVolume::ServedVolume(const ServingParts& parts, VolumeId id, std::shared_p
 ServedVolume::~ServedVolume() = default;
 
 Status ServedVolume::start() {
-  incarnation_ = TRY(begin_serving(parts_.volumes.files(), directory_));
+  incarnation_ = TRY(begin_life(parts_.volumes.files(), directory_));
   warm_up_ = TRY(parts_.volumes.warm_up(id_, *volume_));
   if (warm_up_) {
     warm_up_->prepare();
@@ -46,7 +46,7 @@ Status ServedVolume::close() {
   warmer_ = {};
   // The guest's data first; the notes of its reads can wait, and may be lost.
   TRY(volume_->overlay().close().with_context(id_.text()));
-  TRY(end_serving(parts_.volumes.files(), directory_, incarnation_).with_context(id_.text()));
+  TRY(end_life(parts_.volumes.files(), directory_, incarnation_).with_context(id_.text()));
   if (warm_up_) warm_up_->finish();
   return {};
 }

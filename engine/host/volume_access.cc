@@ -39,15 +39,16 @@ class VolumeHere : public VolumeAccess {
       : repo_(repo), volumes_(volumes), id_(id), overlay_(std::move(overlay)) {}
 
   Result<VolumeState> describe() override {
+    TRY(begin());
     const auto volume = TRY(open());
     const VolumeState state = state_of(*volume);
-    TRY(volume->overlay().close());
+    TRY(end(volume->overlay()));
     return state;
   }
 
   Result<CaptureReport> snapshot(const SnapshotVolume& how, Notices& notices,
                                  const std::stop_token& stop) override {
-    TRY(begin_change());
+    TRY(begin());
     const auto volume = TRY(open());
     OpenVolumeToCapture wanted{id_, volume.get(), {}};
     wanted.options.name = how.name;
@@ -59,13 +60,13 @@ class VolumeHere : public VolumeAccess {
       const auto watch = notices.watch("volume snapshot", [&progress] { return sample_of(progress); });
       report = TRY(snapshot_one(repo_, volumes_, std::move(wanted), progress, stop));
     }
-    TRY(end_change(volume->overlay()));
+    TRY(end(volume->overlay()));
     return report;
   }
 
   Result<VolumeState> hydrate(std::uint64_t bytes_per_second, Notices& notices,
                               const std::stop_token& stop) override {
-    TRY(begin_change());
+    TRY(begin());
     const auto volume = TRY(open());
     HydrateProgress progress;
     Status done;
@@ -73,34 +74,34 @@ class VolumeHere : public VolumeAccess {
       const auto watch = notices.watch("hydrate", [&progress] { return sample_of(progress); });
       done = ashlar::hydrate(*volume, {bytes_per_second, false}, progress, stop);
     }
-    TRY(end_change(volume->overlay()));
+    TRY(end(volume->overlay()));
     TRY(std::move(done));
     return state_of(*volume);
   }
 
   Status resize(ByteCount size) override {
-    TRY(begin_change());
+    TRY(begin());
     TRY(volumes_.resize(id_, *overlay_, size));
-    return end_change(*overlay_);
+    return end(*overlay_);
   }
 
   Result<std::string> detach() override {
-    TRY(begin_change());
+    TRY(begin());
     std::string path = TRY(volumes_.detach(id_, *overlay_));
-    TRY(end_change(*overlay_));
+    TRY(end(*overlay_));
     return path;
   }
 
  private:
   // Marks the overlay while it changes: a copy of the store that is made meanwhile may be torn
   // (host/adopt.h). The mark stays after a failure, as after a crash.
-  Status begin_change() {
-    incarnation_ = TRY(begin_serving(volumes_.files(), volumes_.overlay_directory(id_)));
+  Status begin() {
+    incarnation_ = TRY(begin_life(volumes_.files(), volumes_.overlay_directory(id_)));
     return {};
   }
-  Status end_change(Overlay& overlay) {
+  Status end(Overlay& overlay) {
     TRY(overlay.close());
-    return end_serving(volumes_.files(), volumes_.overlay_directory(id_), incarnation_);
+    return end_life(volumes_.files(), volumes_.overlay_directory(id_), incarnation_);
   }
   Result<std::unique_ptr<Volume>> open() { return volumes_.volume_over(id_, std::move(overlay_)); }
 

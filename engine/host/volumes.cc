@@ -37,21 +37,29 @@ Status Volumes::catch_up() {
   return {};
 }
 
-// The directory stays when a strange file is in it. A killed server leaves its control socket.
-Status Volumes::remove_overlay(VolumeId id) {
+// A killed server leaves its control socket.
+Status Volumes::remove_overlay_files(VolumeId id) {
   const std::string directory = overlay_directory(id);
   const Status gone = Overlay::remove(files(), directory);
   if (!gone.ok() && !is(gone, ErrorCode::kNotFound)) return named(gone.error(), id);
   best_effort(files().remove(directory + "/control"));
   remove_incarnation(files(), directory);
-  best_effort(files().remove(directory));
   return {};
+}
+
+// The directory stays when a strange file is in it.
+void Volumes::take_back_overlay(VolumeId id) {
+  best_effort(remove_overlay_files(id));
+  best_effort(files().remove(overlay_directory(id)));
 }
 
 Result<std::unique_ptr<Overlay>> Volumes::open_overlay(VolumeId id) {
   auto overlay = Overlay::open(files(), overlay_directory(id), id);
-  if (!overlay.ok()) return named(overlay.error(), id);
-  return overlay;
+  if (overlay.ok()) return overlay;
+  if (is(overlay, ErrorCode::kNotFound) && files().list(repo_.host().torn(id)).ok())
+    return corrupt(fmt::format("{} was set aside when this store was adopted, because it may be damaged: {}",
+                               id.text(), repo_.host().torn(id)));
+  return named(overlay.error(), id);
 }
 
 Status Volumes::create_overlay(const VolumeRecord& record) {
@@ -59,7 +67,8 @@ Status Volumes::create_overlay(const VolumeRecord& record) {
   const std::string directory = overlay_directory(record.id);
   TRY(host.make_folder(host.overlays()));
   TRY(host.make_folder(directory));
-  return TRY(Overlay::create(files(), directory, record.id, record.size, record.base))->close();
+  TRY(TRY(Overlay::create(files(), directory, record.id, record.size, record.base))->close());
+  return end_life(files(), directory, 1);
 }
 
 Result<VolumeRecord> Volumes::create(const VolumeSpec& spec) {
@@ -84,7 +93,7 @@ Result<VolumeRecord> Volumes::create(const VolumeSpec& spec) {
   if (!made.ok()) {
     // A record that failed to be published may be there all the same.
     const Status unpublished = catalog_.remove(record.id);
-    if (unpublished.ok() || is(unpublished, ErrorCode::kNotFound)) best_effort(remove_overlay(record.id));
+    if (unpublished.ok() || is(unpublished, ErrorCode::kNotFound)) take_back_overlay(record.id);
     return made.error();
   }
   // A process that deletes a snapshot looks for volumes on it once more afterwards: one of the two sees the
@@ -92,7 +101,7 @@ Result<VolumeRecord> Volumes::create(const VolumeSpec& spec) {
   const auto still_there = repo_.snapshots().get(base.id);
   if (still_there.ok()) return record;
   TRY(catalog_.remove(record.id));
-  best_effort(remove_overlay(record.id));
+  take_back_overlay(record.id);
   return still_there.error().with_context("the snapshot was deleted meanwhile");
 }
 
@@ -151,10 +160,18 @@ Result<std::string> Volumes::detach(VolumeId id, Overlay& overlay) {
   return overlay_directory(id) + "/data";
 }
 
-Status Volumes::remove(VolumeId id) {
+Status Volumes::remove(VolumeId id, BlocksElsewhere elsewhere) {
   TRY(catalog_.get(id));
-  TRY(remove_overlay(id));
-  return catalog_.remove(id);
+  const bool is_here = TRY(has_overlay(id));
+  if (!is_here && elsewhere == BlocksElsewhere::kRefuse)
+    return invalid(
+        fmt::format("the blocks of {} are not in {}: another host directory may hold them, and serve them",
+                    id.text(), repo_.host().overlays()));
+  // Its directory goes last, so that a removal that was cut off can be completed.
+  if (is_here) TRY(remove_overlay_files(id));
+  TRY(catalog_.remove(id));
+  best_effort(files().remove(overlay_directory(id)));
+  return {};
 }
 
 }  // namespace ashlar

@@ -21,6 +21,9 @@ struct VolumeSpec {
   AccountId owner;  // value 0: the store's own account
 };
 
+// Decides about a volume whose overlay is not in this host directory.
+enum class BlocksElsewhere : unsigned char { kRefuse, kGiveUp };
+
 class Volumes {
  public:
   // `repo` outlives the volumes.
@@ -52,11 +55,13 @@ class Volumes {
   // Notes in the record that the volume does not need the store, and returns the path of its raw file. Fails
   // with kInvalid, kind kVolumeNotWhole, while a block is in the store only.
   Result<std::string> detach(VolumeId id, Overlay& overlay);
-  // Removes overlay and record. Fails with kBusy, kind kVolumeServed, while a process has the volume open.
-  Status remove(VolumeId id);
+  // Removes overlay and record. Fails with kBusy, kind kVolumeServed, while a process has the volume open;
+  // with kInvalid when there is no overlay here, unless it is given up.
+  Status remove(VolumeId id, BlocksElsewhere elsewhere = BlocksElsewhere::kRefuse);
 
  private:
-  Status remove_overlay(VolumeId id);
+  Status remove_overlay_files(VolumeId id);
+  void take_back_overlay(VolumeId id);
   Status create_overlay(const VolumeRecord& record);
 
   Repo& repo_;

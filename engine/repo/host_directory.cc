@@ -28,8 +28,16 @@ HostId digest_of(std::string_view name) {
   return id;
 }
 
+// Returns the path without a slash at its end, so that its parent is the folder that names it.
 std::string absolute(const std::string& path) {
-  return std::filesystem::absolute(path).lexically_normal().native();
+  std::string text = std::filesystem::absolute(path).lexically_normal().native();
+  while (text.size() > 1 && text.ends_with('/')) text.pop_back();
+  return text;
+}
+
+std::string without_slash(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
 }
 
 Status make_durable(FileSystem& files, const std::string& path) {
@@ -53,28 +61,46 @@ Result<HostDirectory> HostDirectory::find(FileSystem& files, const StoreAddress&
   const HostId host = choice.host.is_zero() ? this_host() : choice.host;
   HostDirectory found(files, choice.directory.empty()
                                  ? fmt::format("{}{}/{}", store.directory, kHostsFolder, host.hex())
-                                 : choice.directory);
+                                 : without_slash(choice.directory));
   found.index_in_memory_ = choice.index_in_memory;
   const FilePlace place = TRY(files.place_of(store.directory));
   found.us_ = {host, id, place.file_system, place.inode, absolute(store.directory)};
   const std::string path = found.path_ + std::string(kRecordName);
   const auto text = read_file(files, path, kMaxHostRecordBytes);
   found.record_ = found.us_;
-  if (is(text, ErrorCode::kNotFound)) return found;
-  if (!text.ok()) return text.error();
-  found.record_ = TRY(decode_host_record(as_text(text.value())).with_context(path));
-  const HostRecord& there = found.record_;
-  if (there.store != id || there.host != host)
-    return invalid(fmt::format("{} belongs to {}, not to {}: choose another directory", found.path_,
-                               there.store == id ? "another host" : "the store " + there.directory,
-                               store.directory));
-  const bool is_here = there.file_system == place.file_system && there.inode == place.inode;
-  found.owner_ = is_here ? Owner::kUs : Owner::kOriginal;
+  const auto there = text.ok() ? decode_host_record(as_text(text.value())) : Result<HostRecord>(text.error());
+  if (is(there, ErrorCode::kNotFound) || is(there, ErrorCode::kCorrupt)) {
+    // Without a record it is unknown whose state lies here.
+    const bool holds_state = is(there, ErrorCode::kCorrupt) || files.list(found.overlays()).ok() ||
+                             files.list(found.instances()).ok();
+    if (!holds_state) return found;
+    found.record_.directory.clear();
+    found.owner_ = Owner::kOriginal;
+    return found;
+  }
+  if (!there.ok()) return there.error().with_context(path);
+  found.record_ = there.value();
+  TRY(found.check_names_us());
+  found.owner_ = found.record_.file_system == place.file_system && found.record_.inode == place.inode
+                     ? Owner::kUs
+                     : Owner::kOriginal;
   return found;
+}
+
+Status HostDirectory::check_names_us() const {
+  if (record_.store == us_.store && record_.host == us_.host) return {};
+  return invalid(fmt::format("{} belongs to {}, not to {}: choose another directory", path_,
+                             record_.store == us_.store ? "another host" : "the store " + record_.directory,
+                             us_.directory));
 }
 
 Status HostDirectory::check_not_original() const {
   if (owner_ != Owner::kOriginal) return {};
+  if (record_.directory.empty())
+    return invalid(fmt::format("{}/host.json is missing or damaged: it is unknown whether the volumes and "
+                               "machines noted there belong to this store or to one that it was copied from",
+                               path_))
+        .about(ErrorKind::kStoreIsCopy, path_);
   return invalid(fmt::format("this store is a copy of {}: the volumes and machines noted in {} belong to the "
                              "original",
                              record_.directory, path_))
@@ -92,7 +118,7 @@ Status HostDirectory::make() {
   return {};
 }
 
-// Two processes may do so at the same time: a link never replaces, and both write the same.
+// Two processes may do so at the same time: a link never replaces. The other one may be of another store.
 Status HostDirectory::publish_record() {
   const std::string path = path_ + std::string(kRecordName);
   const std::string fresh = fmt::format("{}.{:016x}", path, random_u64());
@@ -104,11 +130,16 @@ Status HostDirectory::publish_record() {
   Status linked = files_->link(fresh, path);
   best_effort(files_->remove(fresh));
   if (!linked.ok() && linked.error().error_number() != EEXIST) return linked;
+  if (!linked.ok()) {
+    record_ = TRY(decode_host_record(as_text(TRY(read_file(*files_, path, kMaxHostRecordBytes)))));
+    TRY(check_names_us());
+  }
   return files_->sync_directory(path_);
 }
 
 Status HostDirectory::check_came_along() const {
-  if (owner_ != Owner::kOriginal || absolute(path_).starts_with(us_.directory + "/")) return {};
+  const bool is_inside = absolute(path_).starts_with(us_.directory + "/");
+  if (owner_ != Owner::kOriginal || is_inside || record_.directory.empty()) return {};
   const auto original = files_->place_of(record_.directory);
   if (!original.ok() || original.value() != FilePlace{record_.file_system, record_.inode}) return {};
   return invalid(
@@ -132,6 +163,12 @@ Result<std::optional<VolumeId>> HostDirectory::volume_in(const std::string& fold
   const auto ours = files_->place_of(overlay(id.value()));
   const bool is_same = place.ok() && ours.ok() && place.value() == ours.value();
   return is_same ? std::optional(id.value()) : std::optional<VolumeId>();
+}
+
+bool HostDirectory::is_torn_overlay(const std::string& folder) const {
+  const auto parent = files_->place_of(std::filesystem::path(folder).parent_path().native());
+  const auto torn_place = files_->place_of(torn());
+  return parent.ok() && torn_place.ok() && parent.value() == torn_place.value();
 }
 
 Status HostDirectory::make_folder(const std::string& path) {

@@ -44,16 +44,18 @@ class HostDirectory {
   enum class Owner : unsigned char {
     kUs,
     kNoOne,     // there is none yet; make() makes it
-    kOriginal,  // the store is a copy, and this came along
+    kOriginal,  // the store is a copy, and this came along; or it is unknown whose this is
   };
 
-  // Finds the directory of this host for a store. Makes nothing. Fails with kCorrupt for a damaged host.json,
-  // with kInvalid for a chosen directory that is another store's or another host's.
+  // Finds the directory of this host for a store. Makes nothing. Fails with kInvalid for a chosen directory
+  // that is another store's or another host's. A damaged host.json, and one that is missing beside volumes or
+  // machines, makes them the original's: it is unknown whose they are.
   static Result<HostDirectory> find(FileSystem& files, const StoreAddress& store, const StoreId& id,
                                     const HostChoice& choice);
 
   const std::string& path() const { return path_; }
-  // Returns what host.json says; what it will say while there is none.
+  // Returns what host.json says; what it will say while there is none. Its directory is empty where it is
+  // unknown whose state this is.
   const HostRecord& record() const { return record_; }
   Owner owner() const { return owner_; }
   FileSystem& files() const { return *files_; }
@@ -85,12 +87,15 @@ class HostDirectory {
 
   // Returns the volume whose overlay is in the directory `folder`, if it is one of these.
   Result<std::optional<VolumeId>> volume_in(const std::string& folder) const;
+  // Returns whether the directory `folder` is an overlay that adopting a copy set aside.
+  bool is_torn_overlay(const std::string& folder) const;
   // Makes the folder of `path` (one of the above), durably.
   Status make_folder(const std::string& path);
 
  private:
   HostDirectory(FileSystem& files, std::string path) : files_(&files), path_(std::move(path)) {}
 
+  Status check_names_us() const;
   Status publish_record();
 
   FileSystem* files_;

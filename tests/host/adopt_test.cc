@@ -22,6 +22,14 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kBytes = 64 * kBlockBytes;
 
+// Copies files with their times, as `cp -a` does.
+void copy_with_times(const std::string& from, const std::string& to) {
+  fs::copy(from, to, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  if (!fs::is_directory(from)) return fs::last_write_time(to, fs::last_write_time(from));
+  for (const auto& entry : fs::recursive_directory_iterator(from))
+    fs::last_write_time(to / fs::relative(entry.path(), from), entry.last_write_time());
+}
+
 class AdoptTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -40,7 +48,7 @@ class AdoptTest : public testing::Test {
   std::unique_ptr<Repo> copied() {
     volumes_.reset();
     repo_.reset();
-    fs::copy(original_, copy_, fs::copy_options::recursive);
+    copy_with_times(original_, copy_);
     return open(copy_);
   }
   VolumeId volume() { return volumes_->create({snapshot_, {}, "", {}, {}}).take().id; }
@@ -82,8 +90,8 @@ TEST_F(AdoptTest, ClosedOverlaysStayAndOpenOnesAreSetAside) {
   const VolumeId closed = volume();
   const VolumeId served = volume();
   const VolumeId unknown = volume();
-  begin_serving(posix_file_system(), repo_->host().overlay(served)).take();
-  end_serving(posix_file_system(), repo_->host().overlay(closed), 3).take();
+  begin_life(posix_file_system(), repo_->host().overlay(served)).take();
+  end_life(posix_file_system(), repo_->host().overlay(closed), 3).take();
   std::ofstream(repo_->host().overlay(unknown) + "/incarnation") << "torn";
   note(repo_->host().overlay(closed) + "/control");
   note(repo_->host().overlays() + "/control");
@@ -161,7 +169,7 @@ class CopyingNotices : public SilentNotices {
   CopyingNotices(std::string from, std::string to) : from_(std::move(from)), to_(std::move(to)) {}
   std::unique_ptr<ProgressWatch> watch(std::string operation,
                                        std::function<ProgressSample()> sample) override {
-    fs::copy(from_, to_, fs::copy_options::recursive);
+    copy_with_times(from_, to_);
     return SilentNotices::watch(std::move(operation), std::move(sample));
   }
 
@@ -178,8 +186,38 @@ TEST_F(AdoptTest, AnOverlayThatACommandChangedMeanwhileIsSetAside) {
   EXPECT_EQ(adoption.torn, std::vector<VolumeId>{id});
   EXPECT_TRUE(adoption.kept.empty());
 
+  // A copy that reads `data` before a change, and the rest after the close, is torn too.
+  const std::string overlay = repo_->host().overlay(id);
   fs::remove_all(copy_);
-  EXPECT_EQ(adopt(*copied()).take().kept, std::vector<VolumeId>{id});  // after the command
+  copied();
+  const std::string copied_overlay = open(copy_)->host().overlay(id);
+  const auto repo = open(original_);
+  Volumes volumes(*repo);
+  VolumeAccess::of(*repo, volumes, id).take()->resize(ByteCount{2 * kBytes}).take();
+  for (const char* file : {"/map", "/incarnation"}) copy_with_times(overlay + file, copied_overlay + file);
+  EXPECT_EQ(adopt(*open(copy_)).take().torn, std::vector<VolumeId>{id});
+
+  fs::remove_all(copy_);
+  EXPECT_EQ(adopt(*copied()).take().kept, std::vector<VolumeId>{id});
+}
+
+// A torn overlay of an adoption before keeps its name.
+TEST_F(AdoptTest, ASecondTornOverlayOfAVolumeGetsAnotherName) {
+  const VolumeId id = volume();
+  begin_life(posix_file_system(), repo_->host().overlay(id)).take();
+  const auto copy = copied();
+  fs::create_directories(copy->host().torn(id) + "/earlier");
+  EXPECT_EQ(adopt(*copy).take().torn, std::vector<VolumeId>{id});
+  EXPECT_TRUE(fs::exists(copy->host().torn(id) + "/earlier"));
+  EXPECT_TRUE(fs::exists(copy->host().torn(id) + ".2/data"));
+}
+
+TEST_F(AdoptTest, AnOverlayThatIsOpenStopsTheAdoption) {
+  const VolumeId id = volume();
+  const auto copy = copied();
+  const auto held = Overlay::open(posix_file_system(), copy->host().overlay(id), id).take();
+  EXPECT_TRUE(is(adopt(*copy), ErrorCode::kBusy));
+  EXPECT_EQ(open(copy_)->host().owner(), HostDirectory::Owner::kOriginal);
 }
 
 TEST_F(AdoptTest, ADirectoryThatBothShareIsTheOriginals) {

@@ -66,7 +66,7 @@ TEST(ServedVolumes, AreFoundByIdAndByIncarnation) {
   serving->close(id).take();
   EXPECT_TRUE(is(serving->close(id), ErrorCode::kNotFound));
   EXPECT_FALSE(
-      read_incarnation(posix_file_system(), rig.host->volumes().overlay_directory(id)).take()->is_served);
+      read_incarnation(posix_file_system(), rig.host->volumes().overlay_directory(id)).take()->is_open);
   EXPECT_TRUE(rig.host->volumes().open(id).ok());
 }
 

@@ -3,6 +3,8 @@
 #include "host/volumes.h"
 
 #include <cerrno>
+#include <filesystem>
+#include <fstream>
 
 #include "host/host_rig.h"
 #include "host/incarnation.h"
@@ -141,17 +143,78 @@ TEST(Incarnation, GrowsWhenAServerDied) {
   HostRig rig;
   const VolumeId id = rig.volumes->create(spec_of(rig.snapshot)).take().id;
   const std::string directory = rig.volumes->overlay_directory(id);
-  EXPECT_FALSE(read_incarnation(rig.files, directory).take());
-  EXPECT_EQ(begin_serving(rig.files, directory).take(), 1U);
-  EXPECT_TRUE(read_incarnation(rig.files, directory).take()->is_served);
-  EXPECT_EQ(begin_serving(rig.files, directory).take(), 2U);
-  end_serving(rig.files, directory, 2).take();
-  EXPECT_FALSE(read_incarnation(rig.files, directory).take()->is_served);
-  EXPECT_EQ(begin_serving(rig.files, directory).take(), 2U);
-  remove_incarnation(rig.files, directory);
-  const auto file = rig.files.create(directory + "/incarnation").take();
-  file->append(as_byte_span("serving")).take();
-  EXPECT_EQ(begin_serving(rig.files, directory).error().code(), ErrorCode::kCorrupt);
+  EXPECT_FALSE(read_incarnation(rig.files, directory).take()->is_open);
+  EXPECT_EQ(begin_life(rig.files, directory).take(), 1U);
+  EXPECT_TRUE(read_incarnation(rig.files, directory).take()->is_open);
+  EXPECT_EQ(begin_life(rig.files, directory).take(), 2U);
+  end_life(rig.files, directory, 2).take();
+  EXPECT_FALSE(read_incarnation(rig.files, directory).take()->is_open);
+  EXPECT_EQ(begin_life(rig.files, directory).take(), 2U);
+}
+
+TEST(Incarnation, AFileOfAnotherFormIsDamage) {
+  HostRig rig;
+  const VolumeId id = rig.volumes->create(spec_of(rig.snapshot)).take().id;
+  const std::string directory = rig.volumes->overlay_directory(id);
+  for (const char* text :
+       {"", "open\n", "3", "3\n", "3 open", "3 closed 1 2 3\n", "3 closed 1 2 3 4", "3 closed 1 2 3 4 5\n",
+        "3 closed -1 2 3 4\n", "1234567890123456789 open\n", "3 shut\n"}) {
+    remove_incarnation(rig.files, directory);
+    rig.files.create(directory + "/incarnation").take()->append(as_byte_span(text)).take();
+    EXPECT_EQ(begin_life(rig.files, directory).error().code(), ErrorCode::kCorrupt) << text;
+  }
+}
+
+// When one of the two files is from another moment than the note, the overlay is not as it was closed.
+TEST(Incarnation, TheStampsTellAWholeCopy) {
+  namespace fs = std::filesystem;
+  const TemporaryDirectory scratch;
+  FileSystem& files = posix_file_system();
+  const std::string ours = scratch / "ours";
+  const std::string copy = scratch / "copy";
+  fs::create_directory(ours);
+  const auto write = [&](const std::string& name, const std::string& text) {
+    std::ofstream(ours + "/" + name, std::ios::trunc) << text;
+  };
+  const auto copied = [&](const std::string& name) {
+    fs::create_directories(copy);
+    fs::copy_file(ours + "/" + name, copy + "/" + name, fs::copy_options::overwrite_existing);
+    const auto stamp = fs::last_write_time(ours + "/" + name);
+    fs::last_write_time(copy + "/" + name, stamp);
+  };
+  write("data", "one");
+  write("map", "one");
+  end_life(files, ours, 1).take();
+  EXPECT_TRUE(is_as_closed(files, ours));
+  for (const char* name : {"data", "map", "incarnation"}) copied(name);
+  EXPECT_TRUE(is_as_closed(files, copy));
+
+  for (const std::string early : {"data", "map", "incarnation"}) {
+    begin_life(files, ours).take();
+    EXPECT_FALSE(is_as_closed(files, ours));
+    copied(early);
+    write("data", "two");  // as long as before
+    write("map", "two");
+    end_life(files, ours, 1).take();
+    for (const std::string name : {"data", "map", "incarnation"}) {
+      if (name != early) copied(name);
+    }
+    EXPECT_FALSE(is_as_closed(files, copy)) << early;
+    EXPECT_TRUE(is_as_closed(files, ours));
+  }
+}
+
+TEST(Volumes, AVolumeWhoseBlocksAreElsewhereIsNotDeletedByTheWay) {
+  HostRig rig;
+  const VolumeId id = rig.volumes->create(spec_of(rig.snapshot)).take().id;
+  const std::string overlays = rig.repo->host().overlays();
+  rig.files.rename(overlays + "/" + id.text(), overlays + "/elsewhere").take();
+  const Status refused = rig.volumes->remove(id);
+  ASSERT_TRUE(is(refused, ErrorCode::kInvalid));
+  EXPECT_NE(refused.error().text().find("are not in " + overlays), std::string::npos);
+  EXPECT_TRUE(rig.volumes->catalog().get(id).ok());
+  EXPECT_TRUE(rig.volumes->remove(id, BlocksElsewhere::kGiveUp).ok());
+  EXPECT_TRUE(is(rig.volumes->catalog().get(id), ErrorCode::kNotFound));
 }
 
 }  // namespace

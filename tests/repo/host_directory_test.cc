@@ -97,16 +97,56 @@ TEST(HostDirectory, AChosenDirectoryOfAnotherStoreOrHostIsRefused) {
   EXPECT_EQ(other_host.error().code(), ErrorCode::kInvalid);
 }
 
-TEST(HostDirectory, ADamagedRecordIsNamed) {
+// Restores and captures need nothing from the directory, so finding it goes on; what it notes of volumes and
+// machines may be a copy's.
+TEST(HostDirectory, WithoutASoundRecordItsStateMayBeTheOriginals) {
   const Store store;
-  const auto host = [&] { return find(posix_file_system(), store.path); };
-  host().take().make().take();
-  const std::string path = host().take().path() + "/host.json";
+  const auto host = [&] { return find(posix_file_system(), store.path).take(); };
+  host().make().take();
+  const std::string path = host().path() + "/host.json";
   std::ofstream(path, std::ios::app) << "x";
-  const auto damaged = host();
-  ASSERT_FALSE(damaged.ok());
-  EXPECT_EQ(damaged.error().code(), ErrorCode::kCorrupt);
-  EXPECT_NE(damaged.error().text().find(path), std::string::npos);
+  const auto expect_unknown = [&] {
+    EXPECT_EQ(host().owner(), Owner::kOriginal);
+    EXPECT_FALSE(host().keeps_index());
+    const Status refused = host().make_folder(host().overlays());
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().kind(), ErrorKind::kStoreIsCopy);
+    EXPECT_NE(refused.error().text().find(path), std::string::npos) << refused.error().text();
+  };
+  expect_unknown();
+  std::filesystem::remove(path);
+  EXPECT_EQ(host().owner(), Owner::kNoOne);  // nothing is noted there
+  for (const std::string& folder : {host().overlays(), host().instances()}) {
+    std::filesystem::create_directory(folder);
+    expect_unknown();
+    std::filesystem::remove(folder);
+  }
+  std::filesystem::create_directory(host().overlays());
+  host().claim().take();
+  EXPECT_EQ(host().owner(), Owner::kUs);
+}
+
+TEST(HostDirectory, APathThatIsNotTextIsNoHindrance) {
+  const Store store("st\xffre");
+  auto host = find(posix_file_system(), store.path).take();
+  host.make().take();
+  EXPECT_EQ(find(posix_file_system(), store.path).take().owner(), Owner::kUs);
+}
+
+TEST(HostDirectory, ASlashAtTheEndOfAChosenOneChangesNothing) {
+  const Store store;
+  const std::string chosen = store.scratch / "chosen";
+  const auto host = find(posix_file_system(), store.path, chosen + "//").take();
+  EXPECT_EQ(host.path(), chosen);
+}
+
+TEST(HostDirectory, OfTwoStoresThatMakeOneAtOnceOneIsRefused) {
+  const Store store;
+  const std::string chosen = store.scratch / "chosen";
+  auto first = find(posix_file_system(), store.path, chosen).take();
+  auto second = find(posix_file_system(), store.path, chosen, kOtherStore).take();
+  EXPECT_TRUE(first.make().ok());
+  EXPECT_TRUE(is(second.make(), ErrorCode::kInvalid));
 }
 
 TEST(HostDirectory, SeveralProcessesMayMakeItAtOnce) {

@@ -242,6 +242,10 @@ int Cli::run(int argc, char** argv) {
     code = refuse(unexpected(), json);
   } catch (const CLI::ParseError& error) {
     code = refuse(error.what(), json);
+  } catch (const std::exception& error) {
+    // Only libraries throw; what gets here is mostly memory that could not be had.
+    print_error(Error(ErrorCode::kExhausted, error.what()), json);
+    code = ExitCode::kFailed;
   }
   if (!finish_output() && code == ExitCode::kDone) {
     std::fputs("ashlar: standard output can't be written: the output is incomplete\n", stderr);

@@ -18,10 +18,12 @@ Result<std::unique_ptr<Repo>> open_copied_store(const Globals& globals) {
 Result<std::unique_ptr<Repo>> open_store(const Globals& globals) {
   auto repo = TRY(open_copied_store(globals));
   if (repo->host().owner() == HostDirectory::Owner::kOriginal) {
+    const std::string& original = repo->host().record().directory;
     print_warning(
-        fmt::format("this store is a copy of {}, and has no index of its own: 'ashlar store adopt' "
-                    "makes it a store of its own",
-                    repo->host().record().directory));
+        fmt::format("this store {}, and its index is not used: 'ashlar store adopt' makes it a store "
+                    "of its own",
+                    original.empty() ? "may be a copy, because its host.json is missing or damaged"
+                                     : "is a copy of " + original));
   }
   return repo;
 }

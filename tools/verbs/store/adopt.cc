@@ -19,9 +19,9 @@ Json texts(const std::vector<Id>& ids) {
 
 std::string text_of(const Adoption& adoption) {
   if (!adoption.was_copy) return "This store is not a copy: nothing was changed\n";
-  return fmt::format("The copy of {} is a store of its own: {} kept, {} set aside, {} stopped\n",
-                     adoption.original, count_text(adoption.kept.size(), "volume"),
-                     count_text(adoption.torn.size(), "volume"),
+  return fmt::format("{} is a store of its own: {} kept, {} set aside, {} stopped\n",
+                     adoption.original.empty() ? "This store" : "The copy of " + adoption.original,
+                     count_text(adoption.kept.size(), "volume"), count_text(adoption.torn.size(), "volume"),
                      count_text(adoption.machines.size(), "machine"));
 }
 
@@ -31,7 +31,7 @@ Result<ExitCode> run(const Globals& globals) {
   const Adoption adoption = TRY(adopt_store(*repo, TRY(caller_of(globals, *repo, notices, {}))));
   if (globals.json) {
     print_json({{"was_copy", adoption.was_copy},
-                {"original", adoption.was_copy ? Json(adoption.original) : Json()},
+                {"original", adoption.original.empty() ? Json() : Json(adoption.original)},
                 {"kept_volumes", texts(adoption.kept)},
                 {"torn_volumes", texts(adoption.torn)},
                 {"stopped_instances", texts(adoption.machines)}});

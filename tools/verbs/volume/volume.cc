@@ -16,6 +16,7 @@ struct Options {
   std::uint64_t size = 0;
   std::string name;
   std::vector<std::string> tags;
+  bool force = false;
 };
 using Shared = std::shared_ptr<Options>;
 
@@ -74,7 +75,8 @@ Result<ExitCode> resize(const Globals& globals, const Options& options) {
 Result<ExitCode> remove(const Globals& globals, const Options& options) {
   const OpenHost open = TRY(open_host(globals));
   const VolumeId id = TRY(volume_of(options));
-  TRY(delete_volume(*open.host, open.caller, id));
+  const auto elsewhere = options.force ? BlocksElsewhere::kGiveUp : BlocksElsewhere::kRefuse;
+  TRY(delete_volume(*open.host, open.caller, id, elsewhere));
   if (globals.json) print_json({{"deleted", id.text()}});
   return ExitCode::kDone;
 }
@@ -111,6 +113,15 @@ void add_resize(Cli& cli, const Shared& options) {
   on_run(cli, options, resize);
 }
 
+void add_delete(Cli& cli, const Shared& options) {
+  Verb verb = cli.add_verb("volume delete", "Delete a volume and the blocks that it holds itself",
+                           "  ashlar volume delete vol-01a2b3c4d5e6f7089");
+  verb.volume("VOL", options->volume, "The volume");
+  verb.flag("--force", options->force,
+            "Delete it although its blocks are not on this host: they are given up, wherever they are");
+  on_run(cli, options, remove);
+}
+
 }  // namespace
 
 void add_volume(Cli& cli) {
@@ -122,7 +133,7 @@ void add_volume(Cli& cli) {
   add_of_one(cli, options, "describe", "Show what a volume holds, and what its reads did", describe);
   add_resize(cli, options);
   add_volume_data(cli);
-  add_of_one(cli, options, "delete", "Delete a volume and the blocks that it holds itself", remove);
+  add_delete(cli, options);
 }
 
 }  // namespace ashlar
