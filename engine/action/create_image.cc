@@ -149,9 +149,12 @@ Result<ImageRecord> complete(Host& host, const Caller& caller, const InstanceRec
   if (request.must_be_clean) TRY(require_clean(host, caller, pending.record()));
   ImageBoot boot;
   if (!record.kernel.empty()) {
-    boot.kernel.emplace().snapshot = TRY(capture_file(repo, caller, record.kernel));
-    if (!record.initrd.empty())
-      boot.ramdisk.emplace().snapshot = TRY(capture_file(repo, caller, record.initrd));
+    const std::string directory = host.machines().instances().directory(record.id);
+    const auto captured = [&](const std::string& file) {
+      return capture_file(repo, caller, boot_file_path(directory, file));
+    };
+    boot.kernel.emplace().snapshot = TRY(captured(record.kernel));
+    if (!record.initrd.empty()) boot.ramdisk.emplace().snapshot = TRY(captured(record.initrd));
     boot.command_line = record.append;
   }
   pending.boot_with(std::move(boot));

@@ -165,6 +165,20 @@ TEST_F(InstanceActions, AnImageOfAStoppedMachineHasSnapshotsOfItsVolumes) {
   EXPECT_TRUE(is(create_image(*host_, own_, request), ErrorCode::kBusy)) << "the name is taken";
 }
 
+TEST_F(InstanceActions, AnImageHasTheKernelOfTheMachinesDirectory) {
+  InstanceRecord machine = machine_on(volume());
+  machine.kernel = kKernelName;
+  instances().save(machine).take();
+  CreateImageRequest request;
+  request.instance = machine.id;
+  request.name = "golden";
+  EXPECT_TRUE(is(create_image(*host_, own_, request), ErrorCode::kNotFound)) << "the file is missing";
+  std::ofstream(instances().directory(machine.id) + "/kernel") << std::string(5000, 'k');
+  const ImageRecord made = create_image(*host_, own_, request).take();
+  ASSERT_TRUE(made.boot.kernel);
+  EXPECT_EQ(host_->repo().snapshots().get(made.boot.kernel->snapshot).take().size.value, 5000U);
+}
+
 TEST_F(InstanceActions, AnImageThatFailsItsCheckIsNotMade) {
   CreateImageRequest request;
   request.instance = machine_on(volume()).id;
