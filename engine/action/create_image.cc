@@ -192,7 +192,9 @@ Result<ImageRecord> create_image(Host& host, const Caller& caller, const CreateI
                             instance_state_name(state)));
   const bool was_running = state == InstanceState::kRunning;
   auto made = make_image(host, caller, record, request, was_running);
-  if (!was_running || TRY(instances.state_of(record)) != InstanceState::kStopped) return made;
+  // A guest that was not asked to switch itself off, and did, stays off.
+  const bool may_be_off = was_running && request.reboot;
+  if (!may_be_off || TRY(instances.state_of(record)) != InstanceState::kStopped) return made;
   const Status started = host.machines().start_locked(record);
   if (started.ok()) return made;
   return started.error().with_context(
