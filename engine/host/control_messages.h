@@ -84,8 +84,9 @@ struct SnapshotTogether {
 };
 using ServerRequest = std::variant<DescribeServer, OpenVolume, CloseVolume, SnapshotTogether>;
 
-std::string encode(const VolumeRequest& request);
-std::string encode(const ServerRequest& request);
+// Fail with kInvalid, and name the member, for a text that is not UTF-8: JSON can't hold it.
+Result<std::string> encode(const VolumeRequest& request);
+Result<std::string> encode(const ServerRequest& request);
 // Fail with kInvalid for a line that is not a request, and for a request that is not known.
 Result<VolumeRequest> decode_volume_request(std::string_view line);
 Result<ServerRequest> decode_server_request(std::string_view line);
@@ -110,13 +111,13 @@ Status decode(std::string_view line, ServerState& answer);
 Status decode(std::string_view line, ServedAt& answer);
 Status decode(std::string_view line, Done& answer);
 
-// Asks the server that listens in `directory`. Fails with kNotFound when none does, else with the server's
-// error.
+// Asks the server that listens in `directory`. Fails with kNotFound when none does, with kInvalid for a text
+// that is not UTF-8, else with the server's error.
 template <class Request>
 Result<typename Request::Answer> ask(const std::string& directory, const Request& request) {
   using Requests = std::conditional_t<std::is_constructible_v<VolumeRequest, const Request&>, VolumeRequest,
                                       ServerRequest>;
-  const std::string line = TRY(ask_line(directory, encode(Requests(request))));
+  const std::string line = TRY(ask_line(directory, TRY(encode(Requests(request)))));
   typename Request::Answer answer;
   TRY(decode(line, answer));
   return answer;
