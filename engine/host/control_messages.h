@@ -9,8 +9,12 @@
 //   DetachVolume      -> DetachedVolume
 //
 // A request is an object with its name in "verb". An answer is an object; one that holds "error" is an Error,
-// which crosses with its code, its kind and the id of the thing concerned. Members that a reader does not
-// know are skipped, so that a server and a program of two versions understand each other.
+// which crosses with its code, its kind and the id of the thing concerned.
+//
+// Members that a reader does not know are skipped; a message that lacks a member that the reader knows is an
+// error, except for the kind and the id of an Error. So a reader understands messages of a later version that
+// only adds members, but not those of an earlier version that lacks some of its members: end the server when
+// the program is updated.
 #pragma once
 
 #include <string>
