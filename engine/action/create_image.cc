@@ -149,9 +149,12 @@ Result<ImageRecord> complete(Host& host, const Caller& caller, const InstanceRec
   if (request.must_be_clean) TRY(require_clean(host, caller, pending.record()));
   ImageBoot boot;
   if (!record.kernel.empty()) {
-    boot.kernel.emplace().snapshot = TRY(capture_file(repo, caller, record.kernel));
-    if (!record.initrd.empty())
-      boot.ramdisk.emplace().snapshot = TRY(capture_file(repo, caller, record.initrd));
+    const std::string directory = host.machines().instances().directory(record.id);
+    const auto captured = [&](const std::string& file) {
+      return capture_file(repo, caller, boot_file_path(directory, file));
+    };
+    boot.kernel.emplace().snapshot = TRY(captured(record.kernel));
+    if (!record.initrd.empty()) boot.ramdisk.emplace().snapshot = TRY(captured(record.initrd));
     boot.command_line = record.append;
   }
   pending.boot_with(std::move(boot));
@@ -189,7 +192,9 @@ Result<ImageRecord> create_image(Host& host, const Caller& caller, const CreateI
                             instance_state_name(state)));
   const bool was_running = state == InstanceState::kRunning;
   auto made = make_image(host, caller, record, request, was_running);
-  if (!was_running || TRY(instances.state_of(record)) != InstanceState::kStopped) return made;
+  // A guest that was not asked to switch itself off, and did, stays off.
+  const bool may_be_off = was_running && request.reboot;
+  if (!may_be_off || TRY(instances.state_of(record)) != InstanceState::kStopped) return made;
   const Status started = host.machines().start_locked(record);
   if (started.ok()) return made;
   return started.error().with_context(

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "base/id.h"
 #include "base/unique_fd.h"
 #include "catalog/settings.h"
@@ -15,9 +17,13 @@ namespace {
 
 constexpr std::size_t kMaxKeyBytes = 16UL * 1024;
 
+// Writes the key durably, and the name of its file: a public key that was given out is of no use once its
+// private key is lost.
 Status write_key(int fd, const std::string& path, const std::string& pem) {
   TRY(write_all(fd, as_byte_span(pem), path));
-  return ::fsync(fd) == 0 ? Status() : last_errno(path);
+  if (::fsync(fd) != 0) return last_errno(path);
+  const std::string folder = std::filesystem::path(path).parent_path().native();
+  return posix_file_system().sync_directory(folder.empty() ? "." : folder);
 }
 
 }  // namespace

@@ -85,6 +85,13 @@ Result<bool> SnapshotBin::has(const BinEntry& entry) const {
   return found.error();
 }
 
+Result<bool> SnapshotBin::take_out(const BinEntry& entry) {
+  Status removed = objects_.remove(key_of(entry));
+  if (is(removed, ErrorCode::kNotFound)) return false;
+  TRY(std::move(removed));
+  return true;
+}
+
 Status SnapshotBin::remove(const BinEntry& entry) { return remove_if_there(objects_, key_of(entry)); }
 
 }  // namespace ashlar

@@ -36,6 +36,9 @@ class SnapshotBin {
   Result<bool> has(const BinEntry& entry) const;
   // Removes this one entry; ok when it is gone already.
   Status remove(const BinEntry& entry);
+  // Removes this one entry and returns whether it was there. When two callers remove it at once, one gets
+  // true.
+  Result<bool> take_out(const BinEntry& entry);
 
  private:
   ObjectStore& objects_;

@@ -87,8 +87,10 @@ Result<InstanceRecord> read_record(const Json& body, std::uint32_t version) {
   return record;
 }
 
-Status check_path(std::string_view what, const std::string& path) {
-  if (path.empty()) return {};
+// Accepts an absolute path and `own_name`, the name of a file in the machine's directory. Only an absolute
+// path still leads to the same file when the store is moved or copied and the file lies outside of it.
+Status check_path(std::string_view what, const std::string& path, std::string_view own_name) {
+  if (path.empty() || path == own_name) return {};
   if (path.front() != '/') return invalid(fmt::format("{} is not an absolute path: {}", what, path));
   return check_json_text(what, path, kMaxPathBytes);
 }
@@ -128,6 +130,10 @@ bool is_device_file(std::string_view name) {
   return name.starts_with(kFilePrefix) && name.ends_with(kFileSuffix);
 }
 
+std::string boot_file_path(const std::string& directory, const std::string& file) {
+  return file.empty() || file.front() == '/' ? file : directory + "/" + file;
+}
+
 std::string_view instance_wish_name(InstanceWish wish) { return kWishes.at(static_cast<std::size_t>(wish)); }
 
 Status check_limits(const InstanceRecord& record) {
@@ -148,8 +154,8 @@ Status check_limits(const InstanceRecord& record) {
     return invalid(fmt::format("'{}' is not an accelerator: use auto, kvm or tcg", record.accelerator));
   if (!is_one_of(record.network, {"none", "user"}))
     return invalid(fmt::format("'{}' is not a network: use none or user", record.network));
-  TRY(check_path("the kernel", record.kernel));
-  TRY(check_path("the initrd", record.initrd));
+  TRY(check_path("the kernel", record.kernel, kKernelName));
+  TRY(check_path("the initrd", record.initrd, kRamdiskName));
   TRY(check_json_text("the kernel's command line", record.append, kMaxPathBytes));
   if (record.kernel.empty() && !(record.initrd.empty() && record.append.empty()))
     return invalid("an initrd or a kernel command line needs a kernel");

@@ -28,6 +28,10 @@ inline constexpr std::uint32_t kMaxInstanceCpus = 256;
 inline constexpr std::uint64_t kMinInstanceMemory = std::uint64_t{16} << 20U;
 inline constexpr std::uint64_t kMaxInstanceMemory = std::uint64_t{16} << 40U;
 
+// Names of the files in the machine's directory that were restored from its image.
+inline constexpr const char* kKernelName = "kernel";
+inline constexpr const char* kRamdiskName = "ramdisk";
+
 enum class InstanceWish : unsigned char { kRunning, kStopped, kTerminated };
 
 struct InstanceDevice {
@@ -53,7 +57,8 @@ struct InstanceRecord {
   std::uint32_t cpus = 1;
   std::string accelerator = "auto";  // auto, kvm, tcg
   std::string network = "none";      // none, user
-  // Direct boot, by absolute paths of files on the host. Empty: the firmware boots the first device.
+  // Files for direct boot: absolute paths on the host, or kKernelName and kRamdiskName, the files of the
+  // image in the machine's directory. Empty: the firmware boots the first device.
   std::string kernel;
   std::string initrd;
   std::string append;
@@ -74,6 +79,10 @@ Result<InstanceRecord> decode_instance_record(std::string_view text);
 // names.
 std::string device_file(std::string_view device);
 bool is_device_file(std::string_view name);
+
+// Returns the path of a kernel or initrd as a record names it. `directory` is the machine's. Empty stays
+// empty.
+std::string boot_file_path(const std::string& directory, const std::string& file);
 
 std::string_view instance_wish_name(InstanceWish wish);
 

@@ -145,6 +145,9 @@ Status check_template_name(std::string_view name) {
 }
 
 Status check_limits(const LaunchChoices& choices) {
+  for (const std::string& path : {choices.kernel, choices.initrd}) {
+    if (!path.empty() && path.front() != '/') return invalid("not an absolute path: " + path);
+  }
   if (!choices.source.empty() && !ImageId::parse(choices.source).ok() &&
       !SnapshotId::parse(choices.source).ok())
     return invalid(fmt::format("'{}' is the id of neither a snapshot nor an image", choices.source));

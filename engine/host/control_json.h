@@ -10,7 +10,8 @@ namespace ashlar {
 
 using Json = nlohmann::json;
 
-// Returns the object as one line, without the line's end. Bytes that are not UTF-8 are replaced.
+// Returns the object as one line, without the line's end. Bytes that are not UTF-8 are replaced: in answers,
+// where they belong to messages. Requests are checked before (control_requests.cc).
 inline std::string line_of(const Json& object) {
   return object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

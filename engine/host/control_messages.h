@@ -9,8 +9,12 @@
 //   DetachVolume      -> DetachedVolume
 //
 // A request is an object with its name in "verb". An answer is an object; one that holds "error" is an Error,
-// which crosses with its code, its kind and the id of the thing concerned. Members that a reader does not
-// know are skipped, so that a server and a program of two versions understand each other.
+// which crosses with its code, its kind and the id of the thing concerned.
+//
+// Members that a reader does not know are skipped; a message that lacks a member that the reader knows is an
+// error, except for the kind and the id of an Error. So a reader understands messages of a later version that
+// only adds members, but not those of an earlier version that lacks some of its members: end the server when
+// the program is updated.
 #pragma once
 
 #include <string>
@@ -84,8 +88,9 @@ struct SnapshotTogether {
 };
 using ServerRequest = std::variant<DescribeServer, OpenVolume, CloseVolume, SnapshotTogether>;
 
-std::string encode(const VolumeRequest& request);
-std::string encode(const ServerRequest& request);
+// Fail with kInvalid, and name the member, for a text that is not UTF-8: JSON can't hold it.
+Result<std::string> encode(const VolumeRequest& request);
+Result<std::string> encode(const ServerRequest& request);
 // Fail with kInvalid for a line that is not a request, and for a request that is not known.
 Result<VolumeRequest> decode_volume_request(std::string_view line);
 Result<ServerRequest> decode_server_request(std::string_view line);
@@ -110,13 +115,13 @@ Status decode(std::string_view line, ServerState& answer);
 Status decode(std::string_view line, ServedAt& answer);
 Status decode(std::string_view line, Done& answer);
 
-// Asks the server that listens in `directory`. Fails with kNotFound when none does, else with the server's
-// error.
+// Asks the server that listens in `directory`. Fails with kNotFound when none does, with kInvalid for a text
+// that is not UTF-8, else with the server's error.
 template <class Request>
 Result<typename Request::Answer> ask(const std::string& directory, const Request& request) {
   using Requests = std::conditional_t<std::is_constructible_v<VolumeRequest, const Request&>, VolumeRequest,
                                       ServerRequest>;
-  const std::string line = TRY(ask_line(directory, encode(Requests(request))));
+  const std::string line = TRY(ask_line(directory, TRY(encode(Requests(request)))));
   typename Request::Answer answer;
   TRY(decode(line, answer));
   return answer;

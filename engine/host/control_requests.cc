@@ -33,6 +33,43 @@ Json to_json(const SnapshotTogether& request) {
   return {{"verb", "snapshot_together"}, {"volumes", volumes}};
 }
 
+bool is_utf8(const std::string& text) { return parse_line(line_of(text)) == Json(text); }
+
+Status check_text(std::string_view what, const std::string& text) {
+  if (is_utf8(text)) return {};
+  return invalid(fmt::format("{} is not UTF-8 text: a volume that is served takes UTF-8 only", what));
+}
+
+template <class Request>
+Status check_texts(const Request& /*request*/) {
+  return {};
+}
+Status check_texts(const SnapshotVolume& request) {
+  TRY(check_text("the name", request.name));
+  TRY(check_text("the description", request.description));
+  for (const auto& [key, value] : request.tags) {
+    TRY(check_text("the key of a tag", key));
+    TRY(check_text(fmt::format("the value of the tag '{}'", key), value));
+  }
+  return {};
+}
+Status check_texts(const SnapshotTogether& request) {
+  for (const SnapshotTogether::One& one : request.volumes) {
+    TRY(check_text("the name", one.name));
+    TRY(check_text("the description", one.description));
+  }
+  return {};
+}
+
+template <class Requests>
+Result<std::string> line_of_request(const Requests& request) {
+  const auto line = [](const auto& one) -> Result<std::string> {
+    TRY(check_texts(one));
+    return line_of(to_json(one));
+  };
+  return std::visit(line, request);
+}
+
 Error malformed(const std::string& verb) {
   return invalid(fmt::format("a member of the request '{}' is missing or has a wrong type", verb));
 }
@@ -97,13 +134,8 @@ Result<ServerRequest> request_of_volume(const Parsed& parsed) {
 
 }  // namespace
 
-std::string encode(const VolumeRequest& request) {
-  return line_of(std::visit([](const auto& one) { return to_json(one); }, request));
-}
-
-std::string encode(const ServerRequest& request) {
-  return line_of(std::visit([](const auto& one) { return to_json(one); }, request));
-}
+Result<std::string> encode(const VolumeRequest& request) { return line_of_request(request); }
+Result<std::string> encode(const ServerRequest& request) { return line_of_request(request); }
 
 Result<VolumeRequest> decode_volume_request(std::string_view line) {
   const Parsed parsed = TRY(parse(line));

@@ -3,11 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <filesystem>
-
 #include "base/unique_fd.h"
 #include "image/contents.h"
-#include "machine/command_line.h"
 #include "restore/restore.h"
 
 namespace ashlar {
@@ -62,11 +59,11 @@ Status make_devices(Repo& repo, Volumes& volumes, const std::string& directory, 
 Status make_boot_files(Repo& repo, const std::string& directory, const MachineSpec& spec,
                        InstanceRecord& record) {
   if (!record.kernel.empty() || !spec.boot.kernel) return {};
-  const auto make = [&](const ImageContent& content, const char* name, std::string& path) -> Status {
+  // The record has the bare name: a store that is moved or copied has the file at another path.
+  const auto make = [&](const ImageContent& content, const char* name, std::string& file) -> Status {
     TRY(check_content(content, repo.snapshots()));
-    const std::string whole = directory + "/" + name;
-    TRY(restore_file(repo, content, content.size, whole).with_context(name));
-    path = std::filesystem::absolute(whole).lexically_normal().native();
+    TRY(restore_file(repo, content, content.size, directory + "/" + name).with_context(name));
+    file = name;
     return {};
   };
   TRY(make(*spec.boot.kernel, kKernelName, record.kernel));

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <system_error>
+
 #include "host/incarnation.h"
 #include "host/volume_snapshots.h"
 #include "volume/hydrator.h"
@@ -29,15 +31,22 @@ Status ServedVolume::start() {
 
 void ServedVolume::start_hydrating(std::uint64_t bytes_per_second) {
   if (hydrating_.exchange(true)) return;
-  hydrator_ = std::jthread([this, bytes_per_second](const std::stop_token& stop) {
-    HydrateProgress progress;
-    const Status done = hydrate(*volume_, {bytes_per_second, true}, progress, stop);
-    const bool failed = !done.ok() && !is(done, ErrorCode::kCancelled);
-    if (failed) parts_.notices.warn(fmt::format("{}: hydration ended: {}", id_.text(), done.error().text()));
-    const std::lock_guard lock(hydration_mutex_);
-    hydration_error_ = failed ? done.error().text() : "";
-    hydrating_ = false;
-  });
+  try {
+    hydrator_ = std::jthread([this, bytes_per_second](const std::stop_token& stop) {
+      HydrateProgress progress;
+      hydration_ended(hydrate(*volume_, {bytes_per_second, true}, progress, stop));
+    });
+  } catch (const std::system_error& failure) {  // no more threads
+    hydration_ended(Error(ErrorCode::kExhausted, failure.what()));
+  }
+}
+
+void ServedVolume::hydration_ended(const Status& done) {
+  const bool failed = !done.ok() && !is(done, ErrorCode::kCancelled);
+  if (failed) parts_.notices.warn(fmt::format("{}: hydration ended: {}", id_.text(), done.error().text()));
+  const std::lock_guard lock(hydration_mutex_);
+  hydration_error_ = failed ? done.error().text() : "";
+  hydrating_ = false;
 }
 
 Status ServedVolume::close() {

@@ -33,7 +33,8 @@ class ServedVolume {
   // Prepares for the first client: expects what earlier servings read first, and answers requests from then
   // on.
   Status start();
-  // Fetches in the background what is absent. Does nothing while a fetch runs.
+  // Fetches in the background what is absent. Does nothing while a fetch runs. A failure, also to start the
+  // thread, is a warning and stays in the state of the volume.
   void start_hydrating(std::uint64_t bytes_per_second);
   // Ends the control socket and all fetching, and makes the guest's data durable.
   Status close();
@@ -52,6 +53,7 @@ class ServedVolume {
   Result<VolumeState> handle(const ResizeVolume& request);
   Result<DetachedVolume> handle(const DetachVolume& request);
   VolumeState state() const;
+  void hydration_ended(const Status& done);
 
   const ServingParts parts_;
   const VolumeId id_;

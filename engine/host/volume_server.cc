@@ -23,6 +23,7 @@ constexpr std::string_view kSocketName = "nbd.sock";
 std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal(); }
 
 // A path that is too long for the address of a socket is given relative to the server's working directory.
+// The server announces the absolute path all the same.
 std::string socket_in(const std::string& overlays) {
   const std::string whole = fmt::format("{}/{}", overlays, kSocketName);
   return whole.size() <= kMaxSocketPath ? whole : std::string(kSocketName);
@@ -46,9 +47,7 @@ VolumeServer::VolumeServer(const Repo& repo, Notices& notices, ServerCommand com
 Result<std::optional<NbdExport>> VolumeServer::open_if_running(VolumeId volume) {
   if (!server_listens(overlays_)) return std::optional<NbdExport>();
   const ServedAt served = TRY(ask(overlays_, OpenVolume{volume}));
-  NbdExport at = TRY(parse_nbd_export(served.address));
-  if (!at.socket.starts_with('/')) at.socket = overlays_ + "/" + at.socket;
-  return std::optional(std::move(at));
+  return std::optional(TRY(parse_nbd_export(served.address)));
 }
 
 Result<NbdExport> VolumeServer::open(VolumeId volume) {

@@ -146,9 +146,25 @@ UtcTime last_deletion(const std::vector<BinEntry>& entries) {
   return std::ranges::max_element(entries, {}, &BinEntry::deleted)->deleted;
 }
 
-Status remove_all(SnapshotBin& bin, const std::vector<BinEntry>& entries) {
-  for (const BinEntry& entry : entries) TRY(bin.remove(entry));
-  return {};
+// Returns whether this call removed the entry of the last deletion. Another purge may remove entries at the
+// same time: only one of the two gets true.
+Result<bool> remove_all(SnapshotBin& bin, const std::vector<BinEntry>& entries) {
+  const UtcTime last = last_deletion(entries);
+  bool removed_last = false;
+  for (const BinEntry& entry : entries) {
+    const bool was_there = TRY(bin.take_out(entry));
+    if (entry.deleted == last) removed_last = was_there;
+  }
+  return removed_last;
+}
+
+// Publishes a snapshot that is in use although it lies in the bin. Another purge may have done so already,
+// and may have removed the entry since.
+Status put_back_used(SnapshotCatalog& snapshots, const SnapshotBin& bin, const BinEntry& entry) {
+  auto record = bin.get(entry);
+  if (is(record, ErrorCode::kNotFound)) return {};
+  Status published = snapshots.publish(TRY(std::move(record)));
+  return is(published, ErrorCode::kBusy) ? Status() : published;
 }
 
 // Purges old entries. First it is seen which snapshots are gone from their place, then the bin is read once
@@ -174,28 +190,32 @@ Status purge_snapshots(ObjectStore& objects, UtcTime until, Purged& purged) {
     const auto still = now.find(id);
     const UtcTime deleted = last_deletion(entries);
     if (still == now.end() || last_deletion(still->second) != deleted) continue;
-    if (users.check_unused(id).ok()) {
+    const bool is_unused = users.check_unused(id).ok();
+    if (is_unused) {
       best_effort(TraceCatalog(objects).remove(id));  // a trace is advice: losing it costs time
-      purged.snapshots.push_back(id);
     } else {
-      TRY(snapshots.publish(TRY(bin.get({id, deleted}))));
+      TRY(put_back_used(snapshots, bin, {id, deleted}));
     }
-    TRY(remove_all(bin, entries));
+    const bool removed_last = TRY(remove_all(bin, entries));
+    if (is_unused && removed_last) purged.snapshots.push_back(id);
   }
   return {};
 }
 
 // Marks an image before it is removed, and only when its record is unchanged: so a restore at the same time
-// wins.
+// wins. An image that is gone was removed by another purge, which reports it.
 Status purge_image(ImageCatalog& images, const ImageRecord& record, Purged& purged) {
   ImageRecord marked = record;
   marked.state = ImageState::kPurged;
   marked.former_state = ImageState::kAvailable;
   marked.deregistered.reset();
   const auto done = record == marked ? Result(record) : images.replace(record, marked);
-  if (is(done, ErrorCode::kBusy)) return {};  // restored meanwhile
+  if (is(done, ErrorCode::kBusy)) return {};  // restored meanwhile, or marked by another purge
+  if (is(done, ErrorCode::kNotFound)) return {};
   if (!done.ok()) return done.error();
-  TRY(images.remove(record.id));
+  Status removed = images.remove(record.id);
+  if (is(removed, ErrorCode::kNotFound)) return {};
+  TRY(std::move(removed));
   purged.images.push_back(record.id);
   return {};
 }

@@ -25,8 +25,6 @@ Result<NbdExport> parse_nbd_export(std::string_view address);
 inline constexpr const char* kQmpSocketName = "qmp.sock";
 inline constexpr const char* kConsoleName = "console.log";
 inline constexpr const char* kQemuLogName = "qemu.log";
-inline constexpr const char* kKernelName = "kernel";
-inline constexpr const char* kRamdiskName = "ramdisk";
 
 // How long a guest's requests wait for a server that is being restarted.
 inline constexpr unsigned kReconnectSeconds = 300;
@@ -42,8 +40,8 @@ DiskWords disk_words(const NbdExport& at, VolumeId volume, std::size_t number);
 // Returns the words of a disk that is a file in the machine's directory.
 DiskWords file_disk_words(const std::string& file, std::size_t number);
 
-// Returns the command that starts QEMU. `exports` are those of the record's volumes, in the order of its
-// devices.
+// Returns the command that starts QEMU in the machine's directory. `exports` are those of the record's
+// volumes, in the order of its devices.
 std::vector<std::string> qemu_command(const std::string& program, const InstanceRecord& record,
                                       Accelerator accelerator, const std::vector<NbdExport>& exports);
 

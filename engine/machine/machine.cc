@@ -85,8 +85,8 @@ Status start_machine(Instances& instances, InstanceRecord& record, std::vector<N
                      std::string_view preference) {
   const std::string directory = instances.directory(record.id);
   for (NbdExport& at : exports) TRY(shorten(at, directory));
-  TRY(check_readable(record.kernel));
-  TRY(check_readable(record.initrd));
+  TRY(check_readable(boot_file_path(directory, record.kernel)));
+  TRY(check_readable(boot_file_path(directory, record.initrd)));
   const std::string program = TRY(find_program(kProgram, kPackage));
   const Accelerator accelerator = TRY(choose_accelerator(record.accelerator, preference));
   const auto start_with = [&](Accelerator wanted) -> Status {

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 
 namespace ashlar {
@@ -63,13 +64,23 @@ std::string uri_of_tcp(const sockaddr_storage& address) {
   return fmt::format("nbd://{}:{}", text.data(), ntohs(four.sin_port));
 }
 
+// Returns the path of a socket for clients that run in another directory. Keeps ".." and links, which mean
+// the same from the root. An abstract socket has no path.
+Result<std::string> absolute_path(const std::string& path) {
+  if (path.empty() || path.front() == '/') return path;
+  std::error_code failed;
+  const auto absolute = std::filesystem::absolute(path, failed);
+  if (failed) return Error::from_errno(failed.value(), path + ": the current directory");
+  return absolute.native();
+}
+
 Result<std::string> uri_of(int fd) {
   sockaddr_storage address{};
   socklen_t size = sizeof(address);
   if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return last_errno("getsockname");
   if (address.ss_family == AF_INET || address.ss_family == AF_INET6) return uri_of_tcp(address);
   if (address.ss_family != AF_UNIX) return invalid("the socket is neither unix nor TCP");
-  return std::string("nbd+unix:///?socket=") + reinterpret_cast<const sockaddr_un&>(address).sun_path;
+  return "nbd+unix:///?socket=" + TRY(absolute_path(reinterpret_cast<const sockaddr_un&>(address).sun_path));
 }
 
 }  // namespace

@@ -40,6 +40,7 @@ class NbdListener {
 
   int fd() const { return fd_.get(); }
   // Returns the URI that a client connects to: nbd+unix:///?socket=PATH or nbd://HOST:PORT.
+  // PATH is absolute, even if the listener was opened with a relative one.
   const std::string& uri() const { return uri_; }
 
  private:

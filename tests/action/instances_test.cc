@@ -1,11 +1,16 @@
 // Tests of the actions on machines. Machines that really run are in tests/system/launch_test.py.
 #include "action/instances.h"
 
+#include <csignal>
+
 #include "action/create_image.h"
 #include "action/host_world.h"
 #include "action/volumes.h"
 #include "catalog/images.h"
+#include "host/served_volumes.h"
 #include "image/register.h"
+#include "machine/command_line.h"
+#include "process/background_process.h"
 #include "process/process_identity.h"
 
 namespace ashlar {
@@ -163,6 +168,70 @@ TEST_F(InstanceActions, AnImageOfAStoppedMachineHasSnapshotsOfItsVolumes) {
   const SnapshotRecord snapshot = host_->repo().snapshots().get(made.devices[0].content.snapshot).take();
   EXPECT_EQ(made.devices[0].content.digest, snapshot.content);
   EXPECT_TRUE(is(create_image(*host_, own_, request), ErrorCode::kBusy)) << "the name is taken";
+}
+
+// Ends a guest at the first warning.
+class EndingNotices : public SilentNotices {
+ public:
+  explicit EndingNotices(const ProcessIdentity& guest) : guest_(RunningProcess::find(guest).take()) {}
+  void warn(const std::string& /*text*/) override {
+    guest_.signal(SIGKILL).take();
+    EXPECT_TRUE(guest_.wait(20));
+  }
+
+ private:
+  RunningProcess guest_;
+};
+
+TEST_F(InstanceActions, AGuestThatEndsWhileItsImageIsMadeWithoutARebootStaysOff) {
+  const VolumeId disk = volume();
+  ServedVolumes serving(host_->repo(), host_->volumes(), notices_, {}, {});
+  serving.serve_all().take();
+  serving.listening_on("nbd+unix:///?socket=/run/x").take();
+  const WaitingChild guest =
+      WaitingChild::fork({{"/bin/true"}, scratch_.path(), scratch_ / "guest.log"}).take();
+  InstanceRecord machine = machine_on(disk);
+  machine.process = guest.process();
+  machine.wish = InstanceWish::kRunning;
+  instances().save(machine).take();
+  std::ofstream(instances().directory(machine.id) + "/" + kQmpSocketName) << "";
+  ASSERT_EQ(instances().state_of(machine).take(), InstanceState::kRunning);
+  // An image that was abandoned, and a session that can't be read, lead to a warning before the snapshots.
+  const auto abandon = [](ImageRecord& record) -> Status {
+    record.state = ImageState::kPending;
+    record.session.bytes.fill(std::byte{7});
+    return {};
+  };
+  ObjectStore& objects = host_->repo().objects();
+  ImageCatalog(objects).update(image().id, abandon).take();
+  objects.put_if_absent("sessions/" + std::string(32, '1'), as_byte_span("damaged")).take();
+
+  EndingNotices ending(guest.process());
+  CreateImageRequest request;
+  request.instance = machine.id;
+  request.name = "golden";
+  request.reboot = false;
+  const auto made = create_image(*host_, {own_.account, ending, {}}, request);
+  ASSERT_TRUE(made.ok()) << made.error().text();
+  EXPECT_EQ(made.value().consistency, ImageConsistency::kCrashConsistent);
+  const InstanceRecord after = instances().load(machine.id).take();
+  EXPECT_EQ(after, machine) << "it is not started";
+  EXPECT_EQ(instances().state_of(after).take(), InstanceState::kStopped);
+  serving.close_all().take();
+}
+
+TEST_F(InstanceActions, AnImageHasTheKernelOfTheMachinesDirectory) {
+  InstanceRecord machine = machine_on(volume());
+  machine.kernel = kKernelName;
+  instances().save(machine).take();
+  CreateImageRequest request;
+  request.instance = machine.id;
+  request.name = "golden";
+  EXPECT_TRUE(is(create_image(*host_, own_, request), ErrorCode::kNotFound)) << "the file is missing";
+  std::ofstream(instances().directory(machine.id) + "/kernel") << std::string(5000, 'k');
+  const ImageRecord made = create_image(*host_, own_, request).take();
+  ASSERT_TRUE(made.boot.kernel);
+  EXPECT_EQ(host_->repo().snapshots().get(made.boot.kernel->snapshot).take().size.value, 5000U);
 }
 
 TEST_F(InstanceActions, AnImageThatFailsItsCheckIsNotMade) {

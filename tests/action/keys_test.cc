@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include <filesystem>
+
 #include "action/action_world.h"
 #include "base/id.h"
 
@@ -27,6 +29,16 @@ TEST_F(Keys, AKeyFileIsForItsOwnerAloneAndNeverReplaced) {
   EXPECT_EQ(code_of(generate_key_file(path)), ErrorCode::kInvalid);
   EXPECT_EQ(content_of(path), before);
   EXPECT_EQ(code_of(generate_key_file(directory_ / "no/such/key")), ErrorCode::kNotFound);
+}
+
+// The folder, which is synced, is then the current directory.
+TEST_F(Keys, AKeyFileMayBeABareName) {
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(std::filesystem::path(directory_ / "key.pem").parent_path());
+  const auto key = generate_key_file("key.pem");
+  std::filesystem::current_path(before);
+  ASSERT_OK(key);
+  EXPECT_EQ(read_key_file(directory_ / "key.pem").take().public_key(), key.value());
 }
 
 TEST_F(Keys, APublicKeyIsHexOrAFile) {

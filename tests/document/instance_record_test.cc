@@ -105,6 +105,9 @@ TEST(InstanceRecord, ImpossibleValuesAreDamage) {
       {{"accelerator", "hax"}},
       {{"network", "tap"}},
       {{"kernel", "boot/vmlinuz"}},
+      {{"kernel", "ramdisk"}},
+      {{"kernel", "../kernel"}},
+      {{"initrd", "kernel"}},
       {{"kernel", ""}},
       {{"boot", "00"}},
       {{"pid", 0}},
@@ -128,6 +131,17 @@ TEST(InstanceRecord, ImpossibleValuesAreDamage) {
         std::string(70000, ' '), std::string("{\"format\":\"\xff\"}")}) {
     EXPECT_EQ(refusal(text), ErrorCode::kCorrupt);
   }
+}
+
+TEST(InstanceRecord, AKernelOfTheImageIsAFileOfTheMachinesDirectory) {
+  InstanceRecord record = instance();
+  record.kernel = kKernelName;
+  record.initrd = kRamdiskName;
+  EXPECT_EQ(decode_instance_record(encode(record)).take(), record);
+  EXPECT_EQ(boot_file_path("/there", record.kernel), "/there/kernel");
+  EXPECT_EQ(boot_file_path("/there", record.initrd), "/there/ramdisk");
+  EXPECT_EQ(boot_file_path("/there", "/boot/vmlinuz"), "/boot/vmlinuz");
+  EXPECT_EQ(boot_file_path("/there", ""), "");
 }
 
 TEST(InstanceRecord, TextThatJsonCannotHoldIsRefusedBeforeItIsWritten) {

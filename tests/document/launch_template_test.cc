@@ -88,6 +88,7 @@ TEST(LaunchTemplate, WhatMakesNoSenseIsRefused) {
            versions_with(Json::object(), {{"cpus", 257}}),
            versions_with(Json::object(), {{"memory_bytes", 1}}),
            versions_with(Json::object(), {{"kernel", "vmlinuz"}}),
+           versions_with(Json::object(), {{"kernel", "kernel"}}),
            versions_with(Json::object(), {{"accelerator", "hvf"}}),
            versions_with(Json::object(), {{"network", "bridge"}}),
            versions_with(Json::object(), {{"keep_volumes", 1}}),

@@ -13,9 +13,9 @@ namespace {
 template <class Request>
 Request sent(const Request& request) {
   if constexpr (std::is_constructible_v<VolumeRequest, const Request&>) {
-    return std::get<Request>(decode_volume_request(encode(VolumeRequest(request))).take());
+    return std::get<Request>(decode_volume_request(encode(VolumeRequest(request)).take()).take());
   } else {
-    return std::get<Request>(decode_server_request(encode(ServerRequest(request))).take());
+    return std::get<Request>(decode_server_request(encode(ServerRequest(request)).take()).take());
   }
 }
 
@@ -94,10 +94,30 @@ TEST(ControlMessages, AnErrorCrossesWithCodeKindAndId) {
   EXPECT_EQ(decode(encode_error(corrupt("x")), done).error().kind(), ErrorKind::kNone);
 }
 
-TEST(ControlMessages, BytesThatAreNotTextDoNotBreakALine) {
-  const SnapshotVolume snapshot = sent(SnapshotVolume{"caf\xe9", std::string("\0\r\n", 3), {}});
-  EXPECT_EQ(snapshot.name, "caf\xef\xbf\xbd");
-  EXPECT_EQ(encode(VolumeRequest(SnapshotVolume{"\n", {}, {}})).find('\n'), std::string::npos);
+TEST(ControlMessages, ControlCharactersDoNotBreakALine) {
+  const std::string text("\0\r\n", 3);
+  EXPECT_EQ(sent(SnapshotVolume{"n", text, {}}).description, text);
+  EXPECT_EQ(encode(VolumeRequest(SnapshotVolume{"\n", {}, {}})).take().find('\n'), std::string::npos);
+}
+
+// JSON can't hold such a text. A replacement would change a name, and make one tag of two.
+TEST(ControlMessages, ARequestWithATextThatIsNotUtf8IsRefused) {
+  const auto refusal = [](const auto& request) {
+    const auto line = encode(request);
+    EXPECT_TRUE(is(line, ErrorCode::kInvalid));
+    return line.ok() ? "" : line.error().text();
+  };
+  const std::string rest = " is not UTF-8 text: a volume that is served takes UTF-8 only";
+  EXPECT_EQ(refusal(VolumeRequest(SnapshotVolume{"a\xff", {}, {}})), "the name" + rest);
+  EXPECT_EQ(refusal(VolumeRequest(SnapshotVolume{"a", "caf\xe9", {}})), "the description" + rest);
+  EXPECT_EQ(refusal(VolumeRequest(SnapshotVolume{"a", {}, {{"k\xff", "1"}, {"k\xfe", "2"}}})),
+            "the key of a tag" + rest);
+  EXPECT_EQ(refusal(VolumeRequest(SnapshotVolume{"a", {}, {{"k", "\xc3"}}})),
+            "the value of the tag 'k'" + rest);
+  EXPECT_EQ(refusal(ServerRequest(SnapshotTogether{{{VolumeId{1}, SnapshotId{2}, "\xff", {}}}})),
+            "the name" + rest);
+  EXPECT_EQ(refusal(ServerRequest(SnapshotTogether{{{VolumeId{1}, SnapshotId{2}, {}, "\xff"}}})),
+            "the description" + rest);
 }
 
 const std::vector<std::string>& hostile_lines() {

@@ -2,10 +2,14 @@
 #include "host/served_volumes.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <fstream>
+#include <system_error>
+#include <thread>
 
 #include "base/random.h"
+#include "host/control_messages.h"
 #include "host/host.h"
 #include "host/incarnation.h"
 #include "host/volume_access.h"
@@ -100,6 +104,48 @@ TEST(ServedVolumes, OneServerServesAllAndTakesRequests) {
   EXPECT_TRUE(is(server.snapshot_together({{{first, SnapshotId{13}, "", ""}}}), ErrorCode::kNotFound));
   server.close(first).take();  // is not served: nothing to do
   EXPECT_TRUE(is(server.open(VolumeId{1}), ErrorCode::kNotFound));
+  serving->close_all().take();
+}
+
+// While it lives, no thread can be started: a stack is larger than the address space.
+class NoMoreThreads {
+ public:
+  NoMoreThreads() {
+    EXPECT_EQ(::pthread_getattr_default_np(&usual_), 0);
+    pthread_attr_t huge;
+    EXPECT_EQ(::pthread_getattr_default_np(&huge), 0);
+    EXPECT_EQ(::pthread_attr_setstacksize(&huge, std::size_t{1} << 48U), 0);
+    EXPECT_EQ(::pthread_setattr_default_np(&huge), 0);
+    ::pthread_attr_destroy(&huge);
+  }
+  ~NoMoreThreads() {
+    EXPECT_EQ(::pthread_setattr_default_np(&usual_), 0);
+    ::pthread_attr_destroy(&usual_);
+  }
+  NoMoreThreads(const NoMoreThreads&) = delete;
+  NoMoreThreads& operator=(const NoMoreThreads&) = delete;
+
+ private:
+  pthread_attr_t usual_{};
+};
+
+TEST(ServedVolumes, AHydrationThatGetsNoThreadIsAnErrorOfItsVolumeAlone) {
+  Rig rig;
+  const VolumeId id = rig.volume();
+  const auto serving = rig.serving();
+  serving->open(id).take();
+  const std::string directory = rig.host->volumes().overlay_directory(id);
+  {
+    const NoMoreThreads none;
+    EXPECT_THROW(std::jthread([] {}), std::system_error);
+    const VolumeState state = ask(directory, HydrateVolume{}).take();
+    EXPECT_FALSE(state.hydrating);
+    EXPECT_FALSE(state.hydration_error.empty());
+  }
+  ASSERT_EQ(rig.notices.warnings.size(), 1U);
+  EXPECT_NE(rig.notices.warnings[0].find(id.text()), std::string::npos) << rig.notices.warnings[0];
+  const auto access = VolumeAccess::of(rig.host->repo(), rig.host->volumes(), id).take();
+  EXPECT_EQ(access->hydrate(0, rig.notices, {}).take().absent_bytes.value, 0U) << "it can be asked for again";
   serving->close_all().take();
 }
 

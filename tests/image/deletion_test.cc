@@ -343,6 +343,32 @@ TEST_F(Deletion, ASnapshotIsRestoredWhileItIsPurged) {
   }
 }
 
+// A purge runs before any operation of another one: both succeed, and each thing is purged by one of them.
+// The bin holds an image, a snapshot, and a snapshot that is in use because its deletion was cut off.
+TEST_F(Deletion, APurgeRunsWhileAnotherPurges) {
+  made("live").take();
+  for (int at = 0;; ++at) {
+    SCOPED_TRACE(at);
+    const ImageId id = made("web").take().id;
+    ASSERT_TRUE(deregister(id).ok());
+    ASSERT_TRUE(delete_snapshot(objects_, sample_record(2).id).ok());
+    ASSERT_TRUE(SnapshotBin(objects_).put(sample_record(1), UtcTime{1}).ok());
+    ASSERT_TRUE(snapshots_.remove(kSnapshot).ok());
+    Result<Purged> inner = Purged{};
+    InterruptedObjects between(objects_, at, [&] { inner = purge_bin(objects_, UtcTime::now()); });
+    const auto outer = purge_bin(between, UtcTime::now());
+    ASSERT_TRUE(outer.ok()) << outer.error().text();
+    ASSERT_TRUE(inner.ok()) << inner.error().text();
+    EXPECT_EQ(outer.value().images.size() + inner.value().images.size(), 1U);
+    EXPECT_EQ(outer.value().snapshots.size() + inner.value().snapshots.size(), 1U);
+    EXPECT_TRUE(is(images_.get(id), ErrorCode::kNotFound));
+    EXPECT_TRUE(is_there(kSnapshot));
+    EXPECT_TRUE(SnapshotBin(objects_).all().take().empty());
+    ASSERT_TRUE(snapshots_.publish(sample_record(2)).ok());
+    if (!between.acted()) break;
+  }
+}
+
 // The deletion of a snapshot was cut off after an image of it had been made: a purge puts the snapshot back.
 TEST_F(Deletion, APurgePutsBackWhatIsUsed) {
   const ImageId id = made("web").take().id;

@@ -98,6 +98,11 @@ TEST(CommandLine, AKernelIsGivenOnlyWhenThereIsOne) {
   EXPECT_EQ(values(words(record), "-kernel"), std::vector<std::string>{"/boot/vmlinuz, old"});
   EXPECT_EQ(values(words(record), "-append"), std::vector<std::string>{"root=/dev/vda"});
   EXPECT_THAT(words(record), testing::Not(testing::Contains("-initrd")));
+  record.kernel = kKernelName;
+  record.initrd = kRamdiskName;
+  EXPECT_EQ(values(words(record), "-kernel"), std::vector<std::string>{"kernel"})
+      << "in the machine's directory, where QEMU runs";
+  EXPECT_EQ(values(words(record), "-initrd"), std::vector<std::string>{"ramdisk"});
 }
 
 TEST(CommandLine, ThereIsNoNetworkUnlessItIsWanted) {

@@ -43,6 +43,17 @@ TEST_F(ServerTest, WhatIsWrittenIsReadBack) {
   EXPECT_EQ(client.read(0, kMiB), ByteVector(kMiB));
 }
 
+TEST_F(ServerTest, ASocketThatIsGivenByARelativePathIsAnnouncedByItsAbsolutePath) {
+  const std::string relative = std::filesystem::relative(socket()).native();
+  ASSERT_FALSE(relative.starts_with('/'));
+  server_ = must_start(exports_, UnixAddress{relative});
+  const std::string start = "nbd+unix:///?socket=/";
+  ASSERT_TRUE(server_->address().starts_with(start)) << server_->address();
+  const std::string announced = server_->address().substr(start.size() - 1);
+  EXPECT_TRUE(std::filesystem::equivalent(announced, socket())) << announced;
+  EXPECT_EQ(NbdClient(uri()).read(0, 10), ByteVector(10));
+}
+
 TEST_F(ServerTest, EverySizeOfAWriteArrivesWhole) {
   start();
   NbdClient client(uri());

@@ -2,6 +2,7 @@
 """Shows machines launched from images, images made of machines, and launch templates."""
 
 import hashlib
+import json
 
 import host
 import machines
@@ -189,6 +190,10 @@ class Launched(machines.MachineTest):
             self.assertIn(f"DISK vdb {3 * MIB} {digest}", console)
             self.assertIn(f"DISK vdc {5 * MIB} {zeros}", console)
         self.assertIsNone(self.machine(started[2])["devices"][0]["volume"])
+        folder = self.host_folder / "instances" / started[2]
+        record = json.loads((folder / "instance.json").read_text())
+        self.assertEqual((record["kernel"], record["initrd"]), ("kernel", "ramdisk"), "no path: the store may be moved")
+        self.assertTrue(self.machine(started[2])["kernel"].endswith(f"/{started[2]}/kernel"))
         self.assertEqual(len(self.volumes()), 5)
         self.ok("instances", "stop", started[2], "--timeout", 90)
         self.ok("instances", "start", started[2])

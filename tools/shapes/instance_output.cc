@@ -40,8 +40,8 @@ Json instance_json(const InstanceDescription& instance) {
           {"cpus", record.cpus},
           {"accelerator", record.accelerator},
           {"network", record.network},
-          {"kernel", record.kernel},
-          {"initrd", record.initrd},
+          {"kernel", boot_file_path(directory, record.kernel)},
+          {"initrd", boot_file_path(directory, record.initrd)},
           {"append", record.append},
           {"devices", devices_json(instance)},
           {"pid", has_process(state) && record.process ? Json(record.process->pid) : Json()},
@@ -62,8 +62,8 @@ std::string instance_text(const InstanceDescription& instance) {
       {"network", record.network}};
   if (record.image.value != 0) lines.emplace_back("image", record.image.text());
   if (!record.kernel.empty()) {
-    lines.emplace_back("kernel", record.kernel);
-    lines.emplace_back("initrd", record.initrd);
+    lines.emplace_back("kernel", boot_file_path(directory, record.kernel));
+    lines.emplace_back("initrd", boot_file_path(directory, record.initrd));
     lines.emplace_back("append", record.append);
   }
   for (const InstanceDevice& device : record.devices) {
