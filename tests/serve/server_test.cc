@@ -50,7 +50,7 @@ TEST_F(ServerTest, ASocketThatIsGivenByARelativePathIsAnnouncedByItsAbsolutePath
   const std::string start = "nbd+unix:///?socket=/";
   ASSERT_TRUE(server_->address().starts_with(start)) << server_->address();
   const std::string announced = server_->address().substr(start.size() - 1);
-  EXPECT_TRUE(std::filesystem::equivalent(announced, socket())) << announced;
+  EXPECT_EQ(std::filesystem::canonical(announced), std::filesystem::canonical(socket()));
   EXPECT_EQ(NbdClient(uri()).read(0, 10), ByteVector(10));
 }
 
