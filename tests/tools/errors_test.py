@@ -210,7 +210,10 @@ class Errors(program.ProgramTest):
         self.assertRegex(done.stdout.decode(), r"snapshots +1\n")
         self.assertIn(damaged, done.stderr.decode())
         self.fails(3, "describe", damaged, says=damaged)
-        self.ok("delete", damaged)
+        self.fails(3, "delete", damaged, says=damaged, code="corrupt")
+        self.assertEqual(record.read_bytes(), bytes(data))
+        self.ok("store", "discard", damaged, "--yes")
+        self.assertFalse(record.exists())
         self.ok("snapshots")
 
     def test_a_store_that_cannot_be_written(self):

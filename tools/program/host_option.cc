@@ -36,7 +36,7 @@ ServerCommand server_command() {
 
 Result<OpenHost> open_host(const Globals& globals, std::stop_token stop, std::size_t cache_bytes) {
   auto notices = std::make_unique<TerminalNotices>(globals);
-  auto repo = TRY(open_store(globals));
+  auto repo = TRY(open_copied_store(globals));  // the host refuses such a store
   Caller caller = TRY(caller_of(globals, *repo, *notices, std::move(stop)));
   auto host = TRY(Host::open(std::move(repo), *notices,
                              {cache_bytes, environment(kAcceleratorVariable), server_command()}));
