@@ -8,6 +8,7 @@
 #include "document/oci_layout.h"
 #include "image/contents.h"
 #include "io/descriptor.h"
+#include "io/new_file.h"
 #include "transfer/layout_writer.h"
 
 namespace ashlar {
@@ -33,13 +34,6 @@ std::vector<SnapshotRecord> exported(std::vector<SnapshotRecord> snapshots) {
   return snapshots;
 }
 
-Result<UniqueFd> make_file(const std::string& file) {
-  UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (fd.valid()) return fd;
-  if (errno == EEXIST) return invalid(file + " exists already").about(ErrorKind::kTargetExists, file);
-  return last_errno(file);
-}
-
 }  // namespace
 
 Result<ExportedImage> export_image(Repo& repo, const Caller& caller, const ExportImage& request,
@@ -61,11 +55,12 @@ Result<ExportedImage> export_image(Repo& repo, const Caller& caller, const Expor
 Result<ExportedImage> export_image_file(Repo& repo, const Caller& caller, const ExportImage& request,
                                         const std::string& file) {
   TRY(check_outside_store(file, repo.address().directory));
-  const UniqueFd fd = TRY(make_file(file));
-  auto done = export_image(repo, caller, request,
-                           BundleOutput{[&](ByteSpan bytes) { return write_all(fd.get(), bytes, file); }});
-  if (done.ok() && ::fsync(fd.get()) != 0) done = last_errno(file);
-  if (!done.ok()) ::unlink(file.c_str());
+  NewFile target = TRY(NewFile::begin(file));
+  const UniqueFd fd(::open(target.path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!fd.valid()) return last_errno(file);
+  const BundleOutput output{[&](ByteSpan bytes) { return write_all(fd.get(), bytes, file); }};
+  const ExportedImage done = TRY(export_image(repo, caller, request, output));
+  TRY(target.publish());
   return done;
 }
 

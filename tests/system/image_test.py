@@ -2,6 +2,7 @@
 """Shows machine images as users see them: made of snapshots, found, shared, retired and brought back."""
 
 import datetime
+import resource
 
 import host
 from program import noise
@@ -199,6 +200,15 @@ class Images(host.HostTest):
         self.fails(1, "--store", there, "image", "import", file, "--name", "new", says="trust", code="invalid", store=False)
         self.fails(1, "image", "export", first, "/dev/full", says="/dev/full")
         self.assertEqual(list((there / "incoming").glob("import-*")), [])
+
+        # The kernel ends a process that writes a file past this limit, as a kill would. The name stays free.
+        cut_off = self.scratch / "cut-off.ashlar"
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, MIB))
+        done = self.run_ashlar("image", "export", first, cut_off, preexec_fn=limit)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertFalse(cut_off.exists())
+        self.ok("image", "export", first, cut_off)
+        self.assertEqual(cut_off.stat().st_size, file.stat().st_size)
 
     def test_a_copy_that_is_killed_is_failed_and_made_again(self):
         there = self.scratch / "there"
