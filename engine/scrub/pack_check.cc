@@ -10,15 +10,14 @@ PackFault whole_pack(const std::string& object, const Error& error) {
   PackFault fault;
   fault.object = object;
   fault.what = error.text();
+  fault.is_unread = !says_damage(error);
   return fault;
 }
 
-PackFault segment_fault(const std::string& object, const SegmentEntry& entry, std::string what) {
-  PackFault fault;
-  fault.object = object;
+PackFault segment_fault(const std::string& object, const SegmentEntry& entry, const Error& error) {
+  PackFault fault = whole_pack(object, error);
   fault.segment = entry.id;
   fault.count = entry.block_count;
-  fault.what = std::move(what);
   return fault;
 }
 
@@ -27,7 +26,7 @@ void check_frames(const WholePackReader& reader, const LocatedSegment& segment, 
   ByteVector payload(segment.place.entry.payload_bytes);
   const std::uint64_t begin = segment.place.entry.offset + segment.place.entry.directory_bytes;
   if (auto read = reader.read_raw(begin, payload); !read.ok()) {
-    faults.push_back(segment_fault(object, segment.place.entry, read.error().text()));
+    faults.push_back(segment_fault(object, segment.place.entry, read.error()));
     return;
   }
   FrameDecoder decoder;
@@ -39,7 +38,7 @@ void check_frames(const WholePackReader& reader, const LocatedSegment& segment, 
     const auto decoded = decode_verified(segment, frame, stored, decoder,
                                          blocks.span().first(entry.block_count * kBlockBytes));
     if (decoded.ok()) continue;
-    PackFault fault = segment_fault(object, segment.place.entry, decoded.error().text());
+    PackFault fault = segment_fault(object, segment.place.entry, decoded.error());
     fault.frame = frame;
     fault.first = segment.frame_first_block[frame];
     fault.count = entry.block_count;
@@ -66,6 +65,10 @@ std::optional<std::string> gap_between(const std::vector<Entry>& entries, std::u
 
 }  // namespace
 
+bool says_damage(const Error& error) {
+  return error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kNotFound;
+}
+
 std::vector<PackFault> check_data_pack(const DataPackCheck& check, PackTally& tally) {
   const std::string object = pack_key(PackKind::kData, check.pack);
   const auto reader = WholePackReader::open(check.objects, PackKind::kData, check.pack, ReadMode::kDirect);
@@ -83,7 +86,7 @@ std::vector<PackFault> check_data_pack(const DataPackCheck& check, PackTally& ta
       const auto segment = locate_segment({check.pack, entry}, directory.take());
       check_frames(*reader.value(), *segment, object, faults);
     } else {
-      faults.push_back(segment_fault(object, entry, directory.error().text()));
+      faults.push_back(segment_fault(object, entry, directory.error()));
     }
     const std::uint64_t bytes = std::uint64_t{entry.directory_bytes} + entry.payload_bytes;
     ++tally.segments;
@@ -108,8 +111,8 @@ std::vector<PackFault> check_meta_pack(const MetaPackCheck& check, PackTally& ta
     if (check.wanted && !check.wanted(entry.id)) continue;
     const auto encoding = reader.value()->read_node(entry);
     if (!encoding.ok() || !(decode_leaf(encoding.value()).ok() || decode_inner_node(encoding.value()).ok())) {
-      PackFault fault = whole_pack(
-          object, encoding.ok() ? corrupt("node does not decode") : corrupt(encoding.error().text()));
+      PackFault fault =
+          whole_pack(object, encoding.ok() ? corrupt("node does not decode") : encoding.error());
       fault.node = entry.id;
       faults.push_back(std::move(fault));
     }

@@ -25,7 +25,12 @@ struct PackFault {
   std::uint32_t first = 0;
   std::uint32_t count = 0;
   std::string what;
+  bool is_unread = false;  // it could not be read, so nothing is known of its bytes
 };
+
+// Returns whether an error says that bytes were read and are wrong, or that an object is gone. Any other one,
+// such as EIO or EMFILE, says nothing of what is stored.
+bool says_damage(const Error& error);
 
 struct PackTally {
   std::uint64_t bytes = 0;
@@ -36,7 +41,7 @@ struct PackTally {
 
 // Checks a pack. `wanted` selects the segments or nodes to read; without it all are read, and the footer's
 // entries must leave no gap between them. `done` is called with the number of bytes that were read.
-// Everything that is wrong, read errors included, becomes a fault.
+// Everything that is wrong becomes a fault; what could not be read too, marked as such.
 struct DataPackCheck {
   ObjectStore& objects;
   PackId pack;

@@ -143,7 +143,8 @@ class Verifier {
   // Records a fault. Data is lost only when the fault is in the copy of a segment or of a node that reads
   // use; a damaged second copy is damage without loss.
   Status note_fault(const PackId& pack, const PackFault& fault) {
-    const std::size_t damage = add_damage(fault.object, fault.segment, fault.frame, fault.what);
+    const std::size_t damage =
+        add_damage(fault.object, fault.segment, fault.frame, fault.what, fault.is_unread);
     if (fault.node) {
       const auto place = TRY(parts_.index.find_node(*fault.node));
       if (place && place->pack == pack) bad_nodes_.emplace(*fault.node, damage);
@@ -154,13 +155,14 @@ class Verifier {
     }
     if (!fault.segment && !fault.node) {
       bad_packs_.emplace(pack, damage);
+      has_unread_packs_ = has_unread_packs_ || fault.is_unread;
     }
     return {};
   }
 
   std::size_t add_damage(std::string object, std::optional<SegmentId> segment,
-                         std::optional<std::uint32_t> frame, std::string what) {
-    report_.damages.push_back({std::move(object), segment, frame, std::move(what), {}});
+                         std::optional<std::uint32_t> frame, std::string what, bool is_unread = false) {
+    report_.damages.push_back({std::move(object), segment, frame, std::move(what), is_unread, {}});
     return report_.damages.size() - 1;
   }
 
@@ -179,8 +181,8 @@ class Verifier {
     if (stop_.stop_requested()) return cancelled();
     ++report_.snapshots;
     if (!record.ok()) {
-      const std::size_t damage =
-          add_damage("snapshots/" + id.text(), std::nullopt, std::nullopt, record.error().text());
+      const std::size_t damage = add_damage("snapshots/" + id.text(), std::nullopt, std::nullopt,
+                                            record.error().text(), !says_damage(record.error()));
       report_.damages[damage].losses.push_back({id, {}});
       return {};
     }
@@ -260,7 +262,7 @@ class Verifier {
     if (added) {
       const auto place = TRY(parts_.index.find_node(ref.id));
       known->second = add_damage(place ? pack_key(PackKind::kMeta, place->pack) : "meta/", std::nullopt,
-                                 std::nullopt, error.text());
+                                 std::nullopt, error.text(), !says_damage(error));
     }
     lose(known->second, walked_, range);
     return false;
@@ -274,7 +276,8 @@ class Verifier {
       if (added) {
         known->second = add_damage("packs/", segment, std::nullopt,
                                    place ? "segment is shorter than an extent of it"
-                                         : fmt::format("segment {} is in no readable pack", segment.hex()));
+                                         : fmt::format("segment {} is in no readable pack", segment.hex()),
+                                   !place && has_unread_packs_);
       }
       lose(known->second, walked_, {lba, BlockCount{extent.block_count}});
       return false;
@@ -324,6 +327,7 @@ class Verifier {
   std::unordered_map<NodeId, std::size_t, IdHash> bad_nodes_;
   std::unordered_map<SegmentId, std::size_t, IdHash> missing_;
   std::map<PackId, std::size_t> bad_packs_;
+  bool has_unread_packs_ = false;  // a segment that is in no other pack may be in one of them
   // Nodes that are sound, including everything under them.
   std::unordered_set<CleanNode, CleanNodeHash> clean_;
   SnapshotId walked_;
@@ -331,6 +335,10 @@ class Verifier {
 };
 
 }  // namespace
+
+std::size_t VerifyReport::damaged() const {
+  return static_cast<std::size_t>(std::ranges::count(damages, false, &Damage::is_unread));
+}
 
 Result<VerifyReport> verify_all(const VerifyParts& parts, VerifyProgress& progress,
                                 const std::stop_token& stop) {

@@ -19,12 +19,13 @@
 
 namespace ashlar {
 
-// A damaged or missing object, segment or frame.
+// A damaged or missing object, segment or frame, or one that could not be read.
 struct Damage {
   std::string object;  // key in the store: "packs/3f/3f….pack", "snapshots/snap-0…"
   std::optional<SegmentId> segment;
   std::optional<std::uint32_t> frame;
-  std::string what;  // a line of text
+  std::string what;        // a line of text
+  bool is_unread = false;  // it could not be read now, so it may be sound
   struct Loss {
     SnapshotId snapshot;
     std::vector<BlockRange> ranges;  // blocks of the snapshot's volume; empty: the whole snapshot
@@ -44,7 +45,10 @@ struct VerifyReport {
   std::uint64_t nodes = 0;
   std::uint64_t snapshots = 0;
   ByteCount bytes_read;
-  std::vector<Damage> damages;
+  std::vector<Damage> damages;  // those that could not be read too
+
+  // Returns how many were read and are wrong, or are missing.
+  std::size_t damaged() const;
 };
 
 // Verifies the whole store.

@@ -64,6 +64,7 @@ TEST_F(DataPack, AFlippedByteOfAFrameCostsTheBlocksOfTheFrame) {
     EXPECT_EQ(faults[0].first, frame * 16);
     EXPECT_EQ(faults[0].count, frame == 2 ? 8U : 16U);
     EXPECT_FALSE(faults[0].node);
+    EXPECT_FALSE(faults[0].is_unread);
     EXPECT_FALSE(faults[0].what.empty());
     store_.flip_byte(key_, at);
   }
@@ -143,6 +144,7 @@ TEST_F(DataPack, AReadThatFailsIsAFaultOfThePack) {
   const auto faults = check_data_pack(check, tally_);
   ASSERT_EQ(faults.size(), 1U);
   EXPECT_FALSE(faults[0].segment);
+  EXPECT_TRUE(faults[0].is_unread);
   EXPECT_NE(faults[0].what.find("the store is away"), std::string::npos) << faults[0].what;
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "manifest/builder.h"
+#include "support/remote_objects.h"
 #include "support/store_rig.h"
 
 namespace ashlar {
@@ -120,6 +121,27 @@ TEST_F(Verifying, ADamagedFrameCostsItsBlocksInEverySnapshotThatHasThem) {
   ASSERT_EQ(of_two.damages.size(), 1U);
   EXPECT_EQ(losses_of(of_two.damages[0]), (Losses{{two, {blocks(kLeafBlocks + 16, 16)}}}));
   EXPECT_TRUE(verify(SnapshotId{3}).damages.empty());
+}
+
+// Only bytes that were read and are wrong are damage. The ranges that hang on the others are named all the
+// same.
+TEST_F(Verifying, PacksThatCanNotBeReadAreNotCalledDamaged) {
+  const SnapshotId one = snapshot(1, {1, 2});
+  RemoteObjects remote(store_.objects());
+  remote.fault = Fault::kError;
+  VerifyProgress progress;
+  const VerifyParts parts{config_, remote, store_.index(), snapshots_};
+  const VerifyReport report = expect_ok(verify_all(parts, progress, {}));
+  ASSERT_FALSE(report.damages.empty());
+  EXPECT_EQ(report.damaged(), 0U);
+  Losses losses;
+  for (const Damage& damage : report.damages) {
+    EXPECT_TRUE(damage.is_unread) << damage.object;
+    losses.merge(losses_of(damage));
+  }
+  EXPECT_TRUE(losses.contains(one));
+  store_.flip_byte(key_of(1), 100);
+  EXPECT_EQ(verify().damaged(), 1U);
 }
 
 TEST_F(Verifying, ADamagedDirectoryCostsTheSegment) {

@@ -36,11 +36,12 @@ Json damage_json(const Damage& damage) {
           {"segment", damage.segment ? Json(damage.segment->hex()) : Json(nullptr)},
           {"frame", damage.frame ? Json(*damage.frame) : Json(nullptr)},
           {"what", damage.what},
+          {"unread", damage.is_unread},
           {"losses", losses}};
 }
 
 std::string damage_text(const Damage& damage) {
-  std::string text = "damaged: " + damage.object;
+  std::string text = (damage.is_unread ? "not read: " : "damaged: ") + damage.object;
   if (damage.segment) text += ", segment " + damage.segment->hex();
   if (damage.frame) text += fmt::format(", frame {}", *damage.frame);
   text += ": " + damage.what + "\n";
@@ -72,12 +73,14 @@ void print_verified(const Globals& globals, const VerifyReport& report, double s
     return;
   }
   for (const Damage& damage : report.damages) print(damage_text(damage));
-  print(fmt::format(
-      "{}: {}, {}, {}, {}, {}; {} read in {}\n",
-      report.damages.empty() ? "no damage found" : fmt::format("places damaged: {}", report.damages.size()),
-      count_text(report.snapshots, "snapshot"), count_text(report.packs, "pack"),
-      count_text(report.segments, "segment"), count_text(report.blocks, "block"),
-      count_text(report.nodes, "node"), format_size(report.bytes_read.value), duration_text(seconds)));
+  print(fmt::format("{}: {}, {}, {}, {}, {}; {} read in {}\n",
+                    report.damages.empty() ? "no damage found"
+                                           : fmt::format("places damaged: {}, not read: {}", report.damaged(),
+                                                         report.damages.size() - report.damaged()),
+                    count_text(report.snapshots, "snapshot"), count_text(report.packs, "pack"),
+                    count_text(report.segments, "segment"), count_text(report.blocks, "block"),
+                    count_text(report.nodes, "node"), format_size(report.bytes_read.value),
+                    duration_text(seconds)));
 }
 
 Result<ExitCode> verify_stored(const Globals& globals, const OpenStore& store, const Options& options) {
@@ -87,8 +90,13 @@ Result<ExitCode> verify_stored(const Globals& globals, const OpenStore& store, c
   const VerifyReport report = TRY(verify_stored(*store.repo, store.caller, snapshot));
   print_verified(globals, report, monotonic_seconds() - started);
   if (report.damages.empty()) return ExitCode::kDone;
+  if (report.damaged() == 0) {
+    print_note(fmt::format("ashlar: {} could not be read, named above: verify again when that is mended",
+                           count_text(report.damages.size(), "place")));
+    return ExitCode::kFailed;
+  }
   print_note(fmt::format("ashlar: damage found in {}, named above: restore what is lost from another copy",
-                         count_text(report.damages.size(), "place")));
+                         count_text(report.damaged(), "place")));
   return ExitCode::kDamaged;
 }
 
