@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "catalog/images.h"
 #include "catalog/volumes.h"
+#include "image/snapshot_users.h"
 
 namespace ashlar {
 namespace {
@@ -26,10 +27,15 @@ Result<DiscardedRecord> discard(ObjectStore& objects, const Catalog& catalog, Id
 
 }  // namespace
 
-Result<DiscardedRecord> discard_damaged_record(Repo& repo, const Caller& /*caller*/, const std::string& id) {
+Result<DiscardedRecord> discard_damaged_record(Repo& repo, const Caller& caller, const std::string& id) {
   ObjectStore& objects = repo.objects();
-  if (const auto snapshot = SnapshotId::parse(id); snapshot.ok())
-    return discard<SnapshotKind>(objects, repo.snapshots(), snapshot.value());
+  if (const auto snapshot = SnapshotId::parse(id); snapshot.ok()) {
+    DiscardedRecord discarded = TRY(discard<SnapshotKind>(objects, repo.snapshots(), snapshot.value()));
+    const auto users = SnapshotUsers::read(objects);
+    const Status unused = users.ok() ? users.value().check_unused(snapshot.value()) : Status(users.error());
+    if (!unused.ok()) caller.notices.warn(unused.error().text() + ": it can't be used any more");
+    return discarded;
+  }
   if (const auto volume = VolumeId::parse(id); volume.ok())
     return discard<VolumeKind>(objects, VolumeCatalog(objects), volume.value());
   if (const auto image = ImageId::parse(id); image.ok())

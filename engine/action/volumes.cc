@@ -49,8 +49,10 @@ Result<VolumeRecord> clone_volume(Host& host, const Caller& caller, const CloneV
   return create_volume(host, caller, {report.record.id, request.size, request.name, request.tags});
 }
 
-Result<std::vector<VolumeRecord>> describe_volumes(Repo& repo, const Caller& /*caller*/) {
-  return VolumeCatalog(repo.objects()).list();
+Result<VolumeList> describe_volumes(Repo& repo, const Caller& /*caller*/) {
+  VolumeList list;
+  list.records = TRY(VolumeCatalog(repo.objects()).list(&list.unread));
+  return list;
 }
 
 Result<VolumeDescription> describe_volume(Host& host, const Caller& /*caller*/, VolumeId id) {

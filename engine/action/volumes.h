@@ -34,8 +34,12 @@ struct CloneVolumeRequest {
 // Makes a snapshot of a volume as it is at this moment, and a volume of that snapshot, which stays.
 Result<VolumeRecord> clone_volume(Host& host, const Caller& caller, const CloneVolumeRequest& request);
 
-// Returns the volumes of the store, oldest first.
-Result<std::vector<VolumeRecord>> describe_volumes(Repo& repo, const Caller& caller);
+struct VolumeList {
+  std::vector<VolumeRecord> records;  // oldest first
+  std::vector<std::string> unread;    // what is wrong with records that can't be read
+};
+// Returns the volumes of the store.
+Result<VolumeList> describe_volumes(Repo& repo, const Caller& caller);
 
 struct VolumeDescription {
   VolumeRecord record;

@@ -78,16 +78,19 @@ class RecordFolder {
     return ids;
   }
 
-  // Returns all records, oldest first. A damaged record fails the call and is named; list_ids() still works.
-  Result<std::vector<Record>> list() const {
+  // Returns all records, oldest first. A record that can't be read is named in `unread`, if that is given;
+  // else it fails the call.
+  Result<std::vector<Record>> list(std::vector<std::string>* unread = nullptr) const {
     std::vector<Record> records;
     for (const Id id : TRY(list_ids())) {
       auto record = get(id);
       if (record.ok()) {
         records.push_back(record.take());
-      } else if (record.error().code() != ErrorCode::kNotFound) {  // kNotFound: the record was deleted since
-        return record.take_error();
+        continue;
       }
+      if (is(record, ErrorCode::kNotFound)) continue;  // the record was deleted since
+      if (unread == nullptr) return record.take_error();
+      unread->push_back(record.error().text());
     }
     std::ranges::sort(records, [](const Record& a, const Record& b) {
       return std::tie(a.created, a.id) < std::tie(b.created, b.id);

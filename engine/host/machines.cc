@@ -155,7 +155,8 @@ Result<std::vector<VolumeId>> Machines::remove_locked(const InstanceRecord& reco
 // kept.
 Status Machines::remove_unrecorded(InstanceId id) {
   if (!TRY(instances_.is_launch_unfinished(id))) return instances_.remove(id);
-  for (const VolumeRecord& record : TRY(volumes_.catalog().list())) {
+  std::vector<std::string> unread;  // a record that can't be read is not known to be this machine's
+  for (const VolumeRecord& record : TRY(volumes_.catalog().list(&unread))) {
     const auto tag = record.tags.find(kInstanceTag);
     if (tag == record.tags.end() || tag->second != id.text()) continue;
     const HeldVolume held = TRY(attachments_.hold_unattached(record.id));
@@ -164,10 +165,11 @@ Status Machines::remove_unrecorded(InstanceId id) {
   return instances_.remove(id);
 }
 
-// A volume that is gone already was removed by a termination that was cut off.
+// A volume that is gone already was removed by a termination that was cut off. The blocks of one that is not
+// here were set aside or lost: a machine has its volumes in its own host directory.
 Status Machines::remove_volume(VolumeId id) {
   TRY(server_.close(id));
-  Status removed = volumes_.remove(id);
+  Status removed = volumes_.remove(id, BlocksElsewhere::kGiveUp);
   if (is(removed, ErrorCode::kNotFound)) return {};
   return removed;
 }

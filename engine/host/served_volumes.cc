@@ -75,7 +75,12 @@ Status ServedVolumes::close(VolumeId id) {
 
 Status ServedVolumes::open_all() {
   Volumes& volumes = parts_.volumes;
-  for (const VolumeRecord& record : TRY(volumes.catalog().list())) {
+  std::vector<std::string> unread;
+  const std::vector<VolumeRecord> records = TRY(volumes.catalog().list(&unread));
+  for (const std::string& what : unread) {
+    if (unread_.insert(what).second) parts_.notices.warn("a volume is not served: " + what);
+  }
+  for (const VolumeRecord& record : records) {
     if (left_out_.contains(record.id) || !TRY(volumes.has_overlay(record.id))) continue;
     const Status opened = open(record.id);
     if (!opened.ok() && left_out_.insert(record.id).second)

@@ -70,7 +70,8 @@ class ServedVolumes : public ExportList {
   std::string address_;
   std::map<VolumeId, std::unique_ptr<ServedVolume>> volumes_;
   std::map<std::string, std::shared_ptr<Export>> exports_;
-  std::set<VolumeId> left_out_;  // by open_all(), while one thread starts the server
+  std::set<VolumeId> left_out_;   // by open_all(), while one thread starts the server
+  std::set<std::string> unread_;  // the same: records that open_all() warned of
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<ControlSocket> control_;
 };

@@ -14,6 +14,7 @@
 #include "manifest/subtree.h"
 #include "manifest/tree.h"
 #include "scrub/pack_check.h"
+#include "scrub/record_check.h"
 
 namespace ashlar {
 namespace {
@@ -64,6 +65,8 @@ class Verifier {
       if (is(record, ErrorCode::kNotFound)) continue;
       TRY(walk_snapshot(id, record, nullptr));
     }
+    for (RecordFault& fault : TRY(check_records(parts_.objects)))
+      add_damage(std::move(fault.object), std::nullopt, std::nullopt, std::move(fault.what), fault.is_unread);
     return finish();
   }
 

@@ -38,7 +38,7 @@ class InstanceActions : public HostWorld {
   }
   VolumeId volume() { return create_volume(*host_, own_, {snapshot_, {}, "", {}}).take().id; }
   bool left_nothing() {
-    return instances().list().take().empty() && describe_volumes(host_->repo(), own_).take().empty();
+    return instances().list().take().empty() && describe_volumes(host_->repo(), own_).take().records.empty();
   }
   int images_made_ = 0;
 };
@@ -145,7 +145,7 @@ TEST_F(InstanceActions, TerminateRemovesTheMachineAndNamesTheVolumesThatStay) {
   EXPECT_TRUE(ended.failure.ok());
   ASSERT_EQ(ended.changes.size(), 1U);
   EXPECT_EQ(ended.changes[0].now, InstanceState::kTerminated);
-  const auto left = describe_volumes(host_->repo(), own_).take();
+  const auto left = describe_volumes(host_->repo(), own_).take().records;
   ASSERT_EQ(left.size(), 1U);
   EXPECT_EQ(left[0].id, kept);
   ASSERT_EQ(notices_.notes.size(), 1U);

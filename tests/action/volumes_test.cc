@@ -19,7 +19,7 @@ TEST_F(VolumeActions, CreateNamesTheOwner) {
   EXPECT_EQ(own.owner, AccountId{}) << "the store's own account";
   Caller other{AccountId{123456789012}, notices_, {}};
   EXPECT_EQ(create_volume(*host_, other, {snapshot_, {}, "", {}}).take().owner, AccountId{123456789012});
-  EXPECT_EQ(describe_volumes(host_->repo(), other).take().size(), 2U);
+  EXPECT_EQ(describe_volumes(host_->repo(), other).take().records.size(), 2U);
 }
 
 TEST_F(VolumeActions, BadRequestsToCreateAreRefused) {
@@ -27,7 +27,7 @@ TEST_F(VolumeActions, BadRequestsToCreateAreRefused) {
   EXPECT_TRUE(is(create_volume(*host_, own_, {snapshot_, ByteCount{4096}, "", {}}), ErrorCode::kInvalid));
   EXPECT_TRUE(
       is(create_volume(*host_, own_, {snapshot_, {}, std::string(100'000, 'x'), {}}), ErrorCode::kInvalid));
-  EXPECT_TRUE(describe_volumes(host_->repo(), own_).take().empty());
+  EXPECT_TRUE(describe_volumes(host_->repo(), own_).take().records.empty());
 }
 
 TEST_F(VolumeActions, AServerThatRunsServesANewVolume) {

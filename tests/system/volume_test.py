@@ -51,6 +51,27 @@ class Life(volumes.VolumeTest):
             self.compare(self.disk, self.snapshot)
             self.io_fails(self.snapshot, "write 0 4096", "ermi")
 
+    def test_a_damaged_record_keeps_no_other_volume_from_being_served(self):
+        good, bad = self.create(self.snapshot), self.create(self.snapshot)
+        record = self.store / "volumes" / bad
+        data = record.read_bytes()
+        record.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        done = self.run_ashlar("volume", "list", "--json")
+        self.assertEqual((done.returncode, [v["id"] for v in json.loads(done.stdout)["volumes"]]), (3, [good]))
+        self.assertIn(bad, done.stderr.decode())
+        done = self.run_ashlar("verify", "--all")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn(f"damaged: volumes/{bad}", done.stdout.decode())
+        running = self.server("--all")
+        self.compare(self.disk, good)
+        running.send_signal(signal.SIGTERM)
+        _, err = running.communicate(timeout=60)
+        self.assertEqual(running.returncode, 0)
+        self.assertEqual(err.decode().count(bad), 1, err)
+        self.ok("store", "discard", bad, "--yes")
+        self.ok("verify", "--all")
+        self.ok("volume", "list")
+
     def test_a_volume_grows(self):
         volume = self.create(self.snapshot)
         self.fails(1, "volume", "resize", volume, "--size", "1M", says="grow", code="invalid")

@@ -40,12 +40,14 @@ Result<ExitCode> create(const Globals& globals, const Options& options) {
 Result<ExitCode> list(const Globals& globals) {
   TerminalNotices notices(globals);
   const std::unique_ptr<Repo> repo = TRY(open_store(globals));
-  const auto records = TRY(describe_volumes(*repo, TRY(caller_of(globals, *repo, notices, {}))));
+  const auto [records, unread] = TRY(describe_volumes(*repo, TRY(caller_of(globals, *repo, notices, {}))));
+  for (const std::string& what : unread) print_warning(what);
+  const ExitCode code = unread.empty() ? ExitCode::kDone : ExitCode::kDamaged;
   if (globals.json) {
     Json volumes = Json::array();
     for (const VolumeRecord& record : records) volumes.push_back(volume_json(record));
     print_json({{"volumes", volumes}});
-    return ExitCode::kDone;
+    return code;
   }
   Table table({"ID", "CREATED", ">SIZE", "SNAPSHOT", "NAME"});
   for (const VolumeRecord& record : records) {
@@ -53,7 +55,7 @@ Result<ExitCode> list(const Globals& globals) {
                record.is_detached ? "detached" : record.base.text(), record.name});
   }
   print(table.text());
-  return ExitCode::kDone;
+  return code;
 }
 
 Result<ExitCode> describe(const Globals& globals, const Options& options) {

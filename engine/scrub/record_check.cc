@@ -1,0 +1,79 @@
+#include "scrub/record_check.h"
+
+#include <fmt/format.h>
+
+#include "catalog/bin.h"
+#include "catalog/images.h"
+#include "catalog/launch_templates.h"
+#include "catalog/lifecycle_policies.h"
+#include "catalog/sessions.h"
+#include "catalog/settings.h"
+#include "catalog/snapshots.h"
+#include "catalog/volumes.h"
+#include "scrub/pack_check.h"
+
+namespace ashlar {
+namespace {
+
+class RecordCheck {
+ public:
+  explicit RecordCheck(ObjectStore& objects) : objects_(objects) {}
+
+  Result<std::vector<RecordFault>> run() {
+    TRY(check_each<ImageKind>(ImageCatalog(objects_), [](const ImageRecord& image) {
+      return is_alive(image) ? snapshots_of(image) : std::vector<SnapshotId>();
+    }));
+    TRY(check_each<VolumeKind>(VolumeCatalog(objects_), [](const VolumeRecord& volume) {
+      return volume.is_detached ? std::vector<SnapshotId>() : std::vector{volume.base};
+    }));
+    const auto nothing = [](const auto&) { return std::vector<SnapshotId>(); };
+    TRY(check_each<LaunchTemplateKind>(LaunchTemplateCatalog(objects_), nothing));
+    TRY(check_each<LifecyclePolicyKind>(LifecyclePolicyCatalog(objects_), nothing));
+    const SnapshotBin bin(objects_);
+    for (const BinEntry& entry : TRY(bin.all())) {
+      if (const auto record = bin.get(entry); !record.ok())
+        note(fmt::format("bin/{}.{}", entry.snapshot.text(), entry.deleted.unix_ns), record.error());
+    }
+    if (const auto settings = get_settings(objects_); !settings.ok()) note("settings.json", settings.error());
+    if (const auto sessions = list_sessions(objects_); !sessions.ok()) note("sessions/", sessions.error());
+    return std::move(faults_);
+  }
+
+ private:
+  void note(std::string object, const Error& error) {
+    if (error.code() == ErrorCode::kNotFound) return;  // removed meanwhile
+    faults_.push_back({std::move(object), error.text(), !says_damage(error)});
+  }
+
+  // Reads every record of a kind, and looks for the snapshots that `needs` names.
+  template <class Kind, class Catalog, class Needs>
+  Status check_each(const Catalog& catalog, const Needs& needs) {
+    for (const auto id : TRY(catalog.list_ids())) {
+      const std::string key = fmt::format("{}{}", Kind::kFolder, id.text());
+      const auto record = catalog.get(id);
+      if (!record.ok()) {
+        note(key, record.error());
+        continue;
+      }
+      for (const SnapshotId snapshot : needs(record.value())) {
+        if (!is(snapshots_.get(snapshot), ErrorCode::kNotFound)) continue;
+        // The record may be gone by now, and the snapshot deleted after that.
+        const auto again = catalog.get(id);
+        if (again.ok() && again.value() == record.value())
+          faults_.push_back(
+              {key, fmt::format("its snapshot {} is not in this store", snapshot.text()), false});
+      }
+    }
+    return {};
+  }
+
+  ObjectStore& objects_;
+  const SnapshotCatalog snapshots_{objects_};
+  std::vector<RecordFault> faults_;
+};
+
+}  // namespace
+
+Result<std::vector<RecordFault>> check_records(ObjectStore& objects) { return RecordCheck(objects).run(); }
+
+}  // namespace ashlar
