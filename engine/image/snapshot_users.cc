@@ -37,7 +37,7 @@ bool names(ByteSpan record, SnapshotId id) {
   if (as_text(record).find(id.text()) != std::string_view::npos) return true;
   std::array<std::byte, sizeof id.value> number{};
   for (std::size_t i = 0; i < number.size(); ++i) number[i] = static_cast<std::byte>(id.value >> (8 * i));
-  return !std::ranges::search(record, number).empty();
+  return std::search(record.begin(), record.end(), number.begin(), number.end()) != record.end();
 }
 
 }  // namespace
