@@ -59,7 +59,14 @@ Result<std::unique_ptr<Overlay>> Volumes::open_overlay(VolumeId id) {
   if (is(overlay, ErrorCode::kNotFound) && files().list(repo_.host().torn(id)).ok())
     return corrupt(fmt::format("{} was set aside when this store was adopted, because it may be damaged: {}",
                                id.text(), repo_.host().torn(id)));
+  if (!TRY(has_overlay(id))) return is_elsewhere(id);
   return named(overlay.error(), id);
+}
+
+Error Volumes::is_elsewhere(VolumeId id) const {
+  return invalid(
+      fmt::format("the blocks of {} are not in {}: another host directory may hold them, and serve them",
+                  id.text(), repo_.host().overlays()));
 }
 
 Status Volumes::create_overlay(const VolumeRecord& record) {
@@ -163,10 +170,7 @@ Result<std::string> Volumes::detach(VolumeId id, Overlay& overlay) {
 Status Volumes::remove(VolumeId id, BlocksElsewhere elsewhere) {
   TRY(catalog_.get(id));
   const bool is_here = TRY(has_overlay(id));
-  if (!is_here && elsewhere == BlocksElsewhere::kRefuse)
-    return invalid(
-        fmt::format("the blocks of {} are not in {}: another host directory may hold them, and serve them",
-                    id.text(), repo_.host().overlays()));
+  if (!is_here && elsewhere == BlocksElsewhere::kRefuse) return is_elsewhere(id);
   // Its directory goes last, so that a removal that was cut off can be completed.
   if (is_here) TRY(remove_overlay_files(id));
   TRY(catalog_.remove(id));

@@ -63,6 +63,7 @@ class Volumes {
   Status remove_overlay_files(VolumeId id);
   void take_back_overlay(VolumeId id);
   Status create_overlay(const VolumeRecord& record);
+  Error is_elsewhere(VolumeId id) const;
 
   Repo& repo_;
   VolumeCatalog catalog_;
