@@ -4,7 +4,7 @@ volumes only once it is adopted, and nothing that is done to it reaches the orig
 
 import host
 import volumes
-from program import noise
+from program import host_directory, noise
 
 MIB = 1 << 20
 
@@ -37,6 +37,9 @@ class CopiedStoreTest(volumes.VolumeTest):
             self.assertEqual(adopted, {"was_copy": True, "original": str(self.store), "kept_volumes": [self.closed],
                                        "torn_volumes": [self.open], "stopped_instances": []})
             self.assertFalse(self.ok_json("store", "adopt", store=self.copy)["was_copy"])
+            torn = host_directory(self.copy) / "torn" / self.open
+            self.fails(3, "volume", "describe", self.open, says=("set aside", str(torn)), store=self.copy)
+            self.fails(1, "capture", torn / "data", says="set aside", code="invalid", store=self.copy)
             kept = self.ok_json("volume", "describe", self.closed, store=self.copy)["state"]
             self.assertEqual(kept["absent_bytes"], 0)
             self.ok("volume", "delete", self.closed, store=self.copy)
