@@ -123,7 +123,7 @@ class Images(host.HostTest):
         self.fails(1, "image", "describe", image, says="no image", code="not_found")
         self.ok("delete", self.data)
         self.fails(1, "describe", self.data, says="no snapshot", code="not_found")
-        self.fails(1, "bin", "restore", image, says=self.data, code="not_found")
+        self.fails(1, "bin", "restore", image, says=f"run 'ashlar bin restore {self.data}' first", code="busy")
         self.ok("bin", "restore", self.data)
         self.assertEqual(self.ok_json("describe", self.data), record)
         self.ok("bin", "restore", image)
