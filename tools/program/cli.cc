@@ -70,6 +70,7 @@ std::string option_without_value(const CLI::App& app, int argc, char** argv) {
     const std::string_view word = argv[i];
     if (word == "--") break;
     for (const CLI::Option* option : app.get_options()) {
+      if (option->get_items_expected_max() == 0) continue;  // a flag
       for (const std::string& name : option->get_lnames())
         if (word == "--" + name + "=") return "--" + name;
     }
