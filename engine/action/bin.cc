@@ -1,5 +1,7 @@
 #include "action/bin.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "action/account_images.h"
@@ -40,7 +42,10 @@ Status restore_snapshot_from_bin(Repo& repo, const Caller& /*caller*/, SnapshotI
 }
 
 Status restore_image_from_bin(Repo& repo, const Caller& caller, ImageId id) {
-  TRY(AccountImages::open(repo, caller).find_own(id, true));
+  const auto own = AccountImages::open(repo, caller).find_own(id, true);
+  if (is(own, ErrorCode::kNotFound))
+    return not_found(fmt::format("no image {} in the bin", id.text())).about(ErrorKind::kNotInBin, id.text());
+  if (!own.ok()) return own.error();
   TRY(restore_image(repo.objects(), id));
   return {};
 }

@@ -24,9 +24,10 @@ Result<std::vector<DeletedThing>> describe_bin(Repo& repo, const Caller& caller)
 
 // Brings a deleted snapshot back. Fails with kNotFound, kind kNotInBin, when it is not in the bin.
 Status restore_snapshot_from_bin(Repo& repo, const Caller& caller, SnapshotId id);
-// Makes a deregistered image of the account available again. Fails with kNotFound, kind kNoSuchImage, for an
-// image that the account may not see; with kInvalid for one of another account; with kBusy when another image
-// has taken its name.
+// Makes a deregistered image of the account available again. Fails with kNotFound, kind kNotInBin, for an
+// image that does not exist or that the account may not see; with kInvalid for one of another account; with
+// kBusy when another image has taken its name, and, kind kNoSuchSnapshot, while a snapshot of the image is in
+// the bin itself.
 Status restore_image_from_bin(Repo& repo, const Caller& caller, ImageId id);
 
 enum class PurgeAge : unsigned char {

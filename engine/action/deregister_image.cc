@@ -23,6 +23,12 @@ Result<std::vector<SnapshotId>> delete_unused(Repo& repo, Notices& notices,
   return deleted;
 }
 
+// Leaves out snapshots that do not exist. A snapshot whose record can't be read stays in the list.
+std::vector<SnapshotId> existing(const SnapshotCatalog& snapshots, std::vector<SnapshotId> ids) {
+  std::erase_if(ids, [&](SnapshotId id) { return is(snapshots.get(id), ErrorCode::kNotFound); });
+  return ids;
+}
+
 }  // namespace
 
 Result<DeregisteredImage> deregister_image(Repo& repo, const Caller& caller, ImageId id,
@@ -30,7 +36,7 @@ Result<DeregisteredImage> deregister_image(Repo& repo, const Caller& caller, Ima
   AccountImages images = AccountImages::open(repo, caller);
   const auto retire = [](ImageRecord& image) { return deregister(image, UtcTime::now()); };
   DeregisteredImage done;
-  done.snapshots = snapshots_of(TRY(images.update_own(id, retire)));
+  done.snapshots = existing(repo.snapshots(), snapshots_of(TRY(images.update_own(id, retire))));
   if (snapshots == ImageSnapshots::kDelete)
     done.deleted = TRY(delete_unused(repo, caller.notices, done.snapshots));
   return done;

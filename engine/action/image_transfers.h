@@ -58,7 +58,8 @@ struct ExportedLayout {
 Result<ExportedLayout> export_image_layout(Repo& repo, const Caller& caller, const ExportImage& request,
                                            const LayoutPlace& place);
 
-// Imports an image from a bundle, which may be hostile. Fails with kCorrupt when it is damaged or incomplete.
+// Imports an image from a bundle, which may be hostile. Fails with kCorrupt when it is damaged or incomplete;
+// with kInvalid for a file that does not begin as a bundle.
 Result<ImageCopyReport> import_image(Repo& repo, const Caller& caller, const NewCopy& copy,
                                      const ReadBytes& bundle);
 Result<ImageCopyReport> import_image_file(Repo& repo, const Caller& caller, const NewCopy& copy,
@@ -66,7 +67,8 @@ Result<ImageCopyReport> import_image_file(Repo& repo, const Caller& caller, cons
 Result<ImageCopyReport> import_image_layout(Repo& repo, const Caller& caller, const NewCopy& copy,
                                             const LayoutPlace& place);
 
-// Returns a bundle that is read from a descriptor, which stays open as long; `name` names it in errors.
+// Returns a bundle that is read from a descriptor, which stays open as long; `name` names it in errors. The
+// first read fails with kInvalid when the input does not begin as a bundle.
 ReadBytes bundle_from(int fd, const std::string& name);
 
 }  // namespace ashlar

@@ -88,7 +88,7 @@ Result<ImageRecord> enable_image(Repo& repo, const Caller& caller, ImageId id);
 
 enum class ImageSnapshots : unsigned char { kKeep, kDelete };
 struct DeregisteredImage {
-  std::vector<SnapshotId> snapshots;  // all that the image had
+  std::vector<SnapshotId> snapshots;  // all that the image had, without those that do not exist
   std::vector<SnapshotId> deleted;    // those that are in the bin now
 };
 // Moves an image to the recycle bin and, when asked for, its snapshots with it. Snapshots that a volume or

@@ -53,9 +53,12 @@ Result<ImageCopyReport> import_image_layout(Repo& repo, const Caller& caller, co
 }
 
 ReadBytes bundle_from(int fd, const std::string& name) {
-  return [fd, name](MutableByteSpan out) -> Result<std::size_t> {
+  return [fd, name, is_start = true](MutableByteSpan out) mutable -> Result<std::size_t> {
     auto got = read_full(fd, out, name);
     if (!got.ok() && got.error().error_number() == EISDIR) return invalid(name + " is a directory");
+    if (got.ok() && is_start && !begins_as_bundle(out.first(got.value())))
+      return invalid(name + " is not an image bundle");
+    is_start = false;
     return got;
   };
 }

@@ -17,6 +17,10 @@ Error malformed(std::string_view text) {
   return invalid(fmt::format("'{}' is not a size: sizes look like 4096, 10G or 64TiB", text));
 }
 
+Error too_large(std::string_view text) {
+  return invalid(fmt::format("'{}' is too large: sizes are less than 16 EiB", text));
+}
+
 // Returns the power of 1024 that a unit such as "", "B", "k", "GiB" or "tb" means; -1 for anything else.
 int unit_power(std::string_view unit) {
   if (unit.empty()) return 0;
@@ -41,7 +45,7 @@ Result<std::uint64_t> parse_size(std::string_view text) {
     const auto shifted = checked_mul<std::uint64_t>(whole, 10);
     const auto sum =
         shifted ? checked_add<std::uint64_t>(*shifted, static_cast<std::uint64_t>(text[at] - '0')) : shifted;
-    if (!sum) return malformed(text);
+    if (!sum) return too_large(text);
     whole = *sum;
     ++at;
   }
@@ -63,9 +67,10 @@ Result<std::uint64_t> parse_size(std::string_view text) {
   const std::uint64_t unit = std::uint64_t{1} << (10U * static_cast<unsigned>(power));
   const auto bytes = checked_mul(whole, unit);
   const auto part = checked_mul(fraction, unit);
-  if (!bytes || !part || *part % scale != 0) return malformed(text);
+  if (!bytes || !part) return too_large(text);
+  if (*part % scale != 0) return malformed(text);
   const auto sum = checked_add(*bytes, *part / scale);
-  if (!sum) return malformed(text);
+  if (!sum) return too_large(text);
   return *sum;
 }
 

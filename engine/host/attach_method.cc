@@ -37,9 +37,10 @@ Result<AttachMethod> choose_attach_method() {
 std::vector<std::string> attach_commands(AttachMethod method, const NbdExport& at) {
   if (method == AttachMethod::kKernelNbd)
     return {fmt::format("nbd-client -unix {} -N {} /dev/nbd0", shell_quoted(at.socket), at.name)};
-  return {fmt::format("touch {}.disk", at.name),
-          fmt::format("nbdfuse {}.disk {} &", at.name, shell_quoted(nbd_uri(at))),
-          fmt::format("losetup -f --show {}.disk", at.name)};
+  // The file is empty until nbdfuse has written its process id, and a loop device over it would be empty too.
+  return {fmt::format("rm -f {0}.pid; touch {0}.disk", at.name),
+          fmt::format("nbdfuse -P {0}.pid {0}.disk {1} &", at.name, shell_quoted(nbd_uri(at))),
+          fmt::format("until [ -e {0}.pid ]; do sleep 0.1; done && losetup -f --show {0}.disk", at.name)};
 }
 
 }  // namespace ashlar

@@ -100,17 +100,34 @@ Status deregister(ImageRecord& record, UtcTime now) {
   return {};
 }
 
+namespace {
+
+// Returns why an image can't be restored without a snapshot that is not in its place. kBusy when the snapshot
+// is in the bin, and can be restored first.
+Error missing_snapshot(ObjectStore& objects, SnapshotId snapshot, ImageId image) {
+  const auto in_bin = SnapshotBin(objects).find(snapshot);
+  if (in_bin.ok())
+    return busy(fmt::format("{} is in the bin, and {} needs it", snapshot.text(), image.text()))
+        .about(ErrorKind::kNoSuchSnapshot, snapshot.text());
+  if (!is(in_bin, ErrorCode::kNotFound)) return in_bin.error();
+  return not_found(fmt::format("{} is neither in this store nor in its bin, and {} needs it", snapshot.text(),
+                               image.text()))
+      .about(ErrorKind::kNotInBin, snapshot.text());
+}
+
+}  // namespace
+
 // Restores an image. A snapshot may be deleted meanwhile, as with a new image: so the snapshots are looked
 // for before and after the change.
 Result<ImageRecord> restore_image(ObjectStore& objects, ImageId id) {
   ImageCatalog images(objects);
   const SnapshotCatalog snapshots(objects);
   const ImageRecord before = TRY(images.get(id));
-  if (before.state != ImageState::kDeregistered) return invalid(id.text() + " is not in the bin");
+  if (before.state != ImageState::kDeregistered)
+    return invalid(id.text() + " is not in the bin").about(ErrorKind::kNotInBin, id.text());
   const auto look = [&]() -> Status {
     for (const SnapshotId snapshot : snapshots_of(before)) {
-      auto there = snapshots.get(snapshot);
-      if (!there.ok()) return there.take_error().with_context(id.text() + " needs it: restore it first");
+      if (!TRY(is_there(snapshots, snapshot))) return missing_snapshot(objects, snapshot, id);
     }
     return {};
   };

@@ -37,6 +37,7 @@ Status read_target(std::string_view word, DeviceMapping& out) {
   } else {
     out.kind = ImageDevice::Kind::kSnapshot;
     out.snapshot = TRY(SnapshotId::parse(word));
+    if (out.snapshot.value == 0) return invalid(fmt::format("no snapshot has the id {}", word));
   }
   return {};
 }

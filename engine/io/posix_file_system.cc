@@ -147,7 +147,8 @@ class PosixFileSystem : public FileSystem {
     if (::mkdir(path.c_str(), kDirectoryMode) == 0) return {};
     const int error_number = errno;
     struct stat info {};
-    if (error_number == EEXIST && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return {};
+    if (error_number == EEXIST && ::stat(path.c_str(), &info) == 0)
+      return S_ISDIR(info.st_mode) ? Status() : invalid(path + " is a file, not a directory");
     return Error::from_errno(error_number, "make directory " + path);
   }
 

@@ -112,7 +112,7 @@ Status NbdListener::open_unix(const UnixAddress& wanted) {
   // bind() gives the file the mode of the descriptor, so there is no moment in which others may connect.
   if (::fchmod(fd_.get(), wanted.mode) != 0) return last_errno(wanted.path + ": fchmod");
   if (::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return last_errno(wanted.path + ": bind");
+    return last_errno("can't listen on " + wanted.path);
   }
   struct stat about {};
   if (::lstat(wanted.path.c_str(), &about) != 0) return last_errno(wanted.path + ": stat");
@@ -136,7 +136,7 @@ Status NbdListener::open_tcp(const TcpAddress& wanted) {
   fd_ = TRY(make_socket(found->ai_family));
   const int yes = 1;
   ::setsockopt(fd_.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-  if (::bind(fd_.get(), found->ai_addr, found->ai_addrlen) != 0) return last_errno(name + ": bind");
+  if (::bind(fd_.get(), found->ai_addr, found->ai_addrlen) != 0) return last_errno("can't listen on " + name);
   if (::listen(fd_.get(), kBacklog) != 0) return last_errno(name + ": listen");
   return {};
 }

@@ -17,6 +17,8 @@ namespace {
 constexpr std::uint64_t kMaxReadBytes = std::uint64_t{1} << 20U;
 // Below the 32 bits of the protocol, and a multiple of any block size in use.
 constexpr std::uint64_t kMaxStatusBytes = std::uint64_t{0xffff0000};
+// The words that libnbd puts before the system's error when connect() failed.
+constexpr std::string_view kNobodyListens = "nbd_connect_uri: connect: ";
 
 struct ReadCookie {
   std::function<void(int)> arrived;
@@ -70,7 +72,11 @@ void NbdConnection::abandon() const { ::shutdown(socket_.get(), SHUT_RDWR); }
 
 Error NbdConnection::error(std::string_view doing) const {
   const char* said = ::nbd_get_error();
-  return {ErrorCode::kIo, fmt::format("{}: {}: {}", uri_, doing, said != nullptr ? said : "connection lost")};
+  const std::string_view text = said != nullptr ? said : "connection lost";
+  if (text.starts_with(kNobodyListens))
+    return {ErrorCode::kIo,
+            fmt::format("no NBD server answers at {}: {}", uri_, text.substr(kNobodyListens.size()))};
+  return {ErrorCode::kIo, fmt::format("{}: {}: {}", uri_, doing, text)};
 }
 
 Status NbdConnection::connect(const std::vector<std::string>& contexts) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <set>
 
@@ -203,6 +204,14 @@ class Import : private TreeVisitor {
 };
 
 }  // namespace
+
+// An encoded header begins with the magic, which is the same in every bundle.
+bool begins_as_bundle(ByteSpan bytes) {
+  constexpr std::size_t kMagicBytes = 8;
+  const ByteVector header = encode(BundleHeader{});
+  return bytes.size() >= kMagicBytes &&
+         std::ranges::equal(bytes.first(kMagicBytes), ByteSpan(header).first(kMagicBytes));
+}
 
 Result<ImageCopyReport> import_image(const ImportParts& parts, const ReadBytes& read,
                                      const std::function<Status(const ImageRecord&)>& accept,

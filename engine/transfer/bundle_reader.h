@@ -18,6 +18,9 @@ namespace ashlar {
 // Fills `out`, or a part of it at the end of the input, and returns the number of bytes.
 using ReadBytes = std::function<Result<std::size_t>(MutableByteSpan)>;
 
+// Returns whether these first bytes of a file are those of a bundle.
+bool begins_as_bundle(ByteSpan bytes);
+
 struct ImportParts {
   const WriteParts& target;
   NodeReader& nodes;    // reads nodes of the target

@@ -53,9 +53,11 @@ TEST_F(Bin, ImagesAreTheirOwnersAlone) {
   const ImageId id = retired(owner());
   EXPECT_THAT(names(owner()), ElementsAre("web"));
   EXPECT_THAT(names(other()), IsEmpty());
-  EXPECT_EQ(kind_of(restore_image_from_bin(repo(), other(), id)), ErrorKind::kNoSuchImage);
+  EXPECT_EQ(kind_of(restore_image_from_bin(repo(), other(), id)), ErrorKind::kNotInBin);
+  EXPECT_EQ(kind_of(restore_image_from_bin(repo(), owner(), ImageId{9})), ErrorKind::kNotInBin);
   ASSERT_OK(restore_image_from_bin(repo(), owner(), id));
   EXPECT_THAT(names(owner()), IsEmpty());
+  EXPECT_EQ(kind_of(restore_image_from_bin(repo(), owner(), id)), ErrorKind::kNotInBin) << "it is back";
 }
 
 TEST_F(Bin, APurgeKeepsWhatIsTooYoung) {

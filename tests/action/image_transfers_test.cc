@@ -75,6 +75,13 @@ TEST_F(Transfers, AnImageGoesThroughAFile) {
   EXPECT_EQ(taken.error().kind(), ErrorKind::kTargetExists);
   EXPECT_CODE(import_image_file(there(), other_, {}, directory_.path()), ErrorCode::kInvalid);
   EXPECT_CODE(import_image_file(there(), other_, {}, directory_ / "absent"), ErrorCode::kNotFound);
+  const std::string plain = directory_ / "plain";
+  for (const char* content : {"", "ASHL", "a file that is longer than the header of a bundle has to be"}) {
+    std::ofstream(plain) << content;
+    const auto refused = import_image_file(there(), other_, {}, plain);
+    EXPECT_CODE(refused, ErrorCode::kInvalid);
+    EXPECT_EQ(refused.error().text(), plain + " is not an image bundle");
+  }
 }
 
 TEST_F(Transfers, AnExportThatFailsLeavesNoFile) {

@@ -136,6 +136,13 @@ TEST_F(Images, DeregisteringKeepsTheSnapshotsOrDeletesThoseThatNoOtherNeeds) {
   EXPECT_FALSE(here().snapshots().get(shared).ok());
 }
 
+TEST_F(Images, DeregisteringLeavesOutASnapshotThatDoesNotExist) {
+  const SnapshotId disk = snapshot("disk");
+  const ImageId id = register_image(here(), owner_, wanted("web", disk)).take().id;
+  ASSERT_OK(here().snapshots().remove(disk));
+  EXPECT_TRUE(deregister_image(here(), owner_, id, ImageSnapshots::kKeep).take().snapshots.empty());
+}
+
 TEST_F(Images, WaitingEndsWhenTheImageIsAvailableOrNeverWillBe) {
   const SnapshotId disk = snapshot("disk");
   const ImageId ready = register_image(here(), owner_, wanted("web", disk)).take().id;

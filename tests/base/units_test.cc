@@ -49,6 +49,11 @@ TEST(ParseSize, RefusesWhatIsNoSizeOrTooLarge) {
   }
 }
 
+TEST(ParseSize, SaysThatASizeIsTooLarge) {
+  for (const char* text : {"18446744073709551616", "16E", "17179869184G", "99999999T"})
+    EXPECT_NE(parse_size(text).error().text().find("is too large"), std::string::npos) << text;
+}
+
 TEST(FormatSize, ShowsThreeDigitsAndABinaryUnit) {
   EXPECT_EQ(format_size(0), "0 B");
   EXPECT_EQ(format_size(1023), "1023 B");

@@ -204,7 +204,11 @@ TEST_F(Deletion, AnImageComesBackWithItsSnapshotsOnly) {
   EXPECT_EQ(restore_image(objects_, id).error().code(), ErrorCode::kInvalid);
   ASSERT_TRUE(deregister(id).ok());
   ASSERT_TRUE(delete_snapshot(objects_, kSnapshot).ok());
-  EXPECT_EQ(restore_image(objects_, id).error().code(), ErrorCode::kNotFound);
+  const Error refused = restore_image(objects_, id).take_error();
+  EXPECT_EQ(refused.code(), ErrorCode::kBusy);
+  EXPECT_EQ(refused.kind(), ErrorKind::kNoSuchSnapshot);
+  EXPECT_EQ(refused.id(), kSnapshot.text());
+  EXPECT_EQ(refused.text(), kSnapshot.text() + " is in the bin, and " + id.text() + " needs it");
   EXPECT_EQ(images_.get(id).take().state, ImageState::kDeregistered);
   ASSERT_TRUE(restore_snapshot(objects_, kSnapshot).ok());
   EXPECT_EQ(restore_image(objects_, id).take().state, ImageState::kAvailable);

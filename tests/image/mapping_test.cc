@@ -89,6 +89,7 @@ TEST(Mappings, WhatIsNoMappingIsRefused) {
                            "/dev/sda=,delete-on-termination=maybe",
                            "/dev/sda=,",
                            "/dev/sda=,colour=red",
+                           "/dev/sda=snap-00000000000000000",
                            "/dev/sda=,snap-00000000000000007"}) {
     const auto mapping = parse_mapping(word);
     EXPECT_FALSE(mapping.ok()) << word;

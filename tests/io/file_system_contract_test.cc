@@ -142,6 +142,7 @@ TYPED_TEST(FileSystemContract, AFileIsNoDirectoryAndADirectoryNoFile) {
         this->files().rename(this->at("f"), this->at("d"))}) {
     EXPECT_FALSE(status.ok());
   }
+  EXPECT_FAILS(this->files().make_directory(this->at("f")), ErrorCode::kInvalid);
   EXPECT_EQ(this->files().open(this->at("d"), ReadMode::kCached).error().error_number(), EISDIR);
   EXPECT_EQ(this->files().file_size(this->at("d")).error().error_number(), EISDIR);
   EXPECT_EQ(this->files().open(this->at("f/g"), ReadMode::kCached).error().error_number(), ENOTDIR);

@@ -221,7 +221,7 @@ Status SimulatedFileSystem::make_directory(const std::string& path) {
   const auto place = TRY(disk_->resolve(path).with_context("make directory"));
   if (place.node && place.node->is_directory) return disk_->alive(disk_->epoch);
   TRY(disk_->begin("make directory " + path, Space::kTakes));
-  if (place.node) return Error::from_errno(EEXIST, "make directory " + path);
+  if (place.node) return invalid(path + " is a file, not a directory");
   place.directory->set(place.name, new_node(true));
   return {};
 }

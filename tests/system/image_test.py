@@ -123,7 +123,7 @@ class Images(host.HostTest):
         self.fails(1, "image", "describe", image, says="no image", code="not_found")
         self.ok("delete", self.data)
         self.fails(1, "describe", self.data, says="no snapshot", code="not_found")
-        self.fails(1, "bin", "restore", image, says=self.data, code="not_found")
+        self.fails(1, "bin", "restore", image, says=f"run 'ashlar bin restore {self.data}' first", code="busy")
         self.ok("bin", "restore", self.data)
         self.assertEqual(self.ok_json("describe", self.data), record)
         self.ok("bin", "restore", image)
@@ -193,9 +193,13 @@ class Images(host.HostTest):
         empty = self.scratch / "empty"
         self.ok("init", empty, store=False)
         self.fails(3, "--store", empty, "image", "import", piped, says=first, code="corrupt", store=False)
-        for damage in (bundle[:-1], bundle[:1000], b"", b"x" + bundle, bundle + b"x"):
+        for damage in (bundle[:-1], bundle[:1000], bundle + b"x"):
             piped.write_bytes(damage)
             self.fails(3, "--store", there, "image", "import", piped, says="bundle", code="corrupt", store=False)
+        for other in (b"", b"x" + bundle):
+            piped.write_bytes(other)
+            self.fails(1, "--store", there, "image", "import", piped, says=f"{piped} is not an image bundle",
+                       code="invalid", store=False)
         self.ok("--store", there, "settings", "--unsigned-images", "refuse", store=False)
         self.fails(1, "--store", there, "image", "import", file, "--name", "new", says="trust", code="invalid", store=False)
         self.fails(1, "image", "export", first, "/dev/full", says="/dev/full")

@@ -449,6 +449,8 @@ class CommandLine(ServeTest):
         self.fails(1, "serve", "--volume", self.volume, "--socket", self.socket, says="not a socket", code="busy")
         self.assertEqual(self.socket.read_text(), "not to be removed")
         self.fails(1, "serve", "--volume", self.volume, "--socket", self.scratch / ("x" * 120), says="socket")
+        none = self.scratch / "none" / "s.sock"
+        self.fails(1, "serve", "--volume", self.volume, "--socket", none, says=f"can't listen on {none}: No such file")
 
     def test_open_to_the_network(self):
         with self.listening("--listen", "0.0.0.0:0", says=None) as line:

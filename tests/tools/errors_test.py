@@ -68,7 +68,7 @@ class Errors(program.ProgramTest):
         self.fails(1, "init", self.scratch, says="not empty", store=False)
         self.fails(1, "snapshots", store=self.scratch / "nowhere", says="does not exist")
         self.fails(1, "snapshots", store=self.file("plain", b"x"), says="not a directory")
-        self.fails(1, "init", self.source, store=False, says=str(self.source))
+        self.fails(1, "init", self.source, store=False, says=f"{self.source} is a file, not a directory", code="invalid")
         self.fails(1, "init", self.scratch / "no" / "such", store=False, says="no/such")
         self.ok("snapshots")
 
@@ -90,7 +90,7 @@ class Errors(program.ProgramTest):
         self.fails(1, "capture", self.scratch / "missing.raw", says="missing.raw")
         self.fails(1, "capture", self.scratch, says="directory")
         self.fails(1, "capture", "/dev/null", says="/dev/null")
-        self.fails(1, "capture", "nbd+unix:///?socket=" + str(self.scratch / "no.sock"), says="no.sock")
+        self.fails(1, "capture", "nbd+unix:///?socket=" + str(self.scratch / "no.sock"), says=("no NBD server answers at", "no.sock"))
         self.fails(1, "analyze", self.source, self.scratch / "missing.raw", says="missing.raw")
 
     def test_bad_changed_maps(self):

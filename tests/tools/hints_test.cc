@@ -24,6 +24,11 @@ TEST(Hints, AFullFileSystemHasOne) {
   EXPECT_EQ(hint_of(Error::from_errno(EIO, "append")), "");
 }
 
+TEST(Hints, ASnapshotInTheBinIsRestored) {
+  const Error error = busy("x").about(ErrorKind::kNoSuchSnapshot, "snap-7");
+  EXPECT_EQ(hint_of(error), "run 'ashlar bin restore snap-7' first");
+}
+
 TEST(Hints, TheThingIsNamed) {
   EXPECT_NE(hint_of(busy("x").about(ErrorKind::kVolumeAttached, "vol-7")).find("vol-7"), std::string::npos);
   EXPECT_NE(hint_of(busy("x").about(ErrorKind::kTemplateExists, "web")).find("web"), std::string::npos);

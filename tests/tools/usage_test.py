@@ -7,6 +7,7 @@ import re
 import program
 
 ID = "snap-0" + "0" * 16
+VOLUME = "vol-0" + "1" * 16
 
 
 class Usage(program.ProgramTest):
@@ -27,6 +28,7 @@ class Usage(program.ProgramTest):
         self.refused("diff", ID, says="TO")
         self.refused("export", ID, says="FILE")
         self.refused("import-disk", says="FILE")
+        self.refused("image", "create", "--name", "web", says="give --map")
         self.refused("analyze", says="FILE")
         self.refused("snapshots", "more", says="more")
         self.refused("stats", "--nonsense", says="--nonsense")
@@ -46,10 +48,23 @@ class Usage(program.ProgramTest):
             self.refused("diff", ID, word)
             self.refused("capture", "source", "--parent", word, says="--parent")
 
+    def test_ids_of_another_kind(self):
+        for word, kind, verbs in (("vol-0", "a volume", "volume"), ("ami-0", "an image", "image"),
+                                  ("i-0", "an instance", "instances"), ("lt-0", "a launch template", "template"),
+                                  ("policy-0", "a lifecycle policy", "lifecycle")):
+            told = f"'{word}{'7' * 16}' is {kind} id, not a snapshot id (see 'ashlar {verbs}')"
+            self.refused("describe", word + "7" * 16, says=told)
+            self.refused("delete", word + "7" * 16, says=told)
+        self.refused("volume", "describe", ID, says="is a snapshot id, not a volume id (see 'ashlar snapshots')")
+        self.refused("image", "create", "--name", "web", "--map", "/dev/sda=snap-0" + "0" * 16,
+                     says="no snapshot has the id snap-0")
+
     def test_no_store(self):
         for verb in (["snapshots"], ["stats"], ["reindex"], ["capture", "x"], ["describe", ID]):
             self.refused(*verb, says=("--store", "ASHLAR_STORE"), store=False)
         self.refused("init", store=False)
+        self.refused("--store=", "snapshots", says="--store needs a value", store=False)
+        self.refused("--as=", "snapshots", says="--as needs a value")
 
     def test_sizes_and_numbers(self):
         for size in ("1Q", "", "-1", "4K4", "5000", "0", "2M", "99999999999999999999"):
@@ -59,6 +74,9 @@ class Usage(program.ProgramTest):
         self.refused("capture", "x", "--threads", "0", says="--threads")
         self.refused("capture", "x", "--threads", "many")
         self.refused("snapshots", "--progress", "loud", says="--progress")
+        for size, told in (("0", "must be at least 1 byte"), ("99999999T", "is too large"), ("9Z", "is not a size")):
+            self.refused("volume", "create", "--snapshot", ID, "--size", size, says=("--size", told))
+            self.refused("volume", "resize", VOLUME, "--size", size, says=("--size", told))
         self.assertFalse(self.store.exists())
 
     def test_disk_formats(self):

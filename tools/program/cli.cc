@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstring>
 
@@ -30,10 +31,51 @@ CLI::Option* required_if(CLI::Option* option, Presence presence) {
 // Returns what is wrong with a word; empty when it is right.
 std::string is_empty(const std::string& text) { return text.empty() ? "must not be empty" : std::string(); }
 
+// A kind of thing that has ids, and the verbs for it.
+struct IdKind {
+  bool (*has)(const std::string& text);
+  std::string_view name;
+  std::string_view verbs;
+};
+
+template <class Id>
+bool is_id(const std::string& text) {
+  return Id::parse(text).ok();
+}
+
+constexpr std::array kIdKinds = {IdKind{is_id<SnapshotId>, "a snapshot", "snapshots"},
+                                 IdKind{is_id<VolumeId>, "a volume", "volume"},
+                                 IdKind{is_id<ImageId>, "an image", "image"},
+                                 IdKind{is_id<InstanceId>, "an instance", "instances"},
+                                 IdKind{is_id<LaunchTemplateId>, "a launch template", "template"},
+                                 IdKind{is_id<LifecyclePolicyId>, "a lifecycle policy", "lifecycle"}};
+
+// Names the kind of an id that is of another kind than asked for.
 template <class Id>
 std::string not_an_id(const std::string& text) {
   const auto parsed = Id::parse(text);
-  return parsed.ok() ? std::string() : parsed.error().text();
+  if (parsed.ok()) return {};
+  const auto* const other =
+      std::ranges::find_if(kIdKinds, [&](const IdKind& kind) { return kind.has(text); });
+  const auto* const wanted = std::ranges::find(kIdKinds, &is_id<Id>, &IdKind::has);
+  if (other == kIdKinds.end() || wanted == kIdKinds.end()) return parsed.error().text();
+  return fmt::format("'{}' is {} id, not {} id (see 'ashlar {}')", text, other->name, wanted->name,
+                     other->verbs);
+}
+
+// Returns the option of the program that stands as "--store=", without a value; empty when there is none.
+// CLI11 would take the next word, the verb, as its value.
+std::string option_without_value(const CLI::App& app, int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--") break;
+    for (const CLI::Option* option : app.get_options()) {
+      if (option->get_items_expected_max() == 0) continue;  // a flag
+      for (const std::string& name : option->get_lnames())
+        if (word == "--" + name + "=") return "--" + name;
+    }
+  }
+  return {};
 }
 
 // Returns the group that the command line names without one of its verbs; null when there is none.
@@ -126,10 +168,13 @@ void Verb::number(const std::string& name, unsigned low, unsigned high, unsigned
   app_.add_option(name, out, about)->type_name("N")->check(CLI::Range(low, high).description(""));
 }
 
-void Verb::size(const std::string& name, std::uint64_t& bytes, const std::string& about) {
-  const auto read = [&bytes, name](const CLI::results_t& words) {
+void Verb::size(const std::string& name, std::uint64_t& bytes, const std::string& about,
+                std::uint64_t least) {
+  const auto read = [&bytes, name, least](const CLI::results_t& words) {
     const auto parsed = parse_size(words.front());
     if (!parsed.ok()) throw CLI::ValidationError(name, parsed.error().text());
+    if (parsed.value() < least)
+      throw CLI::ValidationError(name, "must be at least " + count_text(least, "byte"));
     bytes = parsed.value();
     return true;
   };
@@ -231,6 +276,8 @@ int Cli::run(int argc, char** argv) {
   ExitCode code = ExitCode::kDone;
   bool json = asked_for_json(argc, argv);
   try {
+    const std::string lacking = option_without_value(state_->app, argc, argv);
+    if (!lacking.empty()) throw CLI::ArgumentMismatch(lacking + " needs a value");
     state_->app.parse(argc, argv);
     json = globals_.json;
     Result<ExitCode> result = dispatch();

@@ -53,7 +53,7 @@ class Verb {
   void texts(const std::string& name, const std::string& value, std::vector<std::string>& out,
              const std::string& about);
   void number(const std::string& name, unsigned low, unsigned high, unsigned& out, const std::string& about);
-  void size(const std::string& name, std::uint64_t& bytes, const std::string& about);
+  void size(const std::string& name, std::uint64_t& bytes, const std::string& about, std::uint64_t least = 0);
 
   // Checks options against each other once all are parsed; an error is a usage error.
   void check(std::function<Status()> check);

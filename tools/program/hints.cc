@@ -14,6 +14,7 @@ std::string hint_of(const Error& error) {
         return "the file system is full: make room on it and run the command again";
       return {};
     case ErrorKind::kNoSuchSnapshot:
+      if (error.code() == ErrorCode::kBusy) return fmt::format("run 'ashlar bin restore {}' first", id);
       return "'ashlar snapshots' lists them";
     case ErrorKind::kNotInBin:
       return "'ashlar bin list' lists the bin";

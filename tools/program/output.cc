@@ -50,8 +50,11 @@ void print_json(const Json& document) {
   print(document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
-// fmt::print would throw where standard error can't be written; nothing fails for want of a note.
+// Flushes standard output first, so that both keep their order in one file or pipe (2>&1); a failure shows in
+// finish_output(). fmt::print would throw where standard error can't be written; nothing fails for want of a
+// note.
 void print_note(std::string_view text) {
+  std::fflush(stdout);
   const std::string line = std::string(text) + "\n";
   std::fwrite(line.data(), 1, line.size(), stderr);
 }

@@ -39,8 +39,10 @@ struct Options {
 };
 
 Result<SnapshotId> parse_boot_file(const std::string& word) {
-  if (word.empty()) return SnapshotId{};
-  return SnapshotId::parse(word);
+  if (word.empty()) return SnapshotId{};  // none
+  const SnapshotId id = TRY(SnapshotId::parse(word));
+  if (id.value == 0) return invalid("no snapshot has the id " + word);
+  return id;
 }
 
 Result<RegisterImage> request_of(const Options& options) {
@@ -86,6 +88,7 @@ Status check(const Options& options) {
   if (options.name.empty()) return invalid("--name is required");
   if (!options.instance.empty()) return check_of_instance(options);
   if (options.no_reboot) return invalid("--no-reboot is for --from-instance");
+  if (options.maps.empty()) return invalid("give --map for each device of the image, or --from-instance");
   return check_request(TRY(request_of(options)));
 }
 

@@ -65,6 +65,7 @@ Result<ExitCode> attach(const Globals& globals, const Options& options) {
     std::vector<std::string> words = address.server;
     words.front() = std::filesystem::path(words.front()).filename();  // found by the PATH of the user
     commands.push_back(command_line(words) + " &");
+    commands.push_back(fmt::format("until [ -S {} ]; do sleep 0.1; done", shell_quoted(address.at.socket)));
   }
   if (options.qemu) {
     const DiskWords words = disk_words(address.at, id, 0);

@@ -92,7 +92,7 @@ void add_create(Cli& cli, const Shared& options) {
       cli.add_verb("volume create", "Make a volume from a snapshot, usable at once, and print its id",
                    "  ashlar volume create --snapshot snap-01a2b3c4d5e6f7089 --size 100G --name scratch");
   verb.snapshot("--snapshot", options->snapshot, "The snapshot that it starts as");
-  verb.size("--size", options->size, "Its size, at least the snapshot's [the snapshot's]");
+  verb.size("--size", options->size, "Its size, at least the snapshot's [the snapshot's]", 1);
   verb.text("--name", "TEXT", options->name, "A name");
   verb.texts("--tag", "KEY=VALUE", options->tags, "A tag; may be given more than once");
   on_run(cli, options, create);
@@ -110,7 +110,7 @@ void add_resize(Cli& cli, const Shared& options) {
   Verb verb = cli.add_verb("volume resize", "Make a volume larger; the new space reads as zeros",
                            "  ashlar volume resize vol-01a2b3c4d5e6f7089 --size 200G");
   verb.volume("VOL", options->volume, "The volume");
-  verb.size("--size", options->size, "Its new size");
+  verb.size("--size", options->size, "Its new size", 1);
   verb.check([options] { return options->size == 0 ? Status(invalid("--size is required")) : Status(); });
   on_run(cli, options, resize);
 }

@@ -106,7 +106,7 @@ void add_clone(Cli& cli, const Shared& options) {
       "volume clone", "Make a volume from what another one holds now, and print its id; the snapshot stays",
       "  ashlar volume clone vol-01a2b3c4d5e6f7089 --name try-the-upgrade");
   verb.volume("VOL", options->volume, "The volume to be cloned, served or not");
-  verb.size("--size", options->size, "The size of the clone, at least that of the volume [the same]");
+  verb.size("--size", options->size, "The size of the clone, at least that of the volume [the same]", 1);
   verb.text("--name", "TEXT", options->name, "A name for the clone");
   verb.texts("--tag", "KEY=VALUE", options->tags, "A tag; may be given more than once");
   on_run(cli, options, clone);
