@@ -12,6 +12,10 @@ namespace {
 
 constexpr std::string_view kMagic = "ASHLBOOT";
 
+// Each sum follows its encoder, member by member.
+static_assert(kBootPackHeaderBytes == kMagic.size() + 2 + 6 + BootPackId::kBytes + 8 + StoreId::kBytes + 8);
+static_assert(kBootItemHeaderBytes == 1 + 1 + 2 + 4 + 4);
+
 Error damaged(std::string_view what) { return corrupt(fmt::format("boot pack: {}", what)); }
 
 std::size_t most_bytes(BootItemKind kind) {

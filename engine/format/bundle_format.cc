@@ -12,6 +12,10 @@ constexpr std::string_view kMagic = "ASHLBNDL";
 constexpr std::size_t kChecksumBytes = 8;
 constexpr std::size_t kEndBytes = 40;
 
+// Each sum follows its encoder, member by member.
+static_assert(kBundleHeaderBytes == kMagic.size() + 2 + 6 + StoreId::kBytes + 8 + 8);
+static_assert(kBundleItemHeadBytes == 1 + 3 + 4 + 8 + kChecksumBytes);
+
 Error damaged(std::string_view what) { return corrupt(fmt::format("bundle: {}", what)); }
 
 std::size_t limit_of(BundleItem type) {

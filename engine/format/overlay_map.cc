@@ -18,6 +18,12 @@ constexpr std::size_t kRecordBytes = 16;
 constexpr std::size_t kChecksumBytes = 16;
 constexpr std::size_t kHeaderChecksumBytes = 8;
 
+// Each sum follows its encoder, member by member.
+static_assert(kOverlayMapHeaderBytes == kHeaderMagic.size() + 2 + 6 + 8 + 8 + kHeaderChecksumBytes);
+static_assert(kFixedBytes == kTransactionMagic.size() + 4 * 8 + 4 + 4);
+static_assert(kRecordBytes == 8 + 4 + 1 + 1 + 2);
+static_assert(kChecksumBytes == RegionHash::kBytes);
+
 Error damaged(std::string_view what) { return corrupt(fmt::format("overlay map: {}", what)); }
 
 // Returns XXH3-128 with the file's salt as seed, in canonical form.

@@ -15,6 +15,16 @@ constexpr std::uint8_t kHashSha256 = 1;
 constexpr std::uint8_t kEncryptionNone = 0;
 constexpr std::size_t kChecksumBytes = 8;
 
+// Each sum follows its encoder, member by member.
+static_assert(kPackHeaderBytes ==
+              kPackMagic.size() + 2 + 3 * 1 + 3 + StoreId::kBytes + PackId::kBytes + 8 + kChecksumBytes);
+static_assert(kPackTrailerBytes == 8 + 4 + 1 + 3 + 8 + kChecksumBytes + kTrailerMagic.size());
+static_assert(kSegmentHeaderBytes ==
+              kSegmentMagic.size() + 2 + 2 + 3 * 4 + SegmentId::kBytes + kChecksumBytes);
+static_assert(kFrameEntryBytes == 4 + 1 + 1 + 2 + 8);
+static_assert(kSegmentEntryBytes == SegmentId::kBytes + 8 + 3 * 4 + 12);
+static_assert(kNodeEntryBytes == NodeId::kBytes + 8 + 4 + 4);
+
 Error damaged(std::string_view what) { return corrupt(fmt::format("pack: {}", what)); }
 
 // Appends the XXH3-64 of everything that was written so far.
