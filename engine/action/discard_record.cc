@@ -16,7 +16,7 @@ Result<DiscardedRecord> discard(ObjectStore& objects, const Catalog& catalog, Id
   const auto record = catalog.get(id);
   if (record.ok()) return invalid(id.text() + " is not damaged");
   if (!is(record, ErrorCode::kCorrupt)) return record.error();
-  const std::string key = fmt::format("{}{}", Kind::kFolder, id.text());
+  const std::string key = RecordFolder<Kind>::key_of(id);
   const ByteVector bytes = TRY(get_object(objects, key, kMaxDamagedBytes));
   DiscardedRecord discarded{record.error().text(),
                             fmt::format("damaged/{}.{}", id.text(), UtcTime::now().unix_ns)};

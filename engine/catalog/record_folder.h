@@ -25,6 +25,8 @@ class RecordFolder {
 
   explicit RecordFolder(ObjectStore& objects) : objects_(objects) {}
 
+  static std::string key_of(Id id) { return fmt::format("{}{}", Kind::kFolder, id.text()); }
+
   // Publishes a record, durably when it returns ok. Fails with kBusy when the id is taken, and with kInvalid
   // for a record that no reader would accept.
   Status publish(const Record& record) {
@@ -105,8 +107,6 @@ class RecordFolder {
   }
 
  private:
-  static std::string key_of(Id id) { return fmt::format("{}{}", Kind::kFolder, id.text()); }
-
   static Error unknown(Id id) {
     return not_found(fmt::format("no {} {} in this store", Id::kNoun, id.text()))
         .about(Id::kMissing, id.text());

@@ -29,15 +29,13 @@ HostId digest_of(std::string_view name) {
 }
 
 // Returns the path without a slash at its end, so that its parent is the folder that names it.
-std::string absolute(const std::string& path) {
-  std::string text = std::filesystem::absolute(path).lexically_normal().native();
-  while (text.size() > 1 && text.ends_with('/')) text.pop_back();
-  return text;
-}
-
 std::string without_slash(std::string path) {
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   return path;
+}
+
+std::string absolute(const std::string& path) {
+  return without_slash(std::filesystem::absolute(path).lexically_normal().native());
 }
 
 Status make_durable(FileSystem& files, const std::string& path) {

@@ -49,7 +49,7 @@ class RecordCheck {
   template <class Kind, class Catalog, class Needs>
   Status check_each(const Catalog& catalog, const Needs& needs) {
     for (const auto id : TRY(catalog.list_ids())) {
-      const std::string key = fmt::format("{}{}", Kind::kFolder, id.text());
+      const std::string key = RecordFolder<Kind>::key_of(id);
       const auto record = catalog.get(id);
       if (!record.ok()) {
         note(key, record.error());

@@ -1,5 +1,5 @@
 // BufferPool: page-aligned buffers that are reused, so that a request does not cost a call of the allocator.
-// One thread. Internal to the module.
+// A pool belongs to one thread. Internal to the module.
 //
 // Sizes are rounded up to a power of two, at least 4 KiB; buffers of up to 1 MiB are kept, 16 MiB of them in
 // all.

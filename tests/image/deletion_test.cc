@@ -115,21 +115,6 @@ TEST_F(Deletion, ADamagedVolumeKeepsTheSnapshotsThatItNamesAndNoOther) {
   EXPECT_TRUE(delete_snapshot(objects_, sample_record(2).id).ok());
 }
 
-// Fails to open the objects of one folder.
-class UnreadableFolder : public ForwardingObjects {
- public:
-  UnreadableFolder(ObjectStore& inner, std::string folder, ErrorCode code)
-      : ForwardingObjects(inner), folder_(std::move(folder)), code_(code) {}
-  Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
-    if (key.starts_with(folder_)) return Error(code_, "told to fail");
-    return ForwardingObjects::open(key, mode);
-  }
-
- private:
-  const std::string folder_;
-  const ErrorCode code_;
-};
-
 // A deletion keeps what it could not read: a snapshot whose record can not be read, and one whose users
 // can't be.
 TEST_F(Deletion, AReadThatFailsRemovesNothing) {

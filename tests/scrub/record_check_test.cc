@@ -73,18 +73,8 @@ TEST_F(RecordCheckTest, ASnapshotThatAVolumeNeedsIsLookedFor) {
   EXPECT_NE(faults[0].what.find(sample_record(1).id.text()), std::string::npos);
 }
 
-// Fails to open the objects of one folder.
-class NoVolumes : public ForwardingObjects {
- public:
-  using ForwardingObjects::ForwardingObjects;
-  Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
-    if (key.starts_with("volumes/")) return Error(ErrorCode::kIo, "told to fail");
-    return ForwardingObjects::open(key, mode);
-  }
-};
-
 TEST_F(RecordCheckTest, ARecordThatCanNotBeReadIsNotCalledDamaged) {
-  NoVolumes objects(objects_);
+  UnreadableFolder objects(objects_, "volumes/", ErrorCode::kIo);
   const std::vector<RecordFault> faults = check_records(objects).take();
   ASSERT_EQ(faults.size(), 1U);
   EXPECT_TRUE(faults[0].is_unread);

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "io/object_store.h"
 
@@ -32,6 +33,21 @@ class ForwardingObjects : public ObjectStore {
 
  private:
   ObjectStore& inner_;
+};
+
+// Fails to open the objects of one folder.
+class UnreadableFolder : public ForwardingObjects {
+ public:
+  UnreadableFolder(ObjectStore& inner, std::string folder, ErrorCode code)
+      : ForwardingObjects(inner), folder_(std::move(folder)), code_(code) {}
+  Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
+    if (key.starts_with(folder_)) return Error(code_, "told to fail");
+    return ForwardingObjects::open(key, mode);
+  }
+
+ private:
+  const std::string folder_;
+  const ErrorCode code_;
 };
 
 // A store as a process sees it that dies: the first `lives` operations reach the inner store, every later one
