@@ -3,8 +3,7 @@
 //
 //   "3 open\n"                              while the volume is served, or a command has it open
 //   "3 closed <bytes> <ns> <bytes> <ns>\n"  after a clean end: size and time of the last change of `data`,
-//   then
-//                                           those of `map`; left out where the file system tells no times
+//                                           and of `map`; left out where the file system tells no times
 //
 // The number grows when a server died: writes that it had answered and that were not flushed are gone, and a
 // client that goes on with the old number must be refused.
