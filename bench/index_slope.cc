@@ -43,9 +43,9 @@ class NoObjects : public ObjectStore {
   Result<ObjectInfo> stat(std::string_view) override { return not_found("none"); }
   Status ensure_durable(std::span<const std::string>) override { return {}; }
   Status list(std::string_view, const std::function<Status(const ObjectInfo&)>&) override { return {}; }
-  Status remove(std::string_view) override { return {}; }
-  Status put_if_absent(std::string_view, ByteSpan) override { return {}; }
-  Status replace(std::string_view, ByteSpan, ByteSpan) override { return {}; }
+  Status remove(std::string_view, Lasts) override { return {}; }
+  Status put_if_absent(std::string_view, ByteSpan, Lasts) override { return {}; }
+  Status replace(std::string_view, ByteSpan, ByteSpan, Lasts) override { return {}; }
 };
 
 template <class Id>

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
+#include <optional>
 
 #include "action/account_images.h"
 #include "catalog/settings.h"
@@ -20,11 +22,10 @@ std::string DeletedThing::id_text() const {
 
 Result<std::vector<DeletedThing>> describe_bin(Repo& repo, const Caller& caller) {
   std::vector<DeletedThing> things;
-  const SnapshotBin bin(repo.objects());
-  for (const BinEntry& entry : TRY(bin.list())) {
-    const auto record = bin.get(entry);
-    things.push_back({entry.snapshot, entry.deleted, record.ok() ? record.value().name : ""});
-  }
+  std::vector<std::string> unread;
+  for (BinEntry& entry : TRY(repo.snapshots().list_bin(unread)))
+    things.push_back({entry.snapshot, entry.deleted, std::move(entry.name)});
+  for (const std::string& one : unread) caller.notices.warn(one);
   const AccountImages images = AccountImages::open(repo, caller);
   for (const ImageId id : TRY(images.catalog().list_ids())) {
     const auto record = images.catalog().get(id);
@@ -50,10 +51,61 @@ Status restore_image_from_bin(Repo& repo, const Caller& caller, ImageId id) {
   return {};
 }
 
-Result<Purged> purge_bin(Repo& repo, const Caller& /*caller*/, PurgeAge age) {
-  const std::uint64_t now = UtcTime::now().unix_ns;
+namespace {
+
+// The times that decide about a purge.
+struct BinTimes {
+  UtcTime oldest_deletion{std::numeric_limits<std::uint64_t>::max()};  // of what lies in the bin
+  UtcTime newest;  // of all that was ever stored or deleted
+};
+
+void take_in(BinTimes& times, UtcTime created, std::optional<UtcTime> deleted) {
+  times.newest = std::max({times.newest, created, deleted.value_or(UtcTime{})});
+  if (deleted) times.oldest_deletion = std::min(times.oldest_deletion, *deleted);
+}
+
+Result<BinTimes> times_of(Repo& repo) {
+  BinTimes times;
+  for (const SnapshotId id : TRY(repo.snapshots().list_ids())) {
+    const auto object = repo.snapshots().read(id);
+    if (!object.ok()) continue;
+    const SnapshotRecord* record = record_of(object.value());
+    if (record == nullptr) continue;
+    const auto* gone = std::get_if<GoneSnapshot>(&object.value());
+    take_in(times, record->created, gone == nullptr ? std::nullopt : std::optional(gone->deleted));
+  }
+  const ImageCatalog images(repo.objects());
+  for (const ImageId id : TRY(images.list_ids())) {
+    const auto image = images.get(id);
+    if (image.ok()) take_in(times, image.value().created, image.value().deregistered);
+  }
+  return times;
+}
+
+Status check_clock(const BinTimes& times, UtcTime now, std::uint64_t kept_ns) {
+  const auto doubt = [](std::string text) {
+    return invalid(std::move(text)).about(ErrorKind::kClockDoubtful, "");
+  };
+  if (!clock_is_synchronised())
+    return doubt("the clock of this host follows no other one, and it decides what is purged");
+  if (now.unix_ns - std::min(now.unix_ns, times.newest.unix_ns) > kept_ns)
+    return doubt(fmt::format("the clock says {}, but the newest in this store is of {}: did it jump ahead?",
+                             now.iso8601(), times.newest.iso8601()));
+  return {};
+}
+
+}  // namespace
+
+Result<Purged> purge_bin(Repo& repo, const Caller& /*caller*/, PurgeAge age, PurgeClock clock) {
+  const UtcTime now = UtcTime::now();
   const std::uint64_t days = age == PurgeAge::kAny ? 0 : TRY(get_settings(repo.objects())).bin_days;
-  return purge_bin(repo.objects(), UtcTime{now - std::min(now, days * kDay)});
+  const std::uint64_t kept_ns = days * kDay;
+  const UtcTime until{now.unix_ns - std::min(now.unix_ns, kept_ns)};
+  if (days > 0 && clock == PurgeClock::kCheck) {
+    const BinTimes times = TRY(times_of(repo));
+    if (times.oldest_deletion <= until) TRY(check_clock(times, now, kept_ns));
+  }
+  return repo.reserve().run([&] { return purge_bin(repo.objects(), until); });
 }
 
 }  // namespace ashlar

@@ -34,7 +34,14 @@ enum class PurgeAge : unsigned char {
   kAsSet,  // what was deleted at least as many days ago as the settings say
   kAny,
 };
-// Removes snapshots and images from the bin for good, those of all accounts.
-Result<Purged> purge_bin(Repo& repo, const Caller& caller, PurgeAge age);
+// A clock that jumped ahead makes everything in the bin look old.
+enum class PurgeClock : unsigned char {
+  kCheck,  // refuse when the clock may be wrong, and something would be purged by it
+  kIsRight,
+};
+// Removes snapshots and images from the bin for good, those of all accounts. Fails with kInvalid, kind
+// kClockDoubtful, when the clock is not synchronised, or stands past everything that was stored by more than
+// things stay in the bin.
+Result<Purged> purge_bin(Repo& repo, const Caller& caller, PurgeAge age, PurgeClock clock);
 
 }  // namespace ashlar

@@ -8,6 +8,7 @@
 #include "action/capture_run.h"
 #include "action/disks.h"
 #include "base/random.h"
+#include "base/threads.h"
 #include "image/pending_image.h"
 #include "quiesce/quiescence.h"
 
@@ -105,7 +106,7 @@ Result<bool> clone_files(std::vector<OpenDisk>& disks, const std::vector<std::st
 // the guardians see that and thaw.
 Result<bool> clone_files_aside(std::vector<OpenDisk>& disks, const std::vector<std::string>& freeze) {
   Result<bool> cloned = false;
-  std::jthread([&] { cloned = clone_files(disks, freeze); }).join();
+  start_thread([&] { cloned = clone_files(disks, freeze); }).join();
   return cloned;
 }
 

@@ -23,17 +23,19 @@ Result<CaptureReport> capture_once(Repo& repo, const Caller& caller, const std::
 Result<std::optional<SnapshotRecord>> newest_of_source(Repo& repo, const Source& source, Notices& notices) {
   const SourceIdentity identity = identity_of(source);
   if (identity.is_zero()) return std::optional<SnapshotRecord>();
-  auto found = repo.snapshots().newest_of(identity);
-  if (!is(found, ErrorCode::kCorrupt)) return found;
-  notices.warn("no parent is used, everything is read: " + found.error().text());
-  return std::optional<SnapshotRecord>();
+  std::vector<std::string> unread;
+  auto found = TRY(repo.snapshots().newest_of(identity, unread));
+  for (const std::string& one : unread)
+    notices.warn("it is not known whether this is a newer parent: " + one);
+  return found;
 }
 
 Result<CaptureReport> run_capture(Repo& repo, const Caller& caller, const std::string& operation,
                                   Source& source, CaptureOptions options, ParentChoice parent) {
   auto report = capture_once(repo, caller, operation, source, options);
-  const bool has_guessed = options.parent && parent == ParentChoice::kGuessed;
-  if (!is(report, ErrorCode::kCorrupt) || !has_guessed) return report;
+  if (report.ok() || !options.parent || parent != ParentChoice::kGuessed) return report;
+  const bool is_deleted = report.error().kind() == ErrorKind::kNoSuchSnapshot;
+  if (!is(report, ErrorCode::kCorrupt) && !is_deleted) return report;
   caller.notices.warn("the parent is not used, everything is read: " + report.error().text());
   options.parent.reset();
   options.changed.reset();

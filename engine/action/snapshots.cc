@@ -17,10 +17,8 @@ Result<SnapshotList> describe_snapshots(Repo& repo, const Caller& /*caller*/) {
       list.records.push_back(record.take());
     } else if (is(record, ErrorCode::kNotFound)) {
       continue;  // the snapshot was deleted since
-    } else if (is(record, ErrorCode::kCorrupt)) {
-      list.damaged.emplace_back(id, record.error().text());
     } else {
-      return record.take_error();
+      list.unread.push_back({id, record.take_error()});
     }
   }
   std::ranges::sort(list.records, {}, [](const SnapshotRecord& r) { return std::pair(r.created, r.id); });
@@ -32,7 +30,7 @@ Result<SnapshotRecord> describe_snapshot(Repo& repo, const Caller& /*caller*/, S
 }
 
 Status delete_snapshot(Repo& repo, const Caller& /*caller*/, SnapshotId id) {
-  return delete_snapshot(repo.objects(), id);
+  return repo.reserve().run([&] { return delete_snapshot(repo.objects(), id); });
 }
 
 Status list_changed_blocks(Repo& repo, const Caller& /*caller*/, SnapshotId from, SnapshotId to,

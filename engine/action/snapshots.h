@@ -46,9 +46,14 @@ struct CaptureSource {
 Result<CaptureReport> capture_source(Repo& repo, const Caller& caller, const CaptureSource& request);
 
 // Snapshots that can be read, oldest first, and those that can't, with what is wrong with them.
+// A snapshot whose record could not be read.
+struct UnreadSnapshot {
+  SnapshotId id;
+  Error why;  // kCorrupt: it is damaged; otherwise it may be sound
+};
 struct SnapshotList {
   std::vector<SnapshotRecord> records;
-  std::vector<std::pair<SnapshotId, std::string>> damaged;
+  std::vector<UnreadSnapshot> unread;
 };
 Result<SnapshotList> describe_snapshots(Repo& repo, const Caller& caller);
 Result<SnapshotRecord> describe_snapshot(Repo& repo, const Caller& caller, SnapshotId id);

@@ -14,7 +14,7 @@ Result<StoreStats> describe_store(Repo& repo, const Caller& caller) {
     stats.logical.value += record.size.value;
     stats.data.value += byte_count(record.data_blocks).value;
   }
-  stats.sessions = TRY(list_sessions(repo.objects())).size();
+  stats.sessions = TRY(list_session_ids(repo.objects())).size();
   stats.index = TRY(TRY(repo.index())->stats());
   return stats;
 }

@@ -42,10 +42,12 @@ Result<StoreSettings> modify_settings(Repo& repo, const Caller& caller, const Mo
 
 struct DiscardedRecord {
   std::string damage;  // what is wrong with the record
-  std::string kept;    // key of the object that holds its bytes now: "damaged/ami-….<Unix time, ns>"
+  // Key of the object that holds its bytes now: "damaged/ami-….<Unix time, ns>"; empty when there were none.
+  std::string kept;
 };
-// Moves the damaged record of a snapshot, a volume or an image aside, so that it counts as deleted. Fails
-// with kInvalid for a record that is not damaged, kNotFound for one that is not there.
+// Moves the damaged record of a snapshot, a volume or an image aside, so that it counts as deleted; in place
+// of damaged or missing settings (`id` is "settings") it puts the defaults. Fails with kInvalid for a record
+// that is not damaged, kNotFound for one that is not there.
 Result<DiscardedRecord> discard_damaged_record(Repo& repo, const Caller& caller, const std::string& id);
 
 // Makes the volumes and machines that a copied store brought along its own, and warns of each that may be

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "analyze/grain_study.h"
+#include "base/threads.h"
 
 namespace ashlar {
 namespace {
@@ -67,7 +68,7 @@ class SourceStudy {
   Status run(unsigned threads) {
     {
       std::vector<std::jthread> workers;
-      for (unsigned i = 0; i < threads; ++i) workers.emplace_back([this] { keep(work()); });
+      for (unsigned i = 0; i < threads; ++i) workers.push_back(start_thread([this] { keep(work()); }));
     }
     const std::lock_guard lock(mutex_);
     if (failure_) return std::move(*failure_);

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 
 #include <fmt/format.h>
+#include <sys/timex.h>
 
 #include <chrono>
 #include <ctime>
@@ -33,6 +34,11 @@ Result<UtcTime> UtcTime::parse(std::string_view text) {
     if (time.iso8601() == whole) return time;
   }
   return invalid(fmt::format("'{}' is not a time such as 2026-11-21 or 2026-11-21T02:31:00Z", text));
+}
+
+bool clock_is_synchronised() {
+  timex state{};
+  return ::adjtimex(&state) >= 0 && (state.status & STA_UNSYNC) == 0;
 }
 
 double monotonic_seconds() {

@@ -1,4 +1,4 @@
-// Clocks: the time as people read it, and durations. No decision about data depends on a clock.
+// Clocks: the time as people read it, and durations.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,9 @@ struct UtcTime {
   static Result<UtcTime> parse(std::string_view text);
   friend auto operator<=>(UtcTime, UtcTime) = default;
 };
+
+// Returns whether the kernel says that the clock of this host follows another one (NTP).
+bool clock_is_synchronised();
 
 // Returns seconds on a clock that never goes back; only differences have a meaning.
 double monotonic_seconds();

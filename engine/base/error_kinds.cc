@@ -41,8 +41,11 @@ constexpr std::array kKinds = {std::string_view(""),
                                std::string_view("server_elsewhere"),
                                std::string_view("not_trusted"),
                                std::string_view("not_clean"),
-                               std::string_view("guest_stays_on")};
-static_assert(kKinds.size() == static_cast<std::size_t>(ErrorKind::kGuestStaysOn) + 1);
+                               std::string_view("guest_stays_on"),
+                               std::string_view("session_beats"),
+                               std::string_view("clock_doubtful"),
+                               std::string_view("settings_lost")};
+static_assert(kKinds.size() == static_cast<std::size_t>(ErrorKind::kSettingsLost) + 1);
 
 }  // namespace
 

@@ -53,6 +53,7 @@ using PackId = BinaryId<struct PackIdTag, 16>;          // random
 using StoreId = BinaryId<struct StoreIdTag, 16>;        // random
 using HostId = BinaryId<struct HostIdTag, 8>;           // digest of what identifies a host
 using SessionId = BinaryId<struct SessionIdTag, 16>;    // random
+using Nonce = BinaryId<struct NonceTag, 16>;            // random: makes the bytes of a version unique
 using SourceIdentity = BinaryId<struct SourceIdentityTag, 32>;  // digest that identifies a source
 
 std::string record_id_text(std::string_view prefix, std::uint64_t value);

@@ -10,6 +10,7 @@
 
 #include "base/first_error.h"
 #include "base/result.h"
+#include "base/threads.h"
 
 namespace ashlar {
 
@@ -30,7 +31,8 @@ Status parallel_for(std::size_t count, unsigned threads, const std::stop_token& 
   };
   {
     std::vector<std::jthread> helpers;
-    for (std::size_t i = 1; i < std::min<std::size_t>(threads, count); ++i) helpers.emplace_back(work);
+    for (std::size_t i = 1; i < std::min<std::size_t>(threads, count); ++i)
+      helpers.push_back(start_thread(work));
     work();
   }
   return errors.take();

@@ -65,8 +65,11 @@ enum class ErrorKind : unsigned char {
   kVolumeOfMachine,  // id: the machine that uses the volume
   kServerElsewhere,  // a server that listens on TCP where a unix socket is needed
   kNotTrusted,
-  kNotClean,      // id: the snapshot with findings
-  kGuestStaysOn,  // a guest that did not switch itself off
+  kNotClean,       // id: the snapshot with findings
+  kGuestStaysOn,   // a guest that did not switch itself off
+  kSessionBeats,   // a session whose writer may be at work
+  kClockDoubtful,  // the clock may be wrong, and decides here
+  kSettingsLost,   // settings.json is damaged or gone
 };
 
 std::string_view error_kind_name(ErrorKind kind);

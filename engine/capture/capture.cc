@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/either_stop.h"
 #include "base/first_error.h"
 #include "base/lru_cache.h"
 #include "base/random.h"
+#include "base/threads.h"
 #include "capture/assembler.h"
 #include "capture/segment_pipeline.h"
 #include "catalog/sessions.h"
@@ -77,7 +79,7 @@ class Pipeline {
     const std::stop_callback on_stop(stop, [this] { errors_.report(cancelled()); });
     std::vector<std::jthread> hashers;
     hashing_ = threads_;
-    for (unsigned i = 0; i < threads_; ++i) hashers.emplace_back([this] { hash_loop(*reader_); });
+    for (unsigned i = 0; i < threads_; ++i) hashers.push_back(start_thread([this] { hash_loop(*reader_); }));
     Result<Pass> pass = assemble(stop);
     if (!pass.ok())
       errors_.report(pass.error());
@@ -234,10 +236,10 @@ Result<BlockCounts> volume_counts(MetaStore& nodes, const std::optional<Snapshot
   return total;
 }
 
-Result<SnapshotRecord> make_record(const WriteParts& parts, const Source& source,
+Result<SnapshotRecord> make_record(SnapshotId id, const WriteParts& parts, const Source& source,
                                    const CaptureOptions& options, const Pass& pass) {
   SnapshotRecord record;
-  record.id = options.id.value == 0 ? SnapshotId{random_u64()} : options.id;
+  record.id = id;
   record.store = parts.config.id;
   record.created = UtcTime::now();
   record.size = pass.outcome.size;
@@ -267,16 +269,13 @@ Result<SnapshotRecord> make_record(const WriteParts& parts, const Source& source
 }
 
 // Checks that everything that the new snapshot needs and this session did not write is there and survives a
-// loss of power: the parent's record and the packs of older sessions. Also checks this session's own lease.
-Status check_still_there(const WriteParts& parts, const CaptureOptions& options, const Session& session,
-                         const Pass& pass) {
-  TRY(session.check());
-  if (options.parent)
-    TRY(parts.snapshots.get(options.parent->id).with_context("the parent was deleted meanwhile"));
-  std::vector<std::string> packs;
-  for (const PackId& pack : pass.data_packs) packs.push_back(pack_key(PackKind::kData, pack));
-  for (const PackId& pack : pass.meta_packs) packs.push_back(pack_key(PackKind::kMeta, pack));
-  return parts.objects.ensure_durable(packs).with_context("a pack that the snapshot needs");
+// loss of power: the parent's record and the packs of older sessions.
+Status check_still_there(const WriteParts& parts, const CaptureOptions& options, const Pass& pass) {
+  std::vector<std::string> needed;
+  if (options.parent) needed.push_back(SnapshotCatalog::key_of(options.parent->id));
+  for (const PackId& pack : pass.data_packs) needed.push_back(pack_key(PackKind::kData, pack));
+  for (const PackId& pack : pass.meta_packs) needed.push_back(pack_key(PackKind::kMeta, pack));
+  return parts.objects.ensure_durable(needed).with_context("an object that the snapshot needs");
 }
 
 // Returns the map's regions, or no value and a warning when the map must not be believed.
@@ -309,19 +308,13 @@ SourceIdentity identity_of(const Source& source) {
   return SourceIdentity{sha256("ashlar source v1", as_byte_span(identity))};
 }
 
-Result<CaptureReport> capture(const WriteParts& parts, Source& source, const CaptureOptions& options,
-                              CaptureProgress& progress, const std::stop_token& stop) {
-  SnapshotRecord limits;
-  limits.name = options.name;
-  limits.description = options.description;
-  limits.change_token = options.change_token;
-  limits.tags = options.tags;
-  TRY(check_limits(limits));
-  if (source.size() && source.size()->value > kMaxVolumeBytes)
-    return unsupported("the source is larger than 64 PiB");
+namespace {
 
+// Runs the passes and makes everything durable that the snapshot needs, and its record.
+Result<CaptureReport> prepare(SnapshotId id, const WriteParts& parts, Source& source,
+                              const CaptureOptions& options, CaptureProgress& progress,
+                              const std::stop_token& stop) {
   CaptureReport report;
-  const auto session = TRY(Session::begin(parts.objects, parts.config.id));
   progress.total_bytes = source.size() ? source.size()->value : 0;
   auto changed = usable_map(source, options, report.warnings);
   Pass pass = TRY(Pipeline(parts, source, options, progress, changed).run(stop));
@@ -338,12 +331,8 @@ Result<CaptureReport> capture(const WriteParts& parts, Source& source, const Cap
                     options.parent->id.text(), pass.lost_leaves, pass.lost_leaves == 1 ? "" : "s",
                     pass.lost_leaves == 1 ? "was" : "were"));
   }
-  report.record = TRY(make_record(parts, source, options, pass));
-  TRY(check_still_there(parts, options, *session, pass));
-  if (stop.stop_requested()) return cancelled();
-  TRY(parts.snapshots.publish(report.record));
-  TRY(parts.index.flush());
-
+  report.record = TRY(make_record(id, parts, source, options, pass));
+  TRY(check_still_there(parts, options, pass));
   report.read_bytes = pass.outcome.read_bytes;
   report.unchanged_bytes = pass.outcome.unchanged_bytes;
   report.duplicate_bytes = byte_count(BlockCount{pass.admitted.blocks - pass.admitted.new_blocks});
@@ -351,6 +340,33 @@ Result<CaptureReport> capture(const WriteParts& parts, Source& source, const Cap
   report.node_bytes_written = pass.node_bytes_written;
   report.directories_read = pass.admitted.directories_read;
   report.unreadable = std::move(pass.outcome.unreadable);
+  return report;
+}
+
+}  // namespace
+
+Result<CaptureReport> capture(const WriteParts& parts, Source& source, const CaptureOptions& options,
+                              CaptureProgress& progress, const std::stop_token& stop) {
+  SnapshotRecord limits;
+  limits.name = options.name;
+  limits.description = options.description;
+  limits.change_token = options.change_token;
+  limits.tags = options.tags;
+  TRY(check_limits(limits));
+  if (source.size() && source.size()->value > kMaxVolumeBytes)
+    return unsupported("the source is larger than 64 PiB");
+
+  SessionPlan plan;
+  plan.snapshots.push_back(options.id.value == 0 ? SnapshotId{random_u64()} : options.id);
+  if (options.parent) plan.bases.push_back(options.parent->id);
+  const SnapshotId id = plan.snapshots.front();
+  const auto session = TRY(Session::begin(parts.objects, parts.config.id, std::move(plan)));
+  const EitherStop either(stop, session->lost());
+  auto report = prepare(id, parts, source, options, progress, either.token());
+  if (!report.ok()) return session->why(report.take_error());
+  if (stop.stop_requested()) return cancelled();
+  TRY(session->commit({report.value().record}));
+  TRY(parts.index.flush());
   return report;
 }
 

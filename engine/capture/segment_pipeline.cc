@@ -1,5 +1,7 @@
 #include "capture/segment_pipeline.h"
 
+#include "base/threads.h"
+
 namespace ashlar {
 
 SegmentPipeline::SegmentPipeline(PackAppender& appender, std::uint32_t frame_blocks, int level,
@@ -10,8 +12,8 @@ SegmentPipeline::SegmentPipeline(PackAppender& appender, std::uint32_t frame_blo
       level_(level),
       errors_(errors),
       stored_bytes_(stored_bytes) {
-  for (unsigned i = 0; i < threads; ++i) encoders_.emplace_back([this] { encode_loop(); });
-  appender_thread_ = std::jthread([this] { append_loop(); });
+  for (unsigned i = 0; i < threads; ++i) encoders_.push_back(start_thread([this] { encode_loop(); }));
+  appender_thread_ = start_thread([this] { append_loop(); });
 }
 
 SegmentPipeline::~SegmentPipeline() { cancel(); }

@@ -28,6 +28,7 @@ struct ImageKind {
 class ImageCatalog {
  public:
   explicit ImageCatalog(ObjectStore& objects) : objects_(objects), records_(objects) {}
+  static std::string key_of(ImageId id) { return RecordFolder<ImageKind>::key_of(id); }
 
   // Returns an image. Fails with kNotFound ("no image ami-… in this store"); names a damaged record.
   Result<ImageRecord> get(ImageId id) const { return records_.get(id); }

@@ -2,53 +2,27 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
 #include "base/random.h"
+#include "base/threads.h"
 #include "process/process_identity.h"
 
 namespace ashlar {
 namespace {
 
 constexpr std::string_view kFolder = "sessions/";
+constexpr int kBeatTries = 3;
 
 std::string key_of(const SessionId& id) { return fmt::format("{}{}", kFolder, id.hex()); }
 
-// Reads the record of a key. Returns no value when it is gone, which is not an error: sessions end at any
-// time.
-Result<std::optional<SessionRecord>> read_record(ObjectStore& objects, const std::string& key) {
-  auto bytes = get_object(objects, key, kMaxSessionRecordBytes);
-  if (is(bytes, ErrorCode::kNotFound)) return std::optional<SessionRecord>();
-  if (!bytes.ok()) return bytes.take_error();
-  SessionRecord record = TRY(decode_session_record(bytes.value()).with_context(key));
-  if (key_of(record.id) != key)
-    return corrupt(fmt::format("{}: holds the record of session {}", key, record.id.hex()));
-  return std::optional(std::move(record));
+Error taken_away() {
+  return busy("this session was taken away from the program: nothing was published, run again");
 }
 
-// Returns the keys of session records. Objects with other names in the folder are ignored.
-Result<std::vector<std::string>> session_keys(ObjectStore& objects) {
-  std::vector<std::string> keys;
-  TRY(objects.list(kFolder, [&](const ObjectInfo& object) -> Status {
-    if (SessionId::parse(std::string_view(object.key).substr(kFolder.size())).ok())
-      keys.push_back(object.key);
-    return {};
-  }));
-  return keys;
-}
-
-Result<bool> certainly_dead(const SessionRecord& record, const ProcessIdentity& self,
-                            const std::string& place) {
-  if (record.host != place) return false;
-  if (record.boot != self.boot) return true;
-  const auto start = TRY(process_start(record.pid));
-  return !start || *start != record.pid_started;
-}
-
-}  // namespace
-
-Result<std::unique_ptr<Session>> Session::begin(ObjectStore& objects, const StoreId& store) {
+Result<SessionRecord> new_record(const StoreId& store, SessionPlan plan) {
   const ProcessIdentity self = TRY(this_process());
   SessionRecord record;
   record.id = random_id<SessionId>();
@@ -58,52 +32,207 @@ Result<std::unique_ptr<Session>> Session::begin(ObjectStore& objects, const Stor
   record.pid = self.pid;
   record.pid_started = self.pid_started;
   record.host = pid_namespace_name();
-  TRY(objects.put_if_absent(key_of(record.id), encode(record)).with_context("open a session"));
-  return std::unique_ptr<Session>(new Session(objects, std::move(record)));
+  record.nonce = random_id<Nonce>();
+  record.open_snapshots = std::move(plan.snapshots);
+  record.bases = std::move(plan.bases);
+  TRY(check_limits(record));
+  return record;
 }
 
-// A record that cannot be removed stays until remove_dead_sessions() finds its process gone.
-Session::~Session() { best_effort(objects_.remove(key_of(record_.id))); }
+// The session already names the base, so from here on a purge leaves it.
+Status check_base(const SnapshotCatalog& snapshots, SnapshotId id) {
+  const auto object = snapshots.read(id);
+  if (!object.ok()) return object.error();
+  if (record_of(object.value()) != nullptr) return {};
+  return not_found(fmt::format("{} was deleted meanwhile", id.text()))
+      .about(ErrorKind::kNoSuchSnapshot, id.text());
+}
 
-Status Session::check() const {
-  auto found = read_record(objects_, key_of(record_.id));
-  if (!found.ok()) return found.take_error().with_context("check the session");
-  if (!found.value())
-    return busy("another program removed this session's record: nothing may be published, run again");
-  if (*found.value() != record_)
-    return busy("another program took over this session's record: nothing may be published, run again");
+}  // namespace
+
+Session::Session(ObjectStore& objects, SessionRecord record)
+    : objects_(objects), snapshots_(objects), id_(record.id), record_(std::move(record)) {}
+
+Result<std::unique_ptr<Session>> Session::begin(ObjectStore& objects, const StoreId& store,
+                                                SessionPlan plan) {
+  // A session that can't be taken away hinders no writer.
+  const auto ended = end_dead_sessions(objects);
+  best_effort(ended.ok() ? Status() : Status(ended.error()));
+  SessionRecord record = TRY(new_record(store, std::move(plan)));
+  TRY(objects.put_if_absent(key_of(record.id), encode(record), Lasts::kWhilePowered)
+          .with_context("begin a session"));
+  std::unique_ptr<Session> session(new Session(objects, std::move(record)));
+  TRY(session->announce());
+  session->beats_ =
+      start_thread([raw = session.get()](const std::stop_token& stop) { raw->beat_until_stopped(stop); });
+  return session;
+}
+
+// The session names each snapshot before its object is made: who takes the session away finds all of them.
+Status Session::announce() {
+  for (const SnapshotId id : record_.open_snapshots) {
+    const OpenSnapshot open{id, record_.store, id_, random_id<Nonce>()};
+    TRY(snapshots_.open(open));
+    open_.push_back(open);
+  }
+  for (const SnapshotId base : record_.bases) TRY(check_base(snapshots_, base));
   return {};
 }
 
-Result<std::vector<SessionRecord>> list_sessions(ObjectStore& objects) {
+// What can't be removed stays until another process finds this one gone.
+Session::~Session() {
+  beats_ = {};
+  const std::lock_guard guard(mutex_);
+  for (const OpenSnapshot& open : open_) best_effort(snapshots_.sweep(open));
+  best_effort(objects_.remove(key_of(id_), Lasts::kWhilePowered));
+}
+
+// The bytes that are replaced are those of this writer's own last beat, never ones that were read: a record
+// that others changed is not to be revived. A beat whose outcome is not known is sent again as it is: when it
+// did pass, or passes late, the record holds these bytes.
+Status Session::beat() {
+  const std::lock_guard guard(mutex_);
+  if (!beating_) {
+    beating_ = record_;
+    ++beating_->beat;
+    beating_->nonce = random_id<Nonce>();
+  }
+  Status done;
+  for (int tries = 0; tries < kBeatTries; ++tries) {
+    done = objects_.replace(key_of(id_), encode(record_), encode(*beating_), Lasts::kWhilePowered);
+    if (done.ok()) break;
+    const auto found = find_session(objects_, id_);
+    if (found.ok() && found.value() == *beating_) {
+      done = {};
+      break;
+    }
+    if (is(found, ErrorCode::kNotFound) || (found.ok() && found.value() != record_)) {
+      lost_.request_stop();
+      return taken_away();
+    }
+    if (is(done, ErrorCode::kBusy)) break;  // another program holds the lock: waiting longer helps no one
+  }
+  if (!done.ok()) return std::move(done).with_context("beat");
+  record_ = std::move(*beating_);
+  beating_.reset();
+  return {};
+}
+
+void Session::beat_until_stopped(const std::stop_token& stop) {
+  auto last_success = std::chrono::steady_clock::now();
+  std::mutex waiting;
+  while (!stop.stop_requested()) {
+    std::unique_lock lock(waiting);
+    if (wake_.wait_for(lock, stop, kBeatEvery, [&] { return stop.stop_requested(); })) return;
+    lock.unlock();
+    if (beat().ok()) {
+      last_success = std::chrono::steady_clock::now();
+    } else if (std::chrono::steady_clock::now() - last_success > kGiveUpAfter) {
+      lost_.request_stop();
+    }
+    if (lost_.stop_requested()) return;
+  }
+}
+
+Error Session::why(Error error) const {
+  return lost_.stop_requested() && error.code() == ErrorCode::kCancelled ? taken_away() : error;
+}
+
+Status Session::commit(const std::vector<SnapshotRecord>& records) {
+  TRY(beat());
+  const std::lock_guard guard(mutex_);
+  std::vector<SnapshotRecord> published;
+  for (const SnapshotRecord& record : records) {
+    const auto open = std::ranges::find(open_, record.id, &OpenSnapshot::id);
+    Status done = open == open_.end() ? invalid(fmt::format("{} was not announced", record.id.text()))
+                                      : snapshots_.commit(*open, record);
+    if (done.ok()) {
+      published.push_back(record);
+      open_.erase(open);
+      continue;
+    }
+    for (const SnapshotRecord& before : published) best_effort(snapshots_.sweep(before));
+    return done;
+  }
+  return {};
+}
+
+Result<std::vector<SessionId>> list_session_ids(ObjectStore& objects) {
+  std::vector<SessionId> ids;
+  TRY(objects.list(kFolder, [&](const ObjectInfo& object) -> Status {
+    const auto id = SessionId::parse(std::string_view(object.key).substr(kFolder.size()));
+    if (id.ok()) ids.push_back(id.value());  // any other name is not a session
+    return {};
+  }));
+  return ids;
+}
+
+Result<SessionRecord> find_session(ObjectStore& objects, const SessionId& id) {
+  const std::string key = key_of(id);
+  auto bytes = get_object(objects, key, kMaxSessionRecordBytes);
+  if (is(bytes, ErrorCode::kNotFound)) return not_found(fmt::format("no session {} in this store", id.hex()));
+  if (!bytes.ok()) return bytes.take_error();
+  SessionRecord record = TRY(decode_session_record(bytes.value()).with_context(key));
+  if (record.id != id)
+    return corrupt(fmt::format("{}: holds the record of session {}", key, record.id.hex()));
+  return record;
+}
+
+Result<std::vector<SessionRecord>> list_sessions(ObjectStore& objects, std::vector<std::string>& unread) {
   std::vector<SessionRecord> records;
-  for (const std::string& key : TRY(session_keys(objects))) {
-    if (auto record = TRY(read_record(objects, key))) records.push_back(std::move(*record));
+  for (const SessionId& id : TRY(list_session_ids(objects))) {
+    auto record = find_session(objects, id);
+    if (record.ok()) {
+      records.push_back(record.take());
+    } else if (!is(record, ErrorCode::kNotFound)) {  // sessions end at any time
+      unread.push_back(record.error().text());
+    }
   }
   return records;
 }
 
-Result<std::size_t> remove_dead_sessions(ObjectStore& objects) {
+Result<bool> is_certainly_gone(const SessionRecord& session) {
   const ProcessIdentity self = TRY(this_process());
-  const std::string place = pid_namespace_name();
-  std::size_t removed = 0;
-  for (const std::string& key : TRY(session_keys(objects))) {
-    auto found = read_record(objects, key);
-    if (!found.ok()) {
-      // A record that cannot be decoded does not show whether its process lives.
-      const ErrorCode code = found.error().code();
-      if (code != ErrorCode::kCorrupt && code != ErrorCode::kUnsupported) return found.take_error();
-      continue;
-    }
-    const std::optional<SessionRecord> record = found.take();
-    if (!record || !TRY(certainly_dead(*record, self, place))) continue;
-    Status status = objects.remove(key);
-    // Another process removed it first.
-    if (is(status, ErrorCode::kNotFound)) continue;
-    TRY(std::move(status));
-    ++removed;
+  if (session.host != pid_namespace_name() || session.boot != self.boot) return false;
+  const auto start = TRY(process_start(session.pid));
+  return !start || *start != session.pid_started;
+}
+
+// Once the record is replaced no beat passes, and so no new commit begins. A commit that began before is
+// either published by now, or finds its open record swept.
+Status revoke(ObjectStore& objects, const SessionRecord& session) {
+  const std::string key = key_of(session.id);
+  if (session.state != SessionState::kRevoked) {
+    SessionRecord revoked = session;
+    revoked.state = SessionState::kRevoked;
+    revoked.nonce = random_id<Nonce>();
+    TRY(objects.replace(key, encode(session), encode(revoked)).with_context("take a session away"));
   }
-  return removed;
+  SnapshotCatalog snapshots(objects);
+  for (const SnapshotId id : session.open_snapshots) {
+    const auto object = snapshots.read(id);
+    if (is(object, ErrorCode::kNotFound)) continue;
+    if (!object.ok()) return object.error();
+    const auto* open = std::get_if<OpenSnapshot>(&object.value());
+    if (open == nullptr || open->session != session.id) continue;
+    Status swept = snapshots.sweep(*open);
+    if (!swept.ok() && !is(swept, ErrorCode::kBusy)) return swept;  // kBusy: it was committed meanwhile
+  }
+  return remove_if_there(objects, key);
+}
+
+Result<std::size_t> end_dead_sessions(ObjectStore& objects) {
+  std::size_t ended = 0;
+  std::vector<std::string> unread;
+  for (const SessionRecord& session : TRY(list_sessions(objects, unread))) {
+    if (!TRY(is_certainly_gone(session))) continue;
+    Status done = revoke(objects, session);
+    // Another process took it away first.
+    if (is(done, ErrorCode::kNotFound) || is(done, ErrorCode::kBusy)) continue;
+    TRY(std::move(done));
+    ++ended;
+  }
+  return ended;
 }
 
 }  // namespace ashlar

@@ -1,37 +1,96 @@
-// Sessions: open sessions, as objects `sessions/<id>`, from the start of a capture to its end.
+// Sessions: the writers that work on a store, as objects `sessions/<id>`. Page: docs/format/session.md.
+//
+// A writer begins a session before it looks at anything that it will build on, and names what it is about to
+// publish and what it stands on. It publishes with commit(), which first beats: the beat replaces the
+// session's own last bytes and is refused once the session was taken away. Taking a session away (revoke())
+// replaces its record, then ends each snapshot that it names and has not published. So of a commit and a
+// revocation exactly one wins, however long the writer slept; no clock decides.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
 #include <vector>
 
+#include "catalog/snapshots.h"
 #include "format/session_record.h"
 #include "io/object_store.h"
 
 namespace ashlar {
 
-// A writer's open session. Its record is removed when the object is destroyed.
+inline constexpr std::chrono::seconds kBeatEvery{30};
+// A session whose beat did not change for so long is silent. A writer that can't beat for a little less gives
+// up.
+inline constexpr std::chrono::minutes kSilentAfter{10};
+inline constexpr std::chrono::minutes kGiveUpAfter{9};
+
+// What a session is for.
+struct SessionPlan {
+  std::vector<SnapshotId> snapshots;  // to be published; fresh ids
+  std::vector<SnapshotId> bases;      // what it stands on: published snapshots, or binned ones
+};
+
+// A writer's open session. Beats by itself. When it is destroyed, what it has not published is swept and its
+// record is removed.
 class Session {
  public:
-  static Result<std::unique_ptr<Session>> begin(ObjectStore& objects, const StoreId& store);
+  // Ends the sessions of processes of this host that are gone, and begins one. Fails with kNotFound when a
+  // base is not there.
+  static Result<std::unique_ptr<Session>> begin(ObjectStore& objects, const StoreId& store, SessionPlan plan);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  const SessionId& id() const { return record_.id; }
-  // Returns ok while the record exists unchanged; kBusy when it was removed or replaced: then the writer must
-  // not publish.
-  Status check() const;
+  const SessionId& id() const { return id_; }
+  // Stop is requested when the session was taken away, or could not beat for kGiveUpAfter: the work is in
+  // vain.
+  std::stop_token lost() const { return lost_.get_token(); }
+  // Returns the error that the work ended with; that the session was taken away, if that is why it stopped.
+  Error why(Error error) const;
+  // Fails with kBusy when the session was taken away.
+  Status beat();
+  // Publishes snapshots that the plan named: all or none. Fails with kBusy when the session was taken away.
+  Status commit(const std::vector<SnapshotRecord>& records);
 
  private:
-  Session(ObjectStore& objects, SessionRecord record) : objects_(objects), record_(std::move(record)) {}
+  Session(ObjectStore& objects, SessionRecord record);
+  Status announce();
+  void beat_until_stopped(const std::stop_token& stop);
+
   ObjectStore& objects_;
-  SessionRecord record_;
+  SnapshotCatalog snapshots_;
+  const SessionId id_;
+  std::mutex mutex_;                      // guards the members below
+  SessionRecord record_;                  // as this writer last wrote it
+  std::optional<SessionRecord> beating_;  // the next beat, while it is not known whether it passed
+  std::vector<OpenSnapshot> open_;        // announced, not yet published
+  std::condition_variable_any wake_;
+  std::stop_source lost_;
+  std::jthread beats_;
 };
 
-Result<std::vector<SessionRecord>> list_sessions(ObjectStore& objects);
-// Removes the records of sessions whose process on this host is certainly gone (another boot, no such pid, or
-// a pid that was started at another time). Sessions of other hosts stay. Returns the number of removed
-// records.
-Result<std::size_t> remove_dead_sessions(ObjectStore& objects);
+// Returns the ids of all sessions, also of those whose record can't be read.
+Result<std::vector<SessionId>> list_session_ids(ObjectStore& objects);
+// Returns the sessions; names those that can't be read in `unread`.
+Result<std::vector<SessionRecord>> list_sessions(ObjectStore& objects, std::vector<std::string>& unread);
+// Returns a session. Fails with kNotFound ("no session … in this store").
+Result<SessionRecord> find_session(ObjectStore& objects, const SessionId& id);
+
+// Returns whether the writer is certainly gone: it was a process of this boot and pid namespace that does not
+// exist any more. No other sign is certain: clones of a machine carry the same names.
+Result<bool> is_certainly_gone(const SessionRecord& session);
+
+// Takes a session away from its writer, as it was when `session` was read. Fails with kBusy when it has
+// beaten since, and with kNotFound when it has ended.
+Status revoke(ObjectStore& objects, const SessionRecord& session);
+
+// Takes away the sessions of processes of this host that are certainly gone, and returns how many. Records
+// that can't be read stay.
+Result<std::size_t> end_dead_sessions(ObjectStore& objects);
 
 }  // namespace ashlar

@@ -1,12 +1,19 @@
 // Settings: the settings of a store, in one object, `settings.json`.
 #pragma once
 
+#include <string_view>
+
 #include "document/store_settings.h"
 #include "io/object_store.h"
 
 namespace ashlar {
 
-// Returns the settings; the defaults when the object does not exist.
+inline constexpr std::string_view kSettingsKey = "settings.json";
+
+// Puts the defaults, for a store that has none. Fails with kBusy when there are settings.
+Status put_first_settings(ObjectStore& objects);
+
+// Returns the settings. Fails with kCorrupt, kind kSettingsLost, when they are damaged or gone.
 Result<StoreSettings> get_settings(ObjectStore& objects);
 
 // Replaces `before` by `now`. Fails with kBusy when another writer has changed the settings.

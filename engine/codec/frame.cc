@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
+
+#include "base/out_of_memory.h"
 
 namespace ashlar {
 namespace {
@@ -21,6 +24,11 @@ bool declares_size(ByteSpan stored, std::size_t size) {
          ZSTD_getFrameContentSize(stored.data(), stored.size()) == size;
 }
 
+Error zstd_error(std::string_view what, std::size_t result) {
+  if (ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation) out_of_memory();
+  return corrupt(fmt::format("zstd {}: {}", what, ZSTD_getErrorName(result)));
+}
+
 }  // namespace
 
 struct FrameEncoder::State {
@@ -32,7 +40,7 @@ struct FrameEncoder::State {
 
 FrameEncoder::FrameEncoder(int level) : state_(std::make_unique<State>()) {
   state_->compressor = ZSTD_createCCtx();
-  CHECK(state_->compressor != nullptr);
+  if (state_->compressor == nullptr) out_of_memory();
   CHECK(ZSTD_isError(ZSTD_CCtx_setParameter(state_->compressor, ZSTD_c_compressionLevel, level)) == 0);
 }
 
@@ -44,7 +52,7 @@ Result<FrameEncoder::Encoded> FrameEncoder::encode(ByteSpan blocks) {
   s.decoded.resize(std::max(s.decoded.size(), blocks.size()));
   const std::size_t size =
       ZSTD_compress2(s.compressor, s.compressed.data(), s.compressed.size(), blocks.data(), blocks.size());
-  if (ZSTD_isError(size) != 0) return corrupt(fmt::format("zstd compress: {}", ZSTD_getErrorName(size)));
+  if (ZSTD_isError(size) != 0) return zstd_error("compress", size);
   if (size > worth_keeping(blocks.size())) return Encoded{FrameCodec::kRaw, blocks};
 
   const ByteSpan stored = ByteSpan(s.compressed).first(size);
@@ -61,7 +69,7 @@ struct FrameDecoder::State {
 
 FrameDecoder::FrameDecoder() : state_(std::make_unique<State>()) {
   state_->context = ZSTD_createDCtx();
-  CHECK(state_->context != nullptr);
+  if (state_->context == nullptr) out_of_memory();
 }
 
 FrameDecoder::~FrameDecoder() { ZSTD_freeDCtx(state_->context); }
@@ -78,7 +86,7 @@ Status FrameDecoder::decode(FrameCodec codec, ByteSpan stored, MutableByteSpan b
         return corrupt("zstd frame: its header declares another size");
       const std::size_t size =
           ZSTD_decompressDCtx(state_->context, blocks.data(), blocks.size(), stored.data(), stored.size());
-      if (ZSTD_isError(size) != 0) return corrupt(fmt::format("zstd frame: {}", ZSTD_getErrorName(size)));
+      if (ZSTD_isError(size) != 0) return zstd_error("frame", size);
       if (size != blocks.size()) return corrupt("zstd frame: decodes to too few bytes");
       return {};
     }

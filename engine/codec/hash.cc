@@ -3,6 +3,8 @@
 #include <openssl/evp.h>
 #include <xxhash.h>
 
+#include "base/out_of_memory.h"
+
 namespace ashlar {
 namespace {
 
@@ -26,7 +28,7 @@ struct Sha256Hasher::State {
 
 Sha256Hasher::Sha256Hasher() : state_(std::make_unique<State>()) {
   state_->context = EVP_MD_CTX_new();
-  CHECK(state_->context != nullptr);
+  if (state_->context == nullptr) out_of_memory();
   begin();
 }
 

@@ -1,5 +1,5 @@
-// The settings of a store, as its owner chose them: `settings.json`, replaced as a whole. Without it
-// everything has its default. Page: docs/format/settings.md.
+// The settings of a store, as its owner chose them: `settings.json`, replaced as a whole. Page:
+// docs/format/settings.md.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ inline constexpr std::size_t kMaxTrustedKeys = 1000;
 enum class UnsignedImages : unsigned char { kAccept, kWarn, kRefuse };
 
 struct StoreSettings {
-  std::uint64_t revision = 0;  // 0: the settings were never written
+  std::uint64_t revision = 1;
   std::uint32_t bin_days = 7;  // days that deleted snapshots and images stay in the bin
   UnsignedImages unsigned_images = UnsignedImages::kAccept;
   std::map<PublicKey, std::string> trusted_keys;  // each key with its name

@@ -34,6 +34,8 @@ Result<OpenedRecord> open_record(const BinaryRecordKind& kind, ByteSpan bytes) {
   if (version > kind.newest)
     return unsupported(fmt::format("{}: format version {} is newer than this program", kind.name, version));
   if (version == 0) return damaged("impossible version");
+  if (version < kind.oldest)
+    return unsupported(fmt::format("{}: format version {} is no longer read", kind.name, version));
   if (bytes.size() < kMagicBytes + kVersionBytes + kChecksumBytes) return damaged("wrong length");
   const ByteSpan body = bytes.first(bytes.size() - kChecksumBytes);
   if (ByteReader(bytes.last(kChecksumBytes)).u64() != checksum64(body))

@@ -20,6 +20,7 @@ struct BinaryRecordKind {
   std::string_view magic;  // 8 bytes
   std::string_view name;   // in messages: "snapshot record"
   std::uint16_t newest = 1;
+  std::uint16_t oldest = 1;
 };
 
 // Returns a writer that holds magic and version; the fields follow.
@@ -31,8 +32,8 @@ struct OpenedRecord {
   std::uint16_t version = 0;
   ByteReader fields;  // without the checksum; views the bytes that were opened
 };
-// Fails with kUnsupported for a version that is newer than `kind.newest`, with kCorrupt for bytes that are
-// not a record of this kind or that have changed.
+// Fails with kUnsupported for a version outside of `kind.oldest` to `kind.newest`, with kCorrupt for bytes
+// that are not a record of this kind or that have changed.
 Result<OpenedRecord> open_record(const BinaryRecordKind& kind, ByteSpan bytes);
 
 }  // namespace ashlar

@@ -7,7 +7,7 @@
 namespace ashlar {
 namespace {
 
-constexpr BinaryRecordKind kKind = {"ASHLSNAP", "snapshot record", kSnapshotVersion};
+constexpr BinaryRecordKind kKind = {"ASHLSNAP", "snapshot record", kSnapshotVersion, kSnapshotVersion};
 constexpr std::uint8_t kHashSha256 = 1;
 constexpr std::uint8_t kEncryptionNone = 0;
 
@@ -56,6 +56,7 @@ Status check_limits(const SnapshotRecord& record) {
   TRY(check_text("the description", record.description, kMaxTextBytes));
   TRY(check_text("the change token", record.change_token, kMaxTextBytes));
   TRY(check_text("the program's name", record.program, kMaxTextBytes));
+  TRY(check_text("the label", record.label, kMaxTextBytes));
   return check_tags(record.tags);
 }
 
@@ -77,9 +78,13 @@ ByteVector encode(const SnapshotRecord& record) {
   out.bytes(record.content.span());
   out.bytes(record.source_identity.span());
   out.u32(record.generation);
-  out.u32(0);
+  out.u32(record.incarnation);
   encode_counters(record, out);
-  for (const auto* text : {&record.name, &record.description, &record.change_token, &record.program}) {
+  out.u64(record.revision);
+  out.u32(record.sector_bytes);
+  out.zeros(4);
+  for (const auto* text :
+       {&record.name, &record.description, &record.change_token, &record.program, &record.label}) {
     out.string(*text);
   }
   encode_tags(record.tags, out);
@@ -112,12 +117,16 @@ Result<SnapshotRecord> decode_snapshot_record(ByteSpan bytes) {
   in.copy(record.content.span());
   in.copy(record.source_identity.span());
   record.generation = in.u32();
-  if (!in.reserved(4)) return damaged("reserved bytes are not zero");
+  record.incarnation = in.u32();
   decode_counters(in, record);
+  record.revision = in.u64();
+  record.sector_bytes = in.u32();
+  if (!in.reserved(4)) return damaged("reserved bytes are not zero");
   record.name = in.string();
   record.description = in.string();
   record.change_token = in.string();
   record.program = in.string();
+  record.label = in.string();
   record.tags = TRY(decode_tags(in).with_context("snapshot record"));
   if (!in.done()) return damaged("wrong length");
   TRY(check_sense(record));

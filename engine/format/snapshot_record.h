@@ -1,4 +1,5 @@
-// The bytes of a snapshot record. Page: docs/format/snapshot.md. Immutable once published.
+// The bytes of a snapshot record. Page: docs/format/snapshot.md. What it says of the volume's contents never
+// changes; tags may be replaced, and a snapshot that comes back from the bin gets another incarnation.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@
 
 namespace ashlar {
 
-inline constexpr std::uint16_t kSnapshotVersion = 1;
+inline constexpr std::uint16_t kSnapshotVersion = 2;
 inline constexpr std::size_t kMaxSnapshotRecordBytes = 256UL * 1024;
 
 enum class Consistency : std::uint8_t {
@@ -38,7 +39,10 @@ struct SnapshotRecord {
   SourceKind source_kind = SourceKind::kFile;
   SourceIdentity source_identity;  // digest of what identified the source: finds a parent and opens nothing
   Consistency consistency = Consistency::kQuiescent;
-  std::uint32_t generation = 0;  // number of ancestors by `parent`; selects the sample of an audit
+  std::uint32_t generation = 0;    // number of ancestors by `parent`; selects the sample of an audit
+  std::uint32_t incarnation = 0;   // one more at each deletion and each return from the bin
+  std::uint64_t revision = 0;      // one more at each change of the record
+  std::uint32_t sector_bytes = 0;  // logical sector size of the source; 0: unknown
 
   // These count blocks of the whole volume.
   BlockCount data_blocks;
@@ -53,6 +57,7 @@ struct SnapshotRecord {
   std::string description;
   std::string change_token;  // the generation of the source's changed-block map at the capture; may be empty
   std::string program;       // "ashlar 0.1.0"
+  std::string label;         // names the source for people and for retention; may be empty
   Tags tags;
 
   friend bool operator==(const SnapshotRecord&, const SnapshotRecord&) = default;

@@ -16,20 +16,24 @@
 
 namespace ashlar {
 
-inline constexpr std::uint16_t kVolumeVersion = 2;  // version 1 has no owner
+inline constexpr std::uint16_t kVolumeVersion = 3;
 inline constexpr std::size_t kMaxVolumeRecordBytes = 64UL * 1024;
+inline constexpr std::size_t kMaxVolumeHostNameBytes = 255;
 
 struct VolumeRecord {
   VolumeId id;
   StoreId store;
   AccountId owner;  // value 0: the store's own account
   UtcTime created;
-  ByteCount size;  // at least the size of the base
-  SnapshotId base;
+  ByteCount size;   // at least the size of the base
+  SnapshotId base;  // value 0: none, the volume was blank
   // The base that a snapshot of the volume has just replaced; the overlay may still stand on it. Value 0:
   // none.
   SnapshotId previous_base;
-  bool is_detached = false;  // every block is in the overlay, so the store is not needed
+  bool is_detached = false;    // every block is in the overlay, so the store is not needed
+  HostId host;                 // that holds the overlay
+  std::string host_name;       // its name, for messages
+  std::uint64_t revision = 1;  // one more with each replacement
   std::string name;
   Tags tags;
 

@@ -12,6 +12,8 @@
 #include <array>
 #include <cstring>
 
+#include "base/threads.h"
+
 namespace ashlar {
 namespace {
 
@@ -89,7 +91,7 @@ Result<std::unique_ptr<ControlSocket>> ControlSocket::listen(const std::string& 
   }
   server->end_.reset(::eventfd(0, EFD_CLOEXEC));
   if (!server->end_.valid()) return last_errno("eventfd");
-  server->thread_ = std::jthread([s = server.get()] { s->serve(); });
+  server->thread_ = TRY(try_start_thread([s = server.get()] { s->serve(); }));
   return server;
 }
 

@@ -4,6 +4,7 @@
 
 #include <system_error>
 
+#include "base/threads.h"
 #include "host/incarnation.h"
 #include "host/volume_snapshots.h"
 #include "volume/hydrator.h"
@@ -23,7 +24,9 @@ Status ServedVolume::start() {
   warm_up_ = TRY(parts_.volumes.warm_up(id_, *volume_));
   if (warm_up_) {
     warm_up_->prepare();
-    warmer_ = std::jthread([this](const std::stop_token& stop) { warm_up_->run(stop); });
+    // Without this thread the first reads take longer.
+    auto started = try_start_thread([this](const std::stop_token& stop) { warm_up_->run(stop); });
+    if (started.ok()) warmer_ = started.take();
   }
   control_ = TRY(ControlSocket::listen(directory_, [this](const std::string& line) { return answer(line); }));
   return {};
@@ -31,13 +34,14 @@ Status ServedVolume::start() {
 
 void ServedVolume::start_hydrating(std::uint64_t bytes_per_second) {
   if (hydrating_.exchange(true)) return;
-  try {
-    hydrator_ = std::jthread([this, bytes_per_second](const std::stop_token& stop) {
-      HydrateProgress progress;
-      hydration_ended(hydrate(*volume_, {bytes_per_second, true}, progress, stop));
-    });
-  } catch (const std::system_error& failure) {  // no more threads
-    hydration_ended(Error(ErrorCode::kExhausted, failure.what()));
+  auto started = try_start_thread([this, bytes_per_second](const std::stop_token& stop) {
+    HydrateProgress progress;
+    hydration_ended(hydrate(*volume_, {bytes_per_second, true}, progress, stop));
+  });
+  if (started.ok()) {
+    hydrator_ = started.take();
+  } else {
+    hydration_ended(started.error());
   }
 }
 

@@ -24,11 +24,13 @@ Result<CaptureReport> snapshot_view(Repo& repo, Volumes& volumes, OpenVolumeToCa
   VolumeRecord now = record;
   now.base = report.record.id;
   now.previous_base = view->base();
+  ++now.revision;
   TRY(catalog.replace(record, now));
   wanted.volume->set_base(TRY(volumes.images().open(report.record.id)));
   TRY(wanted.volume->overlay().end_view(std::move(view), report.record.id));
   VolumeRecord settled = now;
   settled.previous_base = SnapshotId{};
+  ++settled.revision;
   TRY(catalog.replace(now, settled));
   return report;
 }

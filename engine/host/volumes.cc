@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "host/incarnation.h"
+#include "process/process_identity.h"
 
 namespace ashlar {
 namespace {
@@ -64,9 +65,11 @@ Result<std::unique_ptr<Overlay>> Volumes::open_overlay(VolumeId id) {
 }
 
 Error Volumes::is_elsewhere(VolumeId id) const {
-  return invalid(
-      fmt::format("the blocks of {} are not in {}: another host directory may hold them, and serve them",
-                  id.text(), repo_.host().overlays()));
+  const auto record = catalog_.get(id);
+  const bool is_of_another = record.ok() && record.value().host != repo_.host().record().host;
+  return invalid(fmt::format("the blocks of {} are not in {}: {} may hold them, and serve them", id.text(),
+                             repo_.host().overlays(),
+                             is_of_another ? record.value().host_name : "another host directory"));
 }
 
 Status Volumes::create_overlay(const VolumeRecord& record) {
@@ -89,6 +92,8 @@ Result<VolumeRecord> Volumes::create(const VolumeSpec& spec) {
   record.name = spec.name;
   record.tags = spec.tags;
   record.owner = spec.owner;
+  record.host = repo_.host().record().host;
+  record.host_name = host_name();
   if (record.size < base.size) {
     return invalid(
         fmt::format("a volume of {} bytes can't hold {}, which has {}: give a size of at least that",
@@ -123,11 +128,14 @@ Result<std::unique_ptr<Volume>> Volumes::volume_over(VolumeId id, std::unique_pt
   if (overlay->size() > record.size) {
     VolumeRecord grown = record;
     grown.size = overlay->size();
+    ++grown.revision;
     TRY(catalog_.replace(record, grown));
   }
   std::shared_ptr<const BaseImage> base;
   if (record.is_detached) {
     TRY(hold_growth(*overlay));
+  } else if (overlay->base().value == 0) {
+    return unsupported(id.text() + " stands on no snapshot, and this program can't serve such a volume");
   } else {
     base = TRY(images_.open(overlay->base()));
   }
@@ -153,7 +161,9 @@ Status Volumes::resize(VolumeId id, Overlay& overlay, ByteCount size) {
   TRY(check_limits(now));
   TRY(overlay.grow(size));
   if (record.is_detached) TRY(hold_growth(overlay));
-  return now == record ? Status() : catalog_.replace(record, now);
+  if (now == record) return {};
+  ++now.revision;
+  return catalog_.replace(record, now);
 }
 
 Result<std::string> Volumes::detach(VolumeId id, Overlay& overlay) {
@@ -163,6 +173,7 @@ Result<std::string> Volumes::detach(VolumeId id, Overlay& overlay) {
   if (!whole.ok()) return whole.error();
   VolumeRecord now = record;
   now.is_detached = true;
+  now.revision += record.is_detached ? 0 : 1;
   if (now != record) TRY(catalog_.replace(record, now));
   return overlay_directory(id) + "/data";
 }

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <map>
+#include <set>
 
+#include "catalog/sessions.h"
 #include "catalog/traces.h"
 #include "image/access.h"
 #include "image/snapshot_users.h"
@@ -19,43 +19,21 @@ Result<bool> is_there(const SnapshotCatalog& snapshots, SnapshotId id) {
   return record.error();
 }
 
-// A snapshot whose record this call moved to the bin.
-struct Moved {
-  SnapshotRecord record;
-  BinEntry entry;
-};
-
-// Fails for a record that can't be read: nothing is removed that was not understood. A restore that saw the
-// snapshot still there may take the new entry out of the bin: so the entry is looked for after the removal,
-// too.
-Result<Moved> move_to_bin(ObjectStore& objects, SnapshotId id) {
-  SnapshotCatalog snapshots(objects);
-  SnapshotBin bin(objects);
-  Moved moved{TRY(snapshots.get(id)), {id, UtcTime::now()}};
-  TRY(bin.put(moved.record, moved.entry.deleted));
-  TRY(snapshots.remove(id));
-  if (!TRY(bin.has(moved.entry))) TRY(bin.put(moved.record, moved.entry.deleted));
-  return moved;
-}
-
-Status put_back(ObjectStore& objects, const Moved& moved) {
-  TRY(SnapshotCatalog(objects).publish(moved.record));
-  return SnapshotBin(objects).remove(moved.entry);
-}
-
 }  // namespace
 
 // Deletes snapshots in an order that is safe when a volume or an image is made on one at the same time. The
-// maker of either looks for the snapshot after publishing, and this function looks for users after removing,
-// so at least one of them sees the other; when both went ahead, the record is put back.
+// maker of either looks for the snapshot after publishing, and this function looks for users after moving the
+// snapshot to the bin, so at least one of them sees the other; when both went ahead, the snapshot is taken
+// back.
 std::vector<Status> delete_snapshots(ObjectStore& objects, const std::vector<SnapshotId>& ids) {
+  SnapshotCatalog snapshots(objects);
   std::vector<Status> done(ids.size());
-  std::vector<std::pair<std::size_t, Moved>> moved;
+  std::vector<std::pair<std::size_t, GoneSnapshot>> moved;
   const auto before = SnapshotUsers::read(objects);
   for (std::size_t i = 0; i < ids.size(); ++i) {
     done[i] = before.ok() ? before.value().check_unused(ids[i]) : Status(before.error());
     if (!done[i].ok()) continue;
-    auto one = move_to_bin(objects, ids[i]);
+    auto one = snapshots.move_to_bin(ids[i], UtcTime::now());
     if (one.ok()) {
       moved.emplace_back(i, one.take());
     } else {
@@ -64,11 +42,11 @@ std::vector<Status> delete_snapshots(ObjectStore& objects, const std::vector<Sna
   }
   if (moved.empty()) return done;
   const auto after = SnapshotUsers::read(objects);
-  for (const auto& [i, one] : moved) {
+  for (const auto& [i, binned] : moved) {
     done[i] = after.ok() ? after.value().check_unused(ids[i]) : Status(after.error());
     if (done[i].ok()) continue;
-    Status back = put_back(objects, one);
-    if (!back.ok()) done[i] = std::move(back);
+    const auto back = snapshots.take_back(binned);
+    if (!back.ok() && !is(back, ErrorCode::kBusy)) done[i] = back.error();  // kBusy: restored meanwhile
   }
   return done;
 }
@@ -77,17 +55,9 @@ Status delete_snapshot(ObjectStore& objects, SnapshotId id) {
   return delete_snapshots(objects, {id}).front();
 }
 
-// Removes only entries that were there before: an entry that comes meanwhile belongs to a newer deletion.
 Result<SnapshotRecord> restore_snapshot(ObjectStore& objects, SnapshotId id) {
   SnapshotCatalog snapshots(objects);
-  SnapshotBin bin(objects);
-  const std::vector<BinEntry> before = TRY(bin.all());
-  SnapshotRecord record = TRY(bin.get(TRY(bin.find(id))));
-  if (!TRY(is_there(snapshots, id))) TRY(snapshots.publish(record));
-  for (const BinEntry& entry : before) {
-    if (entry.snapshot == id) TRY(bin.remove(entry));
-  }
-  return record;
+  return snapshots.take_back(TRY(snapshots.find_in_bin(id)));
 }
 
 Status deregister(ImageRecord& record, UtcTime now) {
@@ -105,7 +75,7 @@ namespace {
 // Returns why an image can't be restored without a snapshot that is not in its place. kBusy when the snapshot
 // is in the bin, and can be restored first.
 Error missing_snapshot(ObjectStore& objects, SnapshotId snapshot, ImageId image) {
-  const auto in_bin = SnapshotBin(objects).find(snapshot);
+  const auto in_bin = SnapshotCatalog(objects).find_in_bin(snapshot);
   if (in_bin.ok())
     return busy(fmt::format("{} is in the bin, and {} needs it", snapshot.text(), image.text()))
         .about(ErrorKind::kNoSuchSnapshot, snapshot.text());
@@ -151,73 +121,83 @@ Result<ImageRecord> restore_image(ObjectStore& objects, ImageId id) {
 
 namespace {
 
-using BinEntries = std::map<SnapshotId, std::vector<BinEntry>>;
+// Purges snapshots that were deleted at or before a time, and removes what is left of others: purged ones
+// that nobody stands on any more, swept ones, and those whose writer is gone.
+class SnapshotPurge {
+ public:
+  SnapshotPurge(ObjectStore& objects, UtcTime until) : objects_(objects), until_(until) {}
 
-Result<BinEntries> entries_by_snapshot(const SnapshotBin& bin) {
-  BinEntries entries;
-  for (const BinEntry& entry : TRY(bin.all())) entries[entry.snapshot].push_back(entry);
-  return entries;
-}
-
-UtcTime last_deletion(const std::vector<BinEntry>& entries) {
-  return std::ranges::max_element(entries, {}, &BinEntry::deleted)->deleted;
-}
-
-// Returns whether this call removed the entry of the last deletion. Another purge may remove entries at the
-// same time: only one of the two gets true.
-Result<bool> remove_all(SnapshotBin& bin, const std::vector<BinEntry>& entries) {
-  const UtcTime last = last_deletion(entries);
-  bool removed_last = false;
-  for (const BinEntry& entry : entries) {
-    const bool was_there = TRY(bin.take_out(entry));
-    if (entry.deleted == last) removed_last = was_there;
-  }
-  return removed_last;
-}
-
-// Publishes a snapshot that is in use although it lies in the bin. Another purge may have done so already,
-// and may have removed the entry since.
-Status put_back_used(SnapshotCatalog& snapshots, const SnapshotBin& bin, const BinEntry& entry) {
-  auto record = bin.get(entry);
-  if (is(record, ErrorCode::kNotFound)) return {};
-  Status published = snapshots.publish(TRY(std::move(record)));
-  return is(published, ErrorCode::kBusy) ? Status() : published;
-}
-
-// Purges old entries. First it is seen which snapshots are gone from their place, then the bin is read once
-// more: a snapshot that was restored, or restored and deleted again, meanwhile keeps its entries. The users
-// are read last. A snapshot that is in use although it lies in the bin (its deletion was cut off) is put
-// back.
-Status purge_snapshots(ObjectStore& objects, UtcTime until, Purged& purged) {
-  SnapshotCatalog snapshots(objects);
-  SnapshotBin bin(objects);
-  BinEntries gone;
-  for (auto& [id, entries] : TRY(entries_by_snapshot(bin))) {
-    if (last_deletion(entries) > until) continue;
-    if (TRY(is_there(snapshots, id))) {
-      TRY(remove_all(bin, entries));
-    } else {
-      gone.emplace(id, std::move(entries));
+  // Everything is read before the users are: a volume or an image that is made later finds its snapshot
+  // deleted already.
+  Status run(Purged& purged) {
+    std::vector<GoneSnapshot> old;
+    std::vector<GoneSnapshot> ended;
+    for (const SnapshotId id : TRY(snapshots_.list_ids())) {
+      const auto object = snapshots_.read(id);
+      if (!object.ok()) continue;  // gone meanwhile, or `verify` names it
+      if (const auto* open = std::get_if<OpenSnapshot>(&object.value())) TRY(end_without_writer(*open));
+      const auto* gone = std::get_if<GoneSnapshot>(&object.value());
+      if (gone == nullptr) continue;
+      if (gone->state != GoneState::kBinned) {
+        ended.push_back(*gone);
+      } else if (gone->deleted <= until_) {
+        old.push_back(*gone);
+      }
     }
+    if (!old.empty()) TRY(purge(old, ended, purged));
+    return remove(ended);
   }
-  if (gone.empty()) return {};
-  const BinEntries now = TRY(entries_by_snapshot(bin));
-  const SnapshotUsers users = TRY(SnapshotUsers::read(objects));
-  for (const auto& [id, entries] : gone) {
-    const auto still = now.find(id);
-    const UtcTime deleted = last_deletion(entries);
-    if (still == now.end() || last_deletion(still->second) != deleted) continue;
-    const bool is_unused = users.check_unused(id).ok();
-    if (is_unused) {
-      best_effort(TraceCatalog(objects).remove(id));  // a trace is advice: losing it costs time
-    } else {
-      TRY(put_back_used(snapshots, bin, {id, deleted}));
+
+ private:
+  // The session is looked for after the open record was read: a session is there before what it opens.
+  Status end_without_writer(const OpenSnapshot& open) {
+    if (!is(find_session(objects_, open.session), ErrorCode::kNotFound)) return {};
+    Status swept = snapshots_.sweep(open);
+    return is(swept, ErrorCode::kBusy) ? Status() : swept;  // published before its session ended
+  }
+
+  // A snapshot that is in use although it lies in the bin (its deletion was cut off) is taken back.
+  Status purge(const std::vector<GoneSnapshot>& old, std::vector<GoneSnapshot>& ended, Purged& purged) {
+    const SnapshotUsers users = TRY(SnapshotUsers::read(objects_));
+    for (const GoneSnapshot& binned : old) {
+      Status done;
+      if (users.check_unused(binned.id).ok()) {
+        auto now = snapshots_.purge(binned);
+        if (now.ok()) {
+          purged.snapshots.push_back(binned.id);
+          best_effort(TraceCatalog(objects_).remove(binned.id));  // a trace is advice: losing it costs time
+          ended.push_back(now.take());
+        } else {
+          done = now.take_error();
+        }
+      } else {
+        const auto back = snapshots_.take_back(binned);
+        if (!back.ok()) done = back.error();
+      }
+      // Restored, or purged by another program, meanwhile.
+      if (!done.ok() && !is(done, ErrorCode::kBusy) && !is(done, ErrorCode::kNotFound)) return done;
     }
-    const bool removed_last = TRY(remove_all(bin, entries));
-    if (is_unused && removed_last) purged.snapshots.push_back(id);
+    return {};
   }
-  return {};
-}
+
+  // A writer that stands on a purged snapshot named it in its session before it read it, and so is seen here.
+  Status remove(const std::vector<GoneSnapshot>& ended) {
+    if (ended.empty()) return {};
+    std::vector<std::string> unread;
+    std::set<SnapshotId> bases;
+    for (const SessionRecord& session : TRY(list_sessions(objects_, unread)))
+      bases.insert(session.bases.begin(), session.bases.end());
+    for (const GoneSnapshot& gone : ended) {
+      const bool is_needed = gone.state == GoneState::kPurged && (!unread.empty() || bases.contains(gone.id));
+      if (!is_needed) TRY(snapshots_.remove(gone));
+    }
+    return {};
+  }
+
+  ObjectStore& objects_;
+  SnapshotCatalog snapshots_{objects_};
+  const UtcTime until_;
+};
 
 // Marks an image before it is removed, and only when its record is unchanged: so a restore at the same time
 // wins. An image that is gone was removed by another purge, which reports it.
@@ -241,7 +221,7 @@ Status purge_image(ImageCatalog& images, const ImageRecord& record, Purged& purg
 
 Result<Purged> purge_bin(ObjectStore& objects, UtcTime until) {
   Purged purged;
-  TRY(purge_snapshots(objects, until, purged));
+  TRY(SnapshotPurge(objects, until).run(purged));
   ImageCatalog images(objects);
   for (const ImageId id : TRY(images.list_ids())) {
     const auto record = images.get(id);

@@ -3,7 +3,6 @@
 
 #include <vector>
 
-#include "catalog/bin.h"
 #include "catalog/images.h"
 #include "catalog/snapshots.h"
 #include "catalog/volumes.h"
@@ -18,7 +17,7 @@ Status delete_snapshot(ObjectStore& objects, SnapshotId id);
 // twice in all.
 std::vector<Status> delete_snapshots(ObjectStore& objects, const std::vector<SnapshotId>& ids);
 
-// Takes a snapshot out of the bin: it is there again, as it was.
+// Takes a snapshot out of the bin: it is there again, as it was, in another incarnation.
 Result<SnapshotRecord> restore_snapshot(ObjectStore& objects, SnapshotId id);
 
 // Makes the record that of a deregistered image, which lies in the bin. Returns kBusy for an image that is
@@ -29,8 +28,8 @@ Status deregister(ImageRecord& record, UtcTime now);
 // image has taken its name.
 Result<ImageRecord> restore_image(ObjectStore& objects, ImageId id);
 
-// The snapshots and images that a purge removed for good: they were deleted at or before `until`. A snapshot
-// that still exists (its deletion or its restore was cut off) only loses its entry.
+// The snapshots and images that a purge ended for good: they were deleted at or before `until`. What a
+// running capture stands on is kept until a purge after its end.
 struct Purged {
   std::vector<SnapshotId> snapshots;
   std::vector<ImageId> images;  // deregistered ones

@@ -7,7 +7,7 @@ namespace ashlar {
 
 Result<std::unique_ptr<PendingImage>> PendingImage::begin(ObjectStore& objects, const StoreId& store,
                                                           Snapshots when_taken_back) {
-  auto session = TRY(Session::begin(objects, store));
+  auto session = TRY(Session::begin(objects, store, {}));
   return std::unique_ptr<PendingImage>(new PendingImage(objects, std::move(session), when_taken_back));
 }
 

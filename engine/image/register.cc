@@ -75,7 +75,7 @@ Result<std::size_t> fail_abandoned_images(ImageCatalog& images, ObjectStore& obj
     if (record.ok() && record.value().state == ImageState::kPending) pending.push_back(record.take());
   }
   if (pending.empty()) return std::size_t{0};
-  for (const SessionRecord& session : TRY(list_sessions(objects))) alive.insert(session.id);
+  for (const SessionId& session : TRY(list_session_ids(objects))) alive.insert(session);
   std::size_t failed = 0;
   for (const ImageRecord& record : pending) {
     if (alive.contains(record.session)) continue;

@@ -23,7 +23,7 @@ Status read_all(ObjectStore& objects, const Catalog& catalog, const Take& take,
     }
     if (is(record, ErrorCode::kNotFound)) continue;  // removed meanwhile
     if (!is(record, ErrorCode::kCorrupt)) return record.error();
-    const std::string key = RecordFolder<Kind>::key_of(id);
+    const std::string key = Catalog::key_of(id);
     auto bytes = get_object(objects, key, Kind::kMaxBytes);
     if (!bytes.ok() && !is(bytes, ErrorCode::kCorrupt)) return bytes.error();
     damaged.push_back({key, record.error().text(), bytes.ok() ? bytes.take() : ByteVector()});

@@ -42,9 +42,10 @@ struct LocalObjectStore::State {
   Status make_parents(std::string_view key);
   Result<std::string> new_incoming();
   Status own_incoming();
+  Status sync_folder_of(const std::string& path, Lasts lasts);
   Result<std::unique_ptr<FileLock>> lock_changes();
   Result<std::string> write_incoming(ByteSpan bytes);
-  Status publish(const std::string& incoming, std::string_view key);
+  Status publish(const std::string& incoming, std::string_view key, Lasts lasts);
   void forget(const std::string& incoming);
   Result<std::vector<std::string>> children(const std::string& folder) const;
   Status clear_owner(const std::string& owner, const std::vector<std::string>& names);
@@ -126,7 +127,9 @@ Result<std::unique_ptr<FileLock>> LocalObjectStore::State::lock_changes() {
   const std::string name = path(fmt::format("{}/{}", kIncoming, kChangeLock));
   for (int tries = 1;; ++tries) {
     auto lock = files.lock(name);
-    if (lock.ok() || lock.error().code() != ErrorCode::kBusy || tries == kLockTries) return lock;
+    if (lock.ok() || lock.error().code() != ErrorCode::kBusy) return lock;
+    if (tries == kLockTries)
+      return lock.take_error().with_context("waited 10 s for another program that changes the store");
     std::this_thread::sleep_for(kLockRetry);
   }
 }
@@ -147,14 +150,19 @@ Result<std::string> LocalObjectStore::State::write_incoming(ByteSpan bytes) {
 
 // Links a synced file to its key. When the sync of the directory fails the name stays: others may have seen
 // the object, whose bytes are complete, and only a crash can remove the name.
-Status LocalObjectStore::State::publish(const std::string& incoming, std::string_view key) {
+Status LocalObjectStore::State::publish(const std::string& incoming, std::string_view key, Lasts lasts) {
   TRY(make_parents(key));
   const std::string name = path(key);
   if (Status linked = files.link(incoming, name); !linked.ok()) {
     if (linked.error().error_number() == EEXIST) return busy(fmt::format("object {} exists", name));
     return linked;
   }
-  return files.sync_directory(name.substr(0, name.rfind('/')));
+  return sync_folder_of(name, lasts);
+}
+
+Status LocalObjectStore::State::sync_folder_of(const std::string& path, Lasts lasts) {
+  if (lasts == Lasts::kWhilePowered) return {};
+  return files.sync_directory(path.substr(0, path.rfind('/')));
 }
 
 // Removes an incoming file. What can't be removed here is left to clear_incoming().
@@ -215,7 +223,7 @@ class LocalObjectStore::Writer : public ObjectWriter {
     if (finished_) return invalid(fmt::format("finish {} twice", key_));
     finished_ = true;
     TRY(file_->sync());
-    return state_->publish(incoming_, key_);
+    return state_->publish(incoming_, key_, Lasts::kForEver);
   }
 
  private:
@@ -306,23 +314,23 @@ Status LocalObjectStore::list(std::string_view prefix,
   return {};
 }
 
-Status LocalObjectStore::remove(std::string_view key) {
+Status LocalObjectStore::remove(std::string_view key, Lasts lasts) {
   TRY(state_->check_key(key));
   const auto lock = TRY(state_->lock_changes());
   const std::string path = state_->path(key);
   TRY(state_->files.remove(path));
-  return state_->files.sync_directory(path.substr(0, path.rfind('/')));
+  return state_->sync_folder_of(path, lasts);
 }
 
-Status LocalObjectStore::put_if_absent(std::string_view key, ByteSpan bytes) {
+Status LocalObjectStore::put_if_absent(std::string_view key, ByteSpan bytes, Lasts lasts) {
   TRY(state_->check_key(key));
   const std::string incoming = TRY(state_->write_incoming(bytes));
-  Status published = state_->publish(incoming, key);
+  Status published = state_->publish(incoming, key, lasts);
   state_->forget(incoming);
   return published;
 }
 
-Status LocalObjectStore::replace(std::string_view key, ByteSpan expected, ByteSpan bytes) {
+Status LocalObjectStore::replace(std::string_view key, ByteSpan expected, ByteSpan bytes, Lasts lasts) {
   TRY(state_->check_key(key));
   const auto lock = TRY(state_->lock_changes());
   const std::string path = state_->path(key);
@@ -335,7 +343,7 @@ Status LocalObjectStore::replace(std::string_view key, ByteSpan expected, ByteSp
     state_->forget(incoming);
     return renamed;
   }
-  return state_->files.sync_directory(path.substr(0, path.rfind('/')));
+  return state_->sync_folder_of(path, lasts);
 }
 
 // Removes the files of an owner whose lock is free; the lock file goes last.

@@ -27,9 +27,12 @@ class LocalObjectStore : public ObjectStore {
   Result<ObjectInfo> stat(std::string_view key) override;
   Status ensure_durable(std::span<const std::string> keys) override;
   Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) override;
-  Status remove(std::string_view key) override;
-  Status put_if_absent(std::string_view key, ByteSpan bytes) override;
-  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) override;
+  using ObjectStore::put_if_absent;
+  using ObjectStore::remove;
+  using ObjectStore::replace;
+  Status remove(std::string_view key, Lasts lasts) override;
+  Status put_if_absent(std::string_view key, ByteSpan bytes, Lasts lasts) override;
+  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes, Lasts lasts) override;
 
   // Removes what interrupted writers left in incoming/. Safe while writers of any process of this host are
   // active.

@@ -4,8 +4,8 @@
 // [A-Za-z0-9._-]. Nothing above this interface may assume a path, a rename, an append to a published object,
 // a cheap list, or low latency. LocalObjectStore keeps objects as files of a directory.
 //
-// When a call that publishes or removes returns ok, its effect is durable. All calls may be made from any
-// thread; an ObjectWriter belongs to one thread at a time.
+// When a call that publishes or removes returns ok, its effect is durable, unless the caller asked for less.
+// All calls may be made from any thread; an ObjectWriter belongs to one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -51,6 +51,14 @@ struct ObjectInfo {
   std::uint64_t size = 0;
 };
 
+// How long the effect of a call lasts.
+enum class Lasts : unsigned char {
+  kForEver,  // durable when the call returns
+  // A loss of power may undo it: for what only a running program needs. The object's bytes are whole whenever
+  // it is there.
+  kWhilePowered,
+};
+
 class ObjectStore {
  public:
   ObjectStore() = default;
@@ -68,12 +76,20 @@ class ObjectStore {
   virtual Status ensure_durable(std::span<const std::string> keys) = 0;
   // Calls `visit` for every object whose key starts with the folder `prefix` ("packs/"), sorted by key.
   virtual Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) = 0;
-  virtual Status remove(std::string_view key) = 0;
+  Status remove(std::string_view key) { return remove(key, Lasts::kForEver); }
+  virtual Status remove(std::string_view key, Lasts lasts) = 0;
   // Creates a small object, only if the key is free. Returns kBusy otherwise.
-  virtual Status put_if_absent(std::string_view key, ByteSpan bytes) = 0;
+  Status put_if_absent(std::string_view key, ByteSpan bytes) {
+    return put_if_absent(key, bytes, Lasts::kForEver);
+  }
+  virtual Status put_if_absent(std::string_view key, ByteSpan bytes, Lasts lasts) = 0;
   // Replaces a small object, only if its bytes are still `expected`. Returns kBusy otherwise, and kNotFound
-  // when it does not exist any longer.
-  virtual Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) = 0;
+  // when it does not exist any longer. After any other error the object may have been replaced, or may be
+  // replaced later: the caller looks.
+  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) {
+    return replace(key, expected, bytes, Lasts::kForEver);
+  }
+  virtual Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes, Lasts lasts) = 0;
 };
 
 // Removes an object; returns ok when it does not exist.

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <optional>
+#include <sstream>
 #include <system_error>
 
 #include "base/unique_fd.h"
@@ -108,6 +110,27 @@ bool names_this_file(const std::string& path, int fd) {
          named.st_ino == held.st_ino;
 }
 
+// Returns who holds the lock on an open file, for messages: "process 4242", as /proc/locks tells it.
+std::string lock_holder(int fd) {
+  struct stat held {};
+  if (::fstat(fd, &held) != 0) return "another process";
+  const std::string inode = fmt::format(":{} ", held.st_ino);
+  std::ifstream locks("/proc/locks");
+  for (std::string line; std::getline(locks, line);) {
+    // "1: FLOCK  ADVISORY  WRITE 4242 08:01:131 0 EOF"; lines with "->" wait for the lock.
+    if (line.find(inode) == std::string::npos || line.find("->") != std::string::npos) continue;
+    std::istringstream words(line);
+    std::string number;
+    std::string kind;
+    std::string advisory;
+    std::string mode;
+    int pid = 0;
+    if (words >> number >> kind >> advisory >> mode >> pid && kind == "FLOCK" && pid > 0)
+      return fmt::format("process {}", pid);
+  }
+  return "another process";
+}
+
 class PosixFileSystem : public FileSystem {
  public:
   Result<std::unique_ptr<ReadableFile>> open(const std::string& path, ReadMode mode) override {
@@ -187,7 +210,7 @@ class PosixFileSystem : public FileSystem {
       UniqueFd fd = TRY(open_fd(path, O_RDWR | O_CREAT | O_NOFOLLOW, "open lock file"));
       if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno == EINTR) continue;
-        if (errno == EWOULDBLOCK) return busy(path + " is locked by another process");
+        if (errno == EWOULDBLOCK) return busy(fmt::format("{} is locked by {}", path, lock_holder(fd.get())));
         return last_errno("lock " + path);
       }
       if (!names_this_file(path, fd.get())) continue;

@@ -40,7 +40,9 @@ struct QueuedWriter::State {
   Status failed() const;
   void fail(int error_number, const Write& write);
   void start(unsigned slot);
+  void release(unsigned slot);
   void reap_one();
+  void reap_all();
   void complete(unsigned slot, int result);
 
   BlockDevice& target;
@@ -50,6 +52,7 @@ struct QueuedWriter::State {
   std::vector<Write> slots;
   std::vector<unsigned> free_slots;
   std::optional<Failure> failure;
+  bool is_broken = false;  // the ring tells of no more completions
 };
 
 QueuedWriter::State::State(BlockDevice& device, const QueueOptions& options)
@@ -62,7 +65,9 @@ QueuedWriter::State::State(BlockDevice& device, const QueueOptions& options)
 
 QueuedWriter::State::~State() {
   if (!has_ring) return;
-  while (free_slots.size() < slots.size()) reap_one();
+  reap_all();
+  // The kernel may still read the buffers of writes that can't be waited for: they are never freed.
+  if (is_broken) static_cast<void>(new std::vector<Write>(std::move(slots)));
   ::io_uring_queue_exit(&ring);
 }
 
@@ -90,7 +95,20 @@ void QueuedWriter::State::start(unsigned slot) {
   do {
     submitted = ::io_uring_submit(&ring);
   } while (submitted == -EINTR || submitted == -EAGAIN || submitted == -EBUSY);
-  CHECK(submitted == 1);
+  if (submitted == 1) return;
+  // The entry stays in the ring and is never submitted, because nothing is after a failure.
+  fail(submitted < 0 ? -submitted : EIO, write);
+  release(slot);
+}
+
+void QueuedWriter::State::release(unsigned slot) {
+  slots[slot] = Write{};
+  free_slots.push_back(slot);
+}
+
+// Waits for all writes in the ring.
+void QueuedWriter::State::reap_all() {
+  while (free_slots.size() < slots.size() && !is_broken) reap_one();
 }
 
 void QueuedWriter::State::reap_one() {
@@ -99,7 +117,11 @@ void QueuedWriter::State::reap_one() {
   do {
     waited = ::io_uring_wait_cqe(&ring, &event);
   } while (waited == -EINTR || waited == -EAGAIN);
-  CHECK(waited == 0);
+  if (waited != 0) {
+    fail(-waited, {});
+    is_broken = true;
+    return;
+  }
   const auto slot = static_cast<unsigned>(::io_uring_cqe_get_data64(event));
   const int result = event->res;
   ::io_uring_cqe_seen(&ring, event);
@@ -111,16 +133,16 @@ void QueuedWriter::State::reap_one() {
 // that reaps such a write starts it once more.
 void QueuedWriter::State::complete(unsigned slot, int result) {
   Write& write = slots[slot];
-  if (result == -EINTR || result == -EAGAIN || result == -ECANCELED) return start(slot);
+  const bool must_repeat = result == -EINTR || result == -EAGAIN || result == -ECANCELED;
+  if (must_repeat && !failure) return start(slot);
   if (result <= 0) {
     fail(result == 0 ? EIO : -result, write);
   } else {
     write.offset += static_cast<std::uint64_t>(result);
     write.left = write.left.subspan(static_cast<std::size_t>(result));
-    if (!write.left.empty()) return start(slot);
+    if (!write.left.empty() && !failure) return start(slot);
   }
-  write = Write{};
-  free_slots.push_back(slot);
+  release(slot);
 }
 
 QueuedWriter::QueuedWriter(BlockDevice& target, const QueueOptions& options)
@@ -144,7 +166,7 @@ Status QueuedWriter::submit(ByteOffset offset, ByteSpan bytes, std::shared_ptr<c
     state_->fail(written.error().error_number(), {offset.value, bytes, nullptr});
     return state_->failed();
   }
-  while (state_->free_slots.empty()) state_->reap_one();
+  while (state_->free_slots.empty() && !state_->is_broken) state_->reap_one();
   TRY(state_->failed());
   const unsigned slot = state_->free_slots.back();
   state_->free_slots.pop_back();
@@ -161,9 +183,7 @@ Status QueuedWriter::submit(ByteOffset offset, AlignedBuffer buffer, std::size_t
 
 Status QueuedWriter::drain() {
   const std::lock_guard lock(state_->mutex);
-  if (state_->has_ring) {
-    while (state_->free_slots.size() < state_->slots.size()) state_->reap_one();
-  }
+  if (state_->has_ring) state_->reap_all();
   return state_->failed();
 }
 

@@ -33,13 +33,17 @@ Result<std::array<std::byte, 16>> read_boot_id() {
 
 }  // namespace
 
-std::string pid_namespace_name() {
+std::string host_name() {
   std::array<char, 65> name{};
   if (::gethostname(name.data(), name.size() - 1) != 0) name[0] = '\0';
+  return name.data();
+}
+
+std::string pid_namespace_name() {
   auto machine = read_line("/etc/machine-id");
   std::array<char, 64> pids{};
   if (::readlink("/proc/self/ns/pid", pids.data(), pids.size() - 1) < 0) pids[0] = '\0';
-  return fmt::format("{} {} {}", name.data(), machine.ok() ? machine.take().substr(0, 32) : "-", pids.data());
+  return fmt::format("{} {} {}", host_name(), machine.ok() ? machine.take().substr(0, 32) : "-", pids.data());
 }
 
 std::optional<std::uint64_t> parse_stat_start(const std::string& line) {

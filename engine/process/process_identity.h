@@ -24,6 +24,9 @@ Result<ProcessIdentity> this_process();
 // host name alone is shared by the clones of a machine, and a pid by the containers of a host.
 std::string pid_namespace_name();
 
+// Returns the name of this host, for people.
+std::string host_name();
+
 // Returns the start time of the process with that pid; nothing when this host has none.
 Result<std::optional<std::uint64_t>> process_start(std::uint32_t pid);
 // Returns field 22 of the line in /proc/PID/stat. The command name, field 2, may contain spaces and

@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "base/random.h"
-#include "catalog/sessions.h"
+#include "catalog/settings.h"
 #include "format/pack_format.h"
 
 namespace ashlar {
@@ -31,9 +31,13 @@ Status make_empty_directory(FileSystem& files, const std::string& path) {
   TRY(files.make_directory(path));
   TRY(files.sync_directory(folder_of(path)));
   const auto entries = TRY(files.list(path));
-  if (entries.empty()) return {};
   if (std::ranges::any_of(entries, [](const DirectoryEntry& entry) { return entry.name == kConfigKey; }))
     return invalid(fmt::format("{} is a store already", path));
+  // An init that was cut off leaves these.
+  const auto is_left = [](const DirectoryEntry& entry) {
+    return entry.name == kSettingsKey || entry.name == "reserve" || entry.name == "incoming";
+  };
+  if (std::ranges::all_of(entries, is_left)) return {};
   return invalid(fmt::format("{} is not empty: give a new or an empty directory", path));
 }
 
@@ -52,6 +56,10 @@ Result<StoreConfig> Repo::init(FileSystem& files, const StoreAddress& address, c
   config.level = options.level;
   config.region_seed = random_u64();
   LocalObjectStore objects(files, path);
+  TRY(StoreReserve(files, path).make());
+  Status settings = put_first_settings(objects);
+  if (!settings.ok() && !is(settings, ErrorCode::kBusy)) return settings.take_error();
+  // This makes it a store.
   TRY(objects.put_if_absent(kConfigKey, as_byte_span(encode(config))));
   return config;
 }
@@ -79,7 +87,7 @@ Result<std::unique_ptr<Repo>> Repo::open(FileSystem& files, const StoreAddress& 
   repo->snapshots_ = std::make_unique<SnapshotCatalog>(*repo->objects_);
   // Removes files that crashed writers left behind. A store that can't be written is still readable, so a
   // failure here stops nothing.
-  if (remove_dead_sessions(*repo->objects_).ok()) best_effort(repo->objects_->clear_incoming());
+  best_effort(repo->objects_->clear_incoming());
   return repo;
 }
 
@@ -96,6 +104,8 @@ Status Repo::open_index() {
   nodes_ = std::make_unique<MetaStore>(*objects_, *index_);
   return {};
 }
+
+StoreReserve Repo::reserve() const { return {*files_, address_.directory}; }
 
 Result<Index*> Repo::index() {
   TRY(open_index());

@@ -11,6 +11,7 @@
 #include "io/local_object_store.h"
 #include "repo/host_directory.h"
 #include "repo/store_address.h"
+#include "repo/store_reserve.h"
 #include "store/meta_store.h"
 #include "store/parts.h"
 #include "store/segments.h"
@@ -27,8 +28,8 @@ class Repo {
   // Makes a store in a new or an empty directory. Refuses anything else.
   static Result<StoreConfig> init(FileSystem& files, const StoreAddress& address, const InitOptions& options);
 
-  // Opens the store at `address`, and finds the directory that this host has for it. Removes what dead
-  // writers of this host left: session records and incoming files. Fails with kind kNotAStore where there is
+  // Opens the store at `address`, and finds the directory that this host has for it. Removes
+  // incoming files that dead writers of this host left. Fails with kind kNotAStore where there is
   // none.
   static Result<std::unique_ptr<Repo>> open(FileSystem& files, const StoreAddress& address,
                                             const HostChoice& choice);
@@ -42,6 +43,7 @@ class Repo {
   const StoreConfig& config() const { return config_; }
   ObjectStore& objects() { return *objects_; }
   SnapshotCatalog& snapshots() { return *snapshots_; }
+  StoreReserve reserve() const;
 
   // The index, and what needs it, is opened and caught up with the packs when first asked for: operations
   // that need records only never pay for it.

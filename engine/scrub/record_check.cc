@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "catalog/bin.h"
 #include "catalog/images.h"
 #include "catalog/launch_templates.h"
 #include "catalog/lifecycle_policies.h"
@@ -29,13 +28,11 @@ class RecordCheck {
     const auto nothing = [](const auto&) { return std::vector<SnapshotId>(); };
     TRY(check_each<LaunchTemplateKind>(LaunchTemplateCatalog(objects_), nothing));
     TRY(check_each<LifecyclePolicyKind>(LifecyclePolicyCatalog(objects_), nothing));
-    const SnapshotBin bin(objects_);
-    for (const BinEntry& entry : TRY(bin.all())) {
-      if (const auto record = bin.get(entry); !record.ok())
-        note(fmt::format("bin/{}.{}", entry.snapshot.text(), entry.deleted.unix_ns), record.error());
-    }
     if (const auto settings = get_settings(objects_); !settings.ok()) note("settings.json", settings.error());
-    if (const auto sessions = list_sessions(objects_); !sessions.ok()) note("sessions/", sessions.error());
+    for (const SessionId& id : TRY(list_session_ids(objects_))) {
+      if (const auto session = find_session(objects_, id); !session.ok())
+        note("sessions/" + id.hex(), session.error());
+    }
     return std::move(faults_);
   }
 
@@ -49,7 +46,7 @@ class RecordCheck {
   template <class Kind, class Catalog, class Needs>
   Status check_each(const Catalog& catalog, const Needs& needs) {
     for (const auto id : TRY(catalog.list_ids())) {
-      const std::string key = RecordFolder<Kind>::key_of(id);
+      const std::string key = Catalog::key_of(id);
       const auto record = catalog.get(id);
       if (!record.ok()) {
         note(key, record.error());

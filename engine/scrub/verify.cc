@@ -49,7 +49,7 @@ class Verifier {
 
   // Verifies the store while captures and deletes run. The order makes that safe: the snapshots are listed
   // first, then the index catches up, then the packs are listed, so all objects that a snapshot needs are
-  // known when it is walked. A snapshot that is gone by then was deleted.
+  // known when it is walked. A snapshot that is gone by then was purged; one in the bin can come back.
   Result<VerifyReport> all() {
     const std::vector<SnapshotId> ids = TRY(parts_.snapshots.list_ids());
     TRY(parts_.index.catch_up());
@@ -61,9 +61,13 @@ class Verifier {
     TRY(check_packs(PackKind::kMeta, ids_of(meta), nullptr));
     TRY(check_packs(PackKind::kData, ids_of(data), nullptr));
     for (const SnapshotId id : ids) {
-      const auto record = parts_.snapshots.get(id);
-      if (is(record, ErrorCode::kNotFound)) continue;
-      TRY(walk_snapshot(id, record, nullptr));
+      const auto object = parts_.snapshots.read(id);
+      if (is(object, ErrorCode::kNotFound)) continue;
+      if (!object.ok()) {
+        note_record(id, object.error());
+      } else if (const SnapshotRecord* record = record_of(object.value())) {
+        TRY(walk_snapshot(*record, nullptr));
+      }
     }
     for (RecordFault& fault : TRY(check_records(parts_.objects)))
       add_damage(std::move(fault.object), std::nullopt, std::nullopt, std::move(fault.what), fault.is_unread);
@@ -71,11 +75,11 @@ class Verifier {
   }
 
   Result<VerifyReport> one(SnapshotId id) {
-    const Result<SnapshotRecord> record = TRY(parts_.snapshots.get(id));
+    const SnapshotRecord record = TRY(parts_.snapshots.get(id));
     // The first walk collects what the snapshot needs, then the packs are checked, and a second walk finds
     // the blocks that the faults hit.
     Needs needs;
-    TRY(walk_snapshot(id, record, &needs));
+    TRY(walk_snapshot(record, &needs));
     forget();
     std::set<PackId> data;
     std::set<PackId> meta;
@@ -93,7 +97,7 @@ class Verifier {
     }
     TRY(check_packs(PackKind::kMeta, {meta.begin(), meta.end()}, &needs));
     TRY(check_packs(PackKind::kData, {data.begin(), data.end()}, &needs));
-    TRY(walk_snapshot(id, record, nullptr));
+    TRY(walk_snapshot(record, nullptr));
     return finish();
   }
 
@@ -180,20 +184,21 @@ class Verifier {
     }
   }
 
-  Status walk_snapshot(SnapshotId id, const Result<SnapshotRecord>& record, Needs* needs) {
+  void note_record(SnapshotId id, const Error& error) {
+    ++report_.snapshots;
+    const std::size_t damage = add_damage(SnapshotCatalog::key_of(id), std::nullopt, std::nullopt,
+                                          error.text(), !says_damage(error));
+    report_.damages[damage].losses.push_back({id, {}});
+  }
+
+  Status walk_snapshot(const SnapshotRecord& snapshot, Needs* needs) {
     if (stop_.stop_requested()) return cancelled();
     ++report_.snapshots;
-    if (!record.ok()) {
-      const std::size_t damage = add_damage("snapshots/" + id.text(), std::nullopt, std::nullopt,
-                                            record.error().text(), !says_damage(record.error()));
-      report_.damages[damage].losses.push_back({id, {}});
-      return {};
-    }
-    const SnapshotRecord& snapshot = record.value();
     if (snapshot.store != parts_.config.id) {
-      add_damage("snapshots/" + id.text(), std::nullopt, std::nullopt, "the record belongs to another store");
+      add_damage(SnapshotCatalog::key_of(snapshot.id), std::nullopt, std::nullopt,
+                 "the record belongs to another store");
     }
-    walked_ = id;
+    walked_ = snapshot.id;
     volume_ = blocks_covering(snapshot.size);
     TRY(walk(snapshot.root, snapshot.root_level, 0, needs));
     return {};

@@ -43,7 +43,7 @@ struct VerifyReport {
   std::uint64_t segments = 0;
   std::uint64_t blocks = 0;
   std::uint64_t nodes = 0;
-  std::uint64_t snapshots = 0;
+  std::uint64_t snapshots = 0;  // those in the bin too
   ByteCount bytes_read;
   std::vector<Damage> damages;  // those that could not be read too
 

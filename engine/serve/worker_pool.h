@@ -8,12 +8,14 @@
 #include <thread>
 #include <vector>
 
+#include "base/threads.h"
+
 namespace ashlar {
 
 class WorkerPool {
  public:
   explicit WorkerPool(unsigned threads) {
-    for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+    for (unsigned i = 0; i < threads; ++i) threads_.push_back(start_thread([this] { work(); }));
   }
   // Runs the jobs that were given, then ends the threads.
   ~WorkerPool() {

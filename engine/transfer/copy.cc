@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/either_stop.h"
 #include "catalog/sessions.h"
 #include "manifest/store_block_ids.h"
 #include "manifest/tree_visit.h"
@@ -134,17 +135,6 @@ SnapshotRecord copy_of(const SnapshotRecord& original, SnapshotId id, const Stor
   return record;
 }
 
-// Publishes all records, or none.
-Status publish_all(SnapshotCatalog& snapshots, const std::vector<SnapshotRecord>& records) {
-  for (auto record = records.begin(); record != records.end(); ++record) {
-    Status published = snapshots.publish(*record);
-    if (published.ok()) continue;
-    for (auto before = records.begin(); before != record; ++before) best_effort(snapshots.remove(before->id));
-    return published;
-  }
-  return {};
-}
-
 }  // namespace
 
 ProgressSample sample_of(const CopyProgress& progress) {
@@ -160,24 +150,24 @@ Result<CopyReport> copy_snapshots(const ReadParts& source, const WriteParts& tar
                                   const std::vector<SnapshotId>& ids, CopyProgress& progress,
                                   const std::stop_token& stop) {
   CHECK(originals.size() == ids.size());
-  const auto session = TRY(Session::begin(target.objects, target.config.id));
+  const auto session = TRY(Session::begin(target.objects, target.config.id, {ids, {}}));
   for (const SnapshotRecord& original : originals)
     progress.total_bytes += byte_count(original.data_blocks).value;
-  Copier copier(source, target, progress, stop);
+  const EitherStop either(stop, session->lost());
+  Copier copier(source, target, progress, either.token());
   for (const SnapshotRecord& original : originals) {
     Status copied = copier.copy(original);
     if (!copied.ok()) {
       copier.keep_what_is_there();
-      return copied.take_error();
+      return session->why(copied.take_error());
     }
   }
   TRY(copier.finish());
-  TRY(session->check());
   CopyReport report;
   copier.count(report);
   for (std::size_t i = 0; i < originals.size(); ++i)
     report.records.push_back(copy_of(originals[i], ids[i], target.config));
-  TRY(publish_all(target.snapshots, report.records));
+  TRY(session->commit(report.records));
   TRY(target.index.flush());
   return report;
 }

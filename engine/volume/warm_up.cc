@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/threads.h"
 
 namespace ashlar {
 namespace {
@@ -148,10 +149,13 @@ void WarmUp::fetch_ahead(const RegionOrder& order, const std::stop_token& stop) 
   // The content of a boot pack is in memory: one thread moves it without taking a machine's processors.
   const int threads = counters_.from_boot_pack ? 1 : kThreads;
   std::vector<std::jthread> fetchers;
-  try {
-    for (int i = 0; i < threads; ++i) fetchers.emplace_back(fetch);
-  } catch (const std::system_error&) {
-    fetch();  // with the threads that could be started
+  for (int i = 0; i < threads; ++i) {
+    auto started = try_start_thread(fetch);
+    if (!started.ok()) {
+      fetch();  // with the threads that could be started
+      break;
+    }
+    fetchers.push_back(started.take());
   }
 }
 

@@ -6,6 +6,7 @@
 #include "action/images.h"
 #include "action/snapshots.h"
 #include "action/stores.h"
+#include "support/snapshots.h"
 
 namespace ashlar {
 namespace {
@@ -63,15 +64,30 @@ TEST_F(Bin, ImagesAreTheirOwnersAlone) {
 TEST_F(Bin, APurgeKeepsWhatIsTooYoung) {
   const SnapshotId id = captured("first");
   ASSERT_OK(delete_snapshot(repo(), owner(), id));
-  EXPECT_THAT(purge_bin(repo(), owner(), PurgeAge::kAsSet).take().snapshots, IsEmpty());
-  EXPECT_THAT(purge_bin(repo(), owner(), PurgeAge::kAny).take().snapshots, ElementsAre(id));
+  EXPECT_THAT(purge_bin(repo(), owner(), PurgeAge::kAsSet, PurgeClock::kCheck).take().snapshots, IsEmpty());
+  EXPECT_THAT(purge_bin(repo(), owner(), PurgeAge::kAny, PurgeClock::kCheck).take().snapshots,
+              ElementsAre(id));
   EXPECT_EQ(code_of(restore_snapshot_from_bin(repo(), owner(), id)), ErrorCode::kNotFound);
 }
 
 TEST_F(Bin, TheSettingsSayHowLong) {
   ASSERT_OK(delete_snapshot(repo(), owner(), captured("first")));
   ASSERT_OK(modify_settings(repo(), owner(), {.bin_days = 0, .unsigned_images = {}}));
-  EXPECT_THAT(purge_bin(repo(), owner(), PurgeAge::kAsSet).take().snapshots, SizeIs(1));
+  EXPECT_THAT(purge_bin(repo(), owner(), PurgeAge::kAsSet, PurgeClock::kCheck).take().snapshots, SizeIs(1));
+}
+
+// A deletion of long ago, while nothing in the store is newer: the clock may have jumped ahead since.
+TEST_F(Bin, AClockThatMayBeWrongPurgesNothing) {
+  const SnapshotId id = captured("first");
+  SnapshotRecord old = repo().snapshots().get(id).take();
+  ASSERT_OK(remove_snapshot(repo().objects(), id));
+  old.created = UtcTime{1'700'000'000'000'000'000};
+  ASSERT_OK(publish_snapshot(repo().objects(), old));
+  ASSERT_OK(repo().snapshots().move_to_bin(id, old.created));
+  const auto refused = purge_bin(repo(), owner(), PurgeAge::kAsSet, PurgeClock::kCheck);
+  EXPECT_EQ(kind_of(refused), ErrorKind::kClockDoubtful);
+  EXPECT_THAT(purge_bin(repo(), owner(), PurgeAge::kAsSet, PurgeClock::kIsRight).take().snapshots,
+              ElementsAre(id));
 }
 
 }  // namespace

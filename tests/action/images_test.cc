@@ -2,6 +2,7 @@
 #include "action/images.h"
 
 #include "image_world.h"
+#include "support/snapshots.h"
 
 namespace ashlar {
 namespace {
@@ -139,7 +140,7 @@ TEST_F(Images, DeregisteringKeepsTheSnapshotsOrDeletesThoseThatNoOtherNeeds) {
 TEST_F(Images, DeregisteringLeavesOutASnapshotThatDoesNotExist) {
   const SnapshotId disk = snapshot("disk");
   const ImageId id = register_image(here(), owner_, wanted("web", disk)).take().id;
-  ASSERT_OK(here().snapshots().remove(disk));
+  ASSERT_OK(remove_snapshot(here().objects(), disk));
   EXPECT_TRUE(deregister_image(here(), owner_, id, ImageSnapshots::kKeep).take().snapshots.empty());
 }
 
@@ -188,7 +189,7 @@ TEST_F(Images, AnImageIsSignedByItsOwnerAndTrustedThroughTheSettings) {
 TEST_F(Images, ASnapshotThatIsGoneIsAFaultOfItsImage) {
   const ImageId id = made("web");
   const SnapshotId disk = snapshots_of(AccountImages::open(here(), owner_).find(id).take()).front();
-  ASSERT_OK(here().snapshots().remove(disk));
+  ASSERT_OK(remove_snapshot(here().objects(), disk));
   const VerifiedImage verified = verify_image(here(), owner_, id).take();
   EXPECT_FALSE(verified.is_whole());
   ASSERT_EQ(verified.faults.size(), 1U);

@@ -2,6 +2,7 @@
 #include "action/instances.h"
 
 #include <csignal>
+#include <thread>
 
 #include "action/create_image.h"
 #include "action/host_world.h"
@@ -170,19 +171,6 @@ TEST_F(InstanceActions, AnImageOfAStoppedMachineHasSnapshotsOfItsVolumes) {
   EXPECT_TRUE(is(create_image(*host_, own_, request), ErrorCode::kBusy)) << "the name is taken";
 }
 
-// Ends a guest at the first warning.
-class EndingNotices : public SilentNotices {
- public:
-  explicit EndingNotices(const ProcessIdentity& guest) : guest_(RunningProcess::find(guest).take()) {}
-  void warn(const std::string& /*text*/) override {
-    guest_.signal(SIGKILL).take();
-    EXPECT_TRUE(guest_.wait(20));
-  }
-
- private:
-  RunningProcess guest_;
-};
-
 TEST_F(InstanceActions, AGuestThatEndsWhileItsImageIsMadeWithoutARebootStaysOff) {
   const VolumeId disk = volume();
   ServedVolumes serving(host_->repo(), host_->volumes(), notices_, {}, {});
@@ -196,22 +184,22 @@ TEST_F(InstanceActions, AGuestThatEndsWhileItsImageIsMadeWithoutARebootStaysOff)
   instances().save(machine).take();
   std::ofstream(instances().directory(machine.id) + "/" + kQmpSocketName) << "";
   ASSERT_EQ(instances().state_of(machine).take(), InstanceState::kRunning);
-  // An image that was abandoned, and a session that can't be read, lead to a warning before the snapshots.
-  const auto abandon = [](ImageRecord& record) -> Status {
-    record.state = ImageState::kPending;
-    record.session.bytes.fill(std::byte{7});
-    return {};
-  };
+  // The guest ends as soon as its image is pending.
   ObjectStore& objects = host_->repo().objects();
-  ImageCatalog(objects).update(image().id, abandon).take();
-  objects.put_if_absent("sessions/" + std::string(32, '1'), as_byte_span("damaged")).take();
-
-  EndingNotices ending(guest.process());
+  const std::size_t images = ImageCatalog(objects).list_ids().take().size();
+  std::jthread ending([&](const std::stop_token& stop) {
+    while (ImageCatalog(objects).list_ids().take().size() == images && !stop.stop_requested())
+      std::this_thread::yield();
+    RunningProcess process = RunningProcess::find(guest.process()).take();
+    process.signal(SIGKILL).take();
+    EXPECT_TRUE(process.wait(20));
+  });
   CreateImageRequest request;
   request.instance = machine.id;
   request.name = "golden";
   request.reboot = false;
-  const auto made = create_image(*host_, {own_.account, ending, {}}, request);
+  const auto made = create_image(*host_, own_, request);
+  ending.join();
   ASSERT_TRUE(made.ok()) << made.error().text();
   EXPECT_EQ(made.value().consistency, ImageConsistency::kCrashConsistent);
   const InstanceRecord after = instances().load(machine.id).take();

@@ -89,7 +89,10 @@ TEST_F(Snapshots, ADamagedRecordHidesNoOther) {
   std::ofstream(store_path() + "/snapshots/" + lost.id.text()) << "damaged";
   const SnapshotList list = describe_snapshots(repo(), other()).take();
   EXPECT_THAT(list.records, ElementsAre(kept));
-  EXPECT_THAT(list.damaged, ElementsAre(testing::Pair(lost.id, HasSubstr(lost.id.text()))));
+  ASSERT_EQ(list.unread.size(), 1U);
+  EXPECT_EQ(list.unread[0].id, lost.id);
+  EXPECT_EQ(list.unread[0].why.code(), ErrorCode::kCorrupt);
+  EXPECT_THAT(list.unread[0].why.text(), HasSubstr(lost.id.text()));
   EXPECT_EQ(code_of(describe_snapshot(repo(), owner(), lost.id)), ErrorCode::kCorrupt);
   EXPECT_EQ(kind_of(describe_snapshot(repo(), owner(), SnapshotId{9})), ErrorKind::kNoSuchSnapshot);
 }

@@ -7,6 +7,8 @@
 #include "base/random.h"
 #include "catalog/records.h"
 #include "process/process_identity.h"
+#include "support/forwarding_objects.h"
+#include "support/snapshots.h"
 
 namespace ashlar {
 namespace {
@@ -29,77 +31,203 @@ class Sessions : public testing::Test {
     EXPECT_TRUE(objects_.put_if_absent("sessions/" + record.id.hex(), encode(record)).ok());
     return record.id;
   }
-  bool is_listed(const SessionId& id) {
-    for (const SessionRecord& record : list_sessions(objects_).take()) {
-      if (record.id == id) return true;
-    }
-    return false;
+  bool is_listed(const SessionId& id) { return find_session(objects_, id).ok(); }
+  std::unique_ptr<Session> begun(SessionPlan plan = {}) {
+    return Session::begin(objects_, StoreId{}, std::move(plan)).take();
   }
+  // Takes the session away, as it is now.
+  Status take_away(const SessionId& id) { return revoke(objects_, find_session(objects_, id).take()); }
+  bool has_object(SnapshotId id) { return snapshots_.read(id).ok(); }
 
   SimulatedFileSystem files_;
   LocalObjectStore objects_{files_, kRoot};
+  SnapshotCatalog snapshots_{objects_};
 };
 
 TEST_F(Sessions, AreVisibleFromBeginningToEnd) {
   StoreId store;
   store.bytes[3] = std::byte{9};
-  EXPECT_TRUE(list_sessions(objects_).take().empty());
+  std::vector<std::string> unread;
+  EXPECT_TRUE(list_sessions(objects_, unread).take().empty());
   {
-    const auto session = Session::begin(objects_, store).take();
-    const auto listed = list_sessions(objects_).take();
+    const auto session =
+        Session::begin(objects_, store, {{sample_record(1).id, sample_record(2).id}, {}}).take();
+    const auto listed = list_sessions(objects_, unread).take();
     ASSERT_EQ(listed.size(), 1U);
     EXPECT_EQ(listed[0].id, session->id());
     EXPECT_EQ(listed[0].store, store);
     EXPECT_EQ(listed[0].pid, static_cast<std::uint32_t>(::getpid()));
-    EXPECT_EQ(remove_dead_sessions(objects_).take(), 0U) << "it lives";
-    EXPECT_TRUE(session->check().ok());
+    EXPECT_EQ(listed[0].open_snapshots, (std::vector{sample_record(1).id, sample_record(2).id}));
+    EXPECT_EQ(end_dead_sessions(objects_).take(), 0U) << "it lives";
+    EXPECT_TRUE(session->beat().ok());
+    EXPECT_EQ(find_session(objects_, session->id()).take().beat, 1U);
+    EXPECT_TRUE(has_object(sample_record(1).id));
+    EXPECT_TRUE(is(snapshots_.get(sample_record(1).id), ErrorCode::kNotFound)) << "nobody sees it";
   }
-  EXPECT_TRUE(list_sessions(objects_).take().empty());
+  EXPECT_TRUE(list_session_ids(objects_).take().empty());
+  EXPECT_TRUE(snapshots_.list_ids().take().empty());
+  EXPECT_TRUE(unread.empty());
 }
 
-TEST_F(Sessions, OneWhoseRecordWasTakenMayPublishNothing) {
-  const auto session = Session::begin(objects_, {}).take();
-  const std::string key = "sessions/" + session->id().hex();
-  ASSERT_TRUE(objects_.remove(key).ok());
-  EXPECT_EQ(session->check().error().code(), ErrorCode::kBusy);
-
-  SessionRecord other;
-  other.id = session->id();
-  ASSERT_TRUE(objects_.put_if_absent(key, encode(other)).ok());
-  EXPECT_EQ(session->check().error().code(), ErrorCode::kBusy);
-
-  overwrite(objects_, key, as_byte_span("garbage"));
-  EXPECT_FALSE(session->check().ok());
+TEST_F(Sessions, CommitPublishesWhatWasAnnouncedAndNothingElse) {
+  auto session = begun({{sample_record(1).id, sample_record(2).id}, {}});
+  EXPECT_TRUE(is(session->commit({sample_record(1), sample_record(3)}), ErrorCode::kInvalid));
+  EXPECT_TRUE(snapshots_in(objects_).empty()) << "all or none";
+  session.reset();
+  session = begun({{sample_record(1).id, sample_record(2).id}, {}});
+  ASSERT_TRUE(session->commit({sample_record(1)}).ok());
+  session.reset();
+  EXPECT_EQ(snapshots_in(objects_), std::vector{sample_record(1)});
+  EXPECT_FALSE(has_object(sample_record(2).id)) << "what was not published is swept";
 }
 
-TEST_F(Sessions, OnlyTheCertainlyDeadAreRemoved) {
+TEST_F(Sessions, OneThatWasTakenAwayPublishesNothing) {
+  const auto session = begun({{sample_record(1).id}, {}});
+  ASSERT_TRUE(take_away(session->id()).ok());
+  EXPECT_FALSE(has_object(sample_record(1).id));
+  EXPECT_FALSE(is_listed(session->id()));
+  const Status refused = session->commit({sample_record(1)});
+  EXPECT_TRUE(is(refused, ErrorCode::kBusy));
+  EXPECT_NE(refused.error().text().find("run again"), std::string::npos);
+  EXPECT_TRUE(session->lost().stop_requested());
+  EXPECT_TRUE(snapshots_in(objects_).empty());
+}
+
+// A record of the session that others wrote is not revived by a beat.
+TEST_F(Sessions, ABeatReplacesItsOwnBytesOnly) {
+  const auto session = begun();
+  SessionRecord other = find_session(objects_, session->id()).take();
+  other.nonce = random_id<Nonce>();
+  overwrite(objects_, "sessions/" + session->id().hex(), encode(other));
+  EXPECT_TRUE(is(session->beat(), ErrorCode::kBusy));
+  EXPECT_EQ(find_session(objects_, session->id()).take(), other);
+}
+
+// The session is taken away before any operation of a commit: exactly one of the two wins.
+TEST_F(Sessions, ACommitAndARevocationMeet) {
+  bool committed = false;
+  bool refused = false;
+  for (int at = 0;; ++at) {
+    SCOPED_TRACE(at);
+    SessionId id;
+    Status taken;
+    InterruptedObjects between(objects_, at, [&] {
+      const auto record = find_session(objects_, id);
+      if (record.ok()) taken = revoke(objects_, record.value());
+    });
+    auto session = Session::begin(between, StoreId{}, {{sample_record(1).id}, {}});
+    if (!session.ok()) continue;
+    id = session.value()->id();
+    const bool is_done = session.value()->commit({sample_record(1)}).ok();
+    EXPECT_EQ(snapshots_in(objects_).size(), is_done ? 1U : 0U);
+    (is_done ? committed : refused) = true;
+    session.value().reset();
+    if (is_done) {
+      ASSERT_TRUE(remove_snapshot(objects_, sample_record(1).id).ok());
+    }
+    EXPECT_TRUE(snapshots_.list_ids().take().empty());
+    if (!between.acted()) break;
+  }
+  EXPECT_TRUE(committed && refused);
+}
+
+// A commit comes before any operation of a revocation: what it published stays.
+TEST_F(Sessions, ARevocationAndACommitMeet) {
+  for (int at = 0;; ++at) {
+    SCOPED_TRACE(at);
+    const auto session = begun({{sample_record(1).id}, {}});
+    bool is_done = false;
+    InterruptedObjects between(objects_, at, [&] { is_done = session->commit({sample_record(1)}).ok(); });
+    const SessionRecord record = find_session(objects_, session->id()).take();
+    const Status taken = revoke(between, record);
+    EXPECT_EQ(snapshots_in(objects_).size(), is_done ? 1U : 0U);
+    EXPECT_TRUE(taken.ok() || is_done);
+    if (is_done) {
+      ASSERT_TRUE(remove_snapshot(objects_, sample_record(1).id).ok());
+    }
+    if (!between.acted()) break;
+  }
+}
+
+// An object store whose replacements are done but answered with an error: a sync that failed, a lost answer.
+class LostAnswers : public ForwardingObjects {
+ public:
+  using ForwardingObjects::ForwardingObjects;
+  using ForwardingObjects::replace;
+  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes, Lasts lasts) override {
+    Status done = ForwardingObjects::replace(key, expected, bytes, lasts);
+    if (done.ok() && key.starts_with(folder_) && left_-- > 0) return Error(ErrorCode::kIo, "no answer");
+    return done;
+  }
+  void lose(std::string folder, int answers) {
+    folder_ = std::move(folder);
+    left_ = answers;
+  }
+
+ private:
+  std::string folder_ = "none/";
+  int left_ = 0;
+};
+
+TEST_F(Sessions, ABeatWhoseAnswerIsLostHasBeaten) {
+  LostAnswers objects(objects_);
+  const auto session = Session::begin(objects, StoreId{}, {{sample_record(1).id}, {}}).take();
+  objects.lose("sessions/", 1);
+  EXPECT_TRUE(session->beat().ok());
+  EXPECT_TRUE(session->commit({sample_record(1)}).ok());
+}
+
+TEST_F(Sessions, ACommitWhoseOutcomeIsUnknownIsUndone) {
+  LostAnswers objects(objects_);
+  const auto session = Session::begin(objects, StoreId{}, {{sample_record(1).id}, {}}).take();
+  objects.lose("snapshots/", 1);
+  EXPECT_TRUE(is(session->commit({sample_record(1)}), ErrorCode::kIo));
+  EXPECT_TRUE(snapshots_.list_ids().take().empty());
+}
+
+TEST_F(Sessions, ABaseHasToBeThere) {
+  ASSERT_TRUE(publish_snapshot(objects_, sample_record(1)).ok());
+  EXPECT_TRUE(Session::begin(objects_, StoreId{}, {{SnapshotId{9}}, {sample_record(1).id}}).ok());
+  ASSERT_TRUE(snapshots_.move_to_bin(sample_record(1).id, UtcTime{1}).ok());
+  EXPECT_TRUE(Session::begin(objects_, StoreId{}, {{SnapshotId{9}}, {sample_record(1).id}}).ok())
+      << "one in the bin still has its data";
+  ASSERT_TRUE(snapshots_.purge(snapshots_.find_in_bin(sample_record(1).id).take()).ok());
+  EXPECT_TRUE(is(Session::begin(objects_, StoreId{}, {{SnapshotId{9}}, {sample_record(1).id}}),
+                 ErrorCode::kNotFound));
+  EXPECT_FALSE(has_object(SnapshotId{9}));
+}
+
+// A machine and its clone have the same names, and other boots: only a process of this boot is known to be
+// gone.
+TEST_F(Sessions, OnlyTheCertainlyDeadAreEnded) {
   const SessionId alive = plant([](SessionRecord&) {});
-  const SessionId elsewhere = plant([](SessionRecord& r) {
-    r.host = "another host";
-    r.boot.fill(std::byte{1});
+  const SessionId elsewhere = plant([](SessionRecord& r) { r.host = "another host"; });
+  const SessionId clone = plant([](SessionRecord& r) { r.boot.fill(std::byte{1}); });
+  const SessionId no_such_pid = plant([](SessionRecord& r) {
+    r.pid = 0x7ffffff0;
+    r.open_snapshots = {SnapshotId{5}};
   });
-  const SessionId rebooted = plant([](SessionRecord& r) { r.boot.fill(std::byte{1}); });
-  const SessionId no_such_pid = plant([](SessionRecord& r) { r.pid = 0x7ffffff0; });
   const SessionId pid_reused = plant([](SessionRecord& r) { --r.pid_started; });
+  ASSERT_TRUE(snapshots_.open({SnapshotId{5}, StoreId{}, no_such_pid, {}}).ok());
   overwrite(objects_, "sessions/00000000000000000000000000000000", as_byte_span("damaged"));
   overwrite(objects_, "sessions/condemned-1", as_byte_span("not a session"));
 
-  EXPECT_EQ(remove_dead_sessions(objects_).take(), 3U);
-  ASSERT_TRUE(objects_.remove("sessions/00000000000000000000000000000000").ok())
+  EXPECT_EQ(end_dead_sessions(objects_).take(), 2U);
+  EXPECT_TRUE(objects_.stat("sessions/00000000000000000000000000000000").ok())
       << "left for a person to look at";
   EXPECT_TRUE(objects_.stat("sessions/condemned-1").ok());
-  EXPECT_TRUE(is_listed(alive));
-  EXPECT_TRUE(is_listed(elsewhere));
-  for (const SessionId& dead : {rebooted, no_such_pid, pid_reused}) EXPECT_FALSE(is_listed(dead));
-  EXPECT_EQ(remove_dead_sessions(objects_).take(), 0U);
+  for (const SessionId& left : {alive, elsewhere, clone}) EXPECT_TRUE(is_listed(left));
+  for (const SessionId& dead : {no_such_pid, pid_reused}) EXPECT_FALSE(is_listed(dead));
+  EXPECT_FALSE(has_object(SnapshotId{5})) << "what it announced is swept";
+  EXPECT_EQ(end_dead_sessions(objects_).take(), 0U);
 }
 
 TEST_F(Sessions, ADamagedRecordIsNamed) {
   overwrite(objects_, "sessions/00000000000000000000000000000000", as_byte_span("damaged"));
-  const auto listed = list_sessions(objects_);
-  ASSERT_FALSE(listed.ok());
-  EXPECT_EQ(listed.error().code(), ErrorCode::kCorrupt);
-  EXPECT_NE(listed.error().text().find("sessions/0000"), std::string::npos);
+  std::vector<std::string> unread;
+  EXPECT_TRUE(list_sessions(objects_, unread).take().empty());
+  ASSERT_EQ(unread.size(), 1U);
+  EXPECT_NE(unread[0].find("sessions/0000"), std::string::npos);
 }
 
 TEST_F(Sessions, OneOfAKilledProcessIsFoundDead) {
@@ -119,10 +247,10 @@ TEST_F(Sessions, OneOfAKilledProcessIsFoundDead) {
     r.pid = static_cast<std::uint32_t>(child);
     r.pid_started = *start;
   });
-  EXPECT_EQ(remove_dead_sessions(objects_).take(), 0U);
+  EXPECT_EQ(end_dead_sessions(objects_).take(), 0U);
   ASSERT_EQ(::kill(child, SIGKILL), 0);
   ASSERT_EQ(::waitpid(child, nullptr, 0), child);
-  EXPECT_EQ(remove_dead_sessions(objects_).take(), 1U);
+  EXPECT_EQ(end_dead_sessions(objects_).take(), 1U);
   EXPECT_FALSE(is_listed(session));
   ::close(ready[0]);
   ::close(ready[1]);

@@ -2,6 +2,7 @@
 #include "flow/bundle_world.h"
 #include "format/bundle_format.h"
 #include "support/remote_objects.h"
+#include "support/snapshots.h"
 
 namespace ashlar {
 namespace {
@@ -192,7 +193,7 @@ TEST_F(Bundles, FiveHundredMalformedOnes) {
       ImageCatalog images(there_.repo().objects());
       ASSERT_OK(images.remove(report.value().image.id));
       for (const SnapshotRecord& record : report.value().copy.records)
-        ASSERT_OK(there_.repo().snapshots().remove(record.id));
+        ASSERT_OK(remove_snapshot(there_.repo().objects(), record.id));
       continue;
     }
     ++refused;

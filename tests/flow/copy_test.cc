@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "flow/world.h"
+#include "support/snapshots.h"
 
 namespace ashlar {
 namespace {
@@ -167,7 +168,7 @@ TEST_F(CopyFlow, ALeafThatLiesAboutItsBlocksIsDamage) {
   SnapshotRecord forged = records[0];
   forged.id = SnapshotId{777};
   forged.root.id = node_id(encoding);
-  ASSERT_OK(repo.snapshots().publish(forged));
+  ASSERT_OK(publish_snapshot(repo.objects(), forged));
   ASSERT_EQ(forged.content, records[0].content);
   const auto copied = copy({forged});
   ASSERT_FALSE(copied.ok());
@@ -176,7 +177,7 @@ TEST_F(CopyFlow, ALeafThatLiesAboutItsBlocksIsDamage) {
   ASSERT_OK(verified);
   ASSERT_EQ(verified.value().damages.size(), 1U);
   EXPECT_EQ(verified.value().damages[0].losses.at(0).snapshot, forged.id);
-  ASSERT_OK(repo.snapshots().remove(forged.id));
+  ASSERT_OK(remove_snapshot(repo.objects(), forged.id));
   EXPECT_TRUE(here_.verify().take().damages.empty());
 }
 

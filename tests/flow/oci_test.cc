@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "flow/bundle_world.h"
+#include "support/snapshots.h"
 #include "transfer/layout_reader.h"
 #include "transfer/layout_writer.h"
 
@@ -30,7 +31,7 @@ class OciImages : public BundleWorld {
     ImageCatalog images(there_.repo().objects());
     ASSERT_OK(images.remove(report.image.id));
     for (const SnapshotRecord& record : report.copy.records)
-      ASSERT_OK(there_.repo().snapshots().remove(record.id));
+      ASSERT_OK(remove_snapshot(there_.repo().objects(), record.id));
   }
   bool nothing_is_visible() {
     return there_.repo().snapshots().list_ids().take().empty() &&

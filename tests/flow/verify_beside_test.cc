@@ -2,6 +2,7 @@
 // damage.
 #include "flow/world.h"
 #include "support/forwarding_objects.h"
+#include "support/snapshots.h"
 
 namespace ashlar {
 namespace {
@@ -84,7 +85,7 @@ TEST_F(VerifyBeside, ASnapshotThatIsMadeWhilePacksAreRead) {
 TEST_F(VerifyBeside, SnapshotsThatAreDeletedBeforeTheyAreWalked) {
   WatchedStore watched(world_.repo().objects());
   watched.before_first_open("snapshots/", [this] {
-    for (const SnapshotId id : kept_) ASSERT_OK(other_.repo().snapshots().remove(id));
+    for (const SnapshotId id : kept_) ASSERT_OK(remove_snapshot(other_.repo().objects(), id));
   });
   expect_sound(verify(watched), 0);
   EXPECT_TRUE(watched.acted());

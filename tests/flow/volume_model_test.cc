@@ -9,6 +9,7 @@
 #include "host/volume_snapshots.h"
 #include "image/snapshot_users.h"
 #include "simulated/simulated_file_system.h"
+#include "support/snapshots.h"
 
 namespace ashlar {
 namespace {
@@ -263,12 +264,13 @@ class Epoch {
   // Deletes all snapshots that no volume's record names. No volume may need one of them, so the volumes have
   // to work on.
   void delete_snapshots() {
-    const auto records = repo_->snapshots().list();
+    std::vector<std::string> unread;
+    const auto records = repo_->snapshots().list(unread);
     if (failed(records)) return;
     const auto users = SnapshotUsers::read(repo_->objects());
     if (failed(users)) return;
     for (const SnapshotRecord& record : records.value()) {
-      if (!users.value().is_base(record.id) && failed(repo_->snapshots().remove(record.id))) return;
+      if (!users.value().is_base(record.id) && failed(remove_snapshot(repo_->objects(), record.id))) return;
     }
   }
 

@@ -30,6 +30,11 @@ Result<ByteVector> decode_and_encode(ByteSpan bytes) {
   return encode(value);
 }
 
+inline Result<ByteVector> reencode_snapshot_object(ByteSpan bytes) {
+  const SnapshotObject object = TRY(decode_snapshot_object(bytes));
+  return std::visit([](const auto& one) { return encode(one); }, object);
+}
+
 inline Result<ByteVector> reencode_store_config(ByteSpan bytes) {
   const StoreConfig config = TRY(decode_store_config(as_text(bytes)));
   const std::string text = encode(config);

@@ -194,6 +194,10 @@ SnapshotRecord snapshot() {
   record.description = "every field is set";
   record.change_token = "bitmap-7";
   record.program = "ashlar 0.1.0";
+  record.label = "rack7 sda";
+  record.incarnation = 2;
+  record.revision = 3;
+  record.sector_bytes = 512;
   record.tags = {{"empty", ""}, {"role", "db"}};
   return record;
 }
@@ -207,7 +211,36 @@ SessionRecord session() {
   record.pid = 4242;
   record.pid_started = 987654321;
   record.host = "rack7-host3";
+  record.nonce = numbered<Nonce>(0x90);
+  record.beat = 12;
+  record.epoch = 3;
+  record.open_snapshots = {snapshot().id};
+  record.bases = {snapshot().parent};
+  record.keeps = {data_header().pack};
   return record;
+}
+
+OpenSnapshot open_snapshot() {
+  return {snapshot().id, store_config().id, session().id, numbered<Nonce>(0xb0)};
+}
+
+GoneSnapshot binned_snapshot() {
+  GoneSnapshot gone;
+  gone.id = snapshot().id;
+  gone.state = GoneState::kBinned;
+  gone.incarnation = 3;
+  gone.deleted.unix_ns = kCreatedNs + 2'000'000'000;
+  gone.nonce = numbered<Nonce>(0xd0);
+  gone.record = snapshot();
+  return gone;
+}
+
+GoneSnapshot swept_snapshot() {
+  GoneSnapshot gone = binned_snapshot();
+  gone.state = GoneState::kSwept;
+  gone.incarnation = 0;
+  gone.record.reset();
+  return gone;
 }
 
 VolumeRecord volume() {
@@ -218,14 +251,12 @@ VolumeRecord volume() {
   record.size = ByteCount{std::uint64_t{1} << 30};
   record.base = golden::snapshot().id;
   record.previous_base = SnapshotId{7};
+  record.owner = AccountId{123456789012};
+  record.host = numbered<HostId>(0x30);
+  record.host_name = "rack7-host3";
+  record.revision = 4;
   record.name = "scratch";
   record.tags = {{"role", "db"}};
-  return record;
-}
-
-VolumeRecord owned_volume() {
-  VolumeRecord record = volume();
-  record.owner = AccountId{123456789012};
   return record;
 }
 
@@ -301,8 +332,10 @@ std::vector<File> files(ByteSpan data_pack) {
       {"store/" + pack_key(PackKind::kMeta, meta_header().pack), meta_pack_bytes()},
       {"store/snapshots/" + snapshot().id.text(), encode(snapshot())},
       {"session.bin", encode(session())},
+      {"open-snapshot.bin", encode(open_snapshot())},
+      {"binned-snapshot.bin", encode(binned_snapshot())},
+      {"swept-snapshot.bin", encode(swept_snapshot())},
       {"volume.bin", encode(volume())},
-      {"volume-2.bin", encode(owned_volume())},
       {"trace.bin", encode(trace())},
       {"boot-pack-header.bin", encode(boot_pack_header())},
       {"leaf.bin", encode(leaf_of_all_kinds())},

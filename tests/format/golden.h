@@ -13,6 +13,7 @@
 #include "format/node_format.h"
 #include "format/pack_format.h"
 #include "format/session_record.h"
+#include "format/snapshot_life.h"
 #include "format/snapshot_record.h"
 #include "format/trace_record.h"
 #include "format/volume_record.h"
@@ -38,8 +39,10 @@ Leaf last_leaf();   // six blocks, the last of them short
 InnerNode root();   // first_leaf, a ZERO constant, last_leaf
 SnapshotRecord snapshot();
 SessionRecord session();
+OpenSnapshot open_snapshot();
+GoneSnapshot binned_snapshot();
+GoneSnapshot swept_snapshot();
 VolumeRecord volume();
-VolumeRecord owned_volume();  // version 2
 TraceRecord trace();
 BootPackHeader boot_pack_header();
 // A leaf outside of the volume, with every kind of extent and regions both with and without a hash.

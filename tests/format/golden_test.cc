@@ -25,7 +25,7 @@ std::string data_pack_name() { return "store/" + pack_key(PackKind::kData, golde
 
 TEST(Golden, TheFixturesAreWhatTheirInputsEncodeToToday) {
   const auto files = golden::files(read_fixture(data_pack_name()));
-  ASSERT_EQ(files.size(), 11U);
+  ASSERT_EQ(files.size(), 13U);
   for (const golden::File& file : files)
     EXPECT_EQ(to_hex(read_fixture(file.name)), to_hex(file.bytes)) << file.name;
 }
@@ -36,8 +36,14 @@ TEST(Golden, TheFixturesDecodeToTheirInputs) {
   const auto record = read_fixture("store/snapshots/" + golden::snapshot().id.text());
   EXPECT_EQ(decode_snapshot_record(record).take(), golden::snapshot());
   EXPECT_EQ(decode_session_record(read_fixture("session.bin")).take(), golden::session());
+  EXPECT_EQ(decode_snapshot_object(record).take(), SnapshotObject(golden::snapshot()));
+  EXPECT_EQ(decode_snapshot_object(read_fixture("open-snapshot.bin")).take(),
+            SnapshotObject(golden::open_snapshot()));
+  EXPECT_EQ(decode_snapshot_object(read_fixture("binned-snapshot.bin")).take(),
+            SnapshotObject(golden::binned_snapshot()));
+  EXPECT_EQ(decode_snapshot_object(read_fixture("swept-snapshot.bin")).take(),
+            SnapshotObject(golden::swept_snapshot()));
   EXPECT_EQ(decode_volume_record(read_fixture("volume.bin")).take(), golden::volume());
-  EXPECT_EQ(decode_volume_record(read_fixture("volume-2.bin")).take(), golden::owned_volume());
   EXPECT_EQ(decode_trace_record(read_fixture("trace.bin")).take(), golden::trace());
   EXPECT_EQ(decode_boot_pack_header(read_fixture("boot-pack-header.bin")).take(), golden::boot_pack_header());
   EXPECT_EQ(decode_leaf(read_fixture("leaf.bin")).take(), golden::leaf_of_all_kinds());

@@ -10,6 +10,7 @@
 #include "format/node_format.h"
 #include "format/pack_format.h"
 #include "format/session_record.h"
+#include "format/snapshot_life.h"
 #include "format/snapshot_record.h"
 #include "format/trace_record.h"
 #include "format/volume_record.h"
@@ -140,7 +141,10 @@ inline SnapshotRecord snapshot(Prng& prng) {
   out.unreadable_blocks = rest;
   out.new_blocks = BlockCount{prng.next()};
   out.new_stored_bytes = ByteCount{prng.next()};
-  for (std::string* line : {&out.name, &out.description, &out.change_token, &out.program}) {
+  out.incarnation = static_cast<std::uint32_t>(prng.next());
+  out.revision = prng.next();
+  out.sector_bytes = static_cast<std::uint32_t>(prng.next());
+  for (std::string* line : {&out.name, &out.description, &out.change_token, &out.program, &out.label}) {
     *line = text(prng, kMaxTextBytes);
   }
   out.tags = tags(prng);
@@ -157,6 +161,9 @@ inline VolumeRecord volume(Prng& prng) {
   out.size = ByteCount{1 + prng.below(kMaxVolumeBytes)};
   if (prng.below(2) == 1) out.owner.value = prng.below(1'000'000'000'000);
   out.is_detached = prng.below(2) == 1;
+  out.host = id<HostId>(prng);
+  out.host_name = text(prng, kMaxVolumeHostNameBytes);
+  out.revision = 1 + prng.below(~std::uint64_t{0});
   out.name = text(prng, kMaxTextBytes);
   out.tags = tags(prng);
   return out;
@@ -197,6 +204,33 @@ inline SessionRecord session(Prng& prng) {
   out.pid = static_cast<std::uint32_t>(prng.next());
   out.pid_started = prng.next();
   out.host = text(prng, kMaxHostNameBytes);
+  out.nonce = id<Nonce>(prng);
+  out.beat = prng.next();
+  out.epoch = prng.next();
+  out.state = static_cast<SessionState>(1 + prng.below(2));
+  for (auto* ids : {&out.open_snapshots, &out.bases}) {
+    ids->resize(prng.below(6));
+    for (SnapshotId& one : *ids) one.value = prng.next();
+  }
+  out.keeps.resize(prng.below(300));
+  for (PackId& pack : out.keeps) pack = id<PackId>(prng);
+  return out;
+}
+
+inline OpenSnapshot open_snapshot(Prng& prng) {
+  return {SnapshotId{prng.next()}, id<StoreId>(prng), id<SessionId>(prng), id<Nonce>(prng)};
+}
+
+inline GoneSnapshot gone_snapshot(Prng& prng) {
+  GoneSnapshot out;
+  out.state = static_cast<GoneState>(1 + prng.below(3));
+  out.incarnation = static_cast<std::uint32_t>(prng.next());
+  out.deleted.unix_ns = prng.next();
+  out.nonce = id<Nonce>(prng);
+  out.id.value = prng.next();
+  if (out.state == GoneState::kSwept) return out;
+  out.record = snapshot(prng);
+  out.id = out.record->id;
   return out;
 }
 

@@ -53,6 +53,20 @@ TEST(RoundTrip, SessionRecord) {
   round_trips<SessionRecord>(random_objects::session, decode_session_record, kMaxSessionRecordBytes);
 }
 
+TEST(RoundTrip, SnapshotObjects) {
+  for (std::uint64_t seed = kFirstSeed; seed < kFirstSeed + kRounds; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Prng prng(seed);
+    const OpenSnapshot open = random_objects::open_snapshot(prng);
+    EXPECT_EQ(decode_snapshot_object(encode(open)).take(), SnapshotObject(open));
+    const GoneSnapshot gone = random_objects::gone_snapshot(prng);
+    EXPECT_EQ(decode_snapshot_object(encode(gone)).take(), SnapshotObject(gone));
+    EXPECT_LE(encode(gone).size(), kMaxSnapshotObjectBytes);
+    const SnapshotRecord record = random_objects::snapshot(prng);
+    EXPECT_EQ(decode_snapshot_object(encode(record)).take(), SnapshotObject(record));
+  }
+}
+
 TEST(RoundTrip, StoreConfig) {
   for (std::uint64_t seed = kFirstSeed; seed < kFirstSeed + kRounds; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));

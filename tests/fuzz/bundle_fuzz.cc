@@ -7,6 +7,7 @@
 #include "fuzz/target.h"
 #include "repo/repo.h"
 #include "simulated/simulated_file_system.h"
+#include "support/snapshots.h"
 #include "transfer/bundle_reader.h"
 
 namespace {
@@ -50,7 +51,7 @@ void import(ByteSpan bundle) {
   }
   CHECK(images.remove(report.value().image.id).ok());
   for (const SnapshotRecord& record : report.value().copy.records)
-    CHECK(repo.snapshots().remove(record.id).ok());
+    CHECK(remove_snapshot(repo.objects(), record.id).ok());
 }
 
 // Cuts the input into items as their heads say, and makes their checksums and the end item right.

@@ -4,9 +4,11 @@
 #include <array>
 
 #include "catalog/records.h"
+#include "catalog/sessions.h"
 #include "catalog/volumes.h"
 #include "image/register.h"
 #include "support/forwarding_objects.h"
+#include "support/snapshots.h"
 
 namespace ashlar {
 namespace {
@@ -17,7 +19,8 @@ class Deletion : public testing::Test {
  protected:
   void SetUp() override {
     make_root(files_);
-    for (const std::uint64_t number : {1, 2}) ASSERT_TRUE(snapshots_.publish(sample_record(number)).ok());
+    for (const std::uint64_t number : {1, 2})
+      ASSERT_TRUE(publish_snapshot(objects_, sample_record(number)).ok());
   }
 
   static ImageRecord wanted(const std::string& name) {
@@ -48,6 +51,17 @@ class Deletion : public testing::Test {
                : Status(invalid("deregister"));
   }
   bool is_there(SnapshotId id) { return snapshots_.get(id).ok(); }
+  bool is_bin_empty() {
+    std::vector<std::string> unread;
+    return snapshots_.list_bin(unread).take().empty() && unread.empty();
+  }
+  // Leaves a deletion as it is when it was cut off before it looked for users.
+  void cut_off_deletion(SnapshotId id) { ASSERT_TRUE(snapshots_.move_to_bin(id, UtcTime{1}).ok()); }
+  // Makes the snapshot a published one, whatever became of it.
+  void publish_again(std::uint64_t number) {
+    static_cast<void>(remove_snapshot(objects_, sample_record(number).id).ok());
+    ASSERT_TRUE(publish_snapshot(objects_, sample_record(number)).ok());
+  }
 
   SimulatedFileSystem files_;
   LocalObjectStore objects_{files_, kRoot};
@@ -127,7 +141,7 @@ TEST_F(Deletion, AReadThatFailsRemovesNothing) {
       const Status refused = delete_snapshot(objects, sample_record(2).id);
       EXPECT_TRUE(is(refused, code)) << folder;
       EXPECT_TRUE(is_there(sample_record(2).id)) << folder;
-      EXPECT_TRUE(SnapshotBin(objects_).all().take().empty()) << folder;
+      EXPECT_TRUE(is_bin_empty()) << folder;
     }
   }
   damage(objects_, "snapshots/" + sample_record(2).id.text());
@@ -140,7 +154,7 @@ TEST_F(Deletion, APurgeThatCanNotReadTheUsersTakesNothing) {
   ASSERT_TRUE(delete_snapshot(objects_, sample_record(2).id).ok());
   UnreadableFolder objects(objects_, "images/", ErrorCode::kIo);
   EXPECT_TRUE(is(purge_bin(objects, UtcTime::now()), ErrorCode::kIo));
-  EXPECT_TRUE(SnapshotBin(objects_).find(sample_record(2).id).ok());
+  EXPECT_TRUE(snapshots_.find_in_bin(sample_record(2).id).ok());
 }
 
 // Counts the objects that are opened in one folder.
@@ -161,7 +175,7 @@ TEST_F(Deletion, ManyAreDeletedWithTwoReadingsOfTheImages) {
   constexpr std::uint64_t kMany = 40;
   std::vector<SnapshotId> ids;
   for (std::uint64_t number = 3; number < 3 + kMany; ++number) {
-    ASSERT_TRUE(snapshots_.publish(sample_record(number)).ok());
+    ASSERT_TRUE(publish_snapshot(objects_, sample_record(number)).ok());
     ids.push_back(sample_record(number).id);
     made(fmt::format("web-{}", number)).take();
   }
@@ -179,8 +193,10 @@ TEST_F(Deletion, ManyAreDeletedWithTwoReadingsOfTheImages) {
 TEST_F(Deletion, WhatWasDeletedComesBackAsItWas) {
   ASSERT_TRUE(delete_snapshot(objects_, kSnapshot).ok());
   EXPECT_EQ(delete_snapshot(objects_, kSnapshot).error().code(), ErrorCode::kNotFound);
-  EXPECT_EQ(restore_snapshot(objects_, kSnapshot).take(), sample_record(1));
-  EXPECT_EQ(snapshots_.get(kSnapshot).take(), sample_record(1));
+  SnapshotRecord again = sample_record(1);
+  again.incarnation = 2;
+  EXPECT_EQ(restore_snapshot(objects_, kSnapshot).take(), again);
+  EXPECT_EQ(snapshots_.get(kSnapshot).take(), again);
   EXPECT_EQ(restore_snapshot(objects_, kSnapshot).error().code(), ErrorCode::kNotFound);
 }
 
@@ -212,15 +228,6 @@ TEST_F(Deletion, APurgeTakesWhatLayLongEnough) {
   EXPECT_EQ(restore_snapshot(objects_, kSnapshot).error().code(), ErrorCode::kNotFound);
 }
 
-// A deletion that was cut off between its steps leaves the snapshot in both places: it is not deleted, and a
-// purge does not report it as purged.
-TEST_F(Deletion, ASnapshotInBothPlacesIsThere) {
-  ASSERT_TRUE(SnapshotBin(objects_).put(sample_record(1), UtcTime{1}).ok());
-  EXPECT_TRUE(purge_bin(objects_, UtcTime{9}).take().snapshots.empty());
-  EXPECT_TRUE(is_there(kSnapshot));
-  EXPECT_TRUE(SnapshotBin(objects_).list().take().empty());
-}
-
 // Each of the two comes in before every operation of the other: an image that exists has its snapshots.
 TEST_F(Deletion, AnImageIsMadeWhileItsSnapshotIsDeleted) {
   for (const bool deletes_first : {true, false}) {
@@ -249,8 +256,6 @@ TEST_F(Deletion, AnImageIsMadeWhileItsSnapshotIsDeleted) {
       if (!is_there(kSnapshot)) {
         ASSERT_TRUE(restore_snapshot(objects_, kSnapshot).ok());
       }
-      for (const BinEntry& entry : SnapshotBin(objects_).all().take())
-        ASSERT_TRUE(SnapshotBin(objects_).remove(entry).ok());
     }
     for (const ImageRecord& record : images_.list().take()) ASSERT_TRUE(images_.remove(record.id).ok());
     if (!is_there(kSnapshot)) {
@@ -270,24 +275,19 @@ TEST_F(Deletion, WhateverMeetsAtASnapshotItIsNotLost) {
     auto done = purge_bin(objects, UtcTime{1000});  // before the deletions of this test
     if (done.ok()) purged = done.value().snapshots;
   };
-  for (const bool stale_entry : {false, true}) {
-    for (const Act& first : {deletes, restores, purges}) {
-      for (const Act& second : {deletes, restores, purges}) {
+  for (const Act& first : {deletes, restores, purges}) {
+    for (const Act& second : {deletes, restores, purges}) {
+      for (const bool is_deleted : {false, true}) {
         for (int at = 0;; ++at) {
           purged.clear();
-          if (stale_entry) {
-            ASSERT_TRUE(SnapshotBin(objects_).put(sample_record(1), UtcTime{1}).ok());
+          publish_again(1);
+          if (is_deleted) {
+            ASSERT_TRUE(delete_snapshot(objects_, kSnapshot).ok());
           }
           InterruptedObjects between(objects_, at, [&] { second(objects_); });
           first(between);
-          const bool in_bin = SnapshotBin(objects_).find(kSnapshot).ok();
-          EXPECT_TRUE(is_there(kSnapshot) || in_bin) << at;
+          EXPECT_TRUE(is_there(kSnapshot) || snapshots_.find_in_bin(kSnapshot).ok()) << at;
           EXPECT_TRUE(purged.empty()) << at;
-          for (const BinEntry& entry : SnapshotBin(objects_).all().take())
-            ASSERT_TRUE(SnapshotBin(objects_).remove(entry).ok());
-          if (!is_there(kSnapshot)) {
-            ASSERT_TRUE(snapshots_.publish(sample_record(1)).ok());
-          }
           if (!between.acted()) break;
         }
       }
@@ -324,10 +324,9 @@ TEST_F(Deletion, ASnapshotIsRestoredWhileItIsPurged) {
     const auto purged = purge_bin(between, UtcTime::now());
     ASSERT_TRUE(purged.ok()) << purged.error().text();
     EXPECT_EQ(is_there(kSnapshot), restored);
-    EXPECT_TRUE(SnapshotBin(objects_).list().take().empty());
-    if (!is_there(kSnapshot)) {
-      ASSERT_TRUE(snapshots_.publish(sample_record(1)).ok());
-    }
+    EXPECT_TRUE(is_bin_empty());
+    EXPECT_EQ(purged.value().snapshots.empty(), restored);
+    if (!is_there(kSnapshot)) publish_again(1);
     if (!between.acted()) break;
   }
 }
@@ -341,8 +340,7 @@ TEST_F(Deletion, APurgeRunsWhileAnotherPurges) {
     const ImageId id = made("web").take().id;
     ASSERT_TRUE(deregister(id).ok());
     ASSERT_TRUE(delete_snapshot(objects_, sample_record(2).id).ok());
-    ASSERT_TRUE(SnapshotBin(objects_).put(sample_record(1), UtcTime{1}).ok());
-    ASSERT_TRUE(snapshots_.remove(kSnapshot).ok());
+    cut_off_deletion(kSnapshot);
     Result<Purged> inner = Purged{};
     InterruptedObjects between(objects_, at, [&] { inner = purge_bin(objects_, UtcTime::now()); });
     const auto outer = purge_bin(between, UtcTime::now());
@@ -352,8 +350,8 @@ TEST_F(Deletion, APurgeRunsWhileAnotherPurges) {
     EXPECT_EQ(outer.value().snapshots.size() + inner.value().snapshots.size(), 1U);
     EXPECT_TRUE(is(images_.get(id), ErrorCode::kNotFound));
     EXPECT_TRUE(is_there(kSnapshot));
-    EXPECT_TRUE(SnapshotBin(objects_).all().take().empty());
-    ASSERT_TRUE(snapshots_.publish(sample_record(2)).ok());
+    EXPECT_TRUE(is_bin_empty());
+    ASSERT_TRUE(publish_snapshot(objects_, sample_record(2)).ok());
     if (!between.acted()) break;
   }
 }
@@ -361,11 +359,44 @@ TEST_F(Deletion, APurgeRunsWhileAnotherPurges) {
 // The deletion of a snapshot was cut off after an image of it had been made: a purge puts the snapshot back.
 TEST_F(Deletion, APurgePutsBackWhatIsUsed) {
   const ImageId id = made("web").take().id;
-  ASSERT_TRUE(SnapshotBin(objects_).put(sample_record(1), UtcTime{1}).ok());
-  ASSERT_TRUE(snapshots_.remove(kSnapshot).ok());
+  cut_off_deletion(kSnapshot);
   EXPECT_TRUE(purge_bin(objects_, UtcTime{9}).take().snapshots.empty());
-  EXPECT_EQ(snapshots_.get(kSnapshot).take(), sample_record(1));
+  EXPECT_TRUE(is_there(kSnapshot));
   EXPECT_TRUE(images_.get(id).ok());
+}
+
+// A capture stands on a snapshot that is deleted and purged meanwhile: its object stays until the capture
+// ends.
+TEST_F(Deletion, APurgeLeavesWhatAWriterStandsOn) {
+  const std::string key = SnapshotCatalog::key_of(kSnapshot);
+  auto writer = Session::begin(objects_, StoreId{}, {{SnapshotId{50}}, {kSnapshot}}).take();
+  ASSERT_TRUE(delete_snapshot(objects_, kSnapshot).ok());
+  EXPECT_EQ(purge_bin(objects_, UtcTime::now()).take().snapshots, std::vector{kSnapshot});
+  EXPECT_FALSE(snapshots_.find_in_bin(kSnapshot).ok());
+  EXPECT_TRUE(objects_.stat(key).ok());
+  EXPECT_TRUE(is(Session::begin(objects_, StoreId{}, {{SnapshotId{51}}, {kSnapshot}}), ErrorCode::kNotFound))
+      << "no other may stand on it any more";
+  writer.reset();
+  EXPECT_TRUE(purge_bin(objects_, UtcTime::now()).take().snapshots.empty());
+  EXPECT_TRUE(is(objects_.stat(key), ErrorCode::kNotFound));
+}
+
+// A session that can't be read may stand on anything.
+TEST_F(Deletion, APurgeLeavesWhatASessionMayStandOnThatCanNotBeRead) {
+  overwrite(objects_, "sessions/00000000000000000000000000000007", as_byte_span("damaged"));
+  ASSERT_TRUE(delete_snapshot(objects_, kSnapshot).ok());
+  EXPECT_EQ(purge_bin(objects_, UtcTime::now()).take().snapshots, std::vector{kSnapshot});
+  EXPECT_TRUE(objects_.stat(SnapshotCatalog::key_of(kSnapshot)).ok());
+}
+
+TEST_F(Deletion, APurgeRemovesWhatDeadWritersLeft) {
+  SessionId gone;
+  gone.bytes.fill(std::byte{7});
+  ASSERT_TRUE(snapshots_.open({SnapshotId{50}, StoreId{}, gone, {}}).ok());
+  const auto alive = Session::begin(objects_, StoreId{}, {{SnapshotId{51}}, {}}).take();
+  EXPECT_TRUE(purge_bin(objects_, UtcTime{1}).take().snapshots.empty());
+  EXPECT_TRUE(is(objects_.stat(SnapshotCatalog::key_of(SnapshotId{50})), ErrorCode::kNotFound));
+  EXPECT_TRUE(objects_.stat(SnapshotCatalog::key_of(SnapshotId{51})).ok());
 }
 
 TEST_F(Deletion, AnImageComesBackAsItWas) {

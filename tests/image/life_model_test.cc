@@ -5,6 +5,7 @@
 #include "image/deletion.h"
 #include "image/register.h"
 #include "support/forwarding_objects.h"
+#include "support/snapshots.h"
 
 namespace ashlar {
 namespace {
@@ -45,7 +46,7 @@ class Life : public testing::Test {
     for (const auto& [id, where] : model.snapshots) {
       EXPECT_EQ(SnapshotCatalog(objects_).get(id).ok(), where == Where::kThere) << id.text();
       if (where != Where::kThere) {
-        EXPECT_EQ(SnapshotBin(objects_).find(id).ok(), where == Where::kBin) << id.text();
+        EXPECT_EQ(SnapshotCatalog(objects_).find_in_bin(id).ok(), where == Where::kBin) << id.text();
       }
     }
   }
@@ -55,9 +56,9 @@ class Life : public testing::Test {
   void recover(Model& model, const Model& done) {
     SnapshotCatalog snapshots(objects_);
     for (auto& [id, where] : model.snapshots) {
-      const Where now = snapshots.get(id).ok()                ? Where::kThere
-                        : SnapshotBin(objects_).find(id).ok() ? Where::kBin
-                                                              : Where::kGone;
+      const Where now = snapshots.get(id).ok()           ? Where::kThere
+                        : snapshots.find_in_bin(id).ok() ? Where::kBin
+                                                         : Where::kGone;
       EXPECT_TRUE(now == where || now == done.snapshots.at(id)) << id.text();
       where = now;
     }
@@ -196,7 +197,7 @@ TEST_F(Life, OfAnySequenceOfStepsEveryAcknowledgedOneStands) {
   for (std::uint64_t round = 1; round <= 3000; ++round) {
     SCOPED_TRACE(round);
     if (round % 50 == 1) {  // snapshots that were purged are replaced
-      ASSERT_TRUE(SnapshotCatalog(objects_).publish(sample_record(round)).ok());
+      ASSERT_TRUE(publish_snapshot(objects_, sample_record(round)).ok());
       model.snapshots[sample_record(round).id] = Where::kThere;
       std::erase_if(model.snapshots, [](const auto& one) { return one.second == Where::kGone; });
     }

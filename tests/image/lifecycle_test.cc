@@ -8,6 +8,7 @@
 #include "image/deletion.h"
 #include "image/register.h"
 #include "support/forwarding_objects.h"
+#include "support/snapshots.h"
 
 namespace ashlar {
 namespace {
@@ -22,7 +23,7 @@ class Lifecycle : public testing::Test {
   void SetUp() override {
     make_root(files_);
     for (const std::uint64_t number : {1, 2, 3, 4})
-      ASSERT_TRUE(snapshots_.publish(sample_record(number)).ok());
+      ASSERT_TRUE(publish_snapshot(objects_, sample_record(number)).ok());
   }
 
   // Publishes an image of snapshot `number`, made on day `day` in the given group, and returns its id.

@@ -2,10 +2,10 @@
 // its maker is gone.
 #include "image/pending_image.h"
 
-#include "catalog/bin.h"
 #include "catalog/records.h"
 #include "image/deletion.h"
 #include "image/register.h"
+#include "support/snapshots.h"
 
 namespace ashlar {
 namespace {
@@ -31,7 +31,7 @@ class Pending : public testing::Test {
   std::unique_ptr<PendingImage> begun(Snapshots when_taken_back = Snapshots::kStay) {
     return PendingImage::begin(objects_, StoreId{}, when_taken_back).take();
   }
-  Status make_snapshot() { return snapshots_.publish(sample_record(1)); }
+  Status make_snapshot() { return publish_snapshot(objects_, sample_record(1)); }
 
   SimulatedFileSystem files_;
   LocalObjectStore objects_{files_, kRoot};
@@ -61,7 +61,7 @@ TEST_F(Pending, AnImageThatIsKeptStays) {
   pending.reset();
   EXPECT_EQ(images_.get(ImageId{1}).take().state, ImageState::kAvailable);
   EXPECT_TRUE(snapshots_.get(sample_record(1).id).ok());
-  EXPECT_TRUE(list_sessions(objects_).take().empty());
+  EXPECT_TRUE(list_session_ids(objects_).take().empty());
 }
 
 TEST_F(Pending, AnImageThatIsNotKeptIsTakenBackAndItsNameIsFree) {
@@ -86,7 +86,7 @@ TEST_F(Pending, ItsSnapshotsGoToTheBinUnlessAnotherImageUsesThem) {
   ASSERT_TRUE(pending->publish(wanted(1, "web")).ok());
   pending.reset();
   EXPECT_FALSE(snapshots_.get(sample_record(1).id).ok());
-  EXPECT_TRUE(SnapshotBin(objects_).find(sample_record(1).id).ok());
+  EXPECT_TRUE(snapshots_.find_in_bin(sample_record(1).id).ok());
 }
 
 TEST_F(Pending, ASnapshotThatIsMissingKeepsItFromBeingAvailable) {
@@ -107,7 +107,7 @@ TEST_F(Pending, AnImageThatWasFailedMeanwhileIsNotMadeAvailable) {
   const auto pending = begun();
   ASSERT_TRUE(pending->publish(wanted(1, "web")).ok());
   ASSERT_TRUE(make_snapshot().ok());
-  ASSERT_TRUE(objects_.remove("sessions/" + list_sessions(objects_).take().front().id.hex()).ok());
+  ASSERT_TRUE(objects_.remove("sessions/" + list_session_ids(objects_).take().front().hex()).ok());
   EXPECT_EQ(pending->check_session().error().code(), ErrorCode::kBusy);
   EXPECT_EQ(fail_abandoned_images(images_, objects_).take(), 1U);
   EXPECT_EQ(pending->keep().error().code(), ErrorCode::kBusy);

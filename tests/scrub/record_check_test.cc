@@ -3,11 +3,11 @@
 
 #include <gmock/gmock.h>
 
-#include "catalog/bin.h"
 #include "catalog/records.h"
 #include "catalog/settings.h"
 #include "catalog/volumes.h"
 #include "support/forwarding_objects.h"
+#include "support/snapshots.h"
 
 namespace ashlar {
 namespace {
@@ -16,13 +16,12 @@ class RecordCheckTest : public testing::Test {
  protected:
   void SetUp() override {
     make_root(files_);
-    ASSERT_TRUE(snapshots_.publish(sample_record(1)).ok());
+    ASSERT_TRUE(publish_snapshot(objects_, sample_record(1)).ok());
     VolumeRecord volume;
     volume.id = VolumeId{7};
     volume.size = ByteCount{4096};
     volume.base = sample_record(1).id;
     ASSERT_TRUE(VolumeCatalog(objects_).publish(volume).ok());
-    ASSERT_TRUE(SnapshotBin(objects_).put(sample_record(2), UtcTime{5}).ok());
     ASSERT_TRUE(update_settings(objects_, [](StoreSettings& settings) -> Status {
                   settings.bin_days = 3;
                   return {};
@@ -45,8 +44,7 @@ class RecordCheckTest : public testing::Test {
 TEST_F(RecordCheckTest, SoundRecordsHaveNoFault) { EXPECT_TRUE(objects_at_fault().empty()); }
 
 TEST_F(RecordCheckTest, EachDamagedObjectIsNamed) {
-  const std::vector<std::string> keys = {"bin/" + sample_record(2).id.text() + ".5", "settings.json",
-                                         "volumes/" + VolumeId{7}.text()};
+  const std::vector<std::string> keys = {"settings.json", "volumes/" + VolumeId{7}.text()};
   for (const std::string& key : keys) {
     const ByteVector sound = get_object(objects_, key, 1 << 20).take();
     for (const std::size_t at : {std::size_t{0}, sound.size() / 2, sound.size() - 1}) {
@@ -66,7 +64,7 @@ TEST_F(RecordCheckTest, EachDamagedObjectIsNamed) {
 }
 
 TEST_F(RecordCheckTest, ASnapshotThatAVolumeNeedsIsLookedFor) {
-  ASSERT_TRUE(snapshots_.remove(sample_record(1).id).ok());
+  ASSERT_TRUE(remove_snapshot(objects_, sample_record(1).id).ok());
   const std::vector<RecordFault> faults = check_records(objects_).take();
   ASSERT_EQ(faults.size(), 1U);
   EXPECT_EQ(faults[0].object, "volumes/" + VolumeId{7}.text());

@@ -6,6 +6,7 @@
 
 #include "manifest/builder.h"
 #include "support/remote_objects.h"
+#include "support/snapshots.h"
 #include "support/store_rig.h"
 
 namespace ashlar {
@@ -56,7 +57,7 @@ class Verifying : public testing::Test {
     record.data_blocks = BlockCount{leaves.size() * kData};
     record.unallocated_blocks = root.blocks - record.data_blocks;
     record.program = "test";
-    expect_ok(snapshots_.publish(record));
+    expect_ok(publish_snapshot(store_.objects(), record));
     return record.id;
   }
   VerifyReport verify() {

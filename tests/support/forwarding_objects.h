@@ -13,6 +13,9 @@ namespace ashlar {
 class ForwardingObjects : public ObjectStore {
  public:
   explicit ForwardingObjects(ObjectStore& inner) : inner_(inner) {}
+  using ObjectStore::put_if_absent;
+  using ObjectStore::remove;
+  using ObjectStore::replace;
 
   Result<std::unique_ptr<ObjectWriter>> create(std::string_view key) override { return inner_.create(key); }
   Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
@@ -23,12 +26,12 @@ class ForwardingObjects : public ObjectStore {
   Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) override {
     return inner_.list(prefix, visit);
   }
-  Status remove(std::string_view key) override { return inner_.remove(key); }
-  Status put_if_absent(std::string_view key, ByteSpan bytes) override {
-    return inner_.put_if_absent(key, bytes);
+  Status remove(std::string_view key, Lasts lasts) override { return inner_.remove(key, lasts); }
+  Status put_if_absent(std::string_view key, ByteSpan bytes, Lasts lasts) override {
+    return inner_.put_if_absent(key, bytes, lasts);
   }
-  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) override {
-    return inner_.replace(key, expected, bytes);
+  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes, Lasts lasts) override {
+    return inner_.replace(key, expected, bytes, lasts);
   }
 
  private:
@@ -56,6 +59,9 @@ class DyingObjects : public ForwardingObjects {
  public:
   DyingObjects(ObjectStore& inner, int lives) : ForwardingObjects(inner), lives_(lives) {}
   bool died() const { return lives_ < 0; }
+  using ForwardingObjects::put_if_absent;
+  using ForwardingObjects::remove;
+  using ForwardingObjects::replace;
 
   Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
     TRY(live());
@@ -65,17 +71,17 @@ class DyingObjects : public ForwardingObjects {
     TRY(live());
     return ForwardingObjects::list(prefix, visit);
   }
-  Status remove(std::string_view key) override {
+  Status remove(std::string_view key, Lasts lasts) override {
     TRY(live());
-    return ForwardingObjects::remove(key);
+    return ForwardingObjects::remove(key, lasts);
   }
-  Status put_if_absent(std::string_view key, ByteSpan bytes) override {
+  Status put_if_absent(std::string_view key, ByteSpan bytes, Lasts lasts) override {
     TRY(live());
-    return ForwardingObjects::put_if_absent(key, bytes);
+    return ForwardingObjects::put_if_absent(key, bytes, lasts);
   }
-  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) override {
+  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes, Lasts lasts) override {
     TRY(live());
-    return ForwardingObjects::replace(key, expected, bytes);
+    return ForwardingObjects::replace(key, expected, bytes, lasts);
   }
 
  private:
@@ -93,6 +99,9 @@ class InterruptedObjects : public ForwardingObjects {
   InterruptedObjects(ObjectStore& inner, int at, std::function<void()> act)
       : ForwardingObjects(inner), left_(at), act_(std::move(act)) {}
   bool acted() const { return left_ < 0; }
+  using ForwardingObjects::put_if_absent;
+  using ForwardingObjects::remove;
+  using ForwardingObjects::replace;
 
   Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
     step();
@@ -102,17 +111,17 @@ class InterruptedObjects : public ForwardingObjects {
     step();
     return ForwardingObjects::list(prefix, visit);
   }
-  Status remove(std::string_view key) override {
+  Status remove(std::string_view key, Lasts lasts) override {
     step();
-    return ForwardingObjects::remove(key);
+    return ForwardingObjects::remove(key, lasts);
   }
-  Status put_if_absent(std::string_view key, ByteSpan bytes) override {
+  Status put_if_absent(std::string_view key, ByteSpan bytes, Lasts lasts) override {
     step();
-    return ForwardingObjects::put_if_absent(key, bytes);
+    return ForwardingObjects::put_if_absent(key, bytes, lasts);
   }
-  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes) override {
+  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes, Lasts lasts) override {
     step();
-    return ForwardingObjects::replace(key, expected, bytes);
+    return ForwardingObjects::replace(key, expected, bytes, lasts);
   }
 
  private:

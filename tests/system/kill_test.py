@@ -52,10 +52,16 @@ class Kill(host.HostTest):
         out, err = running.communicate(timeout=60)
         return running.returncode != 0, out, err
 
+    def nothing_runs(self, expected):
+        """A killed capture leaves nothing that is seen; its session is known to be gone."""
+        self.assertEqual(self.snapshots(), expected)
+        self.assertEqual({one["writer"] for one in self.ok_json("sessions", "list")["sessions"]} - {"gone"}, set())
+
     def nothing_is_left(self, expected):
         self.assertEqual(self.snapshots(), expected)
         self.assertEqual(self.ok_json("stats")["sessions"], 0)
         self.assertEqual([str(p) for p in (self.store / "sessions").glob("*")], [])
+        self.assertEqual(sorted(p.name for p in (self.store / "snapshots").glob("*")), sorted(expected))
 
     def test_a_capture_killed_at_any_moment(self):
         expected = [self.capture(self.disk)]
@@ -82,7 +88,7 @@ class Kill(host.HostTest):
             else:
                 expected.append(out.decode().strip())
             with self.subTest(round=number, moment=moment):
-                self.nothing_is_left(expected)
+                self.nothing_runs(expected)
                 expected.append(self.capture(self.disk))
                 self.assertEqual(self.incoming(), [])
                 self.nothing_is_left(expected)
@@ -104,7 +110,7 @@ class Kill(host.HostTest):
         self.assertIsNone(running.poll(), "it ended before it could be killed")
         running.kill()
         running.communicate()
-        self.nothing_is_left([])
+        self.nothing_runs([])
         kept = self.size_of(packs)
         again = self.ok_json("capture", self.disk)
         self.assertLess(again["stored_bytes"], fresh["stored_bytes"] // 2, f"{kept} bytes were there")

@@ -87,6 +87,9 @@ class Json(program.ProgramTest):
         kept = self.documented("store-discard", "store", "discard", second, "--yes")["kept"]
         self.assertTrue((self.store / kept).is_file())
         self.fails(1, "store", "discard", second, "--yes", says="no snapshot", code="not_found")
+        (self.store / "settings.json").unlink()
+        self.fails(3, "settings", says="store discard settings", code="corrupt")
+        self.documented("store-discard", "store", "discard", "settings", "--yes")
         self.documented("init", "init", self.scratch / "second", "--frame", "128K", "--level", "3", store=False)
 
     def test_every_verb_of_volumes(self):
@@ -231,7 +234,7 @@ class Json(program.ProgramTest):
         self.assertEqual(server.returncode, 0)
 
     def test_an_empty_store(self):
-        self.assertEqual(self.ok_json("snapshots"), {"snapshots": [], "damaged": []})
+        self.assertEqual(self.ok_json("snapshots"), {"snapshots": [], "unread": []})
         self.assertIsNone(self.ok_json("stats")["dedup_ratio"])
         self.assertTrue(self.ok_json("verify", "--all")["ok"])
 

@@ -129,6 +129,7 @@ void add_settings(Cli& cli);
 void add_reindex(Cli& cli);
 void add_store(Cli& cli);
 void add_discard(Cli& cli);
+void add_sessions(Cli& cli);
 void add_completion(Cli& cli);
 void add_man(Cli& cli);
 void add_version(Cli& cli);

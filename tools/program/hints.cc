@@ -74,6 +74,12 @@ std::string hint_of(const Error& error) {
       return fmt::format("'ashlar image inspect {}' shows all findings", id);
     case ErrorKind::kGuestStaysOn:
       return "use --no-reboot, or stop the machine first";
+    case ErrorKind::kSessionBeats:
+      return "look again later, or take it away at once with --now: its work is lost";
+    case ErrorKind::kClockDoubtful:
+      return "look at the clock, and run the command again with --clock-is-right";
+    case ErrorKind::kSettingsLost:
+      return "'ashlar store discard settings --yes' gives them up for the defaults, which trust no key";
   }
   return {};
 }

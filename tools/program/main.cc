@@ -5,7 +5,11 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <exception>
+#include <new>
+#include <system_error>
 
 #include "program/cli.h"
 
@@ -21,6 +25,33 @@ bool fill_standard_descriptors() {
   return true;
 }
 
+// Says why the program ends, and ends it. Destructors do not run: some would wait for threads that never end.
+// What is published is durable, and what is not, nobody sees.
+[[noreturn]] void end_with(const char* why) {
+  for (const char* part : {"ashlar: ", why, "\n"})
+    static_cast<void>(::write(STDERR_FILENO, part, std::strlen(part)));
+  ::_exit(static_cast<int>(ashlar::ExitCode::kFailed));
+}
+
+[[noreturn]] void end_without_memory() {
+  end_with("out of memory: give the program more, or fewer --threads");
+}
+
+// A thread that can't be started, or what a library throws on another thread.
+[[noreturn]] void end_after_exception() {
+  try {
+    if (const std::exception_ptr thrown = std::current_exception()) std::rethrow_exception(thrown);
+  } catch (const std::system_error& error) {
+    if (error.code() == std::errc::resource_unavailable_try_again)
+      end_with("a thread can't be started: raise the limit of processes, or use fewer --threads");
+    end_with(error.what());
+  } catch (const std::exception& error) {
+    end_with(error.what());
+  } catch (...) {
+  }
+  std::abort();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
@@ -29,6 +60,11 @@ int main(int argc, char** argv) try {
   (void)std::signal(SIGPIPE, SIG_IGN);
   // Ignored signals outlive exec: with this one, how a child ended could not be told.
   (void)std::signal(SIGCHLD, SIG_DFL);
+
+  // A file that grows past a limit is an error of that write.
+  (void)std::signal(SIGXFSZ, SIG_IGN);
+  std::set_new_handler(end_without_memory);
+  (void)std::set_terminate(end_after_exception);
 
   // Buffers of some MiB come and go with every segment; giving them back to the system each time costs more
   // page faults than hashing costs time.
@@ -72,6 +108,7 @@ int main(int argc, char** argv) try {
   add_reindex(cli);
   add_store(cli);
   add_discard(cli);
+  add_sessions(cli);
   add_completion(cli);
   add_man(cli);
   add_version(cli);

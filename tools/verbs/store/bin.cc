@@ -13,6 +13,7 @@ namespace {
 struct Options {
   std::string id;
   bool all = false;
+  bool clock_is_right = false;
 };
 
 Result<ExitCode> list(const Globals& globals) {
@@ -41,8 +42,9 @@ Result<ExitCode> restore(const Globals& globals, const Options& options) {
 
 Result<ExitCode> purge(const Globals& globals, const Options& options) {
   const OpenStore store = TRY(open_for_actions(globals));
-  const Purged purged =
-      TRY(purge_bin(*store.repo, store.caller, options.all ? PurgeAge::kAny : PurgeAge::kAsSet));
+  const PurgeAge age = options.all ? PurgeAge::kAny : PurgeAge::kAsSet;
+  const PurgeClock clock = options.clock_is_right ? PurgeClock::kIsRight : PurgeClock::kCheck;
+  const Purged purged = TRY(purge_bin(*store.repo, store.caller, age, clock));
   std::vector<std::string> ids;
   for (const SnapshotId id : purged.snapshots) ids.push_back(id.text());
   for (const ImageId id : purged.images) ids.push_back(id.text());
@@ -76,6 +78,8 @@ void add_bin(Cli& cli) {
       "bin purge", "Delete for good what was in the bin for as long as the settings say, and print its ids",
       "  ashlar bin purge");
   purging.flag("--all", options->all, "Purge everything in the bin, whatever its age");
+  purging.flag("--clock-is-right", options->clock_is_right,
+               "Purge by the clock even if it is not synchronised, or seems to have jumped ahead");
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return purge(globals, *options); });
 }
 

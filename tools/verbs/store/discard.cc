@@ -20,7 +20,10 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   if (globals.json) {
     print_json({{"discarded", options.id}, {"damage", discarded.damage}, {"kept", discarded.kept}});
   } else {
-    print(fmt::format("The record of {} is gone; its bytes are kept in {}\n", options.id, discarded.kept));
+    print(discarded.kept.empty()
+              ? fmt::format("The {} of this store were gone; they are the defaults now\n", options.id)
+              : fmt::format("The record of {} is gone; its bytes are kept in {}\n", options.id,
+                            discarded.kept));
   }
   return ExitCode::kDone;
 }
@@ -29,10 +32,13 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
 
 void add_discard(Cli& cli) {
   auto options = std::make_shared<Options>();
-  Verb verb = cli.add_verb(
-      "store discard", "Give up a snapshot, volume or image whose record is damaged; keeps the bytes aside",
-      "  ashlar store discard ami-01a2b3c4d5e6f7089 --yes");
-  verb.positional("ID", "ID", options->id, "The id of the snapshot, volume or image", Presence::kRequired);
+  Verb verb =
+      cli.add_verb("store discard",
+                   "Give up a snapshot, volume, image or the settings when damaged; keeps the bytes aside",
+                   "  ashlar store discard ami-01a2b3c4d5e6f7089 --yes");
+  verb.positional("ID", "ID", options->id,
+                  "The id of the snapshot, volume or image; \"settings\" for the settings of the store",
+                  Presence::kRequired);
   verb.flag("--yes", options->is_confirmed, "Confirms that it is given up; required");
   verb.check([options]() -> Status {
     if (options->is_confirmed) return {};

@@ -27,15 +27,15 @@ void print_listing(const SnapshotList& listing) {
 void print_listing_json(const SnapshotList& listing) {
   Json records = Json::array();
   for (const SnapshotRecord& record : listing.records) records.push_back(record_json(record));
-  print_json({{"snapshots", records}, {"damaged", damaged_json(listing)}});
+  print_json({{"snapshots", records}, {"unread", unread_json(listing)}});
 }
 
 Result<ExitCode> run(const Globals& globals) {
   const OpenStore store = TRY(open_for_actions(globals));
   const SnapshotList listing = TRY(describe_snapshots(*store.repo, store.caller));
   globals.json ? print_listing_json(listing) : print_listing(listing);
-  for (const auto& [id, what] : listing.damaged) print_warning(what);
-  return listing.damaged.empty() ? ExitCode::kDone : ExitCode::kDamaged;
+  for (const UnreadSnapshot& one : listing.unread) print_warning(one.why.text());
+  return exit_code_of(listing);
 }
 
 }  // namespace

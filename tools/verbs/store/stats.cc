@@ -27,7 +27,7 @@ Json stats_json(const StoreStats& stats) {
           {"meta_packs", stats.index.meta_packs},
           {"segments", stats.index.segments},
           {"nodes", stats.index.nodes},
-          {"damaged", damaged_json(stats.snapshots)}};
+          {"unread", unread_json(stats.snapshots)}};
 }
 
 std::string stats_text(const StoreStats& stats) {
@@ -51,8 +51,8 @@ Result<ExitCode> run(const Globals& globals) {
   const OpenStore store = TRY(open_for_actions(globals));
   const StoreStats stats = TRY(describe_store(*store.repo, store.caller));
   globals.json ? print_json(stats_json(stats)) : print(stats_text(stats));
-  for (const auto& [id, what] : stats.snapshots.damaged) print_warning("not counted: " + what);
-  return stats.snapshots.damaged.empty() ? ExitCode::kDone : ExitCode::kDamaged;
+  for (const UnreadSnapshot& one : stats.snapshots.unread) print_warning("not counted: " + one.why.text());
+  return exit_code_of(stats.snapshots);
 }
 
 }  // namespace

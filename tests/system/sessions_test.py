@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Shows that a writer which sleeps at any moment, and whose session is taken away meanwhile, publishes nothing
+when it wakes; that nothing else is lost; and that a writer which sleeps inside the store's lock is named."""
+
+import collections
+import fcntl
+import os
+import signal
+import subprocess
+import time
+
+import host
+import program
+from program import noise
+
+MIB = 1 << 20
+ROUNDS = 200 if host.LONG else 12
+SIZE = 64 * MIB
+
+
+class Sessions(host.HostTest):
+    def setUp(self):
+        super().setUp()
+        self.init()
+        self.disk = self.image("disk.raw", SIZE)
+        with open(self.disk, "r+b") as file:
+            for at in range(0, SIZE, 8 * MIB):
+                file.seek(at)
+                file.write(noise(6 * MIB, at + 1))
+        self.random = host.seeded()
+
+    def sessions(self):
+        return self.ok_json("sessions", "list")["sessions"]
+
+    def started(self, *words):
+        """Starts a capture of a stream that does not end, and returns it with its session."""
+        running = subprocess.Popen([program.PROGRAM, "capture", "-", *words], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env={**os.environ, "ASHLAR_STORE": str(self.store)})
+        self.addCleanup(self.stop, running, signal.SIGKILL)
+        running.stdin.write(noise(8 * MIB, 7))
+        running.stdin.flush()
+        self.wait_until(lambda: len(self.sessions()) == 1, "it opens no session")
+        return running, self.sessions()[0]
+
+    def test_a_session_is_listed_and_taken_away(self):
+        running, session = self.started()
+        self.assertEqual((session["pid"], session["writer"], session["revoked"]), (running.pid, "runs", False))
+        self.assertEqual(len(session["snapshots"]), 1)
+        self.assertEqual(self.snapshots(), [], "nobody sees what is being made")
+        self.fails(1, "sessions", "revoke", session["id"], says=["may still be at work", "--now"], code="busy")
+        self.ok("sessions", "revoke", session["id"], "--now")
+        self.assertEqual(self.sessions(), [])
+        out, err = running.communicate()
+        self.assertEqual((running.returncode, out), (1, b""), err)
+        self.assertRegex(err.decode(), r"\Aashlar: [^\n]*taken away[^\n]*run again\n\Z")
+        self.assertEqual(self.snapshots(), [])
+        self.fails(1, "sessions", "revoke", session["id"], says="no session", code="not_found")
+        self.ok("verify", "--all")
+
+    def test_a_killed_writer_is_known_to_be_gone(self):
+        running, session = self.started()
+        running.kill()
+        running.communicate()
+        self.assertEqual([one["writer"] for one in self.sessions()], ["gone"])
+        self.ok("sessions", "revoke", session["id"])
+        self.assertEqual(self.sessions(), [])
+        self.assertEqual(list((self.store / "snapshots").glob("*")), [])
+
+    def test_a_writer_that_slept_at_any_system_call(self):
+        """strace stops the capture at a call of its choice; its session is taken away; the store lives on."""
+        self.need("strace")
+        base = self.capture(self.disk)
+        kept = [base]
+        trace = self.scratch / "trace"
+        count = ["strace", "-f", "-qq", "-o", trace, "-e", "trace=%file,%desc", program.PROGRAM, "--store", self.store]
+        with open(self.disk, "r+b") as file:
+            file.write(noise(2 * MIB, 99))
+        kept.append(self.do(*count, "capture", self.disk).strip())
+        # strace counts the calls of each thread by itself; the first line is of the main thread.
+        lines = [line.split()[0] for line in trace.read_text().splitlines()]
+        calls = collections.Counter(lines)[lines[0]]
+        slept = published = 0
+        for number in range(ROUNDS):
+            with open(self.disk, "r+b") as file:
+                file.seek(self.random.randrange(SIZE // MIB - 2) * MIB)
+                file.write(noise(2 * MIB, 1000 + number))
+            at = self.random.randrange(1, calls)
+            with self.subTest(round=number, call=at):
+                running = subprocess.Popen(
+                    ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=%file,%desc", "-e",
+                     f"inject=%file,%desc:signal=SIGSTOP:when={at}", program.PROGRAM, "--store", str(self.store),
+                     "capture", str(self.disk), "--threads", "1"],
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                self.addCleanup(self.stop, running, signal.SIGKILL)
+                child = self.stopped_child(running)
+                open_sessions = self.sessions() if child else []
+                if open_sessions:
+                    slept += 1
+                    self.taken_away_meanwhile(open_sessions[0], kept)
+                if child:
+                    os.kill(child, signal.SIGCONT)
+                out, err = running.communicate(timeout=60)
+                now = self.snapshots()
+                if running.returncode == 0:
+                    published += 1
+                    kept.append(out.decode().strip())
+                else:
+                    self.assertIn(b"run again", err)
+                self.assertEqual(sorted(now), sorted(kept))
+                self.assertEqual(self.sessions(), [])
+        self.assertGreater(slept, ROUNDS // 4, "most rounds should have met a session")
+        self.assertGreater(ROUNDS - published, 0)
+        self.ok("verify", "--all")
+        again = self.ok_json("capture", self.disk)
+        self.same(self.disk, self.restored(again["snapshot"]["id"]))
+
+    def stopped_child(self, tracer):
+        """Returns the pid of the traced program once it is stopped, or None when it ended before."""
+        deadline = time.monotonic() + 30
+        while tracer.poll() is None and time.monotonic() < deadline:
+            try:
+                with open(f"/proc/{tracer.pid}/task/{tracer.pid}/children") as file:
+                    children = [int(pid) for pid in file.read().split()]
+                for child in children:
+                    with open(f"/proc/{child}/stat") as file:
+                        state = file.read().rsplit(")", 1)[1].split()[0]
+                    # Under a tracer a stopped process is in state t; all its threads are, once it has stopped.
+                    if state in "tT" and self.is_at_rest(child):
+                        return child
+            except FileNotFoundError:
+                pass
+            time.sleep(0.01)
+        return None
+
+    def is_at_rest(self, pid):
+        """Returns whether the process stays stopped: a tracer stops it for a moment at every call."""
+        for _ in range(8):
+            time.sleep(0.01)
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/stat") as file:
+                    if file.read().rsplit(")", 1)[1].split()[0] not in "tT":
+                        return False
+        return True
+
+    def taken_away_meanwhile(self, session, kept):
+        """Takes the session away while its writer sleeps, and does everything else that a store is used for."""
+        revoked = self.run_ashlar("sessions", "revoke", session["id"], "--now")
+        if revoked.returncode != 0:
+            self.assertIn("is locked by process", revoked.stderr.decode(), "it may sleep inside the lock, only")
+            return
+        extra = self.capture(self.disk, "--parent", "none")
+        self.ok("delete", extra)
+        self.ok("bin", "purge", "--all")
+        self.assertEqual(sorted(self.snapshots()), sorted(kept))
+
+    def test_a_writer_that_sleeps_inside_the_lock_is_named(self):
+        snapshot = self.capture(self.disk)
+        with open(self.store / "incoming" / "changes.lock", "r+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            began = time.monotonic()
+            refused = self.run_ashlar("delete", snapshot)
+            waited = time.monotonic() - began
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn(f"is locked by process {os.getpid()}", refused.stderr.decode())
+        self.assertTrue(9 < waited < 20, waited)
+        self.ok("delete", snapshot)
+
+
+if __name__ == "__main__":
+    host.main()
