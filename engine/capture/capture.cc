@@ -50,20 +50,21 @@ struct Pass {
 // The threads and stages of one pass, from the source to published packs.
 class Pipeline {
  public:
-  Pipeline(const WriteParts& parts, Source& source, const CaptureOptions& options, CaptureProgress& progress,
-           std::optional<ChangedRegions> changed)
+  // `session` names the packs that the pass writes.
+  Pipeline(const WriteParts& parts, const SessionId& session, Source& source, const CaptureOptions& options,
+           CaptureProgress& progress, std::optional<ChangedRegions> changed)
       : parts_(parts),
         source_(source),
         options_(options),
         progress_(progress),
         plan_(plan_input(parts, source, options, std::move(changed))),
         threads_(options.threads != 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency())),
-        appender_(parts.objects, parts.index, parts.config.id),
+        appender_(parts.objects, parts.index, parts.config.id, session),
         segments_(appender_, parts.config.frame_blocks, parts.config.level, threads_, errors_,
                   progress.stored_bytes),
         admission_(parts.index, parts.segments,
                    [this](SealedSegment segment) { return push(std::move(segment)); }),
-        meta_(parts.objects, parts.index, parts.config.id, [this] { return segments_.flush(); }),
+        meta_(parts.objects, parts.index, parts.config.id, session, [this] { return segments_.flush(); }),
         builder_(parts.nodes, meta_, source.size() ? blocks_covering(*source.size()) : unknown_size(),
                  options.parent ? std::optional(tree_root(*options.parent)) : std::nullopt) {
     errors_.on_failure([this] {
@@ -324,13 +325,13 @@ Result<CaptureReport> capture(const WriteParts& parts, Source& source, const Cap
   const auto session = TRY(Session::begin(parts.objects, parts.config.id));
   progress.total_bytes = source.size() ? source.size()->value : 0;
   auto changed = usable_map(source, options, report.warnings);
-  Pass pass = TRY(Pipeline(parts, source, options, progress, changed).run(stop));
+  Pass pass = TRY(Pipeline(parts, session->id(), source, options, progress, changed).run(stop));
   if (pass.outcome.audit_missed) {
     report.warnings.emplace_back(
         "THE CHANGED-BLOCK MAP IS WRONG: a block that it reports as unchanged has changed; everything was "
         "read instead");
     progress.done_bytes = 0;
-    pass = TRY(Pipeline(parts, source, options, progress, std::nullopt).run(stop));
+    pass = TRY(Pipeline(parts, session->id(), source, options, progress, std::nullopt).run(stop));
   }
   if (pass.lost_leaves > 0) {
     report.warnings.push_back(

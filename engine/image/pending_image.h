@@ -34,6 +34,8 @@ class PendingImage {
   // Returns kBusy when the session was removed by another process: then nothing may be published.
   Status check_session() const { return session_->check(); }
 
+  const SessionId& session() const { return session_->id(); }
+
   // Publishes the image as pending; it is done once. Its devices name the snapshots that are to be made, with
   // their sizes; digests may be missing. Fails with kBusy when the owner has an image of this name.
   Status publish(ImageRecord image);

@@ -91,9 +91,13 @@ Status MetaStore::remember_inner(ByteSpan encoding) {
   return remember(state_->mutex, state_->inner_nodes, encoding, decode_inner_node);
 }
 
-MetaWriter::MetaWriter(ObjectStore& objects, Index& index, const StoreId& store,
+MetaWriter::MetaWriter(ObjectStore& objects, Index& index, const StoreId& store, const SessionId& session,
                        std::function<Status()> data_is_published)
-    : objects_(objects), index_(index), store_(store), data_is_published_(std::move(data_is_published)) {}
+    : objects_(objects),
+      index_(index),
+      store_(store),
+      session_(session),
+      data_is_published_(std::move(data_is_published)) {}
 
 MetaWriter::~MetaWriter() = default;
 
@@ -114,7 +118,7 @@ Status MetaWriter::put(const NodeId& id, ByteSpan encoding) {
   if (open_.contains(id)) return {};
   const auto place = TRY(index_.find_node(id));
   if (place && TRY(may_lean_on(place->pack))) return {};
-  if (!pack_) pack_ = TRY(MetaPackWriter::create(objects_, store_));
+  if (!pack_) pack_ = TRY(MetaPackWriter::create(objects_, store_, session_));
   TRY(pack_->append(id, encoding));
   open_.insert(id);
   ++nodes_written_;

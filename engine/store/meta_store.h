@@ -36,7 +36,7 @@ class MetaStore : public NodeReader {
 // returns ok once every segment sealed so far is in a published pack. One thread.
 class MetaWriter : public NodeWriter {
  public:
-  MetaWriter(ObjectStore& objects, Index& index, const StoreId& store,
+  MetaWriter(ObjectStore& objects, Index& index, const StoreId& store, const SessionId& session,
              std::function<Status()> data_is_published);
   ~MetaWriter() override;
   Status put(const NodeId& id, ByteSpan encoding) override;
@@ -55,6 +55,7 @@ class MetaWriter : public NodeWriter {
   ObjectStore& objects_;
   Index& index_;
   StoreId store_;
+  SessionId session_;  // names the packs
   std::function<Status()> data_is_published_;
   std::unique_ptr<MetaPackWriter> pack_;
   std::set<NodeId> open_;  // ids in the pack being written

@@ -19,14 +19,16 @@ constexpr std::size_t kWindow = 16;  // segments in memory at a time, up to 4 Mi
 // windows.
 class Copier : private TreeVisitor {
  public:
-  Copier(const ReadParts& source, const WriteParts& target, CopyProgress& progress,
+  // `session` names the packs that the copy writes.
+  Copier(const ReadParts& source, const WriteParts& target, const SessionId& session, CopyProgress& progress,
          const std::stop_token& stop)
       : source_(source),
         target_(target),
         progress_(progress),
         stop_(stop),
-        appender_(target.objects, target.index, target.config.id),
-        nodes_(target.objects, target.index, target.config.id, [this] { return publish_segments(); }) {}
+        appender_(target.objects, target.index, target.config.id, session),
+        nodes_(target.objects, target.index, target.config.id, session,
+               [this] { return publish_segments(); }) {}
 
   Status copy(const SnapshotRecord& snapshot) {
     return visit_tree(source_.nodes, snapshot, seen_, *this, stop_);
@@ -163,7 +165,7 @@ Result<CopyReport> copy_snapshots(const ReadParts& source, const WriteParts& tar
   const auto session = TRY(Session::begin(target.objects, target.config.id));
   for (const SnapshotRecord& original : originals)
     progress.total_bytes += byte_count(original.data_blocks).value;
-  Copier copier(source, target, progress, stop);
+  Copier copier(source, target, session->id(), progress, stop);
   for (const SnapshotRecord& original : originals) {
     Status copied = copier.copy(original);
     if (!copied.ok()) {

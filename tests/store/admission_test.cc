@@ -202,7 +202,8 @@ TEST_F(Admitting, ADamagedNeighbourIsNoHindrance) {
   std::vector<SealedSegment> segments;
   for (std::uint64_t s = 0; s < 2; ++s) segments.push_back(sealed_segment(seeds_from(1000 * s, 20)));
   const PackId pack = store_.publish(segments);
-  store_.flip_byte(pack_key(PackKind::kData, pack), store_.place_of(segments[1].id).entry.offset + 70);
+  store_.flip_byte(pack_key(PackKind::kData, pack),
+                   store_.place_of(segments[1].id).entry.directory_offset + 70);
   store_.reopen_segments();
   AdmitSession session(store_);
   const auto places = session.admit({0, 1, 2});

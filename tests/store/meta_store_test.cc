@@ -15,7 +15,7 @@ class MetaPacks : public testing::Test {
   // Writes leaves as one session does and returns the writer, finished.
   std::unique_ptr<MetaWriter> write(const std::vector<std::uint64_t>& leaves) {
     auto writer = std::make_unique<MetaWriter>(store_.objects(), store_.index(), StoreRig::id(),
-                                               [] { return Status(); });
+                                               StoreRig::session(), [] { return Status(); });
     for (const std::uint64_t number : leaves)
       expect_ok(writer->put(id_of(number), encode(synthetic_leaf(number))));
     expect_ok(writer->finish());
@@ -35,7 +35,8 @@ TEST_F(MetaPacks, NodesReadAsTheyWerePut) {
   for (std::uint64_t i = 1; i <= 3; ++i)
     inner.children.push_back({ChildKind::kNode, id_of(i), synthetic_leaf(i).digest});
   const ByteVector encoding = encode(inner);
-  MetaWriter second(store_.objects(), store_.index(), StoreRig::id(), [] { return Status(); });
+  MetaWriter second(store_.objects(), store_.index(), StoreRig::id(), StoreRig::session(),
+                    [] { return Status(); });
   expect_ok(second.put(node_id(encoding), encoding));
   expect_ok(second.finish());
   EXPECT_EQ(second.bytes_written(), encoding.size());
@@ -73,7 +74,7 @@ TEST_F(MetaPacks, APackThatCantBeReadIsAnErrorNotAReasonToWriteAnew) {
   write({1});
   RemoteObjects remote(store_.objects());
   remote.fault = Fault::kError;
-  MetaWriter writer(remote, store_.index(), StoreRig::id(), [] { return Status(); });
+  MetaWriter writer(remote, store_.index(), StoreRig::id(), StoreRig::session(), [] { return Status(); });
   const Status put = writer.put(id_of(1), encode(synthetic_leaf(1)));
   ASSERT_FALSE(put.ok());
   EXPECT_EQ(put.error().code(), ErrorCode::kIo);
@@ -82,7 +83,7 @@ TEST_F(MetaPacks, APackThatCantBeReadIsAnErrorNotAReasonToWriteAnew) {
 TEST_F(MetaPacks, DataIsPublishedBeforeTheNodesThatNameIt) {
   int asked = 0;
   bool data_fails = true;
-  MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), [&]() -> Status {
+  MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), StoreRig::session(), [&]() -> Status {
     ++asked;
     EXPECT_EQ(packs(), 0U) << "no meta pack is there yet";
     if (data_fails) return Error(ErrorCode::kExhausted, "no room for the data");

@@ -103,7 +103,7 @@ TEST_F(StoredSegments, AFrameOfOtherBlocksIsRefused) {
   forged.directory.blocks[2] = id_of_block(99);
   forged.directory.id = segment_id(forged.directory.blocks);
   const SegmentId id = forged.directory.id;
-  PackAppender appender(store_.objects(), store_.index(), StoreRig::id());
+  PackAppender appender(store_.objects(), store_.index(), StoreRig::id(), StoreRig::session());
   expect_ok(appender.append(std::move(forged)));
   expect_ok(appender.publish());
   const auto got = read(id, 0, 1);
@@ -117,7 +117,7 @@ TEST_F(StoredSegments, ADamagedDirectoryIsAnErrorThatNamesThePack) {
   const SealedSegment segment = sealed_segment(seeds_from(0, 20));
   store_.publish(segment);
   const SegmentPlace place = store_.place_of(segment.id);
-  store_.flip_byte(key_of(place), place.entry.offset + kSegmentHeaderBytes + 3);
+  store_.flip_byte(key_of(place), place.entry.directory_offset + kSegmentHeaderBytes + 3);
   store_.reopen_segments();
   const auto got = store_.segments().locate(segment.id);
   ASSERT_FALSE(got.ok());
