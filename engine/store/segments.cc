@@ -102,6 +102,13 @@ Status SegmentReader::check_ends(const PackId& id) {
   return {};
 }
 
+Result<bool> SegmentReader::is_whole(const PackId& id) {
+  Status ends = check_ends(id);
+  if (is(ends, ErrorCode::kCorrupt) || is(ends, ErrorCode::kNotFound)) return false;
+  TRY(std::move(ends));
+  return true;
+}
+
 Result<SegmentPlace> SegmentReader::place_of(const SegmentId& id) const {
   const auto place = TRY(state_->index.find_segment(id));
   if (!place) return corrupt(fmt::format("segment {} is in no pack of this store", id.hex()));

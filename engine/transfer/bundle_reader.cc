@@ -169,16 +169,11 @@ class Import : private TreeVisitor {
     return {};
   }
 
-  // Returns whether a whole pack of the store has the segment. A pack that can't be read just now may be
-  // whole.
+  // Returns whether a whole pack of the store has the segment.
   Result<bool> is_there(const SegmentId& id) {
     const auto place = TRY(parts_.target.index.find_segment(id));
     if (!place) return false;
-    const Status ends = parts_.target.segments.check_ends(place->pack);
-    if (ends.ok()) return true;
-    const ErrorCode code = ends.error().code();
-    if (code == ErrorCode::kCorrupt || code == ErrorCode::kNotFound) return false;
-    return ends.error();
+    return parts_.target.segments.is_whole(place->pack);
   }
 
   Status visit_leaf(const NodeRef& /*ref*/, const Leaf& leaf) override {

@@ -82,14 +82,9 @@ class Copier : private TreeVisitor {
   Result<bool> is_there(const SegmentId& segment) {
     const auto place = TRY(target_.index.find_segment(segment));
     if (!place) return false;
-    Status whole = target_.segments.check_ends(place->pack);
-    if (whole.ok()) {
-      reused_.insert(place->pack);
-      return true;
-    }
-    const ErrorCode code = whole.error().code();
-    if (code == ErrorCode::kCorrupt || code == ErrorCode::kNotFound) return false;
-    return whole.take_error();
+    if (!TRY(target_.segments.is_whole(place->pack))) return false;
+    reused_.insert(place->pack);
+    return true;
   }
 
   Status send_waiting() {

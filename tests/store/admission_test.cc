@@ -184,7 +184,7 @@ TEST_F(Admitting, ABlockWhosePackIsDamagedIsStoredAnew) {
   const PackId pack = publish(segment);
   const std::string key = pack_key(PackKind::kData, pack);
   const ByteVector good = store_.bytes_of(key);
-  const std::uint64_t ends[] = {0, kPackHeaderBytes + 5, good.size() - 1};
+  const std::uint64_t ends[] = {0, store_.place_of(segment.id).entry.directory_offset + 5, good.size() - 1};
   for (const std::uint64_t offset : ends) {
     SCOPED_TRACE(offset);
     store_.overwrite(key, good);

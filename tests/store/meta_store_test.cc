@@ -70,6 +70,45 @@ TEST_F(MetaPacks, ANodeOfAPackThatIsGoneIsWrittenAnew) {
   EXPECT_EQ(write({1})->nodes_written(), 1U);
 }
 
+TEST_F(MetaPacks, ANodeOfATruncatedPackIsWrittenAnew) {
+  write({1});
+  const std::string key = pack_key(PackKind::kMeta, pack_of(1));
+  const ByteVector good = store_.bytes_of(key);
+  for (const std::size_t size : {std::size_t{0}, kPackHeaderBytes, good.size() - 1}) {
+    store_.overwrite(key, ByteSpan(good).first(size));
+    MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), StoreRig::session(),
+                      [] { return Status(); });
+    expect_ok(writer.put(id_of(1), encode(synthetic_leaf(1))));
+    EXPECT_EQ(writer.nodes_written(), 1U) << size;
+  }
+}
+
+TEST_F(MetaPacks, ARottenNodeIsWrittenAnewAndItsNeighboursAreNot) {
+  write({1, 2});
+  const NodePlace place = *expect_ok(store_.index().find_node(id_of(2)));
+  store_.flip_byte(pack_key(PackKind::kMeta, place.pack), place.entry.offset + 9);
+  EXPECT_EQ(write({1, 2})->nodes_written(), 1U);
+}
+
+TEST_F(MetaPacks, AWriterTellsWhichNodesAreInWholePacks) {
+  write({1});
+  const std::string key = pack_key(PackKind::kMeta, pack_of(1));
+  const ByteVector good = store_.bytes_of(key);
+  const auto is_held = [&](std::uint64_t leaf) {
+    MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), StoreRig::session(),
+                      [] { return Status(); });
+    const bool held = expect_ok(writer.is_in_whole_pack(id_of(leaf)));
+    EXPECT_EQ(writer.reused_packs().size(), held ? 1U : 0U);
+    return held;
+  };
+  EXPECT_TRUE(is_held(1));
+  EXPECT_FALSE(is_held(2));
+  store_.overwrite(key, ByteSpan(good).first(good.size() - 1));
+  EXPECT_FALSE(is_held(1)) << "truncated";
+  expect_ok(store_.objects().remove(key));
+  EXPECT_FALSE(is_held(1)) << "gone";
+}
+
 TEST_F(MetaPacks, APackThatCantBeReadIsAnErrorNotAReasonToWriteAnew) {
   write({1});
   RemoteObjects remote(store_.objects());
@@ -78,6 +117,7 @@ TEST_F(MetaPacks, APackThatCantBeReadIsAnErrorNotAReasonToWriteAnew) {
   const Status put = writer.put(id_of(1), encode(synthetic_leaf(1)));
   ASSERT_FALSE(put.ok());
   EXPECT_EQ(put.error().code(), ErrorCode::kIo);
+  EXPECT_EQ(writer.is_in_whole_pack(id_of(1)).error().code(), ErrorCode::kIo);
 }
 
 TEST_F(MetaPacks, DataIsPublishedBeforeTheNodesThatNameIt) {
