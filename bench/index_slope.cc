@@ -74,8 +74,10 @@ void add_packs(Index& index, std::uint64_t first_segment) {
   std::vector<PackedSegment> segments;
   std::vector<NodeEntry> nodes;
   for (std::uint64_t s = first_segment; s < first_segment + kSegmentsPerPack; ++s) {
-    segments.push_back(
-        {{made_id<SegmentId>(3, s), s % kSegmentsPerPack << 21U, 33856, 2000000, 1024}, made_blocks(s)});
+    const std::uint64_t number = s % kSegmentsPerPack;
+    segments.push_back({{made_id<SegmentId>(3, s), number * 2000000,
+                         kSegmentsPerPack * 2000000 + number * 33896, 2000000, 33896, 1024},
+                        made_blocks(s)});
     nodes.push_back({made_id<NodeId>(4, s), s % kSegmentsPerPack * 2000, 2000});
   }
   index.add_data_pack(made_id<PackId>(5, first_segment), segments).take();

@@ -48,7 +48,7 @@ class SmallStore {
 
   Status fill() {
     index_ = TRY(Index::open_in_memory(objects_));
-    PackAppender appender(objects_, *index_, StoreId{});
+    PackAppender appender(objects_, *index_, StoreId{}, SessionId{});
     FrameEncoder encoder(1);
     SealedSegment sealed;
     sealed.data = AlignedBuffer(kSegmentBytes);

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <mutex>
+#include <set>
 #include <thread>
 
 #include "base/either_stop.h"
@@ -49,23 +51,64 @@ struct Pass {
   std::uint64_t lost_leaves = 0;  // leaves of the parent with lost segments
 };
 
+// The parent's nodes as the plan reads them. Notes the nodes that no whole meta pack holds: the new snapshot
+// may keep them, so they are written again. Any number of threads.
+class ParentNodes : public NodeReader {
+ public:
+  ParentNodes(NodeReader& nodes, MetaWriter& writer) : nodes_(nodes), writer_(writer) {}
+  Result<std::shared_ptr<const Leaf>> leaf(const NodeId& id) override {
+    TRY(note(id, leaves_));
+    return nodes_.leaf(id);
+  }
+  Result<std::shared_ptr<const InnerNode>> inner(const NodeId& id) override {
+    TRY(note(id, inner_nodes_));
+    return nodes_.inner(id);
+  }
+  // Writes the noted nodes again. The thread of the writer.
+  Status write_again() {
+    for (const NodeId& id : take(leaves_)) TRY(writer_.put(id, encode(*TRY(nodes_.leaf(id)))));
+    for (const NodeId& id : take(inner_nodes_)) TRY(writer_.put(id, encode(*TRY(nodes_.inner(id)))));
+    return {};
+  }
+
+ private:
+  Status note(const NodeId& id, std::set<NodeId>& nodes) {
+    if (TRY(writer_.is_in_whole_pack(id))) return {};
+    const std::lock_guard lock(mutex_);
+    nodes.insert(id);
+    return {};
+  }
+  std::set<NodeId> take(std::set<NodeId>& nodes) {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(nodes, {});
+  }
+
+  NodeReader& nodes_;
+  MetaWriter& writer_;
+  std::mutex mutex_;
+  std::set<NodeId> leaves_;
+  std::set<NodeId> inner_nodes_;
+};
+
 // The threads and stages of one pass, from the source to published packs.
 class Pipeline {
  public:
-  Pipeline(const WriteParts& parts, Source& source, const CaptureOptions& options, CaptureProgress& progress,
-           std::optional<ChangedRegions> changed)
+  // `session` names the packs that the pass writes.
+  Pipeline(const WriteParts& parts, const SessionId& session, Source& source, const CaptureOptions& options,
+           CaptureProgress& progress, std::optional<ChangedRegions> changed)
       : parts_(parts),
         source_(source),
         options_(options),
         progress_(progress),
-        plan_(plan_input(parts, source, options, std::move(changed))),
+        parent_nodes_(parts.nodes, meta_),
+        plan_(plan_input(source, options, std::move(changed))),
         threads_(options.threads != 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency())),
-        appender_(parts.objects, parts.index, parts.config.id),
+        appender_(parts.objects, parts.index, parts.config.id, session),
         segments_(appender_, parts.config.frame_blocks, parts.config.level, threads_, errors_,
                   progress.stored_bytes),
         admission_(parts.index, parts.segments,
                    [this](SealedSegment segment) { return push(std::move(segment)); }),
-        meta_(parts.objects, parts.index, parts.config.id, [this] { return segments_.flush(); }),
+        meta_(parts.objects, parts.index, parts.config.id, session, [this] { return segments_.flush(); }),
         builder_(parts.nodes, meta_, source.size() ? blocks_covering(*source.size()) : unknown_size(),
                  options.parent ? std::optional(tree_root(*options.parent)) : std::nullopt) {
     errors_.on_failure([this] {
@@ -91,11 +134,11 @@ class Pipeline {
   }
 
  private:
-  Plan::Input plan_input(const WriteParts& parts, Source& source, const CaptureOptions& options,
+  Plan::Input plan_input(Source& source, const CaptureOptions& options,
                          std::optional<ChangedRegions> changed) {
     const bool has_parent = options.parent.has_value();
     return {source,
-            parts.nodes,
+            parent_nodes_,
             source.size(),
             has_parent ? std::optional(tree_root(*options.parent)) : std::nullopt,
             std::move(changed),
@@ -104,14 +147,14 @@ class Pipeline {
             [this](const Leaf& leaf) { return is_stored(leaf); }};
   }
 
-  // Returns whether the store has every segment of a leaf. A leaf that equals its parent's is kept without
-  // reading its blocks, so this is the check of its segments; before the commit check_still_there() checks
-  // their packs again. The plan calls it from one thread at a time.
+  // Returns whether whole packs hold every segment of a leaf. A leaf that equals its parent's is kept without
+  // reading its blocks, so this is the check of its segments; before the commit check_still_there() asks
+  // whether the packs are still there. The plan calls it from one thread at a time.
   Result<bool> is_stored(const Leaf& leaf) {
     for (const SegmentId& id : leaf.segments) {
       if (leaned_on_.get(id) != nullptr) continue;
       const auto place = TRY(parts_.index.find_segment(id));
-      if (!place) return false;
+      if (!place || !TRY(parts_.segments.is_whole(place->pack))) return false;
       leaned_on_.put(id, true);
       parent_packs_.insert(place->pack);
     }
@@ -153,6 +196,7 @@ class Pipeline {
     if (errors_.failed()) return cancelled();
     pass.root = TRY(builder_.finish());
     TRY(segments_.flush());
+    TRY(parent_nodes_.write_again());
     TRY(meta_.finish());
     pass.admitted = admission_.counters();
     pass.stored_bytes = appender_.stored_bytes();
@@ -181,6 +225,7 @@ class Pipeline {
   std::unique_ptr<RunReader> reader_;
   LruCache<SegmentId, bool, IdHash> leaned_on_{kRememberedSegments};  // segments that the store has
   std::set<PackId> parent_packs_;
+  ParentNodes parent_nodes_;
   Plan plan_;
   Sequencer sequencer_;
   unsigned threads_;
@@ -311,19 +356,19 @@ SourceIdentity identity_of(const Source& source) {
 namespace {
 
 // Runs the passes and makes everything durable that the snapshot needs, and its record.
-Result<CaptureReport> prepare(SnapshotId id, const WriteParts& parts, Source& source,
-                              const CaptureOptions& options, CaptureProgress& progress,
+Result<CaptureReport> prepare(SnapshotId id, const SessionId& session, const WriteParts& parts,
+                              Source& source, const CaptureOptions& options, CaptureProgress& progress,
                               const std::stop_token& stop) {
   CaptureReport report;
   progress.total_bytes = source.size() ? source.size()->value : 0;
   auto changed = usable_map(source, options, report.warnings);
-  Pass pass = TRY(Pipeline(parts, source, options, progress, changed).run(stop));
+  Pass pass = TRY(Pipeline(parts, session->id(), source, options, progress, changed).run(stop));
   if (pass.outcome.audit_missed) {
     report.warnings.emplace_back(
         "THE CHANGED-BLOCK MAP IS WRONG: a block that it reports as unchanged has changed; everything was "
         "read instead");
     progress.done_bytes = 0;
-    pass = TRY(Pipeline(parts, source, options, progress, std::nullopt).run(stop));
+    pass = TRY(Pipeline(parts, session->id(), source, options, progress, std::nullopt).run(stop));
   }
   if (pass.lost_leaves > 0) {
     report.warnings.push_back(
@@ -362,7 +407,7 @@ Result<CaptureReport> capture(const WriteParts& parts, Source& source, const Cap
   const SnapshotId id = plan.snapshots.front();
   const auto session = TRY(Session::begin(parts.objects, parts.config.id, std::move(plan)));
   const EitherStop either(stop, session->lost());
-  auto report = prepare(id, parts, source, options, progress, either.token());
+  auto report = prepare(id, session->id(), parts, source, options, progress, either.token());
   if (!report.ok()) return session->why(report.take_error());
   if (stop.stop_requested()) return cancelled();
   TRY(session->commit({report.value().record}));

@@ -13,19 +13,35 @@ constexpr std::string_view kSegmentMagic = "ASHLSEGM";
 constexpr std::string_view kTrailerMagic = "ASHLPEND";
 constexpr std::uint8_t kHashSha256 = 1;
 constexpr std::uint8_t kEncryptionNone = 0;
+constexpr std::uint8_t kKeyModeNone = 0;
 constexpr std::size_t kChecksumBytes = 8;
+constexpr std::size_t kSaltBytes = 32;
+// The header's domain, key version, id generation and salt: all zero without encryption.
+constexpr std::size_t kKeyFieldBytes = 16 + 2 * 4 + kSaltBytes;
 
 // Each sum follows its encoder, member by member.
-static_assert(kPackHeaderBytes ==
-              kPackMagic.size() + 2 + 3 * 1 + 3 + StoreId::kBytes + PackId::kBytes + 8 + kChecksumBytes);
-static_assert(kPackTrailerBytes == 8 + 4 + 1 + 3 + 8 + kChecksumBytes + kTrailerMagic.size());
+static_assert(kPackHeaderBytes == kPackMagic.size() + 2 + 3 * 1 + 3 + StoreId::kBytes + PackId::kBytes +
+                                      kKeyFieldBytes + 16 + kChecksumBytes);
+static_assert(kPackTrailerBytes == 2 * 8 + 4 + 1 + 3 + 8 + kChecksumBytes + kTrailerMagic.size());
+static_assert(kSegmentHeadBytes == kSegmentMagic.size() + 2 + 2 * 1 + 3 * 4);
 static_assert(kSegmentHeaderBytes ==
-              kSegmentMagic.size() + 2 + 2 + 3 * 4 + SegmentId::kBytes + kChecksumBytes);
+              kSegmentHeadBytes + kSaltBytes + 2 * 4 + SegmentId::kBytes + kChecksumBytes);
 static_assert(kFrameEntryBytes == 4 + 1 + 1 + 2 + 8);
-static_assert(kSegmentEntryBytes == SegmentId::kBytes + 8 + 3 * 4 + 12);
+static_assert(kSegmentEntryBytes == SegmentId::kBytes + 2 * 8 + 3 * 4 + 4);
 static_assert(kNodeEntryBytes == NodeId::kBytes + 8 + 4 + 4);
 
 Error damaged(std::string_view what) { return corrupt(fmt::format("pack: {}", what)); }
+Error encrypted(std::string_view what) {
+  return unsupported(fmt::format("{}: encrypted, and this program can't decrypt", what));
+}
+
+Status check_version(std::uint16_t version, std::string_view what) {
+  if (version > kPackVersion) {
+    return unsupported(fmt::format("{}: format version {} is newer than this program", what, version));
+  }
+  if (version < kPackVersion) return corrupt(fmt::format("{}: impossible version", what));
+  return {};
+}
 
 // Appends the XXH3-64 of everything that was written so far.
 void seal(ByteWriter& out) { out.u64(checksum64(out.span())); }
@@ -35,17 +51,19 @@ bool checksum_matches(ByteSpan sealed) {
   return ByteReader(sealed.subspan(body)).u64() == checksum64(sealed.first(body));
 }
 
-ByteVector finish_footer(ByteWriter entries, PackKind kind, std::size_t count, std::uint64_t footer_offset) {
+// Appends the trailer to the encoded entries. Takes all but the checksum of the entries from `trailer`.
+ByteVector finish_footer(ByteWriter entries, const PackTrailer& trailer) {
   const std::uint64_t checksum = checksum64(entries.span());
-  ByteWriter trailer;
-  trailer.u64(footer_offset);
-  trailer.u32(static_cast<std::uint32_t>(count));
-  trailer.u8(static_cast<std::uint8_t>(kind));
-  trailer.zeros(3);
-  trailer.u64(checksum);
-  seal(trailer);
-  trailer.text(kTrailerMagic);
-  entries.bytes(trailer.span());
+  ByteWriter out;
+  out.u64(trailer.footer_offset);
+  out.u64(trailer.directories_offset);
+  out.u32(trailer.entry_count);
+  out.u8(static_cast<std::uint8_t>(trailer.kind));
+  out.zeros(3);
+  out.u64(checksum);
+  seal(out);
+  out.text(kTrailerMagic);
+  entries.bytes(out.span());
   return entries.take();
 }
 
@@ -56,8 +74,9 @@ Status check_footer(const PackTrailer& trailer, PackKind kind, ByteSpan footer) 
   return {};
 }
 
-bool inside(std::uint64_t offset, std::uint64_t bytes, std::uint64_t limit) {
-  return offset >= kPackHeaderBytes && offset <= limit && bytes <= limit - offset;
+// Returns whether [offset, offset + bytes) lies in [begin, end).
+bool inside(std::uint64_t offset, std::uint64_t bytes, std::uint64_t begin, std::uint64_t end) {
+  return offset >= begin && offset <= end && bytes <= end - offset;
 }
 
 }  // namespace
@@ -72,7 +91,8 @@ ByteVector encode(const PackHeader& header) {
   out.zeros(3);
   out.bytes(header.store.span());
   out.bytes(header.pack.span());
-  out.zeros(8);
+  out.zeros(kKeyFieldBytes);
+  out.zeros(16);
   seal(out);
   return out.take();
 }
@@ -80,22 +100,20 @@ ByteVector encode(const PackHeader& header) {
 Result<PackHeader> decode_pack_header(ByteSpan bytes) {
   ByteReader in(bytes);
   if (bytes.size() != kPackHeaderBytes || !in.expect(kPackMagic)) return damaged("not a pack (bad magic)");
-  const auto version = in.u16();
-  if (version > kPackVersion) {
-    return unsupported(fmt::format("pack: format version {} is newer than this program", version));
-  }
-  if (version == 0) return damaged("impossible version");
+  TRY(check_version(in.u16(), "pack"));
   if (!checksum_matches(bytes)) return damaged("header checksum does not match");
   PackHeader header;
   const auto kind = in.u8();
   if (kind != 1 && kind != 2) return damaged("unknown kind");
   header.kind = static_cast<PackKind>(kind);
-  if (in.u8() != kHashSha256) return unsupported("pack: unknown hash");
-  if (in.u8() != kEncryptionNone) return unsupported("pack: encrypted, and this program can't decrypt");
+  const auto hash = in.u8();
+  if (in.u8() != kEncryptionNone) return encrypted("pack");
+  if (hash != kHashSha256) return unsupported("pack: unknown hash");
   if (!in.reserved(3)) return damaged("reserved bytes are not zero");
   in.copy(header.store.span());
   in.copy(header.pack.span());
-  if (!in.reserved(8)) return damaged("reserved bytes are not zero");
+  if (!in.reserved(kKeyFieldBytes)) return encrypted("pack");
+  if (!in.reserved(16)) return damaged("reserved bytes are not zero");
   return header;
 }
 
@@ -122,40 +140,63 @@ ByteVector encode(const SegmentDirectory& directory) {
   ByteWriter out;
   out.text(kSegmentMagic);
   out.u16(kPackVersion);
-  out.u16(0);
+  out.u8(kKeyModeNone);
+  out.zeros(1);
+  out.u32(static_cast<std::uint32_t>(directory.encoded_bytes() - kSegmentHeadBytes));
+  out.u32(static_cast<std::uint32_t>(directory.payload_bytes()));
+  out.zeros(4);
+  out.zeros(kSaltBytes);
   out.u32(static_cast<std::uint32_t>(directory.blocks.size()));
   out.u32(static_cast<std::uint32_t>(directory.frames.size()));
-  out.u32(static_cast<std::uint32_t>(directory.payload_bytes()));
   out.bytes(directory.id.span());
-  ByteWriter sealed;
-  sealed.bytes(out.span());
-  sealed.bytes(tail.span());
-  out.u64(checksum64(sealed.span()));
+  ByteWriter summed;
+  summed.bytes(out.span());
+  summed.bytes(tail.span());
+  out.u64(checksum64(summed.span()));
   out.bytes(tail.span());
   return out.take();
 }
 
 namespace {
 
+// The clear head of a directory.
+struct SegmentHead {
+  std::uint8_t key_mode = 0;
+  std::uint32_t sealed_bytes = 0;  // the length of the rest of the directory
+  std::uint32_t payload_bytes = 0;
+};
+
+Result<SegmentHead> decode_segment_head(ByteReader& in) {
+  if (!in.expect(kSegmentMagic)) return damaged("no segment here (bad magic)");
+  TRY(check_version(in.u16(), "segment"));
+  SegmentHead head;
+  head.key_mode = in.u8();
+  if (!in.reserved(1)) return damaged("segment: reserved bytes are not zero");
+  head.sealed_bytes = in.u32();
+  head.payload_bytes = in.u32();
+  if (!in.reserved(4) || !in.ok()) return damaged("segment: head cut short, or reserved bytes are not zero");
+  if (head.sealed_bytes < kSegmentHeaderBytes - kSegmentHeadBytes ||
+      head.sealed_bytes > kMaxDirectoryBytes - kSegmentHeadBytes) {
+    return damaged("segment: a directory of impossible length");
+  }
+  return head;
+}
+
+// The fields between the clear head and the frame entries.
 struct SegmentHeader {
+  bool is_salted = false;
   std::uint32_t block_count = 0;
   std::uint32_t frame_count = 0;
-  std::uint32_t payload_bytes = 0;
   SegmentId id;
   std::uint64_t checksum = 0;
   std::size_t tail_bytes() const { return frame_count * kFrameEntryBytes + block_count * BlockId::kBytes; }
 };
 
 Result<SegmentHeader> decode_segment_header(ByteReader& in) {
-  if (!in.expect(kSegmentMagic)) return damaged("no segment here (bad magic)");
-  const auto version = in.u16();
-  if (version > kPackVersion) return unsupported("segment: newer format version");
-  if (version == 0) return damaged("segment: impossible version");
-  if (!in.reserved(2)) return damaged("segment: reserved bytes are not zero");
   SegmentHeader header;
+  header.is_salted = !is_zero(in.bytes(kSaltBytes));
   header.block_count = in.u32();
   header.frame_count = in.u32();
-  header.payload_bytes = in.u32();
   in.copy(header.id.span());
   header.checksum = in.u64();
   if (!in.ok()) return damaged("segment: header cut short");
@@ -181,7 +222,8 @@ bool fits_codec(const FrameEntry& frame) {
   return false;
 }
 
-Status decode_frames(ByteReader& in, const SegmentHeader& header, std::vector<FrameEntry>& frames) {
+Status decode_frames(ByteReader& in, const SegmentHead& head, const SegmentHeader& header,
+                     std::vector<FrameEntry>& frames) {
   std::uint64_t blocks = 0;
   std::uint64_t payload = 0;
   frames.reserve(header.frame_count);
@@ -201,31 +243,33 @@ Status decode_frames(ByteReader& in, const SegmentHeader& header, std::vector<Fr
     payload += frame.stored_bytes;
     frames.push_back(frame);
   }
-  if (blocks != header.block_count || payload != header.payload_bytes)
+  if (blocks != header.block_count || payload != head.payload_bytes)
     return damaged("segment: frames do not add up");
   return {};
 }
 
 }  // namespace
 
-Result<std::size_t> segment_directory_bytes(ByteSpan bytes) {
-  ByteReader in(bytes);
-  const SegmentHeader header = TRY(decode_segment_header(in));
-  return kSegmentHeaderBytes + header.tail_bytes();
+Result<std::size_t> segment_directory_bytes(ByteSpan head) {
+  ByteReader in(head);
+  return kSegmentHeadBytes + TRY(decode_segment_head(in)).sealed_bytes;
 }
 
 Result<SegmentDirectory> decode_segment_directory(ByteSpan bytes) {
   ByteReader in(bytes);
+  const SegmentHead head = TRY(decode_segment_head(in));
+  if (in.left() != head.sealed_bytes) return damaged("segment: directory has a wrong length");
   const SegmentHeader header = TRY(decode_segment_header(in));
-  if (in.left() != header.tail_bytes()) return damaged("segment: directory has a wrong length");
-  ByteWriter sealed;
-  sealed.bytes(bytes.first(kSegmentHeaderBytes - kChecksumBytes));
-  sealed.bytes(bytes.subspan(kSegmentHeaderBytes));
-  if (checksum64(sealed.span()) != header.checksum)
+  ByteWriter summed;
+  summed.bytes(bytes.first(kSegmentHeaderBytes - kChecksumBytes));
+  summed.bytes(bytes.subspan(kSegmentHeaderBytes));
+  if (checksum64(summed.span()) != header.checksum)
     return damaged("segment: directory checksum does not match");
+  if (head.key_mode != kKeyModeNone || header.is_salted) return encrypted("segment");
+  if (in.left() != header.tail_bytes()) return damaged("segment: directory has a wrong length");
   SegmentDirectory directory;
   directory.id = header.id;
-  TRY(decode_frames(in, header, directory.frames));
+  TRY(decode_frames(in, head, header, directory.frames));
   directory.blocks.resize(header.block_count);
   in.copy(std::as_writable_bytes(std::span(directory.blocks)));
   if (!in.done()) return damaged("segment: directory cut short");
@@ -234,17 +278,20 @@ Result<SegmentDirectory> decode_segment_directory(ByteSpan bytes) {
   return directory;
 }
 
-ByteVector encode_footer(std::span<const SegmentEntry> entries, std::uint64_t footer_offset) {
+ByteVector encode_footer(std::span<const SegmentEntry> entries, std::uint64_t directories_offset,
+                         std::uint64_t footer_offset) {
   ByteWriter out;
   for (const SegmentEntry& entry : entries) {
     out.bytes(entry.id.span());
-    out.u64(entry.offset);
-    out.u32(entry.directory_bytes);
+    out.u64(entry.payload_offset);
+    out.u64(entry.directory_offset);
     out.u32(entry.payload_bytes);
+    out.u32(entry.directory_bytes);
     out.u32(entry.block_count);
-    out.zeros(12);
+    out.zeros(4);
   }
-  return finish_footer(std::move(out), PackKind::kData, entries.size(), footer_offset);
+  const auto count = static_cast<std::uint32_t>(entries.size());
+  return finish_footer(std::move(out), {footer_offset, directories_offset, count, PackKind::kData, 0});
 }
 
 ByteVector encode_footer(std::span<const NodeEntry> entries, std::uint64_t footer_offset) {
@@ -255,7 +302,8 @@ ByteVector encode_footer(std::span<const NodeEntry> entries, std::uint64_t foote
     out.u32(entry.bytes);
     out.zeros(4);
   }
-  return finish_footer(std::move(out), PackKind::kMeta, entries.size(), footer_offset);
+  const auto count = static_cast<std::uint32_t>(entries.size());
+  return finish_footer(std::move(out), {footer_offset, footer_offset, count, PackKind::kMeta, 0});
 }
 
 Result<PackTrailer> decode_pack_trailer(ByteSpan bytes, std::uint64_t pack_bytes) {
@@ -268,6 +316,7 @@ Result<PackTrailer> decode_pack_trailer(ByteSpan bytes, std::uint64_t pack_bytes
   ByteReader in(bytes);
   PackTrailer trailer;
   trailer.footer_offset = in.u64();
+  trailer.directories_offset = in.u64();
   trailer.entry_count = in.u32();
   const auto kind = in.u8();
   if (kind != 1 && kind != 2) return damaged("trailer: unknown kind");
@@ -275,10 +324,17 @@ Result<PackTrailer> decode_pack_trailer(ByteSpan bytes, std::uint64_t pack_bytes
   if (!in.reserved(3)) return damaged("trailer: reserved bytes are not zero");
   trailer.footer_checksum = in.u64();
   if (trailer.entry_count > kMaxPackEntries) return damaged("trailer: too many entries");
-  if (!inside(trailer.footer_offset, trailer.footer_bytes() + kPackTrailerBytes, pack_bytes) ||
-      trailer.footer_offset + trailer.footer_bytes() + kPackTrailerBytes != pack_bytes) {
+  const std::uint64_t footer_end = pack_bytes - kPackTrailerBytes;
+  if (!inside(trailer.footer_offset, trailer.footer_bytes(), PackHeader::contents_offset(), footer_end) ||
+      trailer.footer_offset + trailer.footer_bytes() != footer_end) {
     return damaged("trailer: footer does not fit the pack");
   }
+  if (!inside(trailer.directories_offset, 0, PackHeader::contents_offset(), trailer.footer_offset))
+    return damaged("trailer: directories do not fit the pack");
+  if (trailer.kind == PackKind::kMeta && trailer.directories_offset != trailer.footer_offset)
+    return damaged("trailer: a meta pack with directories");
+  if (pack_bytes - trailer.directories_offset > kMaxPackTailBytes)
+    return damaged("trailer: directories and footer of impossible length");
   return trailer;
 }
 
@@ -288,14 +344,18 @@ Result<std::vector<SegmentEntry>> decode_segment_entries(const PackTrailer& trai
   ByteReader in(footer);
   for (SegmentEntry& entry : entries) {
     in.copy(entry.id.span());
-    entry.offset = in.u64();
-    entry.directory_bytes = in.u32();
+    entry.payload_offset = in.u64();
+    entry.directory_offset = in.u64();
     entry.payload_bytes = in.u32();
+    entry.directory_bytes = in.u32();
     entry.block_count = in.u32();
-    if (!in.reserved(12)) return damaged("footer: reserved bytes are not zero");
-    const std::uint64_t bytes = std::uint64_t{entry.directory_bytes} + entry.payload_bytes;
-    if (!inside(entry.offset, bytes, trailer.footer_offset))
+    if (!in.reserved(4)) return damaged("footer: reserved bytes are not zero");
+    if (!inside(entry.payload_offset, entry.payload_bytes, PackHeader::contents_offset(),
+                trailer.directories_offset) ||
+        !inside(entry.directory_offset, entry.directory_bytes, trailer.directories_offset,
+                trailer.footer_offset)) {
       return damaged("footer: a segment does not fit the pack");
+    }
     if (entry.directory_bytes < kSegmentHeaderBytes || entry.directory_bytes > kMaxDirectoryBytes ||
         entry.payload_bytes > kSegmentBytes || entry.block_count == 0 || entry.block_count > kSegmentBlocks) {
       return damaged("footer: a segment of impossible size");
@@ -313,7 +373,7 @@ Result<std::vector<NodeEntry>> decode_node_entries(const PackTrailer& trailer, B
     entry.offset = in.u64();
     entry.bytes = in.u32();
     if (!in.reserved(4)) return damaged("footer: reserved bytes are not zero");
-    if (!inside(entry.offset, entry.bytes, trailer.footer_offset))
+    if (!inside(entry.offset, entry.bytes, PackHeader::contents_offset(), trailer.footer_offset))
       return damaged("footer: a node does not fit the pack");
   }
   return entries;

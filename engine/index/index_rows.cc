@@ -7,13 +7,14 @@
 namespace ashlar {
 namespace {
 
-constexpr std::size_t kPackedSegmentBytes = SegmentId::kBytes + 20;
-constexpr std::size_t kPackedNodeBytes = NodeId::kBytes + 12;
+constexpr std::size_t kPackedSegmentBytes = SegmentId::kBytes + 2 * 8 + 3 * 4;
+constexpr std::size_t kPackedNodeBytes = NodeId::kBytes + 8 + 4;
 
 void put_place(ByteWriter& out, const SegmentEntry& entry) {
-  out.u64(entry.offset);
-  out.u32(entry.directory_bytes);
+  out.u64(entry.payload_offset);
+  out.u64(entry.directory_offset);
   out.u32(entry.payload_bytes);
+  out.u32(entry.directory_bytes);
   out.u32(entry.block_count);
 }
 
@@ -23,9 +24,10 @@ void put_place(ByteWriter& out, const NodeEntry& entry) {
 }
 
 void get_place(ByteReader& in, SegmentEntry& entry) {
-  entry.offset = in.u64();
-  entry.directory_bytes = in.u32();
+  entry.payload_offset = in.u64();
+  entry.directory_offset = in.u64();
   entry.payload_bytes = in.u32();
+  entry.directory_bytes = in.u32();
   entry.block_count = in.u32();
 }
 
@@ -62,11 +64,6 @@ void get_entries(ByteReader& in, std::uint32_t count, std::vector<Entry>& entrie
   }
 }
 
-template <class Entry>
-void sort_by_offset(std::vector<Entry>& entries) {
-  std::ranges::stable_sort(entries, {}, &Entry::offset);
-}
-
 }  // namespace
 
 std::uint64_t big_endian_u64(const std::byte* bytes) {
@@ -93,13 +90,13 @@ PackRows rows_of(const PackId& pack, std::span<const PackedSegment> segments) {
         rows.hooks.push_back({ordered_prefix(segment.blocks[i]), target});
     }
   }
-  sort_by_offset(rows.row.segments);
+  std::ranges::stable_sort(rows.row.segments, {}, &SegmentEntry::payload_offset);
   return rows;
 }
 
 PackRows rows_of(const PackId& pack, std::span<const NodeEntry> nodes) {
   PackRows rows{pack, {PackKind::kMeta, {}, {nodes.begin(), nodes.end()}}, {}};
-  sort_by_offset(rows.row.nodes);
+  std::ranges::stable_sort(rows.row.nodes, {}, &NodeEntry::offset);
   return rows;
 }
 

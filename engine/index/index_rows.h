@@ -5,7 +5,8 @@
 //
 //   family    key                  value
 //   hooks     block id prefix      segment id prefixes, big-endian, ascending, no duplicates
-//   segments  segment id, pack id  offset u64, directory bytes u32, payload bytes u32, blocks u32
+//   segments  segment id, pack id  payload offset u64, directory offset u64, payload bytes u32,
+//                                  directory bytes u32, blocks u32
 //   nodes     node id, pack id     offset u64, bytes u32
 //   packs     pack id              kind u8, count u32, entries (an id and the value of segments or nodes)
 #pragma once
@@ -44,7 +45,7 @@ struct Hook {
   friend auto operator<=>(const Hook&, const Hook&) = default;
 };
 
-// The inventory's entry about a pack: one of the two lists, sorted by offset.
+// The inventory's entry about a pack: one of the two lists, sorted by offset (of the payload).
 struct PackRow {
   PackKind kind = PackKind::kData;
   std::vector<SegmentEntry> segments;

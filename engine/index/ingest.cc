@@ -8,8 +8,9 @@ namespace {
 Result<IngestedPack> ingest_segments(const WholePackReader& reader) {
   IngestedPack ingested;
   std::vector<PackedSegment> segments;
-  for (const SegmentEntry& entry : TRY(reader.segments())) {
-    auto directory = reader.read_directory(entry);
+  const DataPackTail tail = TRY(reader.read_tail());
+  for (const SegmentEntry& entry : tail.entries()) {
+    auto directory = tail.directory(entry);
     if (!directory.ok() && directory.error().code() != ErrorCode::kCorrupt) return directory.take_error();
     if (!directory.ok()) ++ingested.damaged_segments;
     segments.push_back({entry, directory.ok() ? directory.take().blocks : std::vector<BlockId>()});

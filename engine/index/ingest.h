@@ -14,7 +14,8 @@ struct IngestedPack {
   std::uint64_t damaged_segments = 0;
 };
 
-// Fails when the header or the footer can't be read: such a pack can't be used.
+// Reads header, trailer, and directories and footer together: three reads of a pack of any kind. Fails when
+// one of them can't be read: such a pack can't be used.
 Result<IngestedPack> ingest_pack(ObjectStore& objects, PackKind kind, const PackId& pack);
 
 }  // namespace ashlar

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/random.h"
@@ -11,6 +12,8 @@ namespace ashlar {
 namespace {
 
 constexpr std::string_view kSuffix = ".pack";
+constexpr std::size_t kSessionBytes = 8;  // bytes of a session's id in the ids of its packs
+constexpr auto kSessionAt = static_cast<std::ptrdiff_t>(PackId::kBytes - kSessionBytes);
 
 std::string_view folder(PackKind kind) { return kind == PackKind::kData ? "packs/" : "meta/"; }
 
@@ -31,6 +34,17 @@ std::optional<PackId> pack_of_key(std::string_view key) {
   const PackId pack = id.take();
   if (key != pack_key(PackKind::kData, pack) && key != pack_key(PackKind::kMeta, pack)) return std::nullopt;
   return pack;
+}
+
+PackId new_pack_id(const SessionId& session) {
+  PackId pack;
+  fill_random(pack.span().first(kSessionAt));
+  std::copy_n(session.bytes.begin(), kSessionBytes, pack.bytes.begin() + kSessionAt);
+  return pack;
+}
+
+bool written_by(const PackId& pack, const SessionId& session) {
+  return std::equal(pack.bytes.begin() + kSessionAt, pack.bytes.end(), session.bytes.begin());
 }
 
 Result<std::vector<ListedPack>> list_packs(ObjectStore& objects, PackKind kind) {
@@ -83,20 +97,50 @@ Result<std::vector<NodeEntry>> WholePackReader::nodes() const {
   return decode_node_entries(trailer_, TRY(read_footer()));
 }
 
-// The range is checked first, because a pack that was truncated after the directory does not hold the blocks
-// that the directory names. A caller that asks whether they are stored must not be told that they are.
-Result<SegmentDirectory> PackReader::read_directory(const SegmentEntry& entry) const {
-  const std::uint64_t size = entry.directory_bytes + std::uint64_t{entry.payload_bytes};
-  if (entry.offset > object_->size() || size > object_->size() - entry.offset)
-    return corrupt("pack: it ends before a segment that it should hold");
-  ByteVector raw(entry.directory_bytes);
-  TRY(object_->read_at(entry.offset, raw));
+Result<DataPackTail> WholePackReader::read_tail() const {
+  DataPackTail tail;
+  tail.offset_ = trailer_.directories_offset;
+  tail.bytes_.resize(trailer_.footer_offset - tail.offset_ + trailer_.footer_bytes());
+  TRY(object_->read_at(tail.offset_, tail.bytes_));
+  tail.entries_ = TRY(decode_segment_entries(trailer_, ByteSpan(tail.bytes_).last(trailer_.footer_bytes())));
+  return tail;
+}
+
+namespace {
+
+bool fits(std::uint64_t offset, std::uint64_t bytes, std::uint64_t whole) {
+  return offset <= whole && bytes <= whole - offset;
+}
+
+Result<SegmentDirectory> decode_directory(const SegmentEntry& entry, ByteSpan raw) {
   SegmentDirectory directory = TRY(decode_segment_directory(raw));
   if (directory.id != entry.id) return corrupt("pack: a segment is not the one its footer names");
   if (directory.blocks.size() != entry.block_count || directory.payload_bytes() != entry.payload_bytes) {
     return corrupt("pack: a segment's directory and the footer disagree");
   }
   return directory;
+}
+
+}  // namespace
+
+// The entries were checked against the trailer when they were decoded. An entry of another pack is refused.
+Result<SegmentDirectory> DataPackTail::directory(const SegmentEntry& entry) const {
+  if (entry.directory_offset < offset_ ||
+      !fits(entry.directory_offset - offset_, entry.directory_bytes, bytes_.size()))
+    return corrupt("pack: it has no such directory");
+  return decode_directory(entry,
+                          ByteSpan(bytes_).subspan(entry.directory_offset - offset_, entry.directory_bytes));
+}
+
+// Both ranges are checked first: a pack that was truncated does not hold the blocks that the directory names,
+// and a caller that asks whether they are stored must not be told that they are.
+Result<SegmentDirectory> PackReader::read_directory(const SegmentEntry& entry) const {
+  if (!fits(entry.payload_offset, entry.payload_bytes, object_->size()) ||
+      !fits(entry.directory_offset, entry.directory_bytes, object_->size()))
+    return corrupt("pack: it ends before a segment that it should hold");
+  ByteVector raw(entry.directory_bytes);
+  TRY(object_->read_at(entry.directory_offset, raw));
+  return decode_directory(entry, raw);
 }
 
 Status PackReader::read_raw(std::uint64_t offset, MutableByteSpan out) const {
@@ -112,37 +156,43 @@ Result<ByteVector> PackReader::read_node(const NodeEntry& entry) const {
   return encoding;
 }
 
-Result<std::unique_ptr<DataPackWriter>> DataPackWriter::create(ObjectStore& objects, const StoreId& store) {
-  const auto id = random_id<PackId>();
+Result<std::unique_ptr<DataPackWriter>> DataPackWriter::create(ObjectStore& objects, const StoreId& store,
+                                                               const SessionId& session) {
+  const PackId id = new_pack_id(session);
   auto object = TRY(objects.create(pack_key(PackKind::kData, id)));
   std::unique_ptr<DataPackWriter> writer(new DataPackWriter(std::move(object), id));
   TRY(writer->object_->append(encode(PackHeader{PackKind::kData, store, id})));
-  writer->offset_ = kPackHeaderBytes;
+  writer->offset_ = PackHeader::contents_offset();
   return writer;
 }
 
 Status DataPackWriter::append(const EncodedSegment& segment) {
   const ByteVector directory = encode(segment.directory);
-  TRY(object_->append(directory));
   TRY(object_->append(segment.payload));
-  entries_.push_back({segment.directory.id, offset_, static_cast<std::uint32_t>(directory.size()),
+  entries_.push_back({segment.directory.id, offset_, directories_.size(),
                       static_cast<std::uint32_t>(segment.payload.size()),
+                      static_cast<std::uint32_t>(directory.size()),
                       static_cast<std::uint32_t>(segment.directory.blocks.size())});
-  offset_ += directory.size() + segment.payload.size();
+  directories_.insert(directories_.end(), directory.begin(), directory.end());
+  offset_ += segment.payload.size();
   return {};
 }
 
 Status DataPackWriter::finish() {
-  TRY(object_->append(encode_footer(std::span<const SegmentEntry>(entries_), offset_)));
+  const std::uint64_t footer_offset = bytes();
+  for (SegmentEntry& entry : entries_) entry.directory_offset += offset_;
+  TRY(object_->append(directories_));
+  TRY(object_->append(encode_footer(std::span<const SegmentEntry>(entries_), offset_, footer_offset)));
   return object_->finish();
 }
 
-Result<std::unique_ptr<MetaPackWriter>> MetaPackWriter::create(ObjectStore& objects, const StoreId& store) {
-  const auto id = random_id<PackId>();
+Result<std::unique_ptr<MetaPackWriter>> MetaPackWriter::create(ObjectStore& objects, const StoreId& store,
+                                                               const SessionId& session) {
+  const PackId id = new_pack_id(session);
   auto object = TRY(objects.create(pack_key(PackKind::kMeta, id)));
   std::unique_ptr<MetaPackWriter> writer(new MetaPackWriter(std::move(object), id));
   TRY(writer->object_->append(encode(PackHeader{PackKind::kMeta, store, id})));
-  writer->offset_ = kPackHeaderBytes;
+  writer->offset_ = PackHeader::contents_offset();
   return writer;
 }
 

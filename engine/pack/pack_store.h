@@ -18,6 +18,13 @@ std::string pack_key(PackKind kind, const PackId& pack);
 // Returns the id that a key of either folder names; nothing for any other key.
 std::optional<PackId> pack_of_key(std::string_view key);
 
+// Returns a new id for a pack that the session writes: eight random bytes, then the first eight bytes of the
+// session's id. Equal beginnings of ids would make a bucket slow, so the random bytes come first.
+PackId new_pack_id(const SessionId& session);
+// Returns whether the pack's id says that the session wrote it. Two sessions with equal first eight bytes
+// can't be told apart.
+bool written_by(const PackId& pack, const SessionId& session);
+
 struct ListedPack {
   PackId id;
   std::uint64_t bytes = 0;
@@ -49,6 +56,21 @@ class PackReader {
   std::shared_ptr<ObjectReader> object_;
 };
 
+// The directories and the footer of a data pack in memory: everything that the pack holds but its frames.
+class DataPackTail {
+ public:
+  // The entries of the footer.
+  const std::vector<SegmentEntry>& entries() const { return entries_; }
+  // Decodes and checks the directory of one of the entries.
+  Result<SegmentDirectory> directory(const SegmentEntry& entry) const;
+
+ private:
+  friend class WholePackReader;
+  ByteVector bytes_;          // the directories, then the footer
+  std::uint64_t offset_ = 0;  // of the directories, from the start of the pack
+  std::vector<SegmentEntry> entries_;
+};
+
 // A reader of a published pack that the index does not know: open() reads and checks its header and trailer.
 class WholePackReader : public PackReader {
  public:
@@ -57,8 +79,10 @@ class WholePackReader : public PackReader {
 
   const PackId& id() const { return header_.pack; }
   const PackHeader& header() const { return header_; }
-  std::uint64_t footer_offset() const { return trailer_.footer_offset; }
+  const PackTrailer& trailer() const { return trailer_; }
 
+  // Reads all directories and the footer of a data pack with one read, of at most kMaxPackTailBytes.
+  Result<DataPackTail> read_tail() const;
   Result<std::vector<SegmentEntry>> segments() const;  // the entries in the footer of a data pack
   Result<std::vector<NodeEntry>> nodes() const;        // the entries in the footer of a meta pack
 
@@ -80,13 +104,18 @@ struct EncodedSegment {
 // A writer of one data pack, front to back. Its first failure poisons it. For one thread.
 class DataPackWriter {
  public:
-  static Result<std::unique_ptr<DataPackWriter>> create(ObjectStore& objects, const StoreId& store);
+  // Creates a pack with a new id of the session.
+  static Result<std::unique_ptr<DataPackWriter>> create(ObjectStore& objects, const StoreId& store,
+                                                        const SessionId& session);
+  // Writes the frames; the directory is kept in memory until finish().
   Status append(const EncodedSegment& segment);
-  // Writes the footer and publishes the pack durably.
+  // Writes the directories and the footer and publishes the pack durably.
   Status finish();
 
   const PackId& id() const { return id_; }
-  std::uint64_t bytes() const { return offset_; }
+  // Returns the length of the pack so far, with the directories and without the footer.
+  std::uint64_t bytes() const { return offset_ + directories_.size(); }
+  // Returns the footer's entries. Their directory offsets are right after finish().
   const std::vector<SegmentEntry>& entries() const { return entries_; }
 
  private:
@@ -95,13 +124,15 @@ class DataPackWriter {
   std::unique_ptr<ObjectWriter> object_;
   PackId id_;
   std::uint64_t offset_ = 0;
+  ByteVector directories_;  // encoded, back to back
   std::vector<SegmentEntry> entries_;
 };
 
 // A writer of one meta pack of manifest nodes, under the rules of DataPackWriter.
 class MetaPackWriter {
  public:
-  static Result<std::unique_ptr<MetaPackWriter>> create(ObjectStore& objects, const StoreId& store);
+  static Result<std::unique_ptr<MetaPackWriter>> create(ObjectStore& objects, const StoreId& store,
+                                                        const SessionId& session);
   Status append(const NodeId& id, ByteSpan encoding);
   Status finish();
 

@@ -17,7 +17,8 @@ Result<std::vector<SegmentJob>> plan_restore(SegmentReader& segments, std::vecto
     jobs.back().pieces.push_back(piece);
   }
   std::sort(jobs.begin(), jobs.end(), [](const SegmentJob& a, const SegmentJob& b) {
-    return std::tie(a.place.pack, a.place.entry.offset) < std::tie(b.place.pack, b.place.entry.offset);
+    return std::tie(a.place.pack, a.place.entry.payload_offset) <
+           std::tie(b.place.pack, b.place.entry.payload_offset);
   });
   return jobs;
 }

@@ -24,7 +24,7 @@ PackFault segment_fault(const std::string& object, const SegmentEntry& entry, co
 void check_frames(const WholePackReader& reader, const LocatedSegment& segment, const std::string& object,
                   std::vector<PackFault>& faults) {
   ByteVector payload(segment.place.entry.payload_bytes);
-  const std::uint64_t begin = segment.place.entry.offset + segment.place.entry.directory_bytes;
+  const std::uint64_t begin = segment.place.entry.payload_offset;
   if (auto read = reader.read_raw(begin, payload); !read.ok()) {
     faults.push_back(segment_fault(object, segment.place.entry, read.error()));
     return;
@@ -46,22 +46,35 @@ void check_frames(const WholePackReader& reader, const LocatedSegment& segment, 
   }
 }
 
-// Returns the fault when the entries of a footer do not tile the pack between its header and its footer. A
-// byte that no entry covers was not written by this engine, and no check would find a flipped bit in it.
-template <class Entry>
-std::optional<std::string> gap_between(const std::vector<Entry>& entries, std::uint64_t footer_offset) {
-  std::uint64_t at = kPackHeaderBytes;
-  for (const Entry& entry : entries) {
-    if (entry.offset != at) return "pack: bytes that no entry of the footer covers";
-    if constexpr (std::is_same_v<Entry, SegmentEntry>) {
-      at += std::uint64_t{entry.directory_bytes} + entry.payload_bytes;
-    } else {
-      at += entry.bytes;
-    }
-  }
-  if (at != footer_offset) return "pack: bytes that no entry of the footer covers";
-  return std::nullopt;
+// Moves `at` past a piece of a pack. Returns false when the piece does not begin there.
+bool step(std::uint64_t& at, std::uint64_t offset, std::uint64_t bytes) {
+  if (offset != at) return false;
+  at += bytes;
+  return true;
 }
+
+// Returns whether payloads and directories tile the pack between its header and its footer, in the order of
+// the entries. A byte that no entry covers was not written by this engine, and no check would find a flipped
+// bit in it.
+bool covers_all(const std::vector<SegmentEntry>& entries, const PackTrailer& trailer) {
+  std::uint64_t payload = PackHeader::contents_offset();
+  std::uint64_t directory = trailer.directories_offset;
+  for (const SegmentEntry& entry : entries) {
+    if (!step(payload, entry.payload_offset, entry.payload_bytes)) return false;
+    if (!step(directory, entry.directory_offset, entry.directory_bytes)) return false;
+  }
+  return payload == trailer.directories_offset && directory == trailer.footer_offset;
+}
+
+bool covers_all(const std::vector<NodeEntry>& entries, const PackTrailer& trailer) {
+  std::uint64_t at = PackHeader::contents_offset();
+  for (const NodeEntry& entry : entries) {
+    if (!step(at, entry.offset, entry.bytes)) return false;
+  }
+  return at == trailer.footer_offset;
+}
+
+Error gap() { return corrupt("pack: bytes that no entry of the footer covers"); }
 
 }  // namespace
 
@@ -73,15 +86,17 @@ std::vector<PackFault> check_data_pack(const DataPackCheck& check, PackTally& ta
   const std::string object = pack_key(PackKind::kData, check.pack);
   const auto reader = WholePackReader::open(check.objects, PackKind::kData, check.pack, ReadMode::kDirect);
   if (!reader.ok()) return {whole_pack(object, reader.error())};
-  const auto entries = reader.value()->segments();
+  // Where one sector of the tail can't be read, the directories are read one by one, so that the others are
+  // checked.
+  const auto tail = reader.value()->read_tail();
+  const auto entries = tail.ok() ? Result(tail.value().entries()) : reader.value()->segments();
   if (!entries.ok()) return {whole_pack(object, entries.error())};
   std::vector<PackFault> faults;
-  if (const auto gap = gap_between(entries.value(), reader.value()->footer_offset()); gap && !check.wanted) {
-    faults.push_back(whole_pack(object, corrupt(*gap)));
-  }
+  if (!check.wanted && !covers_all(entries.value(), reader.value()->trailer()))
+    faults.push_back(whole_pack(object, gap()));
   for (const SegmentEntry& entry : entries.value()) {
     if (check.wanted && !check.wanted(entry.id)) continue;
-    auto directory = reader.value()->read_directory(entry);
+    auto directory = tail.ok() ? tail.value().directory(entry) : reader.value()->read_directory(entry);
     if (directory.ok()) {
       const auto segment = locate_segment({check.pack, entry}, directory.take());
       check_frames(*reader.value(), *segment, object, faults);
@@ -104,9 +119,8 @@ std::vector<PackFault> check_meta_pack(const MetaPackCheck& check, PackTally& ta
   const auto entries = reader.value()->nodes();
   if (!entries.ok()) return {whole_pack(object, entries.error())};
   std::vector<PackFault> faults;
-  if (const auto gap = gap_between(entries.value(), reader.value()->footer_offset()); gap && !check.wanted) {
-    faults.push_back(whole_pack(object, corrupt(*gap)));
-  }
+  if (!check.wanted && !covers_all(entries.value(), reader.value()->trailer()))
+    faults.push_back(whole_pack(object, gap()));
   for (const NodeEntry& entry : entries.value()) {
     if (check.wanted && !check.wanted(entry.id)) continue;
     const auto encoding = reader.value()->read_node(entry);

@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <mutex>
-
-#include "base/lru_cache.h"
 #include "store/pack_appender.h"
 
 namespace ashlar {
@@ -91,30 +88,60 @@ Status MetaStore::remember_inner(ByteSpan encoding) {
   return remember(state_->mutex, state_->inner_nodes, encoding, decode_inner_node);
 }
 
-MetaWriter::MetaWriter(ObjectStore& objects, Index& index, const StoreId& store,
+MetaWriter::MetaWriter(ObjectStore& objects, Index& index, const StoreId& store, const SessionId& session,
                        std::function<Status()> data_is_published)
-    : objects_(objects), index_(index), store_(store), data_is_published_(std::move(data_is_published)) {}
+    : objects_(objects),
+      index_(index),
+      store_(store),
+      session_(session),
+      data_is_published_(std::move(data_is_published)),
+      packs_(kOpenPacks) {}
 
 MetaWriter::~MetaWriter() = default;
 
-// Returns whether new nodes may rely on a node in this pack. They may not when its header or trailer is
-// damaged: the present index still finds the pack, but an index that is rebuilt will not.
-Result<bool> MetaWriter::may_lean_on(const PackId& pack) {
-  if (reused_packs_.contains(pack)) return true;
-  if (damaged_packs_.contains(pack)) return false;
-  const auto opened = WholePackReader::open(objects_, PackKind::kMeta, pack);
-  const bool gone = !opened.ok() && (opened.error().code() == ErrorCode::kCorrupt ||
-                                     opened.error().code() == ErrorCode::kNotFound);
-  if (!opened.ok() && !gone) return opened.error();
-  (gone ? damaged_packs_ : reused_packs_).insert(pack);
-  return !gone;
+std::set<PackId> MetaWriter::reused_packs() const {
+  const std::lock_guard lock(mutex_);
+  return reused_packs_;
+}
+
+// Returns the pack, or null when its header or trailer is damaged: then new nodes must not rely on it.
+Result<MetaWriter::Pack> MetaWriter::whole_pack(const PackId& id) {
+  const std::lock_guard lock(mutex_);
+  if (const Pack* held = packs_.get(id)) return *held;
+  if (damaged_packs_.contains(id)) return Pack();
+  auto opened = WholePackReader::open(objects_, PackKind::kMeta, id);
+  if (is(opened, ErrorCode::kCorrupt) || is(opened, ErrorCode::kNotFound)) {
+    damaged_packs_.insert(id);
+    return Pack();
+  }
+  const Pack pack = TRY(std::move(opened));
+  packs_.put(id, pack);
+  reused_packs_.insert(id);
+  return pack;
+}
+
+Result<bool> MetaWriter::is_in_whole_pack(const NodeId& id) {
+  const auto place = TRY(index_.find_node(id));
+  return place && TRY(whole_pack(place->pack)) != nullptr;
+}
+
+// Returns whether the node can be read from a whole pack. The index is not asked alone: it knows where the
+// node was written, and not what has become of its bytes.
+Result<bool> MetaWriter::is_stored(const NodeId& id) {
+  const auto place = TRY(index_.find_node(id));
+  if (!place) return false;
+  const Pack pack = TRY(whole_pack(place->pack));
+  if (pack == nullptr) return false;
+  auto encoding = pack->read_node(place->entry);
+  if (is(encoding, ErrorCode::kCorrupt)) return false;
+  TRY(std::move(encoding));
+  return true;
 }
 
 Status MetaWriter::put(const NodeId& id, ByteSpan encoding) {
   if (open_.contains(id)) return {};
-  const auto place = TRY(index_.find_node(id));
-  if (place && TRY(may_lean_on(place->pack))) return {};
-  if (!pack_) pack_ = TRY(MetaPackWriter::create(objects_, store_));
+  if (TRY(is_stored(id))) return {};
+  if (!pack_) pack_ = TRY(MetaPackWriter::create(objects_, store_, session_));
   TRY(pack_->append(id, encoding));
   open_.insert(id);
   ++nodes_written_;

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <set>
 
+#include "base/lru_cache.h"
 #include "index/index.h"
 #include "pack/pack_store.h"
 #include "store/node_store.h"
@@ -29,35 +31,46 @@ class MetaStore : public NodeReader {
   std::unique_ptr<State> state_;
 };
 
-// Writes the nodes of one capture. A node that a published, whole meta pack holds is not written again.
+// Writes the nodes of one capture. A node that a published, whole meta pack holds is not written again, after
+// its bytes were read and compared with its id.
 //
 // A meta pack must not be published before the data packs that its leaves refer to: a later capture may find
 // a node by its id and trust it. Therefore `data_is_published` is called before each pack is finished; it
-// returns ok once every segment sealed so far is in a published pack. One thread.
+// returns ok once every segment sealed so far is in a published pack. One thread, except where a function
+// says more.
 class MetaWriter : public NodeWriter {
  public:
-  MetaWriter(ObjectStore& objects, Index& index, const StoreId& store,
+  MetaWriter(ObjectStore& objects, Index& index, const StoreId& store, const SessionId& session,
              std::function<Status()> data_is_published);
   ~MetaWriter() override;
   Status put(const NodeId& id, ByteSpan encoding) override;
   // Publishes the open pack, if any.
   Status finish();
+  // Returns whether a published meta pack with a sound header and trailer holds the node, so that new nodes
+  // may name it. Does not read the node. When the ends are damaged, the present index still finds the pack,
+  // but an index that is rebuilt will not. Any thread.
+  Result<bool> is_in_whole_pack(const NodeId& id);
 
   std::uint64_t nodes_written() const { return nodes_written_; }
   std::uint64_t bytes_written() const { return bytes_written_; }
-  // Returns the meta packs of older sessions in which nodes were found.
-  const std::set<PackId>& reused_packs() const { return reused_packs_; }
+  // Returns the meta packs of older sessions in which nodes were found. Any thread.
+  std::set<PackId> reused_packs() const;
 
  private:
+  using Pack = std::shared_ptr<const WholePackReader>;
   Status publish();
-  Result<bool> may_lean_on(const PackId& pack);
+  Result<Pack> whole_pack(const PackId& id);
+  Result<bool> is_stored(const NodeId& id);
 
   ObjectStore& objects_;
   Index& index_;
   StoreId store_;
+  SessionId session_;  // names the packs
   std::function<Status()> data_is_published_;
   std::unique_ptr<MetaPackWriter> pack_;
-  std::set<NodeId> open_;  // ids in the pack being written
+  std::set<NodeId> open_;     // ids in the pack being written
+  mutable std::mutex mutex_;  // of the members below it, up to damaged_packs_
+  LruCache<PackId, Pack, IdHash> packs_;
   std::set<PackId> reused_packs_;
   std::set<PackId> damaged_packs_;
   std::uint64_t nodes_written_ = 0;

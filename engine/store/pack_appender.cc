@@ -21,13 +21,13 @@ Result<EncodedSegment> encode_segment(const SealedSegment& segment, std::uint32_
   return encoded;
 }
 
-PackAppender::PackAppender(ObjectStore& objects, Index& index, const StoreId& store)
-    : objects_(objects), index_(index), store_(store) {}
+PackAppender::PackAppender(ObjectStore& objects, Index& index, const StoreId& store, const SessionId& session)
+    : objects_(objects), index_(index), store_(store), session_(session) {}
 
 PackAppender::~PackAppender() = default;
 
 Status PackAppender::append(EncodedSegment segment) {
-  if (!pack_) pack_ = TRY(DataPackWriter::create(objects_, store_));
+  if (!pack_) pack_ = TRY(DataPackWriter::create(objects_, store_, session_));
   const std::uint64_t before = pack_->bytes();
   TRY(pack_->append(segment));
   stored_bytes_ += pack_->bytes() - before;

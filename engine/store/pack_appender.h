@@ -23,7 +23,7 @@ Result<EncodedSegment> encode_segment(const SealedSegment& segment, std::uint32_
 
 class PackAppender {
  public:
-  PackAppender(ObjectStore& objects, Index& index, const StoreId& store);
+  PackAppender(ObjectStore& objects, Index& index, const StoreId& store, const SessionId& session);
   ~PackAppender();
   PackAppender(const PackAppender&) = delete;
   PackAppender& operator=(const PackAppender&) = delete;
@@ -39,6 +39,7 @@ class PackAppender {
   ObjectStore& objects_;
   Index& index_;
   StoreId store_;
+  SessionId session_;  // names the packs
   std::unique_ptr<DataPackWriter> pack_;
   // Block ids of the segments in the open pack, for the index.
   std::vector<std::vector<BlockId>> directories_;

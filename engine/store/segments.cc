@@ -25,7 +25,7 @@ FrameDecoder& thread_decoder() {
 std::shared_ptr<const LocatedSegment> locate_segment(const SegmentPlace& place, SegmentDirectory directory) {
   auto segment = std::make_shared<LocatedSegment>();
   segment->place = place;
-  std::uint64_t offset = place.entry.offset + place.entry.directory_bytes;
+  std::uint64_t offset = place.entry.payload_offset;
   std::uint16_t block = 0;
   for (const FrameEntry& frame : directory.frames) {
     segment->frame_offsets.push_back(offset);
@@ -100,6 +100,13 @@ Status SegmentReader::check_ends(const PackId& id) {
   const std::lock_guard lock(state_->mutex);
   state_->whole.insert(id);
   return {};
+}
+
+Result<bool> SegmentReader::is_whole(const PackId& id) {
+  Status ends = check_ends(id);
+  if (is(ends, ErrorCode::kCorrupt) || is(ends, ErrorCode::kNotFound)) return false;
+  TRY(std::move(ends));
+  return true;
 }
 
 Result<SegmentPlace> SegmentReader::place_of(const SegmentId& id) const {

@@ -70,6 +70,9 @@ class SegmentReader {
   // them, the present index still finds its segments, but a rebuilt index will not: new blocks must not rely
   // on it.
   Status check_ends(const PackId& id);
+  // Returns whether new blocks may rely on a pack. A pack that can't be read just now may be whole: that is
+  // an error.
+  Result<bool> is_whole(const PackId& id);
 
   // Returns an open pack from a bounded cache.
   Result<std::shared_ptr<PackReader>> pack(const PackId& id);

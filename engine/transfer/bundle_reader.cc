@@ -75,13 +75,15 @@ class Items {
 
 class Import : private TreeVisitor {
  public:
-  Import(const ImportParts& parts, const ReadBytes& read, CopyProgress& progress, const std::stop_token& stop)
+  // `session` names the packs that the import writes.
+  Import(const ImportParts& parts, const SessionId& session, const ReadBytes& read, CopyProgress& progress,
+         const std::stop_token& stop)
       : parts_(parts),
         items_(read),
         progress_(progress),
         stop_(stop),
         staging_(parts.scratch, parts.nodes, parts.target.segments),
-        appender_(parts.target.objects, parts.target.index, parts.target.config.id) {}
+        appender_(parts.target.objects, parts.target.index, parts.target.config.id, session) {}
 
   Status take_in(const std::function<Status(const ImageRecord&)>& accept) {
     header_ = TRY(items_.header());
@@ -137,8 +139,8 @@ class Import : private TreeVisitor {
     if (item.type == BundleItem::kNode) return staging_.add_node(item.payload).with_context("bundle");
     if (item.type != BundleItem::kSegment) return damaged("a record comes after the data");
     const ByteSpan bytes(item.payload);
-    if (bytes.size() < kSegmentHeaderBytes) return damaged("a segment is too short");
-    const std::size_t size = TRY(segment_directory_bytes(bytes.first(kSegmentHeaderBytes)));
+    if (bytes.size() < kSegmentHeadBytes) return damaged("a segment is too short");
+    const std::size_t size = TRY(segment_directory_bytes(bytes.first(kSegmentHeadBytes)));
     if (size > bytes.size()) return damaged("a segment is too short");
     EncodedSegment segment;
     segment.directory = TRY(decode_segment_directory(bytes.first(size)));
@@ -167,16 +169,11 @@ class Import : private TreeVisitor {
     return {};
   }
 
-  // Returns whether a whole pack of the store has the segment. A pack that can't be read just now may be
-  // whole.
+  // Returns whether a whole pack of the store has the segment.
   Result<bool> is_there(const SegmentId& id) {
     const auto place = TRY(parts_.target.index.find_segment(id));
     if (!place) return false;
-    const Status ends = parts_.target.segments.check_ends(place->pack);
-    if (ends.ok()) return true;
-    const ErrorCode code = ends.error().code();
-    if (code == ErrorCode::kCorrupt || code == ErrorCode::kNotFound) return false;
-    return ends.error();
+    return parts_.target.segments.is_whole(place->pack);
   }
 
   Status visit_leaf(const NodeRef& /*ref*/, const Leaf& leaf) override {
@@ -219,7 +216,7 @@ Result<ImageCopyReport> import_image(const ImportParts& parts, const ReadBytes& 
                                      const std::stop_token& stop) {
   const auto pending =
       TRY(PendingImage::begin(parts.target.objects, parts.target.config.id, PendingImage::Snapshots::kStay));
-  Import import(parts, read, progress, stop);
+  Import import(parts, pending->session(), read, progress, stop);
   Status taken = import.take_in(accept);
   if (is(taken, ErrorCode::kCancelled)) import.keep_what_is_there();
   TRY(std::move(taken));

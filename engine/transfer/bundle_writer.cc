@@ -75,7 +75,7 @@ class Contents : public TreeVisitor {
     for (const SegmentId& id : leaf.segments) {
       if (!base_.segments.insert(id).second) continue;
       const SegmentPlace place = TRY(reader_.place_of(id));
-      segments.push_back({place.pack, place.entry.offset, id, place.entry.block_count});
+      segments.push_back({place.pack, place.entry.payload_offset, id, place.entry.block_count});
     }
     return {};
   }

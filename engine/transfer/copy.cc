@@ -20,14 +20,16 @@ constexpr std::size_t kWindow = 16;  // segments in memory at a time, up to 4 Mi
 // windows.
 class Copier : private TreeVisitor {
  public:
-  Copier(const ReadParts& source, const WriteParts& target, CopyProgress& progress,
+  // `session` names the packs that the copy writes.
+  Copier(const ReadParts& source, const WriteParts& target, const SessionId& session, CopyProgress& progress,
          const std::stop_token& stop)
       : source_(source),
         target_(target),
         progress_(progress),
         stop_(stop),
-        appender_(target.objects, target.index, target.config.id),
-        nodes_(target.objects, target.index, target.config.id, [this] { return publish_segments(); }) {}
+        appender_(target.objects, target.index, target.config.id, session),
+        nodes_(target.objects, target.index, target.config.id, session,
+               [this] { return publish_segments(); }) {}
 
   Status copy(const SnapshotRecord& snapshot) {
     return visit_tree(source_.nodes, snapshot, seen_, *this, stop_);
@@ -81,14 +83,9 @@ class Copier : private TreeVisitor {
   Result<bool> is_there(const SegmentId& segment) {
     const auto place = TRY(target_.index.find_segment(segment));
     if (!place) return false;
-    Status whole = target_.segments.check_ends(place->pack);
-    if (whole.ok()) {
-      reused_.insert(place->pack);
-      return true;
-    }
-    const ErrorCode code = whole.error().code();
-    if (code == ErrorCode::kCorrupt || code == ErrorCode::kNotFound) return false;
-    return whole.take_error();
+    if (!TRY(target_.segments.is_whole(place->pack))) return false;
+    reused_.insert(place->pack);
+    return true;
   }
 
   Status send_waiting() {
@@ -154,7 +151,7 @@ Result<CopyReport> copy_snapshots(const ReadParts& source, const WriteParts& tar
   for (const SnapshotRecord& original : originals)
     progress.total_bytes += byte_count(original.data_blocks).value;
   const EitherStop either(stop, session->lost());
-  Copier copier(source, target, progress, either.token());
+  Copier copier(source, target, session->id(), progress, either.token());
   for (const SnapshotRecord& original : originals) {
     Status copied = copier.copy(original);
     if (!copied.ok()) {

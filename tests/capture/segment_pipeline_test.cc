@@ -69,7 +69,7 @@ class Pipelined : public testing::Test {
 
   StoreRig store_;
   GatedObjects objects_{store_.objects()};
-  PackAppender appender_{objects_, store_.index(), StoreRig::id()};
+  PackAppender appender_{objects_, store_.index(), StoreRig::id(), StoreRig::session()};
   FirstError errors_;
   std::atomic<std::uint64_t> stored_bytes_{0};
   std::unique_ptr<SegmentPipeline> pipeline_;

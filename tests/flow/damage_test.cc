@@ -1,5 +1,7 @@
 // Tests that flip bits in every file of a store: verify finds and names each one, unless the bytes are proven
 // dead.
+#include <algorithm>
+#include <optional>
 #include <set>
 
 #include "flow/world.h"
@@ -131,6 +133,71 @@ TEST_F(DamageFlow, ACaptureAfterALostPackBringsTheDataBack) {
   const auto differences = world_.compare_with(again.value().record, image_.path());
   ASSERT_OK(differences);
   EXPECT_TRUE(differences.value().empty());
+}
+
+// Damages the packs that a parent stands on, while the index still knows them, and captures the unchanged
+// source.
+class LeaningFlow : public DamageFlow {
+ protected:
+  std::optional<CaptureReport> capture_again() {
+    EXPECT_TRUE(world_.open().ok());
+    CaptureOptions options;
+    options.parent = snapshot_;
+    auto again = world_.capture_file(image_.path(), options);
+    EXPECT_TRUE(again.ok()) << (again.ok() ? "" : again.error().text());
+    if (!again.ok()) return std::nullopt;
+    return again.take();
+  }
+  // Removes the damaged files and reads the snapshot with an index that knows only what the packs say.
+  void expect_readable_without(const std::vector<std::string>& files, const SnapshotRecord& record) {
+    for (const std::string& path : files) fs::remove(path);
+    ASSERT_OK(world_.open());
+    ASSERT_OK(world_.repo().reindex());
+    const auto differences = world_.compare_with(record, image_.path());
+    ASSERT_OK(differences);
+    EXPECT_TRUE(differences.value().empty());
+  }
+};
+
+TEST_F(LeaningFlow, ATruncatedDataPackIsNotLeanedOn) {
+  const auto packs = files_below("packs");
+  for (const std::string& path : packs) fs::resize_file(path, 0);
+  const auto again = capture_again();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->record.new_blocks, snapshot_.new_blocks);
+  ASSERT_EQ(again->warnings.size(), 1U);
+  EXPECT_NE(again->warnings[0].find("lost"), std::string::npos);
+  expect_readable_without(packs, again->record);
+}
+
+TEST_F(LeaningFlow, APackWithTheBytesOfAnotherIsNotLeanedOn) {
+  const auto packs = files_below("packs");
+  Image other(directory_.path() + "/other", 1 << 20);
+  std::vector<std::byte> noise(1 << 20);
+  Prng(9).fill(noise);
+  other.write(0, noise);
+  ASSERT_OK(world_.capture_file(other.path()));
+  for (const std::string& path : files_below("packs")) {
+    if (std::find(packs.begin(), packs.end(), path) != packs.end()) continue;
+    for (const std::string& old : packs) fs::copy_file(path, old, fs::copy_options::overwrite_existing);
+  }
+  const auto again = capture_again();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->record.new_blocks, snapshot_.new_blocks);
+  expect_readable_without(packs, again->record);
+}
+
+// The nodes can still be read, so no block is read or stored again.
+TEST_F(LeaningFlow, NodesOfMetaPacksWithoutTheirEndsAreWrittenAgain) {
+  const auto packs = files_below("meta");
+  for (const std::string& path : packs) flip(path, fs::file_size(path) - 1);
+  const auto again = capture_again();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->record.root, snapshot_.root);
+  EXPECT_EQ(again->record.new_blocks.value, 0U);
+  EXPECT_GT(again->nodes_written, 0U);
+  EXPECT_TRUE(again->warnings.empty());
+  expect_readable_without(packs, again->record);
 }
 
 }  // namespace

@@ -7,21 +7,27 @@ namespace ashlar {
 
 std::vector<NamedFormat> binary_formats() {
   const auto segment = golden::encode_segment(golden::blocks_b(), {2, 1}).directory;
-  const SegmentEntry segment_entry{segment.id, kPackHeaderBytes,
+  constexpr std::uint64_t directories_at = 15000;
+  constexpr std::uint64_t data_end = 20000;
+  const SegmentEntry segment_entry{segment.id,
+                                   kPackHeaderBytes,
+                                   directories_at,
+                                   static_cast<std::uint32_t>(segment.payload_bytes()),
                                    static_cast<std::uint32_t>(segment.encoded_bytes()),
-                                   static_cast<std::uint32_t>(segment.payload_bytes()), 3};
+                                   3};
   const ByteVector node = encode(golden::root());
   const NodeEntry node_entry{node_id(node), kPackHeaderBytes, static_cast<std::uint32_t>(node.size())};
   const std::vector<SegmentEntry> segments(2, segment_entry);
   const std::vector<NodeEntry> nodes(2, node_entry);
-  constexpr std::uint64_t data_end = 20000;
   constexpr std::uint64_t meta_end = 1000;
   // A footer carries no version: the header of its pack does.
   constexpr std::size_t no_version = 0;
   return {
-      {"pack header", encode(golden::data_header()), decode_and_encode<decode_pack_header>},
-      {"segment directory", encode(segment), decode_and_encode<decode_segment_directory>},
-      {"footer of a data pack", encode_footer(std::span(segments), data_end),
+      {"pack header", encode(golden::data_header()), decode_and_encode<decode_pack_header>, true, 8, true,
+       kPackVersion},
+      {"segment directory", encode(segment), decode_and_encode<decode_segment_directory>, true, 8, true,
+       kPackVersion},
+      {"footer of a data pack", encode_footer(std::span(segments), directories_at, data_end),
        footer_codec(data_end, decode_segment_entries), true, no_version},
       {"footer of a meta pack", encode_footer(std::span(nodes), meta_end),
        footer_codec(meta_end, decode_node_entries), true, no_version},

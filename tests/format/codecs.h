@@ -54,7 +54,11 @@ Reencode footer_codec(std::uint64_t footer_offset,
         TRY(decode_pack_trailer(tail.subspan(entries_bytes), footer_offset + tail.size()));
     if (trailer.footer_offset != footer_offset) return corrupt("elsewhere");
     const std::vector<Entry> entries = TRY(decode(trailer, tail.first(entries_bytes)));
-    return encode_footer(std::span<const Entry>(entries), footer_offset);
+    if constexpr (std::is_same_v<Entry, SegmentEntry>) {
+      return encode_footer(std::span<const Entry>(entries), trailer.directories_offset, footer_offset);
+    } else {
+      return encode_footer(std::span<const Entry>(entries), footer_offset);
+    }
   };
 }
 

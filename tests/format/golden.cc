@@ -279,16 +279,18 @@ BootPackHeader boot_pack_header() {
 
 namespace {
 
-// Copies the frames of segments A and B out of a data pack: each segment's frames follow its directory.
+// Copies the frames of segments A and B out of a data pack.
 void take_frames(ByteSpan data_pack, std::vector<EncodedSegment>& segments) {
-  std::size_t offset = kPackHeaderBytes;
-  for (EncodedSegment& segment : segments) {
-    const std::size_t bytes = segment_directory_bytes(data_pack.subspan(offset)).take();
-    segment.directory = decode_segment_directory(data_pack.subspan(offset, bytes)).take();
-    offset += bytes;
-    const ByteSpan payload = data_pack.subspan(offset, segment.directory.payload_bytes());
-    segment.payload.assign(payload.begin(), payload.end());
-    offset += payload.size();
+  const auto trailer = decode_pack_trailer(data_pack.last(kPackTrailerBytes), data_pack.size()).take();
+  const auto entries =
+      decode_segment_entries(trailer, data_pack.subspan(trailer.footer_offset, trailer.footer_bytes()))
+          .take();
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    const SegmentEntry& entry = entries.at(i);
+    segments[i].directory =
+        decode_segment_directory(data_pack.subspan(entry.directory_offset, entry.directory_bytes)).take();
+    const ByteSpan payload = data_pack.subspan(entry.payload_offset, entry.payload_bytes);
+    segments[i].payload.assign(payload.begin(), payload.end());
   }
 }
 
@@ -296,14 +298,19 @@ ByteVector data_pack_bytes(const std::vector<EncodedSegment>& segments) {
   ByteVector pack = encode(data_header());
   std::vector<SegmentEntry> entries;
   for (const EncodedSegment& segment : segments) {
-    const ByteVector directory = encode(segment.directory);
-    entries.push_back({segment.directory.id, pack.size(), static_cast<std::uint32_t>(directory.size()),
-                       static_cast<std::uint32_t>(segment.payload.size()),
+    entries.push_back({segment.directory.id, pack.size(), 0,
+                       static_cast<std::uint32_t>(segment.payload.size()), 0,
                        static_cast<std::uint32_t>(segment.directory.blocks.size())});
-    append(pack, directory);
     append(pack, segment.payload);
   }
-  append(pack, encode_footer(std::span<const SegmentEntry>(entries), pack.size()));
+  const std::uint64_t directories_offset = pack.size();
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    const ByteVector directory = encode(segments[i].directory);
+    entries[i].directory_offset = pack.size();
+    entries[i].directory_bytes = static_cast<std::uint32_t>(directory.size());
+    append(pack, directory);
+  }
+  append(pack, encode_footer(std::span<const SegmentEntry>(entries), directories_offset, pack.size()));
   return pack;
 }
 

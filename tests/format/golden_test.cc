@@ -63,8 +63,9 @@ TEST(Golden, TheFramesOfTheDataPackDecodeToTheirBlocks) {
   FrameDecoder decoder;
   for (std::size_t s = 0; s < entries.size(); ++s) {
     const auto directory =
-        decode_segment_directory(bytes.subspan(entries[s].offset, entries[s].directory_bytes)).take();
-    std::size_t at = entries[s].offset + entries[s].directory_bytes;
+        decode_segment_directory(bytes.subspan(entries[s].directory_offset, entries[s].directory_bytes))
+            .take();
+    std::size_t at = entries[s].payload_offset;
     std::size_t block = 0;
     for (const FrameEntry& frame : directory.frames) {
       const ByteSpan stored = bytes.subspan(at, frame.stored_bytes);

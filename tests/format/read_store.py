@@ -41,9 +41,9 @@ def sha256(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
 
 
-def check_version(version, what):
+def check_version(version, what, known=1):
     need(version != 0, f"{what}: version 0")
-    if version != 1:
+    if version != known:
         raise Unsupported(f"{what}: version {version}")
 
 
@@ -59,23 +59,32 @@ def read_config(store):
 
 
 class Pack:
-    """A pack file: the entries of its footer, and ranges of its bytes."""
+    """A pack file: the entries of its footer, its directories, and ranges of its bytes."""
 
     def __init__(self, path, kind, store_id):
         self.path = path
-        header = self.read(0, 64)
+        header = self.read(0, 128)
         need(header[:8] == b"ASHLPACK", f"{path}: magic")
-        check_version(struct.unpack_from("<H", header, 8)[0], path)
+        check_version(struct.unpack_from("<H", header, 8)[0], path, 2)
         need(header[10] == kind, f"{path}: kind")
-        if header[11:13] != b"\x01\x00":
+        if header[11:13] != b"\x01\x00" or any(header[48:104]):
             raise Unsupported(f"{path}: hash or encryption")
         need(header[16:32] == store_id, f"{path}: of another store")
         need(header[32:48].hex() + ".pack" == os.path.basename(path), f"{path}: of another name")
         size = os.path.getsize(path)
-        trailer = self.read(size - 40, 40)
-        need(trailer[32:] == b"ASHLPEND" and trailer[12] == kind, f"{path}: trailer")
-        self.footer_offset, self.count = struct.unpack_from("<QI", trailer)
-        self.footer = self.read(self.footer_offset, size - 40 - self.footer_offset)
+        trailer = self.read(size - 48, 48)
+        need(trailer[40:] == b"ASHLPEND" and trailer[20] == kind, f"{path}: trailer")
+        footer_offset, self.directories_offset, self.count = struct.unpack_from("<QQI", trailer)
+        need(128 <= self.directories_offset <= footer_offset <= size - 48, f"{path}: offsets")
+        tail = self.read(self.directories_offset, size - 48 - self.directories_offset)
+        self.directories = tail[: footer_offset - self.directories_offset]
+        self.footer = tail[footer_offset - self.directories_offset :]
+
+    def directory(self, offset, size):
+        need(offset >= self.directories_offset, f"{self.path}: a directory before the directories")
+        raw = self.directories[offset - self.directories_offset :][:size]
+        need(len(raw) == size, f"{self.path}: a directory past the directories")
+        return raw
 
     def read(self, offset, size):
         with open(self.path, "rb", buffering=0) as file:
@@ -93,23 +102,25 @@ class Segment:
     """The directory of a segment: its block ids, and where its frames lie. Decodes frames and keeps the last
     one."""
 
-    def __init__(self, pack, offset, directory_bytes, segment_id):
-        raw = pack.read(offset, directory_bytes)
+    def __init__(self, pack, offset, payload_bytes, raw, segment_id):
         need(raw[:8] == b"ASHLSEGM", "segment: magic")
-        check_version(struct.unpack_from("<H", raw, 8)[0], "segment")
-        blocks, frames, payload = struct.unpack_from("<III", raw, 12)
-        need(len(raw) == 64 + 16 * frames + 32 * blocks, "segment: length of the directory")
-        ids = raw[64 + 16 * frames :]
-        need(sha256(b"ashlar segment v1", ids) == segment_id == raw[24:56], "segment: id")
+        check_version(struct.unpack_from("<H", raw, 8)[0], "segment", 2)
+        if raw[10] != 0 or any(raw[24:56]):
+            raise Unsupported("segment: encryption")
+        sealed, payload = struct.unpack_from("<II", raw, 12)
+        blocks, frames = struct.unpack_from("<II", raw, 56)
+        need(len(raw) == 24 + sealed == 104 + 16 * frames + 32 * blocks, "segment: length of the directory")
+        ids = raw[104 + 16 * frames :]
+        need(sha256(b"ashlar segment v1", ids) == segment_id == raw[64:96], "segment: id")
         self.pack = pack
         self.ids = [ids[i * 32 : i * 32 + 32] for i in range(blocks)]
         self.frames = []  # (first block, blocks, offset, stored bytes, codec)
-        at, first = offset + directory_bytes, 0
+        at, first = offset, 0
         for i in range(frames):
-            stored, codec, count = struct.unpack_from("<IBB", raw, 64 + 16 * i)
+            stored, codec, count = struct.unpack_from("<IBB", raw, 104 + 16 * i)
             self.frames.append((first, count, at, stored, codec))
             first, at = first + count, at + stored
-        need(first == blocks and at == offset + directory_bytes + payload, "segment: frames do not add up")
+        need(first == blocks and at == offset + payload == offset + payload_bytes, "segment: frames do not add up")
         self.decoded = (None, b"")
 
     def block(self, number):
@@ -151,8 +162,8 @@ class Store:
                 self.nodes[node_id] = (pack, offset, size)
         for file in pack_files(path, "packs"):
             pack = Pack(file, 1, self.id)
-            for segment_id, (offset, directory, _, _) in pack.entries(64, "<QIII12x"):
-                self.places[segment_id] = (pack, offset, directory)
+            for segment_id, (offset, at, size, directory_size, _) in pack.entries(64, "<QQIII4x"):
+                self.places[segment_id] = (pack, offset, size, at, directory_size)
 
     def snapshots(self):
         folder = os.path.join(self.path, "snapshots")
@@ -185,7 +196,9 @@ class Store:
     def segment(self, segment_id):
         if segment_id not in self.segments:
             need(segment_id in self.places, f"no data pack holds segment {segment_id.hex()}")
-            self.segments[segment_id] = Segment(*self.places[segment_id], segment_id)
+            pack, offset, size, at, directory_size = self.places[segment_id]
+            directory = pack.directory(at, directory_size)
+            self.segments[segment_id] = Segment(pack, offset, size, directory, segment_id)
         return self.segments[segment_id]
 
     def walk(self, level, kind, node_id, digest, first_leaf, leaves, write):

@@ -39,8 +39,8 @@ def main():
 
     # The reader has to notice one flipped bit in every place that a SHA-256 covers.
     places = {
-        "packs/a0/a0a1a2a3a4a5a6a7a8a9aaabacadaeaf.pack": (0, 0x19, 0x100, 0x500, 0x2000, 0x39C0),
-        "meta/c0/c0c1c2c3c4c5c6c7c8c9cacbcccdcecf.pack": (0, 0x50, 0x185, 0x1B5, 0x2A8),
+        "packs/a0/a0a1a2a3a4a5a6a7a8a9aaabacadaeaf.pack": (0, 0x19, 0x40, 0x100, 0x500, 0x2000, 0x3694, 0x36E0, 0x3980, 0x3A48, 0x3A64),
+        "meta/c0/c0c1c2c3c4c5c6c7c8c9cacbcccdcecf.pack": (0, 0x40, 0x90, 0x1C5, 0x1F5, 0x2E8),
         "snapshots/snap-01122334455667788": (0, 8, 14, 0x29, 0x41, 0x61, 0x81),
     }
     with tempfile.TemporaryDirectory() as scratch:

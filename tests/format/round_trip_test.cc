@@ -84,7 +84,7 @@ TEST(RoundTrip, TheLengthOfADirectoryIsKnownFromItsHeader) {
     const SegmentDirectory directory = random_objects::directory(prng);
     const ByteVector bytes = encode(directory);
     EXPECT_EQ(bytes.size(), directory.encoded_bytes());
-    EXPECT_EQ(segment_directory_bytes(ByteSpan(bytes).first(kSegmentHeaderBytes)).take(), bytes.size());
+    EXPECT_EQ(segment_directory_bytes(ByteSpan(bytes).first(kSegmentHeadBytes)).take(), bytes.size());
   }
 }
 

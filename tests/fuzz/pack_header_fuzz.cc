@@ -1,4 +1,4 @@
-// Fuzz target: the first 64 bytes of a pack, as they are and with a right checksum.
+// Fuzz target: the first 128 bytes of a pack, as they are and with a right checksum.
 #include "format/pack_format.h"
 #include "fuzz/reseal.h"
 

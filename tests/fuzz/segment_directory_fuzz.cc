@@ -8,16 +8,17 @@ namespace {
 
 using namespace ashlar;
 
-constexpr std::size_t kIdAt = 24;
-constexpr std::size_t kChecksumAt = 56;
+constexpr std::size_t kIdAt = 64;
+constexpr std::size_t kChecksumAt = 96;
 
-// Makes id and checksum right if the counts in the header agree with the length (docs/format/pack.md).
+// Makes id and checksum right if the head and the block count agree with the length (docs/format/pack.md).
 ByteVector made_right(ByteVector bytes) {
   if (bytes.size() < kSegmentHeaderBytes) return bytes;
   const auto expected = segment_directory_bytes(bytes);
   if (!expected.ok() || expected.value() != bytes.size()) return bytes;
   std::uint32_t block_count = 0;
-  std::memcpy(&block_count, bytes.data() + 12, sizeof block_count);
+  std::memcpy(&block_count, bytes.data() + 56, sizeof block_count);
+  if (block_count > (bytes.size() - kSegmentHeaderBytes) / BlockId::kBytes) return bytes;
   std::vector<BlockId> blocks(block_count);
   const ByteSpan ids = ByteSpan(bytes).last(block_count * BlockId::kBytes);
   std::copy(ids.begin(), ids.end(), std::as_writable_bytes(std::span(blocks)).begin());

@@ -10,6 +10,7 @@
 #include "index/index.h"
 #include "index/index_world.h"
 #include "index/table_tail.h"
+#include "support/remote_objects.h"
 
 namespace ashlar {
 namespace {
@@ -206,12 +207,27 @@ TEST(IndexDamageTest, ADamagedPackIsPassedOverAndCounted) {
   EXPECT_FALSE(must(index->has_pack(victim)));
 }
 
+// Header, trailer, and the tail at once, however many segments the pack has.
+TEST(IndexDamageTest, AnUnknownPackIsTakenInWithThreeReads) {
+  for (const std::size_t segments : {1U, 40U}) {
+    const TempDir dir;
+    World world(dir / "store", 25);
+    world.publish_data(segments);
+    RemoteObjects remote(world.objects());
+    const auto index = must(Index::open_in_memory(remote));
+    EXPECT_EQ(must(index->catch_up()).packs_added, 1U);
+    EXPECT_EQ(remote.reads, 3U);
+    EXPECT_EQ(world.ask(*index), world.expected());
+  }
+}
+
 TEST(IndexDamageTest, ADamagedDirectoryCostsOnlyItsHooks) {
   const TempDir dir;
   World world(dir / "store", 24);
   const PackId pack = world.publish_data(3);
   const auto segments = world.packs().at(pack).segments;
-  flip_byte(world.path_of(pack), segments.front().entry.offset + segments.front().entry.directory_bytes - 1);
+  flip_byte(world.path_of(pack),
+            segments.front().entry.directory_offset + segments.front().entry.directory_bytes - 1);
   const auto index = must(Index::open(dir / "index", world.objects()));
   must(index->catch_up());
   EXPECT_EQ(must(index->stats()).damaged_packs, 1U);

@@ -74,7 +74,7 @@ class World {
   // Publishes a data pack. Some of its segments are new, some repeat those of other packs, and some of their
   // blocks are blocks of other segments.
   PackId publish_data(std::size_t segment_count) {
-    auto writer = must(DataPackWriter::create(*objects_, StoreId{}));
+    auto writer = must(DataPackWriter::create(*objects_, StoreId{}, random_id<SessionId>()));
     WorldPack pack;
     for (std::size_t s = 0; s < segment_count; ++s) {
       const std::vector<BlockId> blocks = some_segment();
@@ -85,12 +85,13 @@ class World {
       pack.segments.push_back({writer->entries().back(), blocks});
     }
     must(writer->finish());
+    for (std::size_t s = 0; s < pack.segments.size(); ++s) pack.segments[s].entry = writer->entries()[s];
     packs_[writer->id()] = pack;
     return writer->id();
   }
 
   PackId publish_meta(std::size_t node_count) {
-    auto writer = must(MetaPackWriter::create(*objects_, StoreId{}));
+    auto writer = must(MetaPackWriter::create(*objects_, StoreId{}, random_id<SessionId>()));
     for (std::size_t n = 0; n < node_count; ++n) {
       const bool repeat = !nodes_.empty() && prng_.below(4) == 0;
       if (!repeat) nodes_.push_back(make_id<NodeId>());

@@ -30,14 +30,14 @@ class Packs : public testing::Test {
   }
 
   PackId write_data_pack() {
-    auto writer = DataPackWriter::create(*objects_, golden::store_config().id).take();
+    auto writer = DataPackWriter::create(*objects_, golden::store_config().id, golden::session().id).take();
     EXPECT_TRUE(writer->append(golden::encode_segment(golden::blocks_a(), {16, 4})).ok());
     EXPECT_TRUE(writer->append(golden::encode_segment(golden::blocks_b(), {2, 1})).ok());
     EXPECT_TRUE(writer->finish().ok());
     return writer->id();
   }
   PackId write_meta_pack() {
-    auto writer = MetaPackWriter::create(*objects_, golden::store_config().id).take();
+    auto writer = MetaPackWriter::create(*objects_, golden::store_config().id, golden::session().id).take();
     for (const ByteVector& node : {encode(golden::last_leaf()), encode(golden::root())}) {
       EXPECT_TRUE(writer->append(node_id(node), node).ok());
     }
@@ -60,7 +60,7 @@ Status read_all(ObjectStore& objects, PackKind kind, const PackId& id) {
   FrameDecoder decoder;
   for (const SegmentEntry& entry : TRY(pack->segments())) {
     const SegmentDirectory directory = TRY(pack->read_directory(entry));
-    std::uint64_t at = entry.offset + entry.directory_bytes;
+    std::uint64_t at = entry.payload_offset;
     for (const FrameEntry& frame : directory.frames) {
       ByteVector stored(frame.stored_bytes);
       TRY(pack->read_raw(at, stored));
@@ -88,14 +88,87 @@ TEST_F(Packs, WhatWasWrittenIsListedAndRead) {
   EXPECT_EQ(pack->header(), (PackHeader{PackKind::kData, golden::store_config().id, data}));
   const auto segments = pack->segments().take();
   ASSERT_EQ(segments.size(), 2U);
-  EXPECT_EQ(segments[0].offset, kPackHeaderBytes);
-  EXPECT_EQ(segments[1].offset, segments[0].offset + segments[0].directory_bytes + segments[0].payload_bytes);
+  EXPECT_EQ(segments[0].payload_offset, kPackHeaderBytes);
+  EXPECT_EQ(segments[1].payload_offset, segments[0].payload_offset + segments[0].payload_bytes);
+  EXPECT_EQ(segments[0].directory_offset, segments[1].payload_offset + segments[1].payload_bytes);
+  EXPECT_EQ(segments[1].directory_offset, segments[0].directory_offset + segments[0].directory_bytes);
+  EXPECT_EQ(pack->trailer().directories_offset, segments[0].directory_offset);
+  EXPECT_EQ(pack->trailer().footer_offset, segments[1].directory_offset + segments[1].directory_bytes);
   EXPECT_EQ(pack->read_directory(segments[1]).take().blocks,
             golden::encode_segment(golden::blocks_b(), {2, 1}).directory.blocks);
 }
 
+TEST_F(Packs, TheTailOfADataPackTellsWhatTheFooterAndTheDirectoriesTell) {
+  const auto pack = WholePackReader::open(*objects_, PackKind::kData, write_data_pack()).take();
+  const DataPackTail tail = pack->read_tail().take();
+  EXPECT_EQ(tail.entries(), pack->segments().take());
+  ASSERT_EQ(tail.entries().size(), 2U);
+  for (const SegmentEntry& entry : tail.entries())
+    EXPECT_EQ(encode(tail.directory(entry).take()), encode(pack->read_directory(entry).take()));
+}
+
+TEST_F(Packs, EntriesOfAnotherPackAreRefused) {
+  const auto pack = WholePackReader::open(*objects_, PackKind::kData, write_data_pack()).take();
+  const DataPackTail tail = pack->read_tail().take();
+  const SegmentEntry good = tail.entries()[1];
+  const auto refused = [&](SegmentEntry entry) {
+    const auto from_tail = tail.directory(entry);
+    const auto from_pack = pack->read_directory(entry);
+    return !from_tail.ok() && from_tail.error().code() == ErrorCode::kCorrupt && !from_pack.ok() &&
+           from_pack.error().code() == ErrorCode::kCorrupt;
+  };
+  EXPECT_FALSE(refused(good));
+  SegmentEntry bad = good;
+  bad.id.bytes[0] ^= std::byte{1};
+  EXPECT_TRUE(refused(bad)) << "another segment";
+  bad = good;
+  bad.directory_offset = tail.entries()[0].directory_offset;
+  EXPECT_TRUE(refused(bad)) << "another place";
+  bad = good;
+  bad.directory_offset = ~std::uint64_t{0} - 10;
+  EXPECT_TRUE(refused(bad)) << "past the end";
+  bad = good;
+  bad.directory_offset = kPackHeaderBytes;
+  EXPECT_TRUE(refused(bad)) << "before the tail";
+  bad = good;
+  ++bad.block_count;
+  EXPECT_TRUE(refused(bad)) << "other blocks";
+  bad = good;
+  ++bad.payload_bytes;
+  EXPECT_TRUE(refused(bad)) << "another payload";
+  bad = good;
+  bad.payload_offset = pack->bytes();
+  EXPECT_FALSE(pack->read_directory(bad).ok()) << "a payload past the end";
+}
+
+TEST_F(Packs, TheLengthOfAPackIsKnownWhileItIsWritten) {
+  auto writer = DataPackWriter::create(*objects_, golden::store_config().id, golden::session().id).take();
+  EXPECT_EQ(writer->bytes(), kPackHeaderBytes);
+  ASSERT_TRUE(writer->append(golden::encode_segment(golden::blocks_a(), {16, 4})).ok());
+  ASSERT_TRUE(writer->append(golden::encode_segment(golden::blocks_b(), {2, 1})).ok());
+  const std::uint64_t bytes = writer->bytes();
+  ASSERT_TRUE(writer->finish().ok());
+  EXPECT_EQ(bytes + 2 * kSegmentEntryBytes + kPackTrailerBytes,
+            fs::file_size(path_of(PackKind::kData, writer->id())));
+  const auto pack = WholePackReader::open(*objects_, PackKind::kData, writer->id()).take();
+  EXPECT_EQ(pack->segments().take(), writer->entries());
+}
+
+TEST_F(Packs, APackIsNamedAfterItsSession) {
+  const SessionId session = golden::session().id;
+  SessionId other = session;
+  other.bytes[7] ^= std::byte{1};
+  const PackId data = write_data_pack();
+  for (const PackId& pack : {data, write_meta_pack(), new_pack_id(session)}) {
+    EXPECT_TRUE(written_by(pack, session));
+    EXPECT_FALSE(written_by(pack, other));
+    EXPECT_EQ(to_hex(pack.span().last(8)), to_hex(session.span().first(8)));
+  }
+  EXPECT_NE(to_hex(new_pack_id(session).span().first(8)), to_hex(data.span().first(8)));
+}
+
 TEST_F(Packs, AWriterThatDoesNotFinishLeavesNothing) {
-  auto writer = DataPackWriter::create(*objects_, golden::store_config().id).take();
+  auto writer = DataPackWriter::create(*objects_, golden::store_config().id, golden::session().id).take();
   ASSERT_TRUE(writer->append(golden::encode_segment(golden::blocks_b(), {2, 1})).ok());
   EXPECT_TRUE(list_packs(*objects_, PackKind::kData).take().empty());
   writer.reset();
@@ -156,10 +229,13 @@ TEST_F(Packs, EveryDamagedByteIsFound) {
        {std::pair{PackKind::kData, write_data_pack()}, std::pair{PackKind::kMeta, write_meta_pack()}}) {
     std::fstream file(path_of(kind, id), std::ios::in | std::ios::out | std::ios::binary);
     const auto size = static_cast<std::streamoff>(fs::file_size(path_of(kind, id)));
-    // Each byte of the head, the first directory and the tail is damaged; the payloads between them are
-    // sampled.
+    // Each byte of the header and of the tail is damaged; what lies between them is sampled.
+    const auto tail = static_cast<std::streamoff>(
+        WholePackReader::open(*objects_, kind, id).take()->trailer().directories_offset);
     for (std::streamoff at = 0; at < size;
-         at += at < 1000 || at > size - 400 ? 1 : 1 + static_cast<int>(prng.below(40))) {
+         at += at < static_cast<std::streamoff>(kPackHeaderBytes) || at >= tail
+                   ? 1
+                   : 1 + static_cast<int>(prng.below(40))) {
       const auto flip = static_cast<char>(1U << prng.below(8));
       file.seekg(at);
       const auto byte = static_cast<char>(file.get());
@@ -178,8 +254,7 @@ TEST_F(Packs, EveryTruncationIsFound) {
        {std::pair{PackKind::kMeta, write_meta_pack()}, std::pair{PackKind::kData, write_data_pack()}}) {
     const std::string path = path_of(kind, id);
     const auto whole = fs::file_size(path);
-    const std::uintmax_t step = kind == PackKind::kMeta ? 1 : 61;
-    for (std::uintmax_t size = whole - 1; size > step; size -= step) {
+    for (std::uintmax_t size = whole; size-- > 0;) {
       fs::resize_file(path, size);
       const auto opened = WholePackReader::open(*objects_, kind, id);
       ASSERT_FALSE(opened.ok()) << size;

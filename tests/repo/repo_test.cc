@@ -135,7 +135,7 @@ TEST_F(Opening, OpenedOnceMoreItFindsWhatOthersPublished) {
   const auto other = expect_ok(open());
   const WriteParts theirs = expect_ok(other->write_parts());
   const SealedSegment segment = sealed_segment(seeds_from(0, 5));
-  PackAppender appender(theirs.objects, theirs.index, theirs.config.id);
+  PackAppender appender(theirs.objects, theirs.index, theirs.config.id, random_id<SessionId>());
   expect_ok(appender.append(encoded_segment(segment)));
   expect_ok(appender.publish());
   EXPECT_FALSE(expect_ok(parts.index.find_segment(segment.id)));
@@ -151,7 +151,7 @@ TEST_F(Opening, ReindexFindsEveryPackAnew) {
   const auto repo = expect_ok(open());
   const WriteParts parts = expect_ok(repo->write_parts());
   const SealedSegment segment = sealed_segment(seeds_from(0, 5));
-  PackAppender appender(parts.objects, parts.index, parts.config.id);
+  PackAppender appender(parts.objects, parts.index, parts.config.id, random_id<SessionId>());
   expect_ok(appender.append(encoded_segment(segment)));
   expect_ok(appender.publish());
   const SegmentPlace place = *expect_ok(parts.index.find_segment(segment.id));

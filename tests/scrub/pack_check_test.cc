@@ -12,6 +12,34 @@
 namespace ashlar {
 namespace {
 
+// An object store whose objects can't be read in one range.
+class BadRange : public ForwardingObjects {
+ public:
+  BadRange(ObjectStore& objects, std::uint64_t offset, std::uint64_t bytes)
+      : ForwardingObjects(objects), first_(offset), end_(offset + bytes) {}
+  Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
+    return std::shared_ptr<ObjectReader>(
+        std::make_shared<Reader>(*this, TRY(ForwardingObjects::open(key, mode))));
+  }
+
+ private:
+  class Reader : public ObjectReader {
+   public:
+    Reader(const BadRange& bad, std::shared_ptr<ObjectReader> inner) : bad_(bad), inner_(std::move(inner)) {}
+    std::uint64_t size() const override { return inner_->size(); }
+    Status read_at(std::uint64_t offset, MutableByteSpan out) const override {
+      if (offset < bad_.end_ && offset + out.size() > bad_.first_) return Error(ErrorCode::kIo, "bad sector");
+      return inner_->read_at(offset, out);
+    }
+
+   private:
+    const BadRange& bad_;
+    std::shared_ptr<ObjectReader> inner_;
+  };
+  std::uint64_t first_;
+  std::uint64_t end_;
+};
+
 // One data pack of two segments: 40 blocks in frames of 16, and 10 blocks.
 class DataPack : public testing::Test {
  protected:
@@ -71,7 +99,7 @@ TEST_F(DataPack, AFlippedByteOfAFrameCostsTheBlocksOfTheFrame) {
 }
 
 TEST_F(DataPack, AFlippedByteOfADirectoryCostsItsSegment) {
-  store_.flip_byte(key_, entry(1).offset + 20);
+  store_.flip_byte(key_, entry(1).directory_offset + 20);
   const auto faults = check();
   ASSERT_EQ(faults.size(), 1U);
   EXPECT_EQ(faults[0].segment, segments_[1].id);
@@ -84,7 +112,7 @@ TEST_F(DataPack, AFlippedByteOfADirectoryCostsItsSegment) {
 TEST_F(DataPack, EachOfManyFaultsIsNamed) {
   store_.flip_byte(key_, located(0)->frame_offsets[0]);
   store_.flip_byte(key_, located(0)->frame_offsets[2]);
-  store_.flip_byte(key_, entry(1).offset);
+  store_.flip_byte(key_, entry(1).directory_offset);
   const auto faults = check();
   ASSERT_EQ(faults.size(), 3U);
   EXPECT_EQ(faults[0].frame, 0U);
@@ -111,23 +139,55 @@ TEST_F(DataPack, WithoutItsEndsTheWholePackIsAtFault) {
   EXPECT_EQ(check().size(), 1U) << "gone";
 }
 
+// The entry of the second segment is cut out of the footer; its payload and its directory stay, or one of
+// them.
 TEST_F(DataPack, BytesThatNoEntryCoversAreAFault) {
-  ByteVector bytes = store_.bytes_of(key_);
+  const ByteVector good = store_.bytes_of(key_);
   const SegmentEntry first = entry(0);
   const SegmentEntry second = entry(1);
-  const auto begin = static_cast<std::ptrdiff_t>(second.offset);
-  // The second segment is cut out of the footer, and its bytes stay.
-  bytes.resize(second.offset + second.directory_bytes + second.payload_bytes);
-  const ByteVector footer = encode_footer(std::span(&first, 1), bytes.size());
-  bytes.insert(bytes.end(), footer.begin(), footer.end());
-  store_.overwrite(key_, bytes);
-  const auto faults = check();
+  const std::uint64_t footer = second.directory_offset + second.directory_bytes;
+  for (const bool keep_payload : {true, false}) {
+    for (const bool keep_directory : {true, false}) {
+      SCOPED_TRACE(keep_payload * 2 + keep_directory);
+      SegmentEntry kept = first;
+      ByteVector bytes = good;
+      bytes.resize(keep_directory ? footer : second.directory_offset);
+      if (!keep_payload) {
+        const auto at = bytes.begin() + static_cast<std::ptrdiff_t>(second.payload_offset);
+        bytes.erase(at, at + second.payload_bytes);
+        kept.directory_offset -= second.payload_bytes;
+      }
+      const ByteVector end = encode_footer(std::span(&kept, 1), kept.directory_offset, bytes.size());
+      bytes.insert(bytes.end(), end.begin(), end.end());
+      store_.overwrite(key_, bytes);
+      const auto faults = check();
+      ASSERT_EQ(faults.size(), keep_payload || keep_directory ? 1U : 0U);
+      EXPECT_TRUE(check([](const SegmentId&) { return true; }).empty())
+          << "a look for single segments does not ask";
+      if (faults.empty()) continue;
+      EXPECT_FALSE(faults[0].segment);
+      EXPECT_NE(faults[0].what.find("no entry"), std::string::npos) << faults[0].what;
+    }
+  }
+}
+
+// Header, trailer, directories and footer at once, and then the payloads.
+TEST_F(DataPack, TheTailIsReadAtOnce) {
+  RemoteObjects remote(store_.objects());
+  const DataPackCheck check{remote, pack_, nullptr, [](std::uint64_t) {}};
+  EXPECT_TRUE(check_data_pack(check, tally_).empty());
+  EXPECT_EQ(remote.reads, 3U + segments_.size());
+}
+
+// Two segments with a bad sector under the directory of the second.
+TEST_F(DataPack, ADirectoryThatCantBeReadCostsItsSegmentOnly) {
+  BadRange bad(store_.objects(), entry(1).directory_offset, entry(1).directory_bytes);
+  const DataPackCheck check{bad, pack_, nullptr, [](std::uint64_t) {}};
+  const auto faults = check_data_pack(check, tally_);
   ASSERT_EQ(faults.size(), 1U);
-  EXPECT_FALSE(faults[0].segment);
-  EXPECT_NE(faults[0].what.find("no entry"), std::string::npos) << faults[0].what;
-  EXPECT_TRUE(check([](const SegmentId&) { return true; }).empty())
-      << "a look for single segments does not ask";
-  EXPECT_GT(begin, 0);
+  EXPECT_EQ(faults[0].segment, segments_[1].id);
+  EXPECT_TRUE(faults[0].is_unread);
+  EXPECT_EQ(tally_.segments, 2U);
 }
 
 TEST_F(DataPack, OnlyTheWantedSegmentsAreRead) {
@@ -153,7 +213,8 @@ TEST_F(DataPack, AReadThatFailsIsAFaultOfThePack) {
 class NodePack : public testing::Test {
  protected:
   void SetUp() override {
-    MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), [] { return Status(); });
+    MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), StoreRig::session(),
+                      [] { return Status(); });
     for (const std::uint64_t number : {1U, 2U, 3U}) {
       const ByteVector encoding = encode(synthetic_leaf(number));
       expect_ok(writer.put(node_id(encoding), encoding));

@@ -40,7 +40,8 @@ class Verifying : public testing::Test {
   }
   // Publishes a snapshot with these leaves; its new nodes lie in one new meta pack.
   SnapshotId snapshot(std::uint64_t id, const std::vector<std::uint64_t>& leaves) {
-    MetaWriter writer(store_.objects(), store_.index(), config_.id, nothing_to_wait_for());
+    MetaWriter writer(store_.objects(), store_.index(), config_.id, StoreRig::session(),
+                      nothing_to_wait_for());
     MetaStore nodes(store_.objects(), store_.index());
     ManifestBuilder builder(nodes, writer, BlockCount{leaves.size() * kLeafBlocks}, std::nullopt);
     for (const std::uint64_t number : leaves) expect_ok(builder.add_leaf(leaf_of(number)));
@@ -147,7 +148,7 @@ TEST_F(Verifying, PacksThatCanNotBeReadAreNotCalledDamaged) {
 
 TEST_F(Verifying, ADamagedDirectoryCostsTheSegment) {
   const SnapshotId one = snapshot(1, {1, 2});
-  store_.flip_byte(key_of(2), store_.place_of(segment_of(2)).entry.offset + 9);
+  store_.flip_byte(key_of(2), store_.place_of(segment_of(2)).entry.directory_offset + 9);
   const VerifyReport report = verify();
   ASSERT_EQ(report.damages.size(), 1U);
   EXPECT_EQ(report.damages[0].segment, segment_of(2));
@@ -229,7 +230,7 @@ class SecondCopies : public Verifying {
   std::pair<PackId, PackId> copy_node() {
     const PackId before = node_of(1).pack;
     const ByteVector encoding = encode(leaf_of(1));
-    const auto writer = expect_ok(MetaPackWriter::create(store_.objects(), config_.id));
+    const auto writer = expect_ok(MetaPackWriter::create(store_.objects(), config_.id, StoreRig::session()));
     expect_ok(writer->append(node_id(encoding), encoding));
     expect_ok(writer->finish());
     expect_ok(store_.index().add_meta_pack(writer->id(), writer->entries()));
@@ -250,7 +251,7 @@ class SecondCopies : public Verifying {
 TEST_F(SecondCopies, ADamagedSecondCopyOfASegmentIsDamageWithoutLoss) {
   const SnapshotId one = snapshot(1, {1, 2});
   const auto [used, spare] = copy_segment();
-  const std::uint64_t frame = store_.place_of(segment_of(1)).entry.directory_bytes + kPackHeaderBytes;
+  const std::uint64_t frame = store_.place_of(segment_of(1)).entry.payload_offset;
   store_.flip_byte(pack_key(PackKind::kData, spare), frame);
   VerifyReport report = verify();
   ASSERT_EQ(report.damages.size(), 1U);

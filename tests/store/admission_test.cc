@@ -184,7 +184,7 @@ TEST_F(Admitting, ABlockWhosePackIsDamagedIsStoredAnew) {
   const PackId pack = publish(segment);
   const std::string key = pack_key(PackKind::kData, pack);
   const ByteVector good = store_.bytes_of(key);
-  const std::uint64_t ends[] = {0, kPackHeaderBytes + 5, good.size() - 1};
+  const std::uint64_t ends[] = {0, store_.place_of(segment.id).entry.directory_offset + 5, good.size() - 1};
   for (const std::uint64_t offset : ends) {
     SCOPED_TRACE(offset);
     store_.overwrite(key, good);
@@ -202,7 +202,8 @@ TEST_F(Admitting, ADamagedNeighbourIsNoHindrance) {
   std::vector<SealedSegment> segments;
   for (std::uint64_t s = 0; s < 2; ++s) segments.push_back(sealed_segment(seeds_from(1000 * s, 20)));
   const PackId pack = store_.publish(segments);
-  store_.flip_byte(pack_key(PackKind::kData, pack), store_.place_of(segments[1].id).entry.offset + 70);
+  store_.flip_byte(pack_key(PackKind::kData, pack),
+                   store_.place_of(segments[1].id).entry.directory_offset + 70);
   store_.reopen_segments();
   AdmitSession session(store_);
   const auto places = session.admit({0, 1, 2});

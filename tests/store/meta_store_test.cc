@@ -15,7 +15,7 @@ class MetaPacks : public testing::Test {
   // Writes leaves as one session does and returns the writer, finished.
   std::unique_ptr<MetaWriter> write(const std::vector<std::uint64_t>& leaves) {
     auto writer = std::make_unique<MetaWriter>(store_.objects(), store_.index(), StoreRig::id(),
-                                               [] { return Status(); });
+                                               StoreRig::session(), [] { return Status(); });
     for (const std::uint64_t number : leaves)
       expect_ok(writer->put(id_of(number), encode(synthetic_leaf(number))));
     expect_ok(writer->finish());
@@ -35,7 +35,8 @@ TEST_F(MetaPacks, NodesReadAsTheyWerePut) {
   for (std::uint64_t i = 1; i <= 3; ++i)
     inner.children.push_back({ChildKind::kNode, id_of(i), synthetic_leaf(i).digest});
   const ByteVector encoding = encode(inner);
-  MetaWriter second(store_.objects(), store_.index(), StoreRig::id(), [] { return Status(); });
+  MetaWriter second(store_.objects(), store_.index(), StoreRig::id(), StoreRig::session(),
+                    [] { return Status(); });
   expect_ok(second.put(node_id(encoding), encoding));
   expect_ok(second.finish());
   EXPECT_EQ(second.bytes_written(), encoding.size());
@@ -69,20 +70,60 @@ TEST_F(MetaPacks, ANodeOfAPackThatIsGoneIsWrittenAnew) {
   EXPECT_EQ(write({1})->nodes_written(), 1U);
 }
 
+TEST_F(MetaPacks, ANodeOfATruncatedPackIsWrittenAnew) {
+  write({1});
+  const std::string key = pack_key(PackKind::kMeta, pack_of(1));
+  const ByteVector good = store_.bytes_of(key);
+  for (const std::size_t size : {std::size_t{0}, kPackHeaderBytes, good.size() - 1}) {
+    store_.overwrite(key, ByteSpan(good).first(size));
+    MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), StoreRig::session(),
+                      [] { return Status(); });
+    expect_ok(writer.put(id_of(1), encode(synthetic_leaf(1))));
+    EXPECT_EQ(writer.nodes_written(), 1U) << size;
+  }
+}
+
+TEST_F(MetaPacks, ARottenNodeIsWrittenAnewAndItsNeighboursAreNot) {
+  write({1, 2});
+  const NodePlace place = *expect_ok(store_.index().find_node(id_of(2)));
+  store_.flip_byte(pack_key(PackKind::kMeta, place.pack), place.entry.offset + 9);
+  EXPECT_EQ(write({1, 2})->nodes_written(), 1U);
+}
+
+TEST_F(MetaPacks, AWriterTellsWhichNodesAreInWholePacks) {
+  write({1});
+  const std::string key = pack_key(PackKind::kMeta, pack_of(1));
+  const ByteVector good = store_.bytes_of(key);
+  const auto is_held = [&](std::uint64_t leaf) {
+    MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), StoreRig::session(),
+                      [] { return Status(); });
+    const bool held = expect_ok(writer.is_in_whole_pack(id_of(leaf)));
+    EXPECT_EQ(writer.reused_packs().size(), held ? 1U : 0U);
+    return held;
+  };
+  EXPECT_TRUE(is_held(1));
+  EXPECT_FALSE(is_held(2));
+  store_.overwrite(key, ByteSpan(good).first(good.size() - 1));
+  EXPECT_FALSE(is_held(1)) << "truncated";
+  expect_ok(store_.objects().remove(key));
+  EXPECT_FALSE(is_held(1)) << "gone";
+}
+
 TEST_F(MetaPacks, APackThatCantBeReadIsAnErrorNotAReasonToWriteAnew) {
   write({1});
   RemoteObjects remote(store_.objects());
   remote.fault = Fault::kError;
-  MetaWriter writer(remote, store_.index(), StoreRig::id(), [] { return Status(); });
+  MetaWriter writer(remote, store_.index(), StoreRig::id(), StoreRig::session(), [] { return Status(); });
   const Status put = writer.put(id_of(1), encode(synthetic_leaf(1)));
   ASSERT_FALSE(put.ok());
   EXPECT_EQ(put.error().code(), ErrorCode::kIo);
+  EXPECT_EQ(writer.is_in_whole_pack(id_of(1)).error().code(), ErrorCode::kIo);
 }
 
 TEST_F(MetaPacks, DataIsPublishedBeforeTheNodesThatNameIt) {
   int asked = 0;
   bool data_fails = true;
-  MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), [&]() -> Status {
+  MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), StoreRig::session(), [&]() -> Status {
     ++asked;
     EXPECT_EQ(packs(), 0U) << "no meta pack is there yet";
     if (data_fails) return Error(ErrorCode::kExhausted, "no room for the data");

@@ -37,7 +37,7 @@ TEST(EncodedSegments, FramesOfAnySizeDecodeToTheBlocks) {
 class Appending : public testing::Test {
  protected:
   StoreRig store_;
-  PackAppender appender_{store_.objects(), store_.index(), StoreRig::id()};
+  PackAppender appender_{store_.objects(), store_.index(), StoreRig::id(), StoreRig::session()};
 };
 
 TEST_F(Appending, NothingIsThereBeforeThePackIsPublished) {

@@ -103,7 +103,7 @@ TEST_F(StoredSegments, AFrameOfOtherBlocksIsRefused) {
   forged.directory.blocks[2] = id_of_block(99);
   forged.directory.id = segment_id(forged.directory.blocks);
   const SegmentId id = forged.directory.id;
-  PackAppender appender(store_.objects(), store_.index(), StoreRig::id());
+  PackAppender appender(store_.objects(), store_.index(), StoreRig::id(), StoreRig::session());
   expect_ok(appender.append(std::move(forged)));
   expect_ok(appender.publish());
   const auto got = read(id, 0, 1);
@@ -117,7 +117,7 @@ TEST_F(StoredSegments, ADamagedDirectoryIsAnErrorThatNamesThePack) {
   const SealedSegment segment = sealed_segment(seeds_from(0, 20));
   store_.publish(segment);
   const SegmentPlace place = store_.place_of(segment.id);
-  store_.flip_byte(key_of(place), place.entry.offset + kSegmentHeaderBytes + 3);
+  store_.flip_byte(key_of(place), place.entry.directory_offset + kSegmentHeaderBytes + 3);
   store_.reopen_segments();
   const auto got = store_.segments().locate(segment.id);
   ASSERT_FALSE(got.ok());
@@ -142,6 +142,30 @@ TEST_F(StoredSegments, APackWithoutItsEndsIsReadButNotBuiltOn) {
     store_.overwrite(key, good);
     expect_ok(store_.segments().check_ends(pack));
   }
+}
+
+TEST_F(StoredSegments, OnlyAWholePackOfItsOwnNameIsBuiltOn) {
+  const PackId pack = store_.publish(sealed_segment(seeds_from(0, 20)));
+  const PackId other = store_.publish(sealed_segment(seeds_from(100, 20)));
+  const std::string key = pack_key(PackKind::kData, pack);
+  const ByteVector good = store_.bytes_of(key);
+  const auto is_whole = [&] {
+    store_.reopen_segments();
+    return expect_ok(store_.segments().is_whole(pack));
+  };
+  EXPECT_TRUE(is_whole());
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, kPackHeaderBytes, good.size() - 1}) {
+    store_.overwrite(key, ByteSpan(good).first(size));
+    EXPECT_FALSE(is_whole()) << size;
+  }
+  store_.overwrite(key, store_.bytes_of(pack_key(PackKind::kData, other)));
+  EXPECT_FALSE(is_whole()) << "the bytes of another pack";
+  expect_ok(store_.objects().remove(key));
+  EXPECT_FALSE(is_whole()) << "gone";
+  RemoteObjects remote(store_.objects());
+  remote.fault = Fault::kError;
+  SegmentReader far(remote, store_.index());
+  EXPECT_EQ(far.is_whole(other).error().code(), ErrorCode::kIo) << "it may be whole";
 }
 
 TEST_F(StoredSegments, ADirectoryFromElsewhereIsUsedUntilItIsForgotten) {

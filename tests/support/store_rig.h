@@ -92,9 +92,15 @@ class StoreRig {
     return id;
   }
 
+  static SessionId session() {
+    SessionId id;
+    id.bytes.fill(std::byte{0x3c});
+    return id;
+  }
+
   // Publishes one data pack with these segments and returns its id.
   PackId publish(std::span<const SealedSegment> segments, std::uint32_t frame_blocks = 16) {
-    PackAppender appender(*objects_, *index_, id());
+    PackAppender appender(*objects_, *index_, id(), session());
     for (const SealedSegment& segment : segments)
       expect_ok(appender.append(encoded_segment(segment, frame_blocks)));
     expect_ok(appender.publish());
