@@ -362,13 +362,13 @@ Result<CaptureReport> prepare(SnapshotId id, const SessionId& session, const Wri
   CaptureReport report;
   progress.total_bytes = source.size() ? source.size()->value : 0;
   auto changed = usable_map(source, options, report.warnings);
-  Pass pass = TRY(Pipeline(parts, session->id(), source, options, progress, changed).run(stop));
+  Pass pass = TRY(Pipeline(parts, session, source, options, progress, changed).run(stop));
   if (pass.outcome.audit_missed) {
     report.warnings.emplace_back(
         "THE CHANGED-BLOCK MAP IS WRONG: a block that it reports as unchanged has changed; everything was "
         "read instead");
     progress.done_bytes = 0;
-    pass = TRY(Pipeline(parts, session->id(), source, options, progress, std::nullopt).run(stop));
+    pass = TRY(Pipeline(parts, session, source, options, progress, std::nullopt).run(stop));
   }
   if (pass.lost_leaves > 0) {
     report.warnings.push_back(
