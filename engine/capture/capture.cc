@@ -134,7 +134,7 @@ class Pipeline {
       if (!got) break;
       Plan::RunPlace place = plan_.take_place(got->ordinal);
       sequencer_.put(
-          hash_run(std::move(*got), std::move(place), parts_.config.region_seed, !options_.paranoid));
+          hash_run(std::move(*got), std::move(place), parts_.config.region_secret, !options_.paranoid));
     }
     if (--hashing_ == 0) {
       sequencer_.end();
@@ -346,6 +346,7 @@ Result<CaptureReport> capture(const WriteParts& parts, Source& source, const Cap
 
   report.read_bytes = pass.outcome.read_bytes;
   report.unchanged_bytes = pass.outcome.unchanged_bytes;
+  report.marked_bytes = pass.outcome.marked_bytes;
   report.duplicate_bytes = byte_count(BlockCount{pass.admitted.blocks - pass.admitted.new_blocks});
   report.nodes_written = pass.nodes_written;
   report.node_bytes_written = pass.node_bytes_written;

@@ -29,7 +29,7 @@ class Repo {
 
   // Opens the store at `address`, and finds the directory that this host has for it. Removes what dead
   // writers of this host left: session records and incoming files. Fails with kind kNotAStore where there is
-  // none.
+  // none. Where check_writable() of the store's configuration fails, every change of an object fails so.
   static Result<std::unique_ptr<Repo>> open(FileSystem& files, const StoreAddress& address,
                                             const HostChoice& choice);
   ~Repo();
@@ -63,7 +63,7 @@ class Repo {
   HostChoice choice_;
   StoreConfig config_;
   std::optional<HostDirectory> host_;
-  std::unique_ptr<LocalObjectStore> objects_;
+  std::unique_ptr<ObjectStore> objects_;
   std::unique_ptr<SnapshotCatalog> snapshots_;
   std::unique_ptr<Index> index_;
   std::unique_ptr<SegmentReader> segments_;

@@ -4,10 +4,11 @@
 #include <set>
 
 #include "catalog/sessions.h"
-#include "manifest/store_block_ids.h"
+#include "manifest/store_block_marks.h"
 #include "manifest/tree_visit.h"
 #include "store/meta_store.h"
 #include "store/pack_appender.h"
+#include "transfer/outgoing_nodes.h"
 #include "transfer/stored_segment.h"
 
 namespace ashlar {
@@ -19,18 +20,21 @@ constexpr std::size_t kWindow = 16;  // segments in memory at a time, up to 4 Mi
 // windows.
 class Copier : private TreeVisitor {
  public:
-  Copier(const ReadParts& source, const WriteParts& target, CopyProgress& progress,
+  Copier(const ReadParts& source, const WriteParts& target, RegionHashes hashes, CopyProgress& progress,
          const std::stop_token& stop)
       : source_(source),
         target_(target),
         progress_(progress),
         stop_(stop),
+        outgoing_(hashes),
         appender_(target.objects, target.index, target.config.id),
         nodes_(target.objects, target.index, target.config.id, [this] { return publish_segments(); }) {}
 
   Status copy(const SnapshotRecord& snapshot) {
     return visit_tree(source_.nodes, snapshot, seen_, *this, stop_);
   }
+  // Returns the record of a snapshot that was copied, with the root that the target has.
+  Result<SnapshotRecord> record(const SnapshotRecord& snapshot) const { return outgoing_.record(snapshot); }
   // Publishes the rest. Afterwards everything that the copies need is published and durable.
   Status finish() {
     TRY(publish_segments());
@@ -56,17 +60,18 @@ class Copier : private TreeVisitor {
 
  private:
   Status visit_leaf(const NodeRef& ref, const Leaf& leaf) override {
-    TRY(check_digest(leaf, block_ids_));
+    TRY(check_digest(leaf, block_marks_));
     for (const SegmentId& segment : leaf.segments) TRY(want(segment));
     for (const LeafExtent& extent : leaf.extents) {
       if (extent.kind == ExtentKind::kData)
         progress_.done_bytes += byte_count(BlockCount{extent.block_count}).value;
     }
-    return nodes_.put(ref.id, encode(leaf));
+    return put(TRY(outgoing_.leaf(ref, leaf)));
   }
   Status visit_inner(const NodeRef& ref, const InnerNode& node) override {
-    return nodes_.put(ref.id, encode(node));
+    return put(TRY(outgoing_.inner(ref, node)));
   }
+  Status put(const OutgoingNodes::Node& node) { return nodes_.put(node.id, node.encoding); }
 
   Status want(const SegmentId& segment) {
     if (sent_.contains(segment)) return {};
@@ -107,10 +112,11 @@ class Copier : private TreeVisitor {
   }
 
   const ReadParts& source_;
-  StoreBlockIds block_ids_{source_.segments};
+  StoreBlockMarks block_marks_{source_.segments};
   const WriteParts& target_;
   CopyProgress& progress_;
   const std::stop_token& stop_;
+  OutgoingNodes outgoing_;
   PackAppender appender_;
   MetaWriter nodes_;
   std::set<SeenNode> seen_;
@@ -163,7 +169,9 @@ Result<CopyReport> copy_snapshots(const ReadParts& source, const WriteParts& tar
   const auto session = TRY(Session::begin(target.objects, target.config.id));
   for (const SnapshotRecord& original : originals)
     progress.total_bytes += byte_count(original.data_blocks).value;
-  Copier copier(source, target, progress, stop);
+  const bool is_within = std::ranges::all_of(
+      originals, [&](const SnapshotRecord& original) { return original.store == target.config.id; });
+  Copier copier(source, target, is_within ? RegionHashes::kKeep : RegionHashes::kLeaveOut, progress, stop);
   for (const SnapshotRecord& original : originals) {
     Status copied = copier.copy(original);
     if (!copied.ok()) {
@@ -176,7 +184,7 @@ Result<CopyReport> copy_snapshots(const ReadParts& source, const WriteParts& tar
   CopyReport report;
   copier.count(report);
   for (std::size_t i = 0; i < originals.size(); ++i)
-    report.records.push_back(copy_of(originals[i], ids[i], target.config));
+    report.records.push_back(copy_of(TRY(copier.record(originals[i])), ids[i], target.config));
   TRY(publish_all(target.snapshots, report.records));
   TRY(target.index.flush());
   return report;
