@@ -253,6 +253,29 @@ TEST_F(Bundles, ALeafThatLiesIsRefused) {
   EXPECT_TRUE(objects_there().empty());
 }
 
+// Forged region hashes would hide a change from the first capture on the image.
+TEST_F(Bundles, ALeafWithRegionHashesIsRefused) {
+  Image disk(directory_ / "disk", 2 * kMiB);
+  std::vector<std::byte> noise(2 * kMiB);
+  Prng(1).fill(noise);
+  disk.write(0, noise);
+  const SnapshotRecord snapshot = here_.capture_file(disk.path()).take().record;
+  const ByteVector good = exported(made("web", {snapshot}));
+  std::vector<Item> items = items_of(good);
+  items[1].payload = encode(snapshot);  // names the leaf as this store has it
+  ASSERT_EQ(items.back().type, BundleItem::kNode);
+  const Leaf leaf = *here_.repo().nodes().take()->leaf(snapshot.root.id).take();
+  ASSERT_NE(leaf.region_mask, 0U);
+  ASSERT_EQ(items.back().payload, encode(without_region_hashes(leaf)));
+  items.back().payload = encode(leaf);
+  const auto report = imported(sealed(ByteSpan(good).first(kBundleHeaderBytes), items));
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.error().code(), ErrorCode::kCorrupt);
+  EXPECT_NE(report.error().text().find("region hashes"), std::string::npos) << report.error().text();
+  EXPECT_TRUE(objects_there().empty());
+  ASSERT_OK(imported(good));
+}
+
 // A node stands twice in its parent, the second time under the digest of another node: every digest fits
 // except that of a leaf.
 TEST_F(Bundles, ANodeInPlaceOfAnotherIsRefused) {
@@ -264,17 +287,19 @@ TEST_F(Bundles, ANodeInPlaceOfAnotherIsRefused) {
   const ImageRecord image = made("web", {honest});
   const ByteVector whole = exported(image);
   std::vector<Item> items = items_of(whole);
-  const InnerNode root = *here_.repo().nodes().take()->inner(honest.root.id).take();
+  const SnapshotRecord sent = decode_snapshot_record(items[1].payload).take();
+  ASSERT_EQ(node_id(items.back().payload), sent.root.id);
+  const InnerNode root = decode_inner_node(items.back().payload).take();
   ASSERT_EQ(root.children.size(), 2U);
   InnerNode forged = root;
   forged.children[1].id = forged.children[0].id;
-  SnapshotRecord record = honest;
+  SnapshotRecord record = sent;
   record.root.id = node_id(encode(forged));
   std::erase_if(items, [&](const Item& item) {
     return item.type == BundleItem::kNode && node_id(item.payload) == root.children[1].id;
   });
   for (Item& item : items) {
-    if (item.type == BundleItem::kNode && node_id(item.payload) == honest.root.id)
+    if (item.type == BundleItem::kNode && node_id(item.payload) == sent.root.id)
       item.payload = encode(forged);
     if (item.type == BundleItem::kSnapshot) item.payload = encode(record);
   }

@@ -51,6 +51,31 @@ TEST(LeafRefusals, ExtentsThatPointNowhere) {
   EXPECT_EQ(code_of_leaf(leaf), ErrorCode::kCorrupt) << "a region behind the end of the leaf";
 }
 
+TEST(LeafRefusals, FlagsAndHashesThatContradictEachOther) {
+  Leaf leaf = golden::first_leaf();
+  EXPECT_EQ(code_of_leaf(without_region_hashes(leaf)), ErrorCode::kInvalid) << "a good one is accepted";
+  leaf.no_region_hashes = true;
+  EXPECT_EQ(code_of_leaf(leaf), ErrorCode::kCorrupt) << "hashes in a leaf that has none";
+  for (const std::size_t offset : {2U, 3U, 10U, 15U}) {
+    ByteVector bytes = encode(golden::first_leaf());
+    bytes[offset] |= std::byte{2};
+    EXPECT_EQ(decode_leaf(bytes).error().code(), ErrorCode::kCorrupt) << "byte " << offset;
+  }
+}
+
+TEST(NodeRefusals, VersionsThatThisProgramDoesNotRead) {
+  for (ByteVector bytes : {encode(golden::first_leaf()), encode(golden::root())}) {
+    const auto code = [&](unsigned version) {
+      bytes[1] = static_cast<std::byte>(version);
+      const Error leaf = decode_leaf(bytes).error();
+      return bytes[0] == std::byte{1} ? leaf.code() : decode_inner_node(bytes).error().code();
+    };
+    EXPECT_EQ(code(kNodeVersion + 1), ErrorCode::kUnsupported);
+    EXPECT_EQ(code(kNodeVersion - 1), ErrorCode::kCorrupt);
+    EXPECT_EQ(code(0), ErrorCode::kCorrupt);
+  }
+}
+
 ErrorCode code_of(const SegmentDirectory& directory) {
   const auto got = decode_segment_directory(encode(directory));
   return got.ok() ? ErrorCode::kInvalid : got.error().code();
