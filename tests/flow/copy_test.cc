@@ -106,15 +106,14 @@ TEST_F(CopyFlow, RegionHashesStayInTheirStore) {
   image.write(0, noise);
   const SnapshotRecord original = captured(image);
   const SnapshotRecord arrived = copy({original}).take().records.at(0);
-  const auto leaves_of = [](World& world, const SnapshotRecord& snapshot) {
-    Leaves leaves;
-    std::set<SeenNode> seen;
-    EXPECT_TRUE(visit_tree(*world.repo().nodes().take(), snapshot, seen, leaves, {}).ok());
-    return leaves;
-  };
-  EXPECT_EQ(leaves_of(here_, original).with_hashes, 8U);
-  EXPECT_EQ(leaves_of(there_, arrived).count, 8U);
-  EXPECT_EQ(leaves_of(there_, arrived).without_hashes, 8U);
+  Leaves of_original;
+  Leaves of_copy;
+  std::set<SeenNode> seen;
+  ASSERT_OK(visit_tree(*here_.repo().nodes().take(), original, seen, of_original, {}));
+  ASSERT_OK(visit_tree(*there_.repo().nodes().take(), arrived, seen, of_copy, {}));
+  EXPECT_EQ(of_original.with_hashes, 8U);
+  EXPECT_EQ(of_copy.count, 8U);
+  EXPECT_EQ(of_copy.without_hashes, 8U);
 }
 
 // Within a store nothing leaves it, so nothing has to be written.
