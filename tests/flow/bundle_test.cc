@@ -123,6 +123,58 @@ TEST_F(Bundles, OnlyTheDifferenceGoesOut) {
   EXPECT_TRUE(file_bytes(out) == disk.model());
 }
 
+// An image goes out, is changed there, and its difference comes back. The store that made the image has its
+// nodes under other ids than the bundle, because they have region hashes.
+TEST_F(Bundles, ADifferenceReturnsToTheStoreThatMadeItsBase) {
+  Image disk(directory_ / "disk", 20 * kMiB);
+  std::vector<std::byte> noise(20 * kMiB);
+  Prng(3).fill(noise);
+  disk.write(0, noise);
+  const ImageRecord original = made("one", {here_.capture_file(disk.path()).take().record});
+  const auto sent = imported(exported(original));
+  ASSERT_OK(sent);
+  disk.write(9 * kMiB, ByteSpan(noise).first(100'000));
+  CaptureOptions options;
+  options.parent = sent.value().copy.records.at(0);
+  const SnapshotRecord changed = there_.capture_file(disk.path(), options).take().record;
+
+  here_.swap(there_);
+  const ImageRecord second = made("two", {changed});
+  const ByteVector difference = exported(second, sent.value().image);
+  EXPECT_LT(difference.size(), 300'000U);
+  ImageCatalog images(there_.repo().objects());
+  ASSERT_OK(images.remove(original.id));
+  EXPECT_EQ(imported(difference).error().code(), ErrorCode::kCorrupt) << "there is nothing to build on";
+  ASSERT_OK(images.publish(original));
+  const auto report = imported(difference);
+  ASSERT_OK(report);
+  const std::string out = directory_ / "out";
+  ASSERT_OK(there_.restore_to(report.value().copy.records.at(0), out));
+  EXPECT_TRUE(file_bytes(out) == disk.model());
+  EXPECT_TRUE(there_.verify().take().damages.empty());
+}
+
+// A store that lost the later image takes in its difference to an image that it made.
+TEST_F(Bundles, ADifferenceReturnsToTheStoreThatMadeBoth) {
+  Image disk(directory_ / "disk", 20 * kMiB);
+  std::vector<std::byte> noise(20 * kMiB);
+  Prng(3).fill(noise);
+  disk.write(0, noise);
+  CaptureOptions options;
+  options.parent = here_.capture_file(disk.path()).take().record;
+  const ImageRecord first = made("one", {*options.parent});
+  disk.write(9 * kMiB, ByteSpan(noise).first(100'000));
+  const ImageRecord second = made("two", {here_.capture_file(disk.path(), options).take().record});
+  const ByteVector difference = exported(second, first);
+  here_.swap(there_);
+  const auto report = imported(difference, "again");
+  ASSERT_OK(report);
+  EXPECT_EQ(report.value().copy.segments_sent, 0U);
+  const std::string out = directory_ / "out";
+  ASSERT_OK(there_.restore_to(report.value().copy.records.at(0), out));
+  EXPECT_TRUE(file_bytes(out) == disk.model());
+}
+
 // A changed bundle is either refused with one line of text, and no snapshot and no image appears, or it still
 // imports as the same image.
 TEST_F(Bundles, FiveHundredMalformedOnes) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "codec/hash.h"
+#include "format/bundle_format.h"
 #include "format/golden.h"
 
 namespace ashlar {
@@ -74,6 +75,26 @@ TEST(NodeRefusals, VersionsThatThisProgramDoesNotRead) {
     EXPECT_EQ(code(kNodeVersion - 1), ErrorCode::kCorrupt);
     EXPECT_EQ(code(0), ErrorCode::kCorrupt);
   }
+}
+
+TEST(BundleRefusals, HeadersThatContradictThemselves) {
+  BundleHeader good{golden::store_config().id, ImageId{1}, ImageId{2}, golden::store_config().id, ImageId{3}};
+  const auto code = [](const BundleHeader& header) {
+    const auto got = decode_bundle_header(encode(header));
+    return got.ok() && got.value() == header ? ErrorCode::kInvalid : got.error().code();
+  };
+  EXPECT_EQ(code(good), ErrorCode::kInvalid) << "a good one is accepted";
+  BundleHeader bad = good;
+  bad.image = {};
+  EXPECT_EQ(code(bad), ErrorCode::kCorrupt) << "no image";
+  bad = good;
+  bad.since = {};
+  EXPECT_EQ(code(bad), ErrorCode::kCorrupt) << "the original of no image";
+  bad = good;
+  bad.since_original = {};
+  EXPECT_EQ(code(bad), ErrorCode::kCorrupt) << "a store of no original";
+  bad.set_original(good.since_store, {});
+  EXPECT_EQ(code(bad), ErrorCode::kInvalid) << "an image that is no copy";
 }
 
 ErrorCode code_of(const SegmentDirectory& directory) {
