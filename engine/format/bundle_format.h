@@ -24,12 +24,12 @@ struct BundleHeader {
   StoreId store;  // the store that made the bundle
   ImageId image;  // the image's id in that store
   ImageId since;  // the bundle leaves out what this image's snapshots hold; value 0: leaves out nothing
-  // The image that `since` is a copy of, and its store; zero when it is no copy. That store has nodes with
+  // The image that `since` is a copy of, and its store; zero when it is not a copy. That store has nodes with
   // other ids: it finds them in this image.
   StoreId since_store;
   ImageId since_original;
 
-  // Sets what `since` is a copy of, as its record says: an image of value 0 when it is no copy.
+  // Sets what `since` is a copy of, as its record says: an image of value 0 when it is not a copy.
   void set_original(const StoreId& of_store, ImageId of_image) {
     since_store = of_image.value == 0 ? StoreId{} : of_store;
     since_original = of_image;
