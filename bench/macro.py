@@ -229,7 +229,7 @@ def first(b):
     b.ratio_row("first capture", r["capture"], r["zstd"], 1.6, "zstd to a file, synced")
     capture_cpu = median(d.cpu for d in r["capture"])
     command = r["parts"][-1].command
-    names = ["zstd", "decode", "sha256", "xxh3", "zero", "copy", "read", "write"]
+    names = ["zstd", "decode", "sha256", "regions", "zero", "copy", "read", "write"]
     detail = ", ".join(f"{n} {part[n]:.2f}" for n in names)
     b.row("first capture, processor time", f"{capture_cpu / part['sum_with_io']:.2f}× ({capture_cpu:.2f} s)",
           f"1.10× of {part['sum_with_io']:.2f} s", capture_cpu <= 1.10 * part["sum_with_io"], command, detail)
@@ -243,15 +243,15 @@ def first(b):
 
 
 def unchanged(b):
-    """Measures the capture of an unchanged image without a map, beside one XXH3-128 pass over its data."""
+    """Measures the capture of an unchanged image without a map, beside one pass of region hashes over its data."""
     image, store = b.image("golden-v1"), b.new_store()
     warm(image)
     b.capture(store, image)
     os.sync()
     r = b.alternate(capture=lambda: b.capture(store, image),
-                    xxh3=lambda: run(b.parts_path, "--pass", "xxh3", image),
+                    regions=lambda: run(b.parts_path, "--pass", "regions", image),
                     read=lambda: run(b.parts_path, "--pass", "read", image))
-    b.ratio_row("capture of an unchanged image", r["capture"], r["xxh3"], 1.25, "one XXH3-128 pass, one thread")
+    b.ratio_row("capture of an unchanged image", r["capture"], r["regions"], 1.25, "one pass of region hashes, one thread")
     b.row("… a pass that only reads", f"{median(d.seconds for d in r['read']):.2f} s", "-", None,
           r["read"][-1].command)
     b.row("… new bytes", str(r["capture"][-1].json()["new_bytes"]), "0",

@@ -2,7 +2,8 @@
 // sum.
 //
 //   parts DATA [OUTPUT]          JSON: processor seconds of each part over the bytes of DATA
-//   parts --pass xxh3|read FILE  JSON: one pass over the data extents of FILE, with or without XXH3-128
+//   parts --pass regions|read FILE  JSON: one pass over the data extents of FILE, with or without region
+//   hashes
 //
 // Each part sees the bytes that it would see in a capture, in the same order and with the same locality: all
 // regions are read, tested for zeros and hashed; only blocks that have not been seen before are copied into a
@@ -33,7 +34,7 @@ namespace {
 
 constexpr std::size_t kRegion = 64 * 1024;
 constexpr std::size_t kSegment = 4 * 1024 * 1024;
-constexpr std::uint64_t kSeed = 0x1234567;
+const RegionSecret kSecret = RegionSecret::random();
 
 double thread_seconds() {
   timespec now{};
@@ -83,7 +84,7 @@ void write_full(int fd, ByteSpan bytes) {
 struct Seconds {
   double read = 0;
   double zero = 0;
-  double xxh3 = 0;
+  double regions = 0;
   double sha256 = 0;
   double copy = 0;
   double zstd = 0;
@@ -115,13 +116,13 @@ class Parts {
   }
 
   void print() const {
-    const double sum = s_.zero + s_.xxh3 + s_.sha256 + s_.copy + s_.zstd + s_.decode;
+    const double sum = s_.zero + s_.regions + s_.sha256 + s_.copy + s_.zstd + s_.decode;
     fmt::print(
         "{{\"bytes\": {}, \"new_bytes\": {}, \"stored_bytes\": {}, \"read\": {:.3f}, \"zero\": {:.3f}, "
-        "\"xxh3\": {:.3f}, \"sha256\": {:.3f}, \"copy\": {:.3f}, \"zstd\": {:.3f}, \"decode\": {:.3f}, "
+        "\"regions\": {:.3f}, \"sha256\": {:.3f}, \"copy\": {:.3f}, \"zstd\": {:.3f}, \"decode\": {:.3f}, "
         "\"write\": {:.3f}, \"sum\": {:.3f}, \"sum_with_io\": {:.3f}}}\n",
-        bytes_, new_bytes_, stored_bytes_, s_.read, s_.zero, s_.xxh3, s_.sha256, s_.copy, s_.zstd, s_.decode,
-        s_.write, sum, sum + s_.read + s_.write);
+        bytes_, new_bytes_, stored_bytes_, s_.read, s_.zero, s_.regions, s_.sha256, s_.copy, s_.zstd,
+        s_.decode, s_.write, sum, sum + s_.read + s_.write);
   }
 
  private:
@@ -141,8 +142,8 @@ class Parts {
       const ByteSpan region = run.subspan(at, std::min(kRegion, run.size() - at));
       zeros_ += zero_blocks(region);
       {
-        const Timed timed(s_.xxh3);
-        zeros_ += region_hash(region, kSeed).bytes[0] == std::byte{0} ? 1U : 0U;
+        const Timed timed(s_.regions);
+        zeros_ += region_hash(region, kSecret).bytes[0] == std::byte{0} ? 1U : 0U;
       }
       const Timed timed(s_.sha256);
       for (std::size_t i = 0; i < region.size(); i += kBlockBytes)
@@ -236,7 +237,7 @@ void pass(int fd, bool hash) {
       const ByteSpan piece = ByteSpan(buffer.span()).first(static_cast<std::size_t>(got));
       for (std::size_t i = 0; hash && i < piece.size(); i += kRegion)
         seen ^= static_cast<unsigned>(
-            region_hash(piece.subspan(i, std::min(kRegion, piece.size() - i)), kSeed).bytes[0]);
+            region_hash(piece.subspan(i, std::min(kRegion, piece.size() - i)), kSecret).bytes[0]);
       at += got;
       bytes += piece.size();
     }
@@ -247,11 +248,11 @@ void pass(int fd, bool hash) {
 
 int run_program(int argc, char** argv) {
   if (argc == 4 && std::string_view(argv[1]) == "--pass") {
-    pass(open_or_die(argv[3], O_RDONLY).get(), std::string_view(argv[2]) == "xxh3");
+    pass(open_or_die(argv[3], O_RDONLY).get(), std::string_view(argv[2]) == "regions");
     return 0;
   }
   if (argc < 2 || argc > 3) {
-    fmt::print(stderr, "usage: parts DATA [OUTPUT] | parts --pass xxh3|read FILE\n");
+    fmt::print(stderr, "usage: parts DATA [OUTPUT] | parts --pass regions|read FILE\n");
     return 2;
   }
   const UniqueFd source = open_or_die(argv[1], O_RDONLY);

@@ -75,7 +75,7 @@ void diff_of_64_tib(benchmark::State& state) {
   const TreeRoot parent = build_synthetic_64_tib(nodes).take();
   BuildCounters built;
   const TreeRoot child = change_sixteen(nodes, parent, built).take();
-  SyntheticIds ids;
+  SyntheticMarks ids;
   DiffCounters counters;
   std::uint64_t blocks = 0;
   const auto visit = [&](BlockRange range) -> Status {

@@ -41,12 +41,16 @@ Result<ExportedImage> export_image(Repo& repo, const Caller& caller, const Expor
   const AccountImages images = AccountImages::open(repo, caller);
   const ImageRecord image = TRY(images.find_available(request.image));
   const std::vector<SnapshotRecord> snapshots = TRY(records_of(image, repo.snapshots()));
+  BundleHeader header{repo.config().id, image.id, request.since, {}, {}};
   std::vector<SnapshotRecord> since;
-  if (request.since.value != 0) since = TRY(records_of(TRY(images.find(request.since)), repo.snapshots()));
+  if (request.since.value != 0) {
+    const ImageRecord base = TRY(images.find(request.since));
+    since = TRY(records_of(base, repo.snapshots()));
+    header.set_original(base.source_store, base.source_image);
+  }
   const ReadParts source = TRY(repo.read_parts());
   CopyProgress progress;
   const auto watch = caller.notices.watch("image export", [&progress] { return sample_of(progress); });
-  const BundleHeader header{repo.config().id, image.id, request.since};
   const ExportReport report = TRY(write_bundle(source, header, exported(image), exported(snapshots), since,
                                                output, progress, caller.stop));
   return ExportedImage{image, report};

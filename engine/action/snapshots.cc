@@ -5,7 +5,7 @@
 #include "action/samples.h"
 #include "image/deletion.h"
 #include "manifest/diff.h"
-#include "manifest/store_block_ids.h"
+#include "manifest/store_block_marks.h"
 
 namespace ashlar {
 
@@ -37,10 +37,10 @@ Status list_changed_blocks(Repo& repo, const Caller& /*caller*/, SnapshotId from
                            const std::function<Status(BlockRange)>& visit, std::uint64_t& nodes_read) {
   const SnapshotRecord before = TRY(repo.snapshots().get(from));
   const SnapshotRecord after = TRY(repo.snapshots().get(to));
-  StoreBlockIds ids(*TRY(repo.segments()));
+  StoreBlockMarks marks(*TRY(repo.segments()));
   MetaStore& nodes = *TRY(repo.nodes());
   DiffCounters counters;
-  Status done = diff_trees(nodes, ids, tree_root(before), tree_root(after), visit, &counters);
+  Status done = diff_trees(nodes, marks, tree_root(before), tree_root(after), visit, &counters);
   nodes_read = counters.nodes_read;
   return done;
 }

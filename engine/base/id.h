@@ -44,16 +44,17 @@ struct BinaryId {
   friend auto operator<=>(const BinaryId&, const BinaryId&) = default;
 };
 
-using BlockId = BinaryId<struct BlockIdTag, 32>;              // SHA-256 of a block
-using SegmentId = BinaryId<struct SegmentIdTag, 32>;          // hash over a segment's block ids
-using NodeId = BinaryId<struct NodeIdTag, 32>;                // hash of a manifest node's encoding
-using ContentDigest = BinaryId<struct ContentDigestTag, 32>;  // names the bytes, not their packing
-using RegionHash = BinaryId<struct RegionHashTag, 16>;  // seeded XXH3-128 of a region: detects change only
-using PackId = BinaryId<struct PackIdTag, 16>;          // 8 random bytes, then 8 of its session's id
-using StoreId = BinaryId<struct StoreIdTag, 16>;        // random
-using HostId = BinaryId<struct HostIdTag, 8>;           // digest of what identifies a host
-using SessionId = BinaryId<struct SessionIdTag, 16>;    // random
-using Nonce = BinaryId<struct NonceTag, 16>;            // random: makes the bytes of a version unique
+using BlockMark = BinaryId<struct BlockMarkTag, 32>;  // SHA-256 of a block: names its bytes
+using BlockId = BinaryId<struct BlockIdTag, 32>;      // what directories and the index hold for a mark
+using SegmentId = BinaryId<struct SegmentIdTag, 32>;  // hash over a segment's block ids
+using NodeId = BinaryId<struct NodeIdTag, 32>;        // hash of a manifest node's encoding
+using ContentDigest = BinaryId<struct ContentDigestTag, 32>;    // names the bytes, not their packing
+using RegionHash = BinaryId<struct RegionHashTag, 16>;          // keyed hash of a region: detects change only
+using PackId = BinaryId<struct PackIdTag, 16>;                  // 8 random bytes, then 8 of its session's id
+using StoreId = BinaryId<struct StoreIdTag, 16>;                // random
+using HostId = BinaryId<struct HostIdTag, 8>;                   // digest of what identifies a host
+using SessionId = BinaryId<struct SessionIdTag, 16>;            // random
+using Nonce = BinaryId<struct NonceTag, 16>;                    // random: makes the bytes of a version unique
 using SourceIdentity = BinaryId<struct SourceIdentityTag, 32>;  // digest that identifies a source
 
 std::string record_id_text(std::string_view prefix, std::uint64_t value);

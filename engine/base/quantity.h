@@ -12,8 +12,8 @@
 namespace ashlar {
 
 inline constexpr std::uint64_t kBlockBytes = 4096;
-inline constexpr std::uint64_t kRegionBlocks = 16;  // a region, which one XXH3-128 of a leaf covers (64 KiB)
-inline constexpr std::uint64_t kFrameBlocks = 16;   // blocks of a frame by default (64 KiB)
+inline constexpr std::uint64_t kRegionBlocks = 16;     // a region, which one hash of a leaf covers (64 KiB)
+inline constexpr std::uint64_t kFrameBlocks = 16;      // blocks of a frame by default (64 KiB)
 inline constexpr std::uint64_t kSegmentBlocks = 1024;  // most blocks of a segment (4 MiB)
 inline constexpr std::uint64_t kLeafBlocks = 1024;     // blocks that one leaf of a manifest covers (4 MiB)
 inline constexpr std::uint64_t kRegionBytes = kRegionBlocks * kBlockBytes;

@@ -104,6 +104,7 @@ Status Assembler::take_audit(const PlannedLeaf& planned) {
 
 Status Assembler::note_run(const HashedRun& run) {
   outcome_.read_bytes += ByteCount{run.run.bytes.size()};
+  outcome_.marked_bytes += byte_count(BlockCount{run.marked_blocks()});
   for (const BlockRange& kept : run.run.unchanged)
     outcome_.read_bytes = outcome_.read_bytes - byte_count(kept.count);
   input_.progress.read_bytes = outcome_.read_bytes.value;

@@ -49,6 +49,7 @@ class Assembler {
     std::vector<LeafRange> counted;  // merged ranges; the map kept the other leaves
     ByteCount read_bytes;
     ByteCount unchanged_bytes;
+    ByteCount marked_bytes;  // of blocks whose SHA-256 was computed
     std::vector<BlockRange> unreadable;
     // True when a region that the map calls unchanged has changed; the rest of the outcome must not be used.
     bool audit_missed = false;

@@ -179,7 +179,7 @@ class Pipeline {
       if (!got) break;
       Plan::RunPlace place = plan_.take_place(got->ordinal);
       sequencer_.put(
-          hash_run(std::move(*got), std::move(place), parts_.config.region_seed, !options_.paranoid));
+          hash_run(std::move(*got), std::move(place), parts_.config.region_secret, !options_.paranoid));
     }
     if (--hashing_ == 0) {
       sequencer_.end();
@@ -380,6 +380,7 @@ Result<CaptureReport> prepare(SnapshotId id, const SessionId& session, const Wri
   TRY(check_still_there(parts, options, pass));
   report.read_bytes = pass.outcome.read_bytes;
   report.unchanged_bytes = pass.outcome.unchanged_bytes;
+  report.marked_bytes = pass.outcome.marked_bytes;
   report.duplicate_bytes = byte_count(BlockCount{pass.admitted.blocks - pass.admitted.new_blocks});
   report.nodes_written = pass.nodes_written;
   report.node_bytes_written = pass.node_bytes_written;

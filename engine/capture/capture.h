@@ -68,7 +68,8 @@ struct CaptureProgress {
 struct CaptureReport {
   SnapshotRecord record;
   ByteCount read_bytes;
-  ByteCount unchanged_bytes;  // equal to the parent's, by region hash or by block id
+  ByteCount unchanged_bytes;  // equal to the parent's, by region hash or by block mark
+  ByteCount marked_bytes;     // of blocks whose SHA-256 was computed
   ByteCount duplicate_bytes;  // hashed, and found in the store
   std::uint64_t nodes_written = 0;
   std::uint64_t node_bytes_written = 0;

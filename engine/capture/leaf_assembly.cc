@@ -31,7 +31,7 @@ bool reads_as_zeros(ExtentKind kind) { return kind == ExtentKind::kZero || kind 
 LeafAssembly::LeafAssembly(std::shared_ptr<const PlannedLeaf> planned)
     : planned_(std::move(planned)),
       blocks_(planned_->origins.size()),
-      ids_(blocks_.size()),
+      marks_(blocks_.size()),
       region_hashes_(kLeafRegions) {
   if (planned_->parent) parent_blocks_ = one_extent_a_block(*planned_->parent);
   for (std::uint32_t i = 0; i < block_count(); ++i) {
@@ -101,16 +101,16 @@ void LeafAssembly::take_region(const HashedRun& run, std::uint32_t region_in_run
     region_hashes_[first / kRegionBlocks] = region.hash;
   }
   for (std::uint32_t i = 0; i < count; ++i) {
-    const BlockId& id = run.ids[in_run + i];
+    const BlockMark& mark = run.marks[in_run + i];
     Block& block = blocks_[first + i];
-    ids_[first + i] = id;
+    marks_[first + i] = mark;
     block.from_parent = false;
-    if (id == unchanged_block_mark()) {
+    if (mark == unchanged_block_mark()) {
       CHECK(first + i < parent_blocks_.size());
       take_block_of_parent(first + i);
-    } else if (id == zero_block_mark()) {
+    } else if (mark == zero_block_mark()) {
       take_zeros(first + i);
-    } else if (id == unreadable_block_mark()) {
+    } else if (mark == unreadable_block_mark()) {
       block.state.kind = ExtentKind::kUnreadable;
     } else {
       block.state.kind = ExtentKind::kData;
@@ -121,7 +121,7 @@ void LeafAssembly::take_region(const HashedRun& run, std::uint32_t region_in_run
 
 void LeafAssembly::cut(std::uint32_t count) {
   blocks_.resize(count);
-  ids_.resize(count);
+  marks_.resize(count);
 }
 
 bool LeafAssembly::is_parents() const {
@@ -156,7 +156,7 @@ Result<LeafDraft> LeafAssembly::draft(Admission& admission) {
     }
   }
   draft.extents = draft_extents(states);
-  draft.digest = leaf_digest(ids_);
+  draft.digest = leaf_digest(marks_);
   draft.region_mask = region_mask_;
   for (std::uint64_t mask = region_mask_; mask != 0; mask &= mask - 1) {
     draft.regions.push_back(region_hashes_[static_cast<std::size_t>(std::countr_zero(mask))]);
@@ -178,18 +178,19 @@ Status LeafAssembly::resolve(Admission& admission, SegmentReader& segments) {
   for (std::uint32_t i = 0; i < std::min(blocks_.size(), parent_blocks_.size()); ++i) {
     Block& block = blocks_[i];
     const LeafExtent& extent = parent_blocks_[i];
-    if (block.from_parent && block.state.kind == ExtentKind::kUnreadable) ids_[i] = unreadable_block_mark();
+    if (block.from_parent && block.state.kind == ExtentKind::kUnreadable) marks_[i] = unreadable_block_mark();
     if (extent.kind != ExtentKind::kData || block.state.kind != ExtentKind::kData) continue;
     const auto& ids = located[extent.segment]->directory.blocks;
     if (extent.first_block >= ids.size())
       return corrupt("the parent snapshot is damaged: an extent runs past its segment");
-    if (!block.from_parent && ids_[i] == ids[extent.first_block]) {
+    const BlockMark of_parent = mark_of(ids[extent.first_block]);
+    if (!block.from_parent && marks_[i] == of_parent) {
       take_block_of_parent(i);
       ++same_blocks_;
     }
     if (!block.from_parent) continue;
     block.state.place = {handles[extent.segment], extent.first_block};
-    ids_[i] = ids[extent.first_block];
+    marks_[i] = of_parent;
   }
   take_region_hashes_of_parent();
   return {};
@@ -218,7 +219,7 @@ Status LeafAssembly::admit(Admission& admission) {
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     if (blocks_[i].bytes == nullptr || blocks_[i].state.kind != ExtentKind::kData) continue;
     at.push_back(i);
-    ids.push_back(ids_[i]);
+    ids.push_back(id_of(marks_[i]));
     bytes.push_back(blocks_[i].bytes);
   }
   std::vector<BlockPlace> places(ids.size());

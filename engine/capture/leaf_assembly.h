@@ -35,7 +35,7 @@ class LeafAssembly {
   // which resolve() compares.
   std::uint32_t same_blocks() const { return same_blocks_; }
 
-  // Finds the ids and places of the parent's blocks. A block that was read and equals the parent's block at
+  // Finds the marks and places of the parent's blocks. A block that was read and equals the parent's block at
   // the same offset is taken from the parent. Called once, before draft(). Afterwards is_parents() may be
   // true where it was false.
   Status resolve(Admission& admission, SegmentReader& segments);
@@ -66,7 +66,7 @@ class LeafAssembly {
   std::shared_ptr<const PlannedLeaf> planned_;
   std::vector<LeafExtent> parent_blocks_;  // the parent's leaf, one extent per block; empty without a parent
   std::vector<Block> blocks_;
-  std::vector<BlockId> ids_;  // an entry per block: for the content digest and for admission
+  std::vector<BlockMark> marks_;  // an entry per block: for the content digest and for admission
   std::uint64_t region_mask_ = 0;
   std::vector<RegionHash> region_hashes_;  // indexed by region number
   std::vector<HashedRun> runs_;

@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include "base/out_of_memory.h"
+#include "base/random.h"
 
 namespace ashlar {
 namespace {
@@ -19,6 +20,38 @@ Sha256Hasher& thread_hasher() {
   thread_local Sha256Hasher hasher;
   return hasher;
 }
+
+// A Poly1305 context of libcrypto. Setting the key of a context that exists allocates nothing.
+class Poly1305 {
+ public:
+  Poly1305() : context_(EVP_MAC_CTX_new(method())) { CHECK(context_ != nullptr); }
+  ~Poly1305() { EVP_MAC_CTX_free(context_); }
+  Poly1305(const Poly1305&) = delete;
+  Poly1305& operator=(const Poly1305&) = delete;
+
+  RegionHash hash(ByteSpan key, ByteSpan bytes) {
+    RegionHash tag;
+    std::size_t size = 0;
+    CHECK(EVP_MAC_init(context_, octets(key), key.size(), nullptr) == 1);
+    CHECK(EVP_MAC_update(context_, octets(bytes), bytes.size()) == 1);
+    CHECK(EVP_MAC_final(context_, reinterpret_cast<unsigned char*>(tag.bytes.data()), &size,
+                        RegionHash::kBytes) == 1);
+    CHECK(size == RegionHash::kBytes);
+    return tag;
+  }
+
+ private:
+  static EVP_MAC* method() {
+    static EVP_MAC* const method = EVP_MAC_fetch(nullptr, "POLY1305", nullptr);
+    CHECK(method != nullptr);
+    return method;
+  }
+  static const unsigned char* octets(ByteSpan bytes) {
+    return reinterpret_cast<const unsigned char*>(bytes.data());
+  }
+
+  EVP_MAC_CTX* context_;
+};
 
 }  // namespace
 
@@ -58,20 +91,35 @@ Sha256 sha256(std::string_view domain, ByteSpan bytes) {
   return hasher.finish();
 }
 
-BlockId block_id(ByteSpan block) {
+BlockMark block_mark(ByteSpan block) {
   CHECK(block.size() == kBlockBytes);
-  return BlockId{sha256(block)};
+  return BlockMark{sha256(block)};
 }
 
-RegionHash region_hash(ByteSpan region, std::uint64_t seed) {
-  const XXH128_hash_t hash = XXH3_128bits_withSeed(region.data(), region.size(), seed);
-  RegionHash out;
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, hash);
-  std::memcpy(out.bytes.data(), canonical.digest, sizeof canonical.digest);
-  return out;
+BlockId id_of(const BlockMark& mark) { return BlockId{mark.bytes}; }
+BlockMark mark_of(const BlockId& id) { return BlockMark{id.bytes}; }
+
+BlockId block_id(ByteSpan block) { return id_of(block_mark(block)); }
+
+RegionSecret RegionSecret::random() {
+  RegionSecret secret;
+  fill_random(secret.bytes_);
+  return secret;
+}
+
+RegionHash region_hash(ByteSpan region, const RegionSecret& secret) {
+  thread_local Poly1305 poly1305;
+  return poly1305.hash(secret.span(), region);
 }
 
 std::uint64_t checksum64(ByteSpan bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
+Checksum128 checksum128(ByteSpan bytes, std::uint64_t seed) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits_withSeed(bytes.data(), bytes.size(), seed));
+  Checksum128 out;
+  std::memcpy(out.data(), canonical.digest, sizeof canonical.digest);
+  return out;
+}
 
 }  // namespace ashlar

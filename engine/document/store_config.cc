@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <concepts>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -16,6 +17,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::string_view kFormat = "ashlar store";
+constexpr const char* kToRead = "features_to_read";
+constexpr const char* kToWrite = "features_to_write";
 
 Error damaged(std::string_view what) { return corrupt(fmt::format("ashlar.json: {}", what)); }
 
@@ -26,11 +29,41 @@ std::string checksum_of(Json body) {
   return fmt::format("{:016x}", checksum64(as_byte_span(body.dump())));
 }
 
-// Returns whether this is an object without nesting. nlohmann's dump and copy recurse, so nesting would let a
-// file choose the depth of our stack.
-bool is_flat_object(const Json& body) {
-  return body.is_object() &&
-         std::none_of(body.begin(), body.end(), [](const Json& m) { return m.is_structured(); });
+bool is_flat(const Json& list) {
+  return std::none_of(list.begin(), list.end(), [](const Json& m) { return m.is_structured(); });
+}
+
+// Returns whether this is an object whose members are not nested, but for the two lists of features, which
+// are flat. nlohmann's dump and copy recurse, so nesting would let a file choose the depth of our stack.
+bool is_shallow_object(const Json& body) {
+  if (!body.is_object()) return false;
+  for (const auto& [key, member] : body.items()) {
+    const bool is_list = member.is_array() && (key == kToRead || key == kToWrite);
+    if (member.is_structured() && !(is_list && is_flat(member))) return false;
+  }
+  return true;
+}
+
+bool is_feature(const Json& word) {
+  if (!word.is_string()) return false;
+  const auto& text = word.get_ref<const std::string&>();
+  return !text.empty() && text.size() <= kMaxFeatureBytes &&
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+}
+
+// Reads a list of features: ascending, so none twice.
+Result<std::vector<std::string>> read_features(const Json& body, const char* key) {
+  std::vector<std::string> features;
+  const auto list = body.find(key);
+  if (list == body.end() || !list->is_array()) return damaged(fmt::format("{} is not a list", key));
+  for (const Json& word : *list) {
+    if (!is_feature(word)) return damaged(fmt::format("{} holds what is not a word", key));
+    features.push_back(word.get<std::string>());
+    if (features.size() > 1 && features[features.size() - 2] >= features.back())
+      return damaged(fmt::format("{} is not in order", key));
+  }
+  return features;
 }
 
 bool read(const Json& body, const char* key, std::string& out) {
@@ -70,12 +103,13 @@ Status check_geometry(const Json& body) {
 Result<StoreConfig> read_members(const Json& body) {
   StoreConfig config;
   std::string id;
-  std::string seed;
+  std::string secret;
   std::string hash;
   std::string encryption;
   if (!read(body, "store_id", id) || !read(body, "created_unix_ns", config.created.unix_ns) ||
       !read(body, "frame_blocks", config.frame_blocks) || !read(body, "zstd_level", config.level) ||
-      !read(body, "region_seed", seed) || !read(body, "hash", hash) ||
+      !read(body, "hook_rate", config.hook_rate) || !read(body, "revision", config.revision) ||
+      !read(body, "region_secret", secret) || !read(body, "hash", hash) ||
       !read(body, "encryption", encryption)) {
     return damaged("a member is missing or of a wrong type");
   }
@@ -83,23 +117,22 @@ Result<StoreConfig> read_members(const Json& body) {
     return unsupported(fmt::format("this store's hash '{}' is unknown to this program", hash));
   if (encryption != "none") return unsupported("this store is encrypted, and this program can't decrypt");
   TRY(check_geometry(body));
-  BinaryId<struct SeedTag, 8> raw_seed;
-  if (!from_hex(id, config.id.bytes).ok() || !from_hex(seed, raw_seed.bytes).ok()) {
-    return damaged("an id or the seed is not hexadecimal of the right length");
+  if (!from_hex(id, config.id.bytes).ok() || !from_hex(secret, config.region_secret.span()).ok()) {
+    return damaged("an id or the secret is not hexadecimal of the right length");
   }
-  config.region_seed = raw_seed.prefix();
   if (config.level < kMinZstdLevel || config.level > kMaxZstdLevel)
     return damaged("impossible compression level");
   if (config.frame_blocks == 0 || config.frame_blocks > kMaxFrameBlocks)
     return damaged("impossible frame size");
+  if (!std::has_single_bit(config.hook_rate) || config.hook_rate > kMaxHookRate)
+    return damaged("impossible rate of hooks");
+  if (config.revision == 0) return damaged("impossible revision");
   return config;
 }
 
 }  // namespace
 
 std::string encode(const StoreConfig& config) {
-  BinaryId<struct SeedTag, 8> seed;
-  std::memcpy(seed.bytes.data(), &config.region_seed, sizeof config.region_seed);
   Json body = {{"format", kFormat},
                {"version", kStoreVersion},
                {"store_id", config.id.hex()},
@@ -110,7 +143,11 @@ std::string encode(const StoreConfig& config) {
                {"zstd_level", config.level},
                {"hash", "sha256"},
                {"encryption", "none"},
-               {"region_seed", seed.hex()}};
+               {kToRead, Json::array()},
+               {kToWrite, config.unknown_to_write},
+               {"hook_rate", config.hook_rate},
+               {"revision", config.revision},
+               {"region_secret", to_hex(config.region_secret.span())}};
   body["checksum"] = checksum_of(body);
   return body.dump(2) + "\n";
 }
@@ -119,11 +156,11 @@ Result<StoreConfig> decode_store_config(std::string_view text) {
   const Json body = Json::parse(text, nullptr, false);
   std::string format;
   std::uint64_t version = 0;
-  if (!is_flat_object(body) || !read(body, "format", format) || format != kFormat ||
+  if (!is_shallow_object(body) || !read(body, "format", format) || format != kFormat ||
       !read(body, "version", version)) {
     return damaged("this is not the description of a store");
   }
-  if (version == 0) return damaged("impossible version");
+  if (version < kStoreVersion) return damaged("impossible version");
   if (version > kStoreVersion) {
     return unsupported(
         fmt::format("the store has format version {}, this program knows up to {}: use a newer ashlar",
@@ -132,7 +169,21 @@ Result<StoreConfig> decode_store_config(std::string_view text) {
   std::string checksum;
   if (!read(body, "checksum", checksum) || checksum != checksum_of(body))
     return damaged("checksum does not match");
-  return read_members(body);
+  const std::vector<std::string> to_read = TRY(read_features(body, kToRead));
+  if (!to_read.empty()) {
+    return unsupported(fmt::format(
+        "the store can only be read by a program that knows '{}': use a newer ashlar", to_read.front()));
+  }
+  StoreConfig config = TRY(read_members(body));
+  config.unknown_to_write = TRY(read_features(body, kToWrite));
+  return config;
+}
+
+Status check_writable(const StoreConfig& config) {
+  if (config.unknown_to_write.empty()) return {};
+  return unsupported(
+      fmt::format("the store can only be changed by a program that knows '{}': use a newer ashlar",
+                  config.unknown_to_write.front()));
 }
 
 }  // namespace ashlar

@@ -13,7 +13,7 @@ constexpr std::size_t kChecksumBytes = 8;
 constexpr std::size_t kEndBytes = 40;
 
 // Each sum follows its encoder, member by member.
-static_assert(kBundleHeaderBytes == kMagic.size() + 2 + 6 + StoreId::kBytes + 8 + 8);
+static_assert(kBundleHeaderBytes == kMagic.size() + 2 + 6 + 2 * (StoreId::kBytes + 8) + 8);
 static_assert(kBundleItemHeadBytes == 1 + 3 + 4 + 8 + kChecksumBytes);
 
 Error damaged(std::string_view what) { return corrupt(fmt::format("bundle: {}", what)); }
@@ -44,6 +44,8 @@ ByteVector encode(const BundleHeader& header) {
   out.bytes(header.store.span());
   out.u64(header.image.value);
   out.u64(header.since.value);
+  out.bytes(header.since_store.span());
+  out.u64(header.since_original.value);
   return out.take();
 }
 
@@ -53,14 +55,18 @@ Result<BundleHeader> decode_bundle_header(ByteSpan bytes) {
   const auto version = in.u16();
   if (version > kBundleVersion)
     return unsupported(fmt::format("bundle: format version {} is newer than this program", version));
-  if (version == 0) return damaged("impossible version");
+  if (version < kBundleVersion) return damaged("impossible version");
   if (!in.reserved(6)) return damaged("reserved bytes are not zero");
   BundleHeader header;
   in.copy(header.store.span());
   header.image.value = in.u64();
   header.since.value = in.u64();
+  in.copy(header.since_store.span());
+  header.since_original.value = in.u64();
   if (!in.done()) return damaged("wrong length");
   if (header.image.value == 0) return damaged("it names no image");
+  if (header.since_original.value != 0 ? header.since.value == 0 : !header.since_store.is_zero())
+    return damaged("it names the original of no image");
   return header;
 }
 

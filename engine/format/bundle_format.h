@@ -13,8 +13,8 @@
 
 namespace ashlar {
 
-inline constexpr std::uint16_t kBundleVersion = 1;
-inline constexpr std::size_t kBundleHeaderBytes = 48;
+inline constexpr std::uint16_t kBundleVersion = 2;
+inline constexpr std::size_t kBundleHeaderBytes = 72;
 inline constexpr std::size_t kBundleItemHeadBytes = 24;
 inline constexpr std::size_t kMaxBundleImageBytes = 1UL << 20U;  // limit of an image record
 inline constexpr std::size_t kMaxBundleSegmentBytes = kMaxDirectoryBytes + kSegmentBytes;
@@ -24,6 +24,16 @@ struct BundleHeader {
   StoreId store;  // the store that made the bundle
   ImageId image;  // the image's id in that store
   ImageId since;  // the bundle leaves out what this image's snapshots hold; value 0: leaves out nothing
+  // The image that `since` is a copy of, and its store; zero when it is not a copy. That store has nodes with
+  // other ids: it finds them in this image.
+  StoreId since_store;
+  ImageId since_original;
+
+  // Sets what `since` is a copy of, as its record says: an image of value 0 when it is not a copy.
+  void set_original(const StoreId& of_store, ImageId of_image) {
+    since_store = of_image.value == 0 ? StoreId{} : of_store;
+    since_original = of_image;
+  }
   friend bool operator==(const BundleHeader&, const BundleHeader&) = default;
 };
 ByteVector encode(const BundleHeader& header);

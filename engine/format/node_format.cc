@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint8_t kLeafMark = 1;
 constexpr std::uint8_t kInnerMark = 2;
+constexpr std::uint8_t kNoRegionHashes = 1;  // a leaf's flag
 
 static_assert(leaves_below(kMaxLevel) * kLeafBytes >= kMaxVolumeBytes);
 
@@ -22,7 +23,7 @@ Status check_mark(ByteReader& in, std::uint8_t mark) {
   if (in.u8() != mark || !in.ok()) return damaged("of an unexpected kind");
   const auto version = in.u8();
   if (version > kNodeVersion) return unsupported("manifest node: newer format version");
-  if (version == 0) return damaged("impossible version");
+  if (version < kNodeVersion) return damaged("impossible version");
   return {};
 }
 
@@ -87,9 +88,12 @@ ByteVector encode(const Leaf& leaf) {
   ByteWriter out;
   out.u8(kLeafMark);
   out.u8(kNodeVersion);
+  out.u8(leaf.no_region_hashes ? kNoRegionHashes : 0);
+  out.u8(0);
   out.u16(static_cast<std::uint16_t>(leaf.block_count()));
   out.u16(static_cast<std::uint16_t>(leaf.segments.size()));
   out.u16(static_cast<std::uint16_t>(leaf.extents.size()));
+  out.zeros(6);
   out.u64(leaf.region_mask);
   out.bytes(leaf.digest.span());
   out.bytes(std::as_bytes(std::span(leaf.segments)));
@@ -107,14 +111,20 @@ ByteVector encode(const Leaf& leaf) {
 Result<Leaf> decode_leaf(ByteSpan bytes) {
   ByteReader in(bytes);
   TRY(check_mark(in, kLeafMark));
+  const std::uint8_t flags = in.u8();
+  if ((flags & ~kNoRegionHashes) != 0 || in.u8() != 0) return damaged("unknown flags");
   const std::uint32_t blocks = in.u16();
   const std::size_t segments = in.u16();
   const std::size_t extents = in.u16();
   if (blocks == 0 || blocks > kLeafBlocks || segments > blocks || extents == 0 || extents > blocks) {
     return damaged("leaf with impossible counts");
   }
+  if (!in.reserved(6)) return damaged("a reserved field is in use");
   Leaf leaf;
+  leaf.no_region_hashes = flags == kNoRegionHashes;
   leaf.region_mask = in.u64();
+  if (leaf.no_region_hashes && leaf.region_mask != 0)
+    return damaged("hashes in a leaf without region hashes");
   in.copy(leaf.digest.span());
   leaf.segments.resize(segments);
   in.copy(std::as_writable_bytes(std::span(leaf.segments)));
@@ -172,15 +182,22 @@ Result<InnerNode> decode_inner_node(ByteSpan bytes) {
 
 NodeId node_id(ByteSpan encoding) { return NodeId{sha256("ashlar node v1", encoding)}; }
 
-BlockId zero_block_mark() { return {}; }
+Leaf without_region_hashes(Leaf leaf) {
+  leaf.no_region_hashes = true;
+  leaf.region_mask = 0;
+  leaf.regions.clear();
+  return leaf;
+}
 
-BlockId unreadable_block_mark() {
-  BlockId mark;
+BlockMark zero_block_mark() { return {}; }
+
+BlockMark unreadable_block_mark() {
+  BlockMark mark;
   mark.bytes.fill(std::byte{0xff});
   return mark;
 }
 
-ContentDigest leaf_digest(std::span<const BlockId> blocks) {
+ContentDigest leaf_digest(std::span<const BlockMark> blocks) {
   return ContentDigest{sha256("ashlar leaf content v1", std::as_bytes(blocks))};
 }
 
@@ -208,7 +225,7 @@ std::uint8_t root_level(BlockCount volume_blocks) {
 
 ContentDigest zero_digest(std::uint8_t level, BlockCount blocks) {
   if (level == 0) {
-    const std::vector<BlockId> zeros(std::min<std::uint64_t>(blocks.value, kLeafBlocks), zero_block_mark());
+    const std::vector<BlockMark> zeros(std::min<std::uint64_t>(blocks.value, kLeafBlocks), zero_block_mark());
     return leaf_digest(zeros);
   }
   // All full children have the same digest, so each level needs one call for them; only the last child may be

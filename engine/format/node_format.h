@@ -16,7 +16,7 @@
 
 namespace ashlar {
 
-inline constexpr std::uint8_t kNodeVersion = 1;
+inline constexpr std::uint8_t kNodeVersion = 2;
 inline constexpr std::size_t kFanout = 256;
 inline constexpr std::uint8_t kMaxLevel =
     5;  // level 4 covers 256^4 leaves, 16 PiB; volumes have up to 64 PiB
@@ -41,9 +41,10 @@ struct LeafExtent {
 struct Leaf {
   std::vector<SegmentId> segments;  // in the order of their first use by an extent, each once
   std::vector<LeafExtent> extents;  // cover the leaf from its first block on; no gaps, merged where possible
-  std::uint64_t region_mask = 0;    // bit r is set when region r has data; `regions` then holds its hash
+  bool no_region_hashes = false;    // a copy from another store: region_mask is 0
+  std::uint64_t region_mask = 0;    // bit r is set when `regions` holds the hash of region r
   std::vector<RegionHash> regions;  // a hash for each set bit, ascending by bit
-  ContentDigest digest;             // leaf_digest() of its block ids
+  ContentDigest digest;             // leaf_digest() of its block marks
 
   std::uint32_t block_count() const;
   const RegionHash* region(std::size_t index) const;  // nullptr when the bit is clear
@@ -72,11 +73,15 @@ Result<Leaf> decode_leaf(ByteSpan bytes);
 Result<InnerNode> decode_inner_node(ByteSpan bytes);
 NodeId node_id(ByteSpan encoding);
 
+// Returns the leaf as it leaves its store: region hashes are left out. It reads the same and has the same
+// digest.
+Leaf without_region_hashes(Leaf leaf);
+
 // Content digests name what is read, not where it is stored. ZERO and UNALLOCATED blocks both count as the
-// all-zero id, because a reader can't tell them apart; an UNREADABLE block counts as the all-ones id.
-BlockId zero_block_mark();
-BlockId unreadable_block_mark();
-ContentDigest leaf_digest(std::span<const BlockId> blocks);
+// all-zero mark, because a reader can't tell them apart; an UNREADABLE block counts as the all-ones mark.
+BlockMark zero_block_mark();
+BlockMark unreadable_block_mark();
+ContentDigest leaf_digest(std::span<const BlockMark> blocks);
 ContentDigest inner_digest(std::uint8_t level, std::span<const NodeRef> children);
 // Returns the digest of a whole volume from its size in bytes and its root.
 ContentDigest volume_digest(ByteCount size, std::uint8_t root_level, const ContentDigest& root);

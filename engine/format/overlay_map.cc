@@ -22,12 +22,9 @@ constexpr std::size_t kHeaderChecksumBytes = 8;
 static_assert(kOverlayMapHeaderBytes == kHeaderMagic.size() + 2 + 6 + 8 + 8 + kHeaderChecksumBytes);
 static_assert(kFixedBytes == kTransactionMagic.size() + 4 * 8 + 4 + 4);
 static_assert(kRecordBytes == 8 + 4 + 1 + 1 + 2);
-static_assert(kChecksumBytes == RegionHash::kBytes);
+static_assert(kChecksumBytes == sizeof(Checksum128));
 
 Error damaged(std::string_view what) { return corrupt(fmt::format("overlay map: {}", what)); }
-
-// Returns XXH3-128 with the file's salt as seed, in canonical form.
-RegionHash checksum(ByteSpan bytes, std::uint64_t salt) { return region_hash(bytes, salt); }
 
 void put_record(const OverlayRecord& record, ByteWriter& out) {
   out.u64(record.chunk);
@@ -188,8 +185,8 @@ ByteVector encode(const OverlayTransaction& transaction, std::uint64_t salt) {
   out.u32(transaction.flags);
   out.u32(static_cast<std::uint32_t>(transaction.records.size()));
   for (const OverlayRecord& record : transaction.records) put_record(record, out);
-  const RegionHash sum = checksum(out.span(), salt);
-  out.bytes(sum.span());
+  const Checksum128 sum = checksum128(out.span(), salt);
+  out.bytes(sum);
   return out.take();
 }
 
@@ -200,7 +197,7 @@ Result<DecodedTransaction> decode_overlay_transaction(ByteSpan bytes, std::uint6
   if (length < kFixedBytes + kChecksumBytes || length > bytes.size())
     return damaged("a transaction is cut off");
   const ByteSpan body = bytes.first(length - kChecksumBytes);
-  if (!bytes_equal(checksum(body, salt).span(), bytes.subspan(body.size(), kChecksumBytes))) {
+  if (!bytes_equal(checksum128(body, salt), bytes.subspan(body.size(), kChecksumBytes))) {
     return damaged("checksum of a transaction does not match");
   }
   ByteReader in(body.subspan(kTransactionMagic.size() + sizeof length));

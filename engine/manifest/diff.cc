@@ -57,7 +57,7 @@ class ExtentWalk {
   std::uint32_t used_ = 0;
 };
 
-enum class Likeness : std::uint8_t { kEqual, kDifferent, kAskIds };
+enum class Likeness : std::uint8_t { kEqual, kDifferent, kAskMarks };
 
 // Returns how the blocks at two positions relate, as far as their places show it. A DATA block and a ZERO
 // block are always different here; the digests, which decide above the leaves, distinguish them too.
@@ -71,7 +71,7 @@ Likeness likeness(const ExtentWalk& a, const ExtentWalk& b) {
   if (a_kind != b_kind) return Likeness::kDifferent;
   if (a_kind == ExtentKind::kUnreadable) return Likeness::kEqual;
   return a.segment() == b.segment() && a.segment_block() == b.segment_block() ? Likeness::kEqual
-                                                                              : Likeness::kAskIds;
+                                                                              : Likeness::kAskMarks;
 }
 
 // Returns whether two subtrees read the same. Equal digests mean equal bytes and an equal number of blocks;
@@ -121,7 +121,8 @@ struct Side {
 
 class TreeDiff {
  public:
-  TreeDiff(Side a, Side b, BlockIdReader& ids, RangeMerger& out) : a_(a), b_(b), ids_(ids), out_(out) {}
+  TreeDiff(Side a, Side b, BlockMarkReader& marks, RangeMerger& out)
+      : a_(a), b_(b), marks_(marks), out_(out) {}
 
   // Compares two subtrees. It calls itself once per level, so at most five deep.
   Status compare(std::uint8_t level, std::uint64_t index, const NodeRef& a, const NodeRef& b) {
@@ -148,8 +149,8 @@ class TreeDiff {
   Status compare_leaves(const Subtree& a_at, const Subtree& b_at) {
     const auto a = TRY(a_.leaf(a_at));
     const auto b = TRY(b_.leaf(b_at));
-    std::vector<BlockId> a_ids;
-    std::vector<BlockId> b_ids;
+    std::vector<BlockMark> a_marks;
+    std::vector<BlockMark> b_marks;
     ExtentWalk a_walk(*a);
     ExtentWalk b_walk(*b);
     const auto blocks = static_cast<std::uint32_t>(common_blocks(0, a_at.index).value);
@@ -158,10 +159,11 @@ class TreeDiff {
       const Likeness like = likeness(a_walk, b_walk);
       const Lba first{a_at.index * kLeafBlocks + done};
       if (like == Likeness::kDifferent) TRY(out_.add({first, BlockCount{run}}));
-      if (like == Likeness::kAskIds) {
-        TRY(read_ids(*a, a_ids));
-        TRY(read_ids(*b, b_ids));
-        TRY(compare_ids(first, std::span(a_ids).subspan(done, run), std::span(b_ids).subspan(done, run)));
+      if (like == Likeness::kAskMarks) {
+        TRY(read_marks(*a, a_marks));
+        TRY(read_marks(*b, b_marks));
+        TRY(compare_marks(first, std::span(a_marks).subspan(done, run),
+                          std::span(b_marks).subspan(done, run)));
       }
       a_walk.advance(run);
       b_walk.advance(run);
@@ -170,14 +172,14 @@ class TreeDiff {
     return {};
   }
 
-  Status read_ids(const Leaf& leaf, std::vector<BlockId>& out) {
+  Status read_marks(const Leaf& leaf, std::vector<BlockMark>& out) {
     if (!out.empty()) return {};
-    out = TRY(ids_.block_ids(leaf));
-    if (out.size() != leaf.block_count()) return corrupt("a leaf's block ids do not cover its blocks");
+    out = TRY(marks_.block_marks(leaf));
+    if (out.size() != leaf.block_count()) return corrupt("a leaf's block marks do not cover its blocks");
     return {};
   }
 
-  Status compare_ids(Lba first, std::span<const BlockId> a, std::span<const BlockId> b) {
+  Status compare_marks(Lba first, std::span<const BlockMark> a, std::span<const BlockMark> b) {
     for (std::size_t i = 0; i < a.size(); ++i) {
       if (a[i] != b[i]) TRY(out_.add({first + BlockCount{i}, BlockCount{1}}));
     }
@@ -186,13 +188,13 @@ class TreeDiff {
 
   Side a_;
   Side b_;
-  BlockIdReader& ids_;
+  BlockMarkReader& marks_;
   RangeMerger& out_;
 };
 
 }  // namespace
 
-Status diff_trees(NodeReader& nodes, BlockIdReader& ids, const TreeRoot& a, const TreeRoot& b,
+Status diff_trees(NodeReader& nodes, BlockMarkReader& marks, const TreeRoot& a, const TreeRoot& b,
                   const std::function<Status(BlockRange)>& visit, DiffCounters* counters) {
   TRY(check_root(a));
   TRY(check_root(b));
@@ -206,7 +208,7 @@ Status diff_trees(NodeReader& nodes, BlockIdReader& ids, const TreeRoot& a, cons
     const std::uint8_t level = std::min(a.level, b.level);
     const NodeRef a_front = TRY(a_side.front(level));
     const NodeRef b_front = TRY(b_side.front(level));
-    TRY(TreeDiff(a_side, b_side, ids, out).compare(level, 0, a_front, b_front));
+    TRY(TreeDiff(a_side, b_side, marks, out).compare(level, 0, a_front, b_front));
   }
   TRY(out.add({Lba{common.value}, std::max(a.blocks, b.blocks) - common}));
   return out.flush();

@@ -8,15 +8,15 @@
 
 namespace ashlar {
 
-// Gives the block ids of a leaf, for leaves whose places differ although their blocks may be equal.
-class BlockIdReader {
+// Gives the block marks of a leaf, for leaves whose places differ although their blocks may be equal.
+class BlockMarkReader {
  public:
-  BlockIdReader() = default;
-  BlockIdReader(const BlockIdReader&) = delete;
-  BlockIdReader& operator=(const BlockIdReader&) = delete;
-  virtual ~BlockIdReader() = default;
-  // Returns an id per block of the leaf; zero and unreadable blocks appear as their marks (node_format.h).
-  virtual Result<std::vector<BlockId>> block_ids(const Leaf& leaf) = 0;
+  BlockMarkReader() = default;
+  BlockMarkReader(const BlockMarkReader&) = delete;
+  BlockMarkReader& operator=(const BlockMarkReader&) = delete;
+  virtual ~BlockMarkReader() = default;
+  // Returns a mark per block of the leaf; those of zero and unreadable blocks are in node_format.h.
+  virtual Result<std::vector<BlockMark>> block_marks(const Leaf& leaf) = 0;
 };
 
 struct DiffCounters {
@@ -25,7 +25,7 @@ struct DiffCounters {
 
 // Calls `visit` with the block ranges, ascending and merged, whose contents differ. Blocks past the end of
 // the shorter volume count as different; ZERO and UNALLOCATED read the same and do not differ.
-Status diff_trees(NodeReader& nodes, BlockIdReader& ids, const TreeRoot& a, const TreeRoot& b,
+Status diff_trees(NodeReader& nodes, BlockMarkReader& marks, const TreeRoot& a, const TreeRoot& b,
                   const std::function<Status(BlockRange)>& visit, DiffCounters* counters);
 
 }  // namespace ashlar

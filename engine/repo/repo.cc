@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "catalog/settings.h"
 #include "format/pack_format.h"
+#include "repo/unwritable_objects.h"
 
 namespace ashlar {
 namespace {
@@ -54,7 +55,7 @@ Result<StoreConfig> Repo::init(FileSystem& files, const StoreAddress& address, c
   config.created = UtcTime::now();
   config.frame_blocks = options.frame_blocks;
   config.level = options.level;
-  config.region_seed = random_u64();
+  config.region_secret = RegionSecret::random();
   LocalObjectStore objects(files, path);
   TRY(StoreReserve(files, path).make());
   Status settings = put_first_settings(objects);
@@ -71,8 +72,8 @@ Result<std::unique_ptr<Repo>> Repo::open(FileSystem& files, const StoreAddress& 
   repo->files_ = &files;
   repo->address_ = address;
   repo->choice_ = choice;
-  repo->objects_ = std::make_unique<LocalObjectStore>(files, path);
-  auto text = get_object(*repo->objects_, kConfigKey, kMaxStoreConfigBytes);
+  auto objects = std::make_unique<LocalObjectStore>(files, path);
+  auto text = get_object(*objects, kConfigKey, kMaxStoreConfigBytes);
   if (is(text, ErrorCode::kNotFound)) {
     const auto entries = files.list(path);
     if (is(entries, ErrorCode::kNotFound))
@@ -84,10 +85,16 @@ Result<std::unique_ptr<Repo>> Repo::open(FileSystem& files, const StoreAddress& 
   repo->config_ =
       TRY(decode_store_config(as_text(TRY(std::move(text).with_context(path)))).with_context(path));
   repo->host_ = TRY(HostDirectory::find(files, address, repo->config_.id, choice));
+  Status writable = check_writable(repo->config_).with_context(path);
+  if (writable.ok()) {
+    // Removes files that crashed writers left behind. A store that can't be written is still readable, so a
+    // failure here stops nothing.
+    best_effort(objects->clear_incoming());
+    repo->objects_ = std::move(objects);
+  } else {
+    repo->objects_ = std::make_unique<UnwritableObjects>(std::move(objects), writable.take_error());
+  }
   repo->snapshots_ = std::make_unique<SnapshotCatalog>(*repo->objects_);
-  // Removes files that crashed writers left behind. A store that can't be written is still readable, so a
-  // failure here stops nothing.
-  best_effort(repo->objects_->clear_incoming());
   return repo;
 }
 

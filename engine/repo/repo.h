@@ -28,9 +28,9 @@ class Repo {
   // Makes a store in a new or an empty directory. Refuses anything else.
   static Result<StoreConfig> init(FileSystem& files, const StoreAddress& address, const InitOptions& options);
 
-  // Opens the store at `address`, and finds the directory that this host has for it. Removes
-  // incoming files that dead writers of this host left. Fails with kind kNotAStore where there is
-  // none.
+  // Opens the store at `address`, and finds the directory that this host has for it. Removes incoming files
+  // that dead writers of this host left. Fails with kind kNotAStore where there is none. Where
+  // check_writable() of the store's configuration fails, every change of an object fails so.
   static Result<std::unique_ptr<Repo>> open(FileSystem& files, const StoreAddress& address,
                                             const HostChoice& choice);
   ~Repo();
@@ -65,7 +65,7 @@ class Repo {
   HostChoice choice_;
   StoreConfig config_;
   std::optional<HostDirectory> host_;
-  std::unique_ptr<LocalObjectStore> objects_;
+  std::unique_ptr<ObjectStore> objects_;
   std::unique_ptr<SnapshotCatalog> snapshots_;
   std::unique_ptr<Index> index_;
   std::unique_ptr<SegmentReader> segments_;

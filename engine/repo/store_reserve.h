@@ -28,7 +28,7 @@ class StoreReserve {
     auto done = act();
     const bool is_full = !done.ok() && done.error().code() == ErrorCode::kExhausted;
     if (is_full && release()) done = act();
-    best_effort(make());
+    if (done.ok()) best_effort(make());
     return done;
   }
 

@@ -7,7 +7,7 @@
 
 #include "base/parallel.h"
 #include "codec/hash.h"
-#include "manifest/store_block_ids.h"
+#include "manifest/store_block_marks.h"
 #include "manifest/subtree.h"
 #include "restore/restore.h"
 
@@ -32,7 +32,7 @@ class Comparison {
         target_(target),
         progress_(progress),
         stop_(stop),
-        ids_(parts.segments) {}
+        marks_(parts.segments) {}
 
   Result<std::vector<BlockRange>> run() {
     if (target_.size() < snapshot_.size) {
@@ -94,14 +94,14 @@ class Comparison {
     if (got != bytes) return Error(ErrorCode::kIo, fmt::format("{}: ended early", target_.name()));
     std::memset(buffer.data() + bytes, 0, buffer.size() - bytes);
 
-    std::vector<BlockId> wanted(blocks, zero_block_mark());
+    std::vector<BlockMark> wanted(blocks, zero_block_mark());
     if (piece.ref.is_node()) {
-      wanted = TRY(ids_.block_ids(*TRY(load_leaf(parts_.nodes, piece.ref, BlockCount{blocks}))));
+      wanted = TRY(marks_.block_marks(*TRY(load_leaf(parts_.nodes, piece.ref, BlockCount{blocks}))));
     }
     std::vector<Lba> different;
     for (std::uint64_t i = 0; i < blocks; ++i) {
       const ByteSpan block = buffer.span().subspan(i * kBlockBytes, kBlockBytes);
-      const bool same = wanted[i] == zero_block_mark() ? is_zero(block) : block_id(block) == wanted[i];
+      const bool same = wanted[i] == zero_block_mark() ? is_zero(block) : block_mark(block) == wanted[i];
       if (!same) different.push_back(first + BlockCount{i});
     }
     return different;
@@ -113,7 +113,7 @@ class Comparison {
   const Target& target_;
   RestoreProgress& progress_;
   const std::stop_token& stop_;
-  StoreBlockIds ids_;
+  StoreBlockMarks marks_;
   std::vector<BlockRange> different_;
 };
 

@@ -6,7 +6,7 @@
 
 #include "base/parallel.h"
 #include "codec/hash.h"
-#include "manifest/store_block_ids.h"
+#include "manifest/store_block_marks.h"
 #include "manifest/subtree.h"
 #include "restore/plan.h"
 
@@ -60,7 +60,7 @@ class Restorer {
         options_(options),
         progress_(progress),
         stop_(stop),
-        ids_(parts.segments),
+        marks_(parts.segments),
         threads_(options.threads != 0 ? options.threads : 2 * processor_count()) {}
 
   Result<RestoreReport> run() {
@@ -249,7 +249,7 @@ class Restorer {
     const Lba first{leaf_number * kLeafBlocks};
     AlignedBuffer buffer(leaf.block_count() * kBlockBytes);
     TRY(read_target(first, buffer.span()));
-    const std::vector<BlockId> ids = TRY(ids_.block_ids(leaf));
+    const std::vector<BlockMark> marks = TRY(marks_.block_marks(leaf));
     LeafWork work;
     Lba lba = first;
     for (const LeafExtent& extent : leaf.extents) {
@@ -268,7 +268,7 @@ class Restorer {
           continue;
         }
         ++work.data_blocks;
-        if (block_id(held) == ids[at]) {
+        if (block_mark(held) == marks[at]) {
           ++work.same_blocks;
         } else {
           add_piece(work.pieces, leaf.segments[extent.segment],
@@ -311,7 +311,7 @@ class Restorer {
   const RestoreOptions& options_;
   RestoreProgress& progress_;
   const std::stop_token& stop_;
-  StoreBlockIds ids_;
+  StoreBlockMarks marks_;
   unsigned threads_;
   RestoreReport report_;
   std::vector<BlockRange> lost_;

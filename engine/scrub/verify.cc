@@ -10,7 +10,7 @@
 #include <unordered_set>
 
 #include "base/parallel.h"
-#include "manifest/store_block_ids.h"
+#include "manifest/store_block_marks.h"
 #include "manifest/subtree.h"
 #include "manifest/tree.h"
 #include "scrub/pack_check.h"
@@ -258,7 +258,7 @@ class Verifier {
       lba += BlockCount{extent.block_count};
     }
     if (!sound || needs != nullptr) return sound;
-    const Status digest = check_digest(*leaf.value(), block_ids_);
+    const Status digest = check_digest(*leaf.value(), block_marks_);
     if (!digest.ok()) return lose_node(ref, digest.error(), {first, blocks});
     clean_.insert({ref.id, ref.digest, 0, blocks.value});
     return true;
@@ -327,7 +327,7 @@ class Verifier {
   const std::stop_token& stop_;
   MetaStore nodes_;
   SegmentReader segments_;
-  StoreBlockIds block_ids_{segments_};
+  StoreBlockMarks block_marks_{segments_};
   VerifyReport report_;
 
   std::unordered_map<SegmentId, std::vector<LostBlocks>, IdHash> lost_;

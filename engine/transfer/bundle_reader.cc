@@ -7,10 +7,12 @@
 #include <set>
 
 #include "base/parallel.h"
+#include "catalog/images.h"
 #include "image/contents.h"
 #include "manifest/tree_visit.h"
 #include "store/pack_appender.h"
 #include "transfer/bundle_staging.h"
+#include "transfer/returning_nodes.h"
 #include "transfer/stored_segment.h"
 
 namespace ashlar {
@@ -82,7 +84,9 @@ class Import : private TreeVisitor {
         items_(read),
         progress_(progress),
         stop_(stop),
-        staging_(parts.scratch, parts.nodes, parts.target.segments),
+        nodes_(
+            parts.nodes, [this] { return own_base(); }, stop),
+        staging_(parts.scratch, nodes_, parts.target.segments),
         appender_(parts.target.objects, parts.target.index, parts.target.config.id, session) {}
 
   Status take_in(const std::function<Status(const ImageRecord&)>& accept) {
@@ -181,6 +185,20 @@ class Import : private TreeVisitor {
   }
   Status visit_inner(const NodeRef& /*ref*/, const InnerNode& /*node*/) override { return {}; }
 
+  // Returns the snapshots of the image that the bundle builds on, where this store made it, or made the image
+  // that it is a copy of. A store that got it by copy or import has its nodes under the ids that the bundle
+  // uses.
+  Result<std::vector<SnapshotRecord>> own_base() const {
+    const StoreId& own = parts_.target.config.id;
+    ImageId base;
+    if (header_.store == own) base = header_.since;
+    if (header_.since_store == own) base = header_.since_original;
+    if (base.value == 0) return std::vector<SnapshotRecord>();
+    const auto image = ImageCatalog(parts_.target.objects).get(base);
+    if (is(image, ErrorCode::kNotFound)) return std::vector<SnapshotRecord>();
+    return records_of(TRY(std::move(image)), parts_.target.snapshots);
+  }
+
   std::string missing_hint() const {
     if (header_.since.value == 0) return "bundle";
     return fmt::format("bundle of what came since {}, which has to be in this store", header_.since.text());
@@ -190,6 +208,7 @@ class Import : private TreeVisitor {
   Items items_;
   CopyProgress& progress_;
   const std::stop_token& stop_;
+  ReturningNodes nodes_;
   BundleStaging staging_;
   PackAppender appender_;
   BundleHeader header_;

@@ -25,6 +25,8 @@ Status BundleStaging::add_node(ByteSpan encoding) {
   if (!leaf.ok()) {
     auto inner = decode_inner_node(encoding);
     if (!inner.ok()) return inner.take_error();
+  } else if (!leaf.value().no_region_hashes) {
+    return corrupt("a leaf carries region hashes, which never leave a store");
   }
   const NodeId id = node_id(encoding);
   if (kept_nodes_.contains(id)) return corrupt("a node comes twice");
@@ -72,8 +74,8 @@ Result<BundleStaging::Ids> BundleStaging::segment_ids(const SegmentId& id) {
   return Ids(kept);
 }
 
-Result<std::vector<BlockId>> BundleStaging::block_ids(const Leaf& leaf) {
-  return block_ids_of(leaf, [this](const SegmentId& id) { return segment_ids(id); });
+Result<std::vector<BlockMark>> BundleStaging::block_marks(const Leaf& leaf) {
+  return block_marks_of(leaf, [this](const SegmentId& id) { return segment_ids(id); });
 }
 
 }  // namespace ashlar

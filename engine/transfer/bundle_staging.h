@@ -9,20 +9,20 @@
 
 #include "base/lru_cache.h"
 #include "io/file_system.h"
-#include "manifest/store_block_ids.h"
+#include "manifest/store_block_marks.h"
 #include "store/meta_store.h"
 
 namespace ashlar {
 
-class BundleStaging : public NodeReader, public BlockIdReader {
+class BundleStaging : public NodeReader, public BlockMarkReader {
  public:
   // `scratch` is a file that has no other user. The store's readers are asked for parts that the bundle does
   // not have.
   BundleStaging(RandomFile& scratch, NodeReader& nodes, SegmentReader& segments)
       : scratch_(scratch), nodes_(nodes), segments_(segments) {}
 
-  // Adds a node under the id computed from its bytes. Returns kCorrupt when the bytes are not a node, or the
-  // node was added before.
+  // Adds a node under the id computed from its bytes. Returns kCorrupt when the bytes are not a node, when
+  // the node was added before, or when it is a leaf with region hashes: forged ones would hide a change.
   Status add_node(ByteSpan encoding);
   Status add_segment(const SegmentDirectory& directory);
   // Returns whether each node and segment that was added has been asked for since.
@@ -32,7 +32,7 @@ class BundleStaging : public NodeReader, public BlockIdReader {
 
   Result<std::shared_ptr<const Leaf>> leaf(const NodeId& id) override;
   Result<std::shared_ptr<const InnerNode>> inner(const NodeId& id) override;
-  Result<std::vector<BlockId>> block_ids(const Leaf& leaf) override;
+  Result<std::vector<BlockMark>> block_marks(const Leaf& leaf) override;
 
  private:
   struct Place {

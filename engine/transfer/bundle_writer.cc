@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <set>
 
-#include "manifest/store_block_ids.h"
+#include "manifest/store_block_marks.h"
 #include "manifest/tree_visit.h"
 #include "transfer/bundle_cuts.h"
+#include "transfer/outgoing_nodes.h"
 #include "transfer/stored_segment.h"
 
 namespace ashlar {
@@ -48,45 +49,56 @@ class Output {
   std::uint64_t items_ = 0;
 };
 
-// Collects the nodes and segments that the receiver has; they are not exported.
+// Collects the nodes, as they leave the store, and the segments that the receiver has; they are not exported.
 class Base : public TreeVisitor {
  public:
+  explicit Base(OutgoingNodes& outgoing) : outgoing_(outgoing) {}
+
   Status visit_leaf(const NodeRef& ref, const Leaf& leaf) override {
-    nodes.insert(ref.id);
+    nodes.insert(TRY(outgoing_.leaf(ref, leaf)).id);
     segments.insert(leaf.segments.begin(), leaf.segments.end());
     return {};
   }
-  Status visit_inner(const NodeRef& ref, const InnerNode& /*node*/) override {
-    nodes.insert(ref.id);
+  Status visit_inner(const NodeRef& ref, const InnerNode& node) override {
+    nodes.insert(TRY(outgoing_.inner(ref, node)).id);
     return {};
   }
 
   std::set<NodeId> nodes;
   std::set<SegmentId> segments;
+
+ private:
+  OutgoingNodes& outgoing_;
 };
 
-// Finds the segments to export.
+// Finds the segments to export, and the ids that the nodes have outside.
 class Contents : public TreeVisitor {
  public:
-  Contents(SegmentReader& reader, Base& base) : reader_(reader), base_(base) {}
+  Contents(SegmentReader& reader, Base& base, OutgoingNodes& outgoing)
+      : reader_(reader), base_(base), outgoing_(outgoing) {}
 
-  Status visit_leaf(const NodeRef& /*ref*/, const Leaf& leaf) override {
-    TRY(check_digest(leaf, block_ids_));
+  Status visit_leaf(const NodeRef& ref, const Leaf& leaf) override {
+    TRY(check_digest(leaf, block_marks_));
     for (const SegmentId& id : leaf.segments) {
       if (!base_.segments.insert(id).second) continue;
       const SegmentPlace place = TRY(reader_.place_of(id));
       segments.push_back({place.pack, place.entry.payload_offset, id, place.entry.block_count});
     }
+    TRY(outgoing_.leaf(ref, leaf));
     return {};
   }
-  Status visit_inner(const NodeRef& /*ref*/, const InnerNode& /*node*/) override { return {}; }
+  Status visit_inner(const NodeRef& ref, const InnerNode& node) override {
+    TRY(outgoing_.inner(ref, node));
+    return {};
+  }
 
   std::vector<BundleSegment> segments;
 
  private:
   SegmentReader& reader_;
   Base& base_;
-  StoreBlockIds block_ids_{reader_};
+  OutgoingNodes& outgoing_;
+  StoreBlockMarks block_marks_{reader_};
 };
 
 Status put_segments(const ReadParts& source, const std::vector<BundleSegment>& row, Output& output,
@@ -111,21 +123,27 @@ Status put_segments(const ReadParts& source, const std::vector<BundleSegment>& r
 
 class NodeItems : public TreeVisitor {
  public:
-  NodeItems(Base& base, Output& output) : base_(base), output_(output) {}
+  NodeItems(Base& base, OutgoingNodes& outgoing, Output& output)
+      : base_(base), outgoing_(outgoing), output_(output) {}
 
-  Status visit_leaf(const NodeRef& ref, const Leaf& leaf) override { return put(ref, encode(leaf)); }
-  Status visit_inner(const NodeRef& ref, const InnerNode& node) override { return put(ref, encode(node)); }
+  Status visit_leaf(const NodeRef& ref, const Leaf& leaf) override {
+    return put(TRY(outgoing_.leaf(ref, leaf)));
+  }
+  Status visit_inner(const NodeRef& ref, const InnerNode& node) override {
+    return put(TRY(outgoing_.inner(ref, node)));
+  }
 
   std::uint64_t nodes = 0;
 
  private:
-  Status put(const NodeRef& ref, const ByteVector& encoding) {
-    if (!base_.nodes.insert(ref.id).second) return {};
+  Status put(const OutgoingNodes::Node& node) {
+    if (!base_.nodes.insert(node.id).second) return {};
     ++nodes;
-    return output_.put_item(BundleItem::kNode, {encoding});
+    return output_.put_item(BundleItem::kNode, {node.encoding});
   }
 
   Base& base_;
+  OutgoingNodes& outgoing_;
   Output& output_;
 };
 
@@ -142,9 +160,10 @@ Result<ExportReport> write_bundle(const ReadParts& source, const BundleHeader& h
                                   const ImageRecord& image, const std::vector<SnapshotRecord>& snapshots,
                                   const std::vector<SnapshotRecord>& since, const BundleOutput& output,
                                   CopyProgress& progress, const std::stop_token& stop) {
-  Base base;
+  OutgoingNodes outgoing(RegionHashes::kLeaveOut);
+  Base base(outgoing);
   TRY(visit_trees(source, since, base, stop));
-  Contents contents(source.segments, base);
+  Contents contents(source.segments, base, outgoing);
   TRY(visit_trees(source, snapshots, contents, stop));
   std::ranges::sort(contents.segments);
   for (const BundleSegment& segment : contents.segments)
@@ -154,10 +173,11 @@ Result<ExportReport> write_bundle(const ReadParts& source, const BundleHeader& h
   TRY(out.put(encode(header)));
   const std::string text = encode(image);
   TRY(out.put_item(BundleItem::kImage, {as_byte_span(text)}));
-  for (const SnapshotRecord& record : snapshots) TRY(out.put_item(BundleItem::kSnapshot, {encode(record)}));
+  for (const SnapshotRecord& record : snapshots)
+    TRY(out.put_item(BundleItem::kSnapshot, {encode(TRY(outgoing.record(record)))}));
   TRY(put_segments(source, contents.segments, out, progress, stop));
   TRY(out.cut());
-  NodeItems nodes(base, out);
+  NodeItems nodes(base, outgoing, out);
   TRY(visit_trees(source, snapshots, nodes, stop));
   TRY(out.put_end());
   return ExportReport{out.bytes(), contents.segments.size(), nodes.nodes};

@@ -5,10 +5,11 @@
 
 #include "base/either_stop.h"
 #include "catalog/sessions.h"
-#include "manifest/store_block_ids.h"
+#include "manifest/store_block_marks.h"
 #include "manifest/tree_visit.h"
 #include "store/meta_store.h"
 #include "store/pack_appender.h"
+#include "transfer/outgoing_nodes.h"
 #include "transfer/stored_segment.h"
 
 namespace ashlar {
@@ -21,12 +22,13 @@ constexpr std::size_t kWindow = 16;  // segments in memory at a time, up to 4 Mi
 class Copier : private TreeVisitor {
  public:
   // `session` names the packs that the copy writes.
-  Copier(const ReadParts& source, const WriteParts& target, const SessionId& session, CopyProgress& progress,
-         const std::stop_token& stop)
+  Copier(const ReadParts& source, const WriteParts& target, const SessionId& session, RegionHashes hashes,
+         CopyProgress& progress, const std::stop_token& stop)
       : source_(source),
         target_(target),
         progress_(progress),
         stop_(stop),
+        outgoing_(hashes),
         appender_(target.objects, target.index, target.config.id, session),
         nodes_(target.objects, target.index, target.config.id, session,
                [this] { return publish_segments(); }) {}
@@ -34,6 +36,8 @@ class Copier : private TreeVisitor {
   Status copy(const SnapshotRecord& snapshot) {
     return visit_tree(source_.nodes, snapshot, seen_, *this, stop_);
   }
+  // Returns the record of a snapshot that was copied, with the root that the target has.
+  Result<SnapshotRecord> record(const SnapshotRecord& snapshot) const { return outgoing_.record(snapshot); }
   // Publishes the rest. Afterwards everything that the copies need is published and durable.
   Status finish() {
     TRY(publish_segments());
@@ -59,17 +63,18 @@ class Copier : private TreeVisitor {
 
  private:
   Status visit_leaf(const NodeRef& ref, const Leaf& leaf) override {
-    TRY(check_digest(leaf, block_ids_));
+    TRY(check_digest(leaf, block_marks_));
     for (const SegmentId& segment : leaf.segments) TRY(want(segment));
     for (const LeafExtent& extent : leaf.extents) {
       if (extent.kind == ExtentKind::kData)
         progress_.done_bytes += byte_count(BlockCount{extent.block_count}).value;
     }
-    return nodes_.put(ref.id, encode(leaf));
+    return put(TRY(outgoing_.leaf(ref, leaf)));
   }
   Status visit_inner(const NodeRef& ref, const InnerNode& node) override {
-    return nodes_.put(ref.id, encode(node));
+    return put(TRY(outgoing_.inner(ref, node)));
   }
+  Status put(const OutgoingNodes::Node& node) { return nodes_.put(node.id, node.encoding); }
 
   Status want(const SegmentId& segment) {
     if (sent_.contains(segment)) return {};
@@ -105,10 +110,11 @@ class Copier : private TreeVisitor {
   }
 
   const ReadParts& source_;
-  StoreBlockIds block_ids_{source_.segments};
+  StoreBlockMarks block_marks_{source_.segments};
   const WriteParts& target_;
   CopyProgress& progress_;
   const std::stop_token& stop_;
+  OutgoingNodes outgoing_;
   PackAppender appender_;
   MetaWriter nodes_;
   std::set<SeenNode> seen_;
@@ -150,8 +156,11 @@ Result<CopyReport> copy_snapshots(const ReadParts& source, const WriteParts& tar
   const auto session = TRY(Session::begin(target.objects, target.config.id, {ids, {}}));
   for (const SnapshotRecord& original : originals)
     progress.total_bytes += byte_count(original.data_blocks).value;
+  const bool is_within = std::ranges::all_of(
+      originals, [&](const SnapshotRecord& original) { return original.store == target.config.id; });
   const EitherStop either(stop, session->lost());
-  Copier copier(source, target, session->id(), progress, either.token());
+  Copier copier(source, target, session->id(), is_within ? RegionHashes::kKeep : RegionHashes::kLeaveOut,
+                progress, either.token());
   for (const SnapshotRecord& original : originals) {
     Status copied = copier.copy(original);
     if (!copied.ok()) {
@@ -163,7 +172,7 @@ Result<CopyReport> copy_snapshots(const ReadParts& source, const WriteParts& tar
   CopyReport report;
   copier.count(report);
   for (std::size_t i = 0; i < originals.size(); ++i)
-    report.records.push_back(copy_of(originals[i], ids[i], target.config));
+    report.records.push_back(copy_of(TRY(copier.record(originals[i])), ids[i], target.config));
   TRY(session->commit(report.records));
   TRY(target.index.flush());
   return report;

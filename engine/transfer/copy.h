@@ -1,6 +1,7 @@
 // Copy: copies snapshots of one store to another one. Only segments and nodes that the other store does not
 // have are sent, in the form in which they are stored: every frame is decoded and compared with its block ids
-// on the way, and not compressed again.
+// on the way, and not compressed again. Region hashes stay in the source (transfer/outgoing_nodes.h), so the
+// copy has another root with the same content digest.
 //
 // An object is published only after everything that it names: segments first, then the nodes over them, then
 // the records. The whole tree is walked even where the other store has its nodes: a segment that it has lost
@@ -42,8 +43,8 @@ struct CopyReport {
 // Copies snapshots. `originals` are records of the source. Each copy has the id at its position in `ids`, a
 // new creation time, and no parent, generation, change token or source identity (so that captures in the
 // target never choose it as a parent by themselves); the other fields are those of the original, except for
-// the counts of new blocks. The copies are durable when it returns ok. Returns kCorrupt for damage in the
-// source; no record that needs a damaged part is published.
+// the root's id and the counts of new blocks. The copies are durable when it returns ok. Returns kCorrupt for
+// damage in the source; no record that needs a damaged part is published.
 Result<CopyReport> copy_snapshots(const ReadParts& source, const WriteParts& target,
                                   const std::vector<SnapshotRecord>& originals,
                                   const std::vector<SnapshotId>& ids, CopyProgress& progress,

@@ -19,14 +19,14 @@ class HashLadder : public testing::Test {
   LeafRig rig_;
 };
 
-TEST_F(HashLadder, ZerosAreFoundFirstAndHaveNeitherHashNorIds) {
+TEST_F(HashLadder, ZerosAreFoundFirstAndHaveNeitherHashNorMarks) {
   const HashedRun run = hash(LeafBytes(kBlocks, ExtentKind::kZero));
   ASSERT_EQ(run.regions.size(), 3U);
   for (const HashedRegion& region : run.regions) {
     EXPECT_EQ(region.state, RegionState::kZero);
     EXPECT_FALSE(region.has_hash);
   }
-  EXPECT_EQ(run.ids, std::vector<BlockId>(kBlocks));
+  EXPECT_EQ(run.marks, std::vector<BlockMark>(kBlocks));
 }
 
 TEST_F(HashLadder, ARegionThatEqualsTheParentsIsNotHashedByBlock) {
@@ -39,7 +39,7 @@ TEST_F(HashLadder, ARegionThatEqualsTheParentsIsNotHashedByBlock) {
   EXPECT_EQ(run.regions[1].state, RegionState::kData);
   EXPECT_EQ(run.regions[2].state, RegionState::kSame) << "the short last region too";
   for (std::size_t i = 0; i < kBlocks; ++i)
-    EXPECT_EQ(run.ids[i], i / kRegionBlocks == 1 ? now.ids()[i] : BlockId{}) << i;
+    EXPECT_EQ(run.marks[i], i / kRegionBlocks == 1 ? now.marks()[i] : BlockMark{}) << i;
 }
 
 TEST_F(HashLadder, AParanoidCaptureTrustsNoRegion) {
@@ -47,14 +47,14 @@ TEST_F(HashLadder, AParanoidCaptureTrustsNoRegion) {
   rig_.set_parent(now);
   const HashedRun run = hash(now, false);
   for (const HashedRegion& region : run.regions) EXPECT_EQ(region.state, RegionState::kData);
-  EXPECT_EQ(run.ids, now.ids());
+  EXPECT_EQ(run.marks, now.marks());
 }
 
-TEST_F(HashLadder, DataHasTheIdsOfItsBlocksAndItsZerosTheMark) {
+TEST_F(HashLadder, DataHasTheMarksOfItsBlocksAndOfItsZeros) {
   LeafBytes now = LeafBytes::data(1, kBlocks);
   now.set(5, ByteVector(kBlockBytes));
   const HashedRun run = hash(now);
-  EXPECT_EQ(run.ids, now.ids());
+  EXPECT_EQ(run.marks, now.marks());
   std::vector<RegionHash> hashes;
   for (const HashedRegion& region : run.regions) {
     EXPECT_TRUE(region.has_hash);
@@ -70,8 +70,8 @@ TEST_F(HashLadder, ARegionWithABadSectorHasNoHash) {
   const HashedRun run = hash(now);
   EXPECT_EQ(run.regions[1].state, RegionState::kData);
   EXPECT_FALSE(run.regions[1].has_hash);
-  EXPECT_EQ(run.ids[20], unreadable_block_mark());
-  EXPECT_EQ(run.ids[21], now.ids()[21]) << "its other blocks are data";
+  EXPECT_EQ(run.marks[20], unreadable_block_mark());
+  EXPECT_EQ(run.marks[21], now.marks()[21]) << "its other blocks are data";
 }
 
 TEST_F(HashLadder, ZerosBesideABadSectorAreNotAZeroRegion) {
@@ -79,8 +79,8 @@ TEST_F(HashLadder, ZerosBesideABadSectorAreNotAZeroRegion) {
   now.set_kind(3, ExtentKind::kUnreadable);
   const HashedRun run = hash(now);
   EXPECT_EQ(run.regions[0].state, RegionState::kData);
-  EXPECT_EQ(run.ids[3], unreadable_block_mark());
-  EXPECT_EQ(run.ids[4], zero_block_mark());
+  EXPECT_EQ(run.marks[3], unreadable_block_mark());
+  EXPECT_EQ(run.marks[4], zero_block_mark());
   EXPECT_EQ(run.regions[1].state, RegionState::kZero);
 }
 
@@ -92,8 +92,8 @@ TEST_F(HashLadder, WhatTheSourceDidNotReadIsMarked) {
   EXPECT_EQ(hashed.regions[0].state, RegionState::kSame);
   EXPECT_EQ(hashed.regions[1].state, RegionState::kData);
   EXPECT_FALSE(hashed.regions[1].has_hash);
-  EXPECT_EQ(hashed.ids[16], unchanged_block_mark());
-  EXPECT_EQ(hashed.ids[18], now.ids()[18]);
+  EXPECT_EQ(hashed.marks[16], unchanged_block_mark());
+  EXPECT_EQ(hashed.marks[18], now.marks()[18]);
 }
 
 }  // namespace

@@ -40,6 +40,41 @@ TEST_F(LeafOfParent, ALeafThatWasReadAndIsEqualIsTheParents) {
   EXPECT_EQ(assembly.same_blocks(), kBlocks);
 }
 
+// The parent came from another store: its blocks are compared by their marks, and the leaf is written once
+// more, with hashes.
+TEST_F(LeafOfParent, AnEqualLeafWithoutRegionHashesIsWrittenWithThem) {
+  const LeafBytes now = LeafBytes::data(1, kBlocks);
+  rig_.set_parent(now);
+  const Leaf complete = *rig_.parent();
+  rig_.leave_out_region_hashes();
+  LeafAssembly assembly = assemble(Origins(kBlocks, BlockOrigin::kRead), now, {{0, 0, kBlocks}});
+  EXPECT_FALSE(assembly.is_parents());
+  EXPECT_EQ(assembly.same_blocks(), 0U) << "nothing shows yet that they are equal";
+  EXPECT_EQ(rig_.read_leaf(assembly), now.blocks());
+  EXPECT_EQ(assembly.same_blocks(), kBlocks);
+  EXPECT_EQ(rig_.last_leaf(), complete) << "as if it had never left its store";
+}
+
+TEST_F(LeafOfParent, AnUnreadLeafWithoutRegionHashesIsTheParents) {
+  rig_.set_parent(LeafBytes::data(1, kBlocks));
+  rig_.leave_out_region_hashes();
+  LeafAssembly assembly = assemble(Origins(kBlocks, BlockOrigin::kParent), LeafBytes::data(1, kBlocks), {});
+  EXPECT_TRUE(assembly.is_parents());
+}
+
+TEST_F(LeafOfParent, AChangedLeafWithoutRegionHashesHasThoseOfWhatWasRead) {
+  rig_.set_parent(LeafBytes::data(1, kBlocks));
+  rig_.leave_out_region_hashes();
+  LeafBytes now = LeafBytes::data(1, kBlocks);
+  now.set(3, block_of(900));
+  Origins origins(kBlocks, BlockOrigin::kParent);
+  std::fill_n(origins.begin(), kRegionBlocks, BlockOrigin::kRead);
+  LeafAssembly assembly = assemble(origins, now, {{0, 0, 16}});
+  EXPECT_EQ(rig_.read_leaf(assembly), now.blocks());
+  EXPECT_FALSE(rig_.last_leaf().no_region_hashes);
+  EXPECT_EQ(rig_.last_leaf().region_mask, 1U);
+}
+
 TEST_F(LeafOfParent, AChangeThatTheMapMissedInAGapIsReadAndNoticed) {
   rig_.set_parent(LeafBytes::data(1, kBlocks));
   LeafBytes now = LeafBytes::data(1, kBlocks);
@@ -194,7 +229,7 @@ TEST_F(LeafOfParent, AnyMixtureReadsAsTheBytesNow) {
     EXPECT_EQ(rig_.last_kinds(), now.kinds());
     EXPECT_EQ(assembly.map_missed(), missed);
     if (assembly.is_parents()) continue;
-    EXPECT_EQ(rig_.last_draft().digest, leaf_digest(now.ids()));
+    EXPECT_EQ(rig_.last_draft().digest, leaf_digest(now.marks()));
     EXPECT_EQ(rig_.last_draft().regions, rig_.hashes_of(now));
   }
 }

@@ -40,14 +40,14 @@ class LeafBytes {
   std::size_t size() const { return blocks_.size(); }
   const std::vector<ByteVector>& blocks() const { return blocks_; }
   const std::vector<ExtentKind>& kinds() const { return kinds_; }
-  std::vector<BlockId> ids() const {
-    std::vector<BlockId> ids;
+  std::vector<BlockMark> marks() const {
+    std::vector<BlockMark> marks;
     for (std::size_t i = 0; i < size(); ++i) {
-      ids.push_back(kinds_[i] == ExtentKind::kData         ? block_id(blocks_[i])
-                    : kinds_[i] == ExtentKind::kUnreadable ? unreadable_block_mark()
-                                                           : zero_block_mark());
+      marks.push_back(kinds_[i] == ExtentKind::kData         ? block_mark(blocks_[i])
+                      : kinds_[i] == ExtentKind::kUnreadable ? unreadable_block_mark()
+                                                             : zero_block_mark());
     }
-    return ids;
+    return marks;
   }
   // Returns the bytes of blocks [first, first + count), back to back.
   ByteVector bytes(std::size_t first, std::size_t count) const {
@@ -64,7 +64,12 @@ class LeafBytes {
 
 class LeafRig {
  public:
-  static constexpr std::uint64_t kSeed = 77;  // of the region hashes
+  // The secret of the region hashes.
+  static RegionSecret secret() {
+    RegionSecret secret;
+    Prng(77).fill(secret.span());
+    return secret;
+  }
 
   // Stores the data blocks of `bytes` in one segment, in order, and makes a leaf of them the parent's.
   void set_parent(const LeafBytes& bytes) {
@@ -83,7 +88,7 @@ class LeafRig {
     auto leaf = std::make_shared<Leaf>();
     for (const LeafDraft::Extent& extent : draft_extents(states))
       leaf->extents.push_back({extent.kind, extent.block_count, 0, extent.first.index});
-    leaf->digest = leaf_digest(bytes.ids());
+    leaf->digest = leaf_digest(bytes.marks());
     leaf->region_mask = mask_of(bytes);
     leaf->regions = hashes_of(bytes);
     if (!segment.blocks.empty()) {
@@ -93,6 +98,8 @@ class LeafRig {
     }
     parent_ = std::move(leaf);
   }
+  // Makes the parent's leaf one of another store.
+  void leave_out_region_hashes() { parent_ = std::make_shared<const Leaf>(without_region_hashes(*parent_)); }
   void set_constant_parent(ChildKind kind) {
     parent_.reset();
     constant_ = kind;
@@ -115,7 +122,7 @@ class LeafRig {
     for (std::size_t first = 0; first < leaf.size(); first += kRegionBlocks) {
       if ((mask_of(leaf) >> (first / kRegionBlocks) & 1U) == 0) continue;
       const std::size_t count = std::min<std::size_t>(kRegionBlocks, leaf.size() - first);
-      hashes.push_back(region_hash(leaf.bytes(first, count), kSeed));
+      hashes.push_back(region_hash(leaf.bytes(first, count), secret()));
     }
     return hashes;
   }
@@ -142,7 +149,7 @@ class LeafRig {
     for (std::uint32_t i = run.first_block; i < run.first_block + run.block_count; ++i) {
       if (now.kinds()[i] == ExtentKind::kUnreadable) read.unreadable.push_back({Lba{i}, BlockCount{1}});
     }
-    return hash_run(std::move(read), {planned_, run.first_block}, kSeed, trust_regions);
+    return hash_run(std::move(read), {planned_, run.first_block}, secret(), trust_regions);
   }
   LeafAssembly assemble(const Origins& origins, const LeafBytes& now, const std::vector<PlannedRun>& runs) {
     LeafAssembly assembly = planned(origins, runs);
@@ -160,11 +167,12 @@ class LeafRig {
     if (assembly.is_parents()) return read(*parent_);
     draft_ = expect_ok(assembly.draft(admission));
     expect_ok(admission.seal());
-    const Leaf leaf = finish_leaf(draft_, admission);
-    EXPECT_EQ(expect_ok(decode_leaf(encode(leaf))), leaf) << "a leaf that no reader accepts";
-    return read(leaf);
+    leaf_ = finish_leaf(draft_, admission);
+    EXPECT_EQ(expect_ok(decode_leaf(encode(leaf_))), leaf_) << "a leaf that no reader accepts";
+    return read(leaf_);
   }
   const LeafDraft& last_draft() const { return draft_; }
+  const Leaf& last_leaf() const { return leaf_; }
   const std::vector<ExtentKind>& last_kinds() const { return kinds_; }
   StoreRig& store() { return store_; }
   const std::shared_ptr<const Leaf>& parent() const { return parent_; }
@@ -197,6 +205,7 @@ class LeafRig {
   std::shared_ptr<const PlannedLeaf> planned_;
   std::map<SegmentId, std::vector<ByteVector>> stored_;
   LeafDraft draft_;
+  Leaf leaf_;
   std::vector<ExtentKind> kinds_;
 };
 

@@ -57,10 +57,11 @@ TEST(StoreConfig, EveryTruncationAndEveryFlippedBitIsRefusedOrMeansTheSame) {
 }
 
 TEST(StoreConfig, ANewerStoreIsRefusedClearly) {
-  const Error error = refused(with({{"version", 2}}));
+  const Error error = refused(with({{"version", 3}}));
   EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
   EXPECT_NE(error.text().find("use a newer ashlar"), std::string::npos) << error.text();
   EXPECT_EQ(refused(with({{"version", 0}})).code(), ErrorCode::kCorrupt);
+  EXPECT_EQ(refused(with({{"version", 1}})).code(), ErrorCode::kCorrupt);
 }
 
 TEST(StoreConfig, FeaturesThatThisProgramDoesNotKnowAreRefused) {
@@ -70,19 +71,73 @@ TEST(StoreConfig, FeaturesThatThisProgramDoesNotKnowAreRefused) {
   EXPECT_EQ(refused(with({{"segment_blocks", 2048}})).code(), ErrorCode::kUnsupported);
 }
 
+TEST(StoreConfig, AFeatureThatIsNeededToReadClosesTheStore) {
+  const Error error = refused(with({{"features_to_read", {"compact-leaves", "domains"}}}));
+  EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+  EXPECT_NE(error.text().find("'compact-leaves'"), std::string::npos) << error.text();
+  EXPECT_NE(error.text().find("use a newer ashlar"), std::string::npos) << error.text();
+  // Such a store may differ in anything else.
+  EXPECT_EQ(refused(with({{"features_to_read", {"x"}}, {"hash", 7}})).code(), ErrorCode::kUnsupported);
+}
+
+TEST(StoreConfig, AFeatureThatIsNeededToWriteKeepsWritersOut) {
+  EXPECT_TRUE(check_writable(golden::store_config()).ok());
+  const auto config = decode_store_config(with({{"features_to_write", {"inventory", "second"}}}));
+  ASSERT_TRUE(config.ok()) << config.error().text();
+  const Status writable = check_writable(config.value());
+  ASSERT_FALSE(writable.ok());
+  EXPECT_EQ(writable.error().code(), ErrorCode::kUnsupported);
+  EXPECT_NE(writable.error().text().find("'inventory'"), std::string::npos) << writable.error().text();
+  EXPECT_NE(writable.error().text().find("use a newer ashlar"), std::string::npos);
+}
+
+TEST(StoreConfig, ListsOfFeaturesThatNoWriterWritesAreDamage) {
+  const std::vector<Json> lists = {Json(),
+                                   Json("word"),
+                                   Json::array({7}),
+                                   Json::array({""}),
+                                   {"b", "a"},
+                                   {"a", "a"},
+                                   {"two words"},
+                                   {"line\n"},
+                                   {"Capital"},
+                                   {std::string(65, 'a')},
+                                   Json::array({Json::array()})};
+  for (const char* key : {"features_to_read", "features_to_write"}) {
+    for (const Json& list : lists)
+      EXPECT_EQ(refused(with({{key, list}})).code(), ErrorCode::kCorrupt) << key << list;
+  }
+  EXPECT_EQ(refused(with({{"another_list", Json::array()}})).code(), ErrorCode::kCorrupt);
+}
+
 TEST(StoreConfig, NumbersThatDoNotFitAreDamage) {
-  const std::vector<Json> changes = {
-      {{"frame_blocks", 0}},   {{"frame_blocks", 65}},    {{"frame_blocks", (std::uint64_t{1} << 32U) + 16}},
-      {{"frame_blocks", -16}}, {{"frame_blocks", 16.0}},  {{"zstd_level", 1000}},
-      {{"zstd_level", -1000}}, {{"created_unix_ns", -1}}, {{"version", -1}},
-      {{"version", "1"}},      {{"store_id", "00"}},      {{"store_id", 7}},
-      {{"region_seed", "xx"}}};
+  const std::vector<Json> changes = {{{"frame_blocks", 0}},
+                                     {{"frame_blocks", 65}},
+                                     {{"frame_blocks", (std::uint64_t{1} << 32U) + 16}},
+                                     {{"frame_blocks", -16}},
+                                     {{"frame_blocks", 16.0}},
+                                     {{"zstd_level", 1000}},
+                                     {{"zstd_level", -1000}},
+                                     {{"created_unix_ns", -1}},
+                                     {{"version", -1}},
+                                     {{"version", "1"}},
+                                     {{"store_id", "00"}},
+                                     {{"store_id", 7}},
+                                     {{"region_secret", "xx"}},
+                                     {{"hook_rate", 0}},
+                                     {{"hook_rate", 48}},
+                                     {{"hook_rate", 8192}},
+                                     {{"hook_rate", -64}},
+                                     {{"hook_rate", "64"}},
+                                     {{"revision", 0}},
+                                     {{"revision", "1"}},
+                                     {{"region_secret", std::string(62, '0')}}};
   for (const Json& change : changes) EXPECT_EQ(refused(with(change)).code(), ErrorCode::kCorrupt) << change;
 }
 
 TEST(StoreConfig, NestingCannotChooseOurStackDepth) {
   constexpr std::size_t depth = 30000;
-  const std::string nested = R"({"format":"ashlar store","version":1,"checksum":"0","a":)" +
+  const std::string nested = R"({"format":"ashlar store","version":2,"checksum":"0","features_to_read":)" +
                              std::string(depth, '[') + std::string(depth, ']') + "}";
   ASSERT_LT(nested.size(), kMaxStoreConfigBytes);
   EXPECT_EQ(refused(nested).code(), ErrorCode::kCorrupt);

@@ -124,6 +124,58 @@ TEST_F(Bundles, OnlyTheDifferenceGoesOut) {
   EXPECT_TRUE(file_bytes(out) == disk.model());
 }
 
+// An image goes out, is changed there, and its difference comes back. The store that made the image has its
+// nodes under other ids than the bundle, because they have region hashes.
+TEST_F(Bundles, ADifferenceReturnsToTheStoreThatMadeItsBase) {
+  Image disk(directory_ / "disk", 20 * kMiB);
+  std::vector<std::byte> noise(20 * kMiB);
+  Prng(3).fill(noise);
+  disk.write(0, noise);
+  const ImageRecord original = made("one", {here_.capture_file(disk.path()).take().record});
+  const auto sent = imported(exported(original));
+  ASSERT_OK(sent);
+  disk.write(9 * kMiB, ByteSpan(noise).first(100'000));
+  CaptureOptions options;
+  options.parent = sent.value().copy.records.at(0);
+  const SnapshotRecord changed = there_.capture_file(disk.path(), options).take().record;
+
+  here_.swap(there_);
+  const ImageRecord second = made("two", {changed});
+  const ByteVector difference = exported(second, sent.value().image);
+  EXPECT_LT(difference.size(), 300'000U);
+  ImageCatalog images(there_.repo().objects());
+  ASSERT_OK(images.remove(original.id));
+  EXPECT_EQ(imported(difference).error().code(), ErrorCode::kCorrupt) << "there is nothing to build on";
+  ASSERT_OK(images.publish(original));
+  const auto report = imported(difference);
+  ASSERT_OK(report);
+  const std::string out = directory_ / "out";
+  ASSERT_OK(there_.restore_to(report.value().copy.records.at(0), out));
+  EXPECT_TRUE(file_bytes(out) == disk.model());
+  EXPECT_TRUE(there_.verify().take().damages.empty());
+}
+
+// A store that lost the later image takes in its difference to an image that it made.
+TEST_F(Bundles, ADifferenceReturnsToTheStoreThatMadeBoth) {
+  Image disk(directory_ / "disk", 20 * kMiB);
+  std::vector<std::byte> noise(20 * kMiB);
+  Prng(3).fill(noise);
+  disk.write(0, noise);
+  CaptureOptions options;
+  options.parent = here_.capture_file(disk.path()).take().record;
+  const ImageRecord first = made("one", {*options.parent});
+  disk.write(9 * kMiB, ByteSpan(noise).first(100'000));
+  const ImageRecord second = made("two", {here_.capture_file(disk.path(), options).take().record});
+  const ByteVector difference = exported(second, first);
+  here_.swap(there_);
+  const auto report = imported(difference, "again");
+  ASSERT_OK(report);
+  EXPECT_EQ(report.value().copy.segments_sent, 0U);
+  const std::string out = directory_ / "out";
+  ASSERT_OK(there_.restore_to(report.value().copy.records.at(0), out));
+  EXPECT_TRUE(file_bytes(out) == disk.model());
+}
+
 // A changed bundle is either refused with one line of text, and no snapshot and no image appears, or it still
 // imports as the same image.
 TEST_F(Bundles, FiveHundredMalformedOnes) {
@@ -254,6 +306,29 @@ TEST_F(Bundles, ALeafThatLiesIsRefused) {
   EXPECT_TRUE(objects_there().empty());
 }
 
+// Forged region hashes would hide a change from the first capture on the image.
+TEST_F(Bundles, ALeafWithRegionHashesIsRefused) {
+  Image disk(directory_ / "disk", 2 * kMiB);
+  std::vector<std::byte> noise(2 * kMiB);
+  Prng(1).fill(noise);
+  disk.write(0, noise);
+  const SnapshotRecord snapshot = here_.capture_file(disk.path()).take().record;
+  const ByteVector good = exported(made("web", {snapshot}));
+  std::vector<Item> items = items_of(good);
+  items[1].payload = encode(snapshot);  // names the leaf as this store has it
+  ASSERT_EQ(items.back().type, BundleItem::kNode);
+  const Leaf leaf = *here_.repo().nodes().take()->leaf(snapshot.root.id).take();
+  ASSERT_NE(leaf.region_mask, 0U);
+  ASSERT_EQ(items.back().payload, encode(without_region_hashes(leaf)));
+  items.back().payload = encode(leaf);
+  const auto report = imported(sealed(ByteSpan(good).first(kBundleHeaderBytes), items));
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.error().code(), ErrorCode::kCorrupt);
+  EXPECT_NE(report.error().text().find("region hashes"), std::string::npos) << report.error().text();
+  EXPECT_TRUE(objects_there().empty());
+  ASSERT_OK(imported(good));
+}
+
 // A node stands twice in its parent, the second time under the digest of another node: every digest fits
 // except that of a leaf.
 TEST_F(Bundles, ANodeInPlaceOfAnotherIsRefused) {
@@ -265,17 +340,19 @@ TEST_F(Bundles, ANodeInPlaceOfAnotherIsRefused) {
   const ImageRecord image = made("web", {honest});
   const ByteVector whole = exported(image);
   std::vector<Item> items = items_of(whole);
-  const InnerNode root = *here_.repo().nodes().take()->inner(honest.root.id).take();
+  const SnapshotRecord sent = decode_snapshot_record(items[1].payload).take();
+  ASSERT_EQ(node_id(items.back().payload), sent.root.id);
+  const InnerNode root = decode_inner_node(items.back().payload).take();
   ASSERT_EQ(root.children.size(), 2U);
   InnerNode forged = root;
   forged.children[1].id = forged.children[0].id;
-  SnapshotRecord record = honest;
+  SnapshotRecord record = sent;
   record.root.id = node_id(encode(forged));
   std::erase_if(items, [&](const Item& item) {
     return item.type == BundleItem::kNode && node_id(item.payload) == root.children[1].id;
   });
   for (Item& item : items) {
-    if (item.type == BundleItem::kNode && node_id(item.payload) == honest.root.id)
+    if (item.type == BundleItem::kNode && node_id(item.payload) == sent.root.id)
       item.payload = encode(forged);
     if (item.type == BundleItem::kSnapshot) item.payload = encode(record);
   }

@@ -51,7 +51,8 @@ class BundleWorld : public testing::Test {
   Status write(const ImageRecord& image, const std::optional<ImageRecord>& since, const BundleOutput& output,
                std::uint64_t& bytes) {
     Repo& repo = here_.repo();
-    BundleHeader header{repo.config().id, image.id, since ? since->id : ImageId{}};
+    BundleHeader header{repo.config().id, image.id, since ? since->id : ImageId{}, {}, {}};
+    if (since) header.set_original(since->source_store, since->source_image);
     std::vector<SnapshotRecord> base;
     if (since) base = records_of(*since, repo.snapshots()).take();
     CopyProgress progress;

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "flow/world.h"
+#include "manifest/tree_visit.h"
 #include "support/snapshots.h"
 
 namespace ashlar {
@@ -68,7 +69,8 @@ TEST_F(CopyFlow, WhatArrivesIsWhatWasThere) {
   ASSERT_OK(report);
   const SnapshotRecord& arrived = report.value().records.at(0);
   EXPECT_EQ(arrived.content, original.content);
-  EXPECT_EQ(arrived.root, original.root);
+  EXPECT_EQ(arrived.root.digest, original.root.digest);
+  EXPECT_NE(arrived.root.id, original.root.id) << "its leaves carry no region hashes";
   EXPECT_EQ(arrived.name, "original");
   EXPECT_EQ(arrived.store, there_.repo().config().id);
   EXPECT_TRUE(arrived.source_identity.is_zero());
@@ -80,6 +82,89 @@ TEST_F(CopyFlow, WhatArrivesIsWhatWasThere) {
   // A capture in the other store finds the copied blocks and stores few of them again.
   EXPECT_LT(there_.capture_file(image.path()).take().record.new_blocks.value,
             original.data_blocks.value / 10 + 16);
+}
+
+// Notes the leaves of a tree.
+class Leaves : public TreeVisitor {
+ public:
+  Status visit_leaf(const NodeRef& /*ref*/, const Leaf& leaf) override {
+    ++count;
+    with_hashes += leaf.region_mask != 0 ? 1U : 0U;
+    without_hashes += leaf.no_region_hashes ? 1U : 0U;
+    return {};
+  }
+  Status visit_inner(const NodeRef& /*ref*/, const InnerNode& /*node*/) override { return {}; }
+
+  std::uint64_t count = 0;
+  std::uint64_t with_hashes = 0;
+  std::uint64_t without_hashes = 0;
+};
+
+TEST_F(CopyFlow, RegionHashesStayInTheirStore) {
+  Image image(directory_ / "image", 30 * kMiB);
+  std::vector<std::byte> noise(30 * kMiB);
+  Prng(9).fill(noise);
+  image.write(0, noise);
+  const SnapshotRecord original = captured(image);
+  const SnapshotRecord arrived = copy({original}).take().records.at(0);
+  Leaves of_original;
+  Leaves of_copy;
+  std::set<SeenNode> seen;
+  ASSERT_OK(visit_tree(*here_.repo().nodes().take(), original, seen, of_original, {}));
+  ASSERT_OK(visit_tree(*there_.repo().nodes().take(), arrived, seen, of_copy, {}));
+  EXPECT_EQ(of_original.with_hashes, 8U);
+  EXPECT_EQ(of_copy.count, 8U);
+  EXPECT_EQ(of_copy.without_hashes, 8U);
+}
+
+// Within a store nothing leaves it, so nothing has to be written.
+TEST_F(CopyFlow, WithinAStoreTheTreeIsTheSame) {
+  Image image(directory_ / "image", 9 * kMiB);
+  Prng prng(1);
+  for (int i = 0; i < 30; ++i) image.edit(prng);
+  const SnapshotRecord original = captured(image);
+  CopyProgress progress;
+  const auto report = copy_snapshots(here_.repo().read_parts().take(), here_.repo().write_parts().take(),
+                                     {original}, {SnapshotId{5}}, progress, {});
+  ASSERT_OK(report);
+  EXPECT_EQ(report.value().records.at(0).root, original.root);
+  EXPECT_EQ(report.value().nodes_sent, 0U);
+}
+
+// The first capture on a copy can't compare by region hashes: it computes the mark of each block, and writes
+// the leaves with hashes. From then on a capture is as quick as on any parent.
+TEST_F(CopyFlow, TheFirstCaptureOnACopyWritesItsRegionHashesOnce) {
+  Image image(directory_ / "image", 30 * kMiB);
+  std::vector<std::byte> noise(30 * kMiB);
+  Prng(9).fill(noise);
+  image.write(0, noise);
+  CaptureOptions options;
+  options.parent = copy({captured(image)}).take().records.at(0);
+
+  const auto first = there_.capture_file(image.path(), options);
+  ASSERT_OK(first);
+  EXPECT_EQ(first.value().marked_bytes.value, 30 * kMiB);
+  EXPECT_EQ(first.value().unchanged_bytes.value, 30 * kMiB);
+  EXPECT_EQ(first.value().nodes_written, 9U) << "eight leaves and the root";
+  EXPECT_EQ(first.value().record.new_blocks.value, 0U);
+  EXPECT_EQ(first.value().record.content, options.parent->content);
+  EXPECT_NE(first.value().record.root.id, options.parent->root.id);
+
+  options.parent = first.value().record;
+  const auto second = there_.capture_file(image.path(), options);
+  ASSERT_OK(second);
+  EXPECT_EQ(second.value().marked_bytes.value, 0U);
+  EXPECT_EQ(second.value().unchanged_bytes.value, 30 * kMiB);
+  EXPECT_EQ(second.value().nodes_written, 0U);
+  EXPECT_EQ(second.value().record.root, first.value().record.root);
+
+  image.write(5 * kMiB + 100, ByteSpan(noise).first(10));
+  options.parent = second.value().record;
+  const auto third = there_.capture_file(image.path(), options);
+  ASSERT_OK(third);
+  EXPECT_EQ(third.value().marked_bytes.value, kRegionBytes);
+  EXPECT_EQ(third.value().nodes_written, 2U);
+  expect_restores(third.value().record, image.model());
 }
 
 TEST_F(CopyFlow, OfASecondVersionOnlyTheDifferenceCrosses) {

@@ -93,6 +93,13 @@ class World {
     return {};
   }
   Repo& repo() { return *repo_; }
+  // Makes each the world of the other's store; both are on one file system.
+  void swap(World& other) {
+    CHECK(&files_ == &other.files_);
+    std::swap(path_, other.path_);
+    std::swap(choice_, other.choice_);
+    std::swap(repo_, other.repo_);
+  }
 
   Result<CaptureReport> capture_file(const std::string& image, const CaptureOptions& options = {}) {
     const auto source = TRY(open_source(image, {}));

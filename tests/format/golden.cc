@@ -29,24 +29,24 @@ std::vector<BlockId> ids_of(const std::vector<ByteVector>& blocks) {
 
 void append(ByteVector& out, ByteSpan bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
 
-// Returns the ids of a leaf's blocks, looked up as a reader would do it.
-std::vector<BlockId> leaf_ids(const Leaf& leaf) {
+// Returns the marks of a leaf's blocks, looked up as a reader would do it.
+std::vector<BlockMark> leaf_marks(const Leaf& leaf) {
   const std::vector<BlockId> a = ids_of(blocks_a());
   const std::vector<BlockId> b = ids_of(blocks_b());
-  std::vector<BlockId> ids;
+  std::vector<BlockMark> marks;
   for (const LeafExtent& extent : leaf.extents) {
     for (std::size_t i = 0; i < extent.block_count; ++i) {
       if (extent.kind == ExtentKind::kUnreadable) {
-        ids.push_back(unreadable_block_mark());
+        marks.push_back(unreadable_block_mark());
       } else if (extent.kind != ExtentKind::kData) {
-        ids.push_back(zero_block_mark());
+        marks.push_back(zero_block_mark());
       } else {
         const auto& from = leaf.segments[extent.segment] == segment_id(a) ? a : b;
-        ids.push_back(from.at(extent.first_block + i));
+        marks.push_back(mark_of(from.at(extent.first_block + i)));
       }
     }
   }
-  return ids;
+  return marks;
 }
 
 // Fills in the region hashes of a leaf that starts at block `first` of the volume, and its digest.
@@ -59,9 +59,9 @@ void finish(Leaf& leaf, std::size_t first) {
     const ByteSpan region = ByteSpan(volume).subspan(block * kBlockBytes, count * kBlockBytes);
     if (is_zero(region)) continue;
     leaf.region_mask |= std::uint64_t{1} << ((block - first) / kRegionBlocks);
-    leaf.regions.push_back(region_hash(region, store_config().region_seed));
+    leaf.regions.push_back(region_hash(region, store_config().region_secret));
   }
-  leaf.digest = leaf_digest(leaf_ids(leaf));
+  leaf.digest = leaf_digest(leaf_marks(leaf));
 }
 
 }  // namespace
@@ -70,7 +70,8 @@ StoreConfig store_config() {
   StoreConfig config;
   config.id = numbered<StoreId>(0x10);
   config.created.unix_ns = kCreatedNs;
-  config.region_seed = 0x0123456789abcdef;
+  for (std::size_t i = 0; i < RegionSecret::kBytes; ++i)
+    config.region_secret.span()[i] = static_cast<std::byte>(0x80 + i);
   return config;
 }
 
@@ -167,7 +168,7 @@ Leaf leaf_of_all_kinds() {
   Leaf leaf = last_leaf();
   leaf.extents.push_back({ExtentKind::kUnreadable, 3, 0, 0});
   leaf.extents.push_back({ExtentKind::kUnallocated, 1015, 0, 0});
-  leaf.digest = leaf_digest(leaf_ids(leaf));
+  leaf.digest = leaf_digest(leaf_marks(leaf));
   return leaf;
 }
 
@@ -346,6 +347,7 @@ std::vector<File> files(ByteSpan data_pack) {
       {"trace.bin", encode(trace())},
       {"boot-pack-header.bin", encode(boot_pack_header())},
       {"leaf.bin", encode(leaf_of_all_kinds())},
+      {"leaf-without-hashes.bin", encode(without_region_hashes(leaf_of_all_kinds()))},
       {"inner-node.bin", encode(root())},
   };
 }

@@ -37,8 +37,8 @@ TEST(ZeroDigest, IsTheDigestOfATreeOfZeroLeaves) {
 }
 
 TEST(Digests, TellZeroFromUnreadableAndSizesApart) {
-  const BlockId zero = zero_block_mark();
-  const BlockId lost = unreadable_block_mark();
+  const BlockMark zero = zero_block_mark();
+  const BlockMark lost = unreadable_block_mark();
   EXPECT_NE(leaf_digest(std::span(&zero, 1)), leaf_digest(std::span(&lost, 1)));
   const ContentDigest root = zero_digest(0, BlockCount{1});
   EXPECT_NE(volume_digest(ByteCount{4096}, 0, root), volume_digest(ByteCount{4095}, 0, root));

@@ -86,8 +86,9 @@ inline Leaf leaf(Prng& prng) {
     out.extents.push_back(next);
     covered += next.block_count;
   }
+  out.no_region_hashes = prng.below(4) == 0;
   const std::uint64_t regions = (blocks + kRegionBlocks - 1) / kRegionBlocks;
-  for (std::uint64_t r = 0; r < regions; ++r) {
+  for (std::uint64_t r = 0; r < regions && !out.no_region_hashes; ++r) {
     if (prng.below(2) == 0) continue;
     out.region_mask |= std::uint64_t{1} << r;
     out.regions.push_back(id<RegionHash>(prng));
@@ -240,7 +241,10 @@ inline StoreConfig store_config(Prng& prng) {
   out.created.unix_ns = prng.next();
   out.frame_blocks = static_cast<std::uint32_t>(1 + prng.below(kMaxFrameBlocks));
   out.level = kMinZstdLevel + static_cast<int>(prng.below(kMaxZstdLevel - kMinZstdLevel + 1));
-  out.region_seed = prng.next();
+  out.hook_rate = 1U << prng.below(13);
+  out.revision = 1 + prng.below(std::uint64_t{1} << 63U);
+  prng.fill(out.region_secret.span());
+  if (prng.below(2) == 0) out.unknown_to_write = {"a-word", "b2"};
   return out;
 }
 

@@ -42,7 +42,7 @@ def sha256(*parts):
 
 
 def check_version(version, what, known=1):
-    need(version != 0, f"{what}: version 0")
+    need(version >= known, f"{what}: version {version}")
     if version != known:
         raise Unsupported(f"{what}: version {version}")
 
@@ -51,7 +51,9 @@ def read_config(store):
     with open(os.path.join(store, "ashlar.json"), encoding="utf-8") as file:
         config = json.load(file)
     need(config.get("format") == "ashlar store", "ashlar.json is of no store")
-    check_version(config["version"], "ashlar.json")
+    check_version(config["version"], "ashlar.json", 2)
+    if config["features_to_read"]:
+        raise Unsupported(f"ashlar.json: a reader has to know {config['features_to_read'][0]}")
     for member, known in (("block_bytes", BLOCK), ("segment_blocks", 1024), ("hash", "sha256"), ("encryption", "none")):
         if config[member] != known:
             raise Unsupported(f"ashlar.json: {member} is {config[member]}")
@@ -190,7 +192,7 @@ class Store:
         pack, offset, size = self.nodes[node_id]
         raw = pack.read(offset, size)
         need(sha256(b"ashlar node v1", raw) == node_id, f"node {node_id.hex()} does not match its id")
-        check_version(raw[1], "node")
+        check_version(raw[1], "node", 2)
         return raw
 
     def segment(self, segment_id):
@@ -228,12 +230,14 @@ class Store:
 
     def read_leaf(self, raw, digest, number, write):
         need(raw[0] == 1, "leaf: mark")
-        blocks, segments, extents, mask = struct.unpack_from("<HHHQ", raw, 2)
-        need(len(raw) == 48 + 32 * segments + 8 * extents + 16 * bin(mask).count("1"), "leaf: length")
-        ids = [raw[48 + 32 * i : 80 + 32 * i] for i in range(segments)]
+        flags, reserved, blocks, segments, extents, mask = struct.unpack_from("<BBHHH6xQ", raw, 2)
+        need(flags in (0, 1) and reserved == 0 and not any(raw[10:16]), "leaf: flags")
+        need(flags == 0 or mask == 0, "leaf: region hashes in a leaf without")
+        need(len(raw) == 56 + 32 * segments + 8 * extents + 16 * bin(mask).count("1"), "leaf: length")
+        ids = [raw[56 + 32 * i : 88 + 32 * i] for i in range(segments)]
         marks, block = [], 0
         for i in range(extents):
-            kind, _, count, index, first = struct.unpack_from("<BBHHH", raw, 48 + 32 * segments + 8 * i)
+            kind, _, count, index, first = struct.unpack_from("<BBHHH", raw, 56 + 32 * segments + 8 * i)
             need(kind != UNREADABLE, f"blocks {number * LEAF_BLOCKS + block} and on were lost at the source")
             for j in range(count):
                 if kind == DATA:
@@ -244,7 +248,7 @@ class Store:
                     marks.append(bytes(32))
                 block += 1
         need(block == blocks, "leaf: extents do not cover it")
-        need(sha256(b"ashlar leaf content v1", *marks) == digest == raw[16:48], "leaf: content digest")
+        need(sha256(b"ashlar leaf content v1", *marks) == digest == raw[24:56], "leaf: content digest")
 
 
 def write_volume(store, name, out):

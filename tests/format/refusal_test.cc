@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "codec/hash.h"
+#include "format/bundle_format.h"
 #include "format/golden.h"
 
 namespace ashlar {
@@ -51,6 +52,51 @@ TEST(LeafRefusals, ExtentsThatPointNowhere) {
   leaf.region_mask |= 2;
   leaf.regions.emplace_back();
   EXPECT_EQ(code_of_leaf(leaf), ErrorCode::kCorrupt) << "a region behind the end of the leaf";
+}
+
+TEST(LeafRefusals, FlagsAndHashesThatContradictEachOther) {
+  Leaf leaf = golden::first_leaf();
+  EXPECT_EQ(code_of_leaf(without_region_hashes(leaf)), ErrorCode::kInvalid) << "a good one is accepted";
+  leaf.no_region_hashes = true;
+  EXPECT_EQ(code_of_leaf(leaf), ErrorCode::kCorrupt) << "hashes in a leaf that has none";
+  for (const std::size_t offset : {2U, 3U, 10U, 15U}) {
+    ByteVector bytes = encode(golden::first_leaf());
+    bytes[offset] |= std::byte{2};
+    EXPECT_EQ(decode_leaf(bytes).error().code(), ErrorCode::kCorrupt) << "byte " << offset;
+  }
+}
+
+TEST(NodeRefusals, VersionsThatThisProgramDoesNotRead) {
+  for (ByteVector bytes : {encode(golden::first_leaf()), encode(golden::root())}) {
+    const auto code = [&](unsigned version) {
+      bytes[1] = static_cast<std::byte>(version);
+      const Error leaf = decode_leaf(bytes).error();
+      return bytes[0] == std::byte{1} ? leaf.code() : decode_inner_node(bytes).error().code();
+    };
+    EXPECT_EQ(code(kNodeVersion + 1), ErrorCode::kUnsupported);
+    EXPECT_EQ(code(kNodeVersion - 1), ErrorCode::kCorrupt);
+    EXPECT_EQ(code(0), ErrorCode::kCorrupt);
+  }
+}
+
+TEST(BundleRefusals, HeadersThatContradictThemselves) {
+  BundleHeader good{golden::store_config().id, ImageId{1}, ImageId{2}, golden::store_config().id, ImageId{3}};
+  const auto code = [](const BundleHeader& header) {
+    const auto got = decode_bundle_header(encode(header));
+    return got.ok() && got.value() == header ? ErrorCode::kInvalid : got.error().code();
+  };
+  EXPECT_EQ(code(good), ErrorCode::kInvalid) << "a good one is accepted";
+  BundleHeader bad = good;
+  bad.image = {};
+  EXPECT_EQ(code(bad), ErrorCode::kCorrupt) << "no image";
+  bad = good;
+  bad.since = {};
+  EXPECT_EQ(code(bad), ErrorCode::kCorrupt) << "the original of no image";
+  bad = good;
+  bad.since_original = {};
+  EXPECT_EQ(code(bad), ErrorCode::kCorrupt) << "a store of no original";
+  bad.set_original(good.since_store, {});
+  EXPECT_EQ(code(bad), ErrorCode::kInvalid) << "an image that is no copy";
 }
 
 ErrorCode code_of(const SegmentDirectory& directory) {

@@ -99,7 +99,7 @@ TEST(RoundTrip, TheLargestNodesStayBelowTheLimit) {
   leaf.region_mask = ~std::uint64_t{0};
   leaf.regions.resize(kLeafRegions);
   const ByteVector bytes = encode(leaf);
-  EXPECT_EQ(bytes.size(), 48U + 1024 * (32 + 8) + 64 * 16);
+  EXPECT_EQ(bytes.size(), 56U + 1024 * (32 + 8) + 64 * 16);
   EXPECT_LE(bytes.size(), kMaxNodeBytes);
   EXPECT_EQ(decode_leaf(bytes).take(), leaf);
 

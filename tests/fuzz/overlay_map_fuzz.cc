@@ -26,8 +26,8 @@ ashlar::ByteVector sealed_transaction(ashlar::ByteSpan bytes) {
   if (out.size() < 16 + kSumBytes) return out;
   ashlar::fuzz::put_checksum(ashlar::MutableByteSpan(out).subspan(8), out.size());
   const std::size_t body = out.size() - kSumBytes;
-  const auto sum = ashlar::region_hash(ashlar::ByteSpan(out).first(body), kSalt);
-  std::memcpy(out.data() + body, sum.bytes.data(), kSumBytes);
+  const auto sum = ashlar::checksum128(ashlar::ByteSpan(out).first(body), kSalt);
+  std::memcpy(out.data() + body, sum.data(), kSumBytes);
   return out;
 }
 

@@ -22,7 +22,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto body = nlohmann::json::parse(text, nullptr, false);
   if (!body.is_object()) return 0;
   for (const auto& member : body) {
-    if (member.is_structured()) return 0;
+    for (const auto& element : member) {
+      if (element.is_structured()) return 0;
+    }
   }
   decode(resealed(body));
   return 0;

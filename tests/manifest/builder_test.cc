@@ -53,7 +53,7 @@ TEST(ManifestBuilder, LeavesWithoutDataBecomeConstantsUnlessBothKindsMix) {
   Leaf mixed;
   append_extent(mixed, ExtentKind::kZero, 1000);
   append_extent(mixed, ExtentKind::kUnallocated, 24);
-  mixed.digest = leaf_digest(model_ids(mixed));
+  mixed.digest = leaf_digest(model_marks(mixed));
 
   ManifestBuilder builder(nodes, nodes, leaves_of(3), std::nullopt);
   ASSERT_TRUE(builder.add_leaf(constant_leaf(ExtentKind::kZero, BlockCount{1024})).ok());
@@ -128,7 +128,7 @@ TEST(ManifestBuilder, SixteenChangesIn64TebibytesTouchSixteenPaths) {
   EXPECT_EQ(builder.counters().nodes_written, 16U * 3 + 1);
   EXPECT_LE(nodes.inner_reads, 16U * 2 + 1);
 
-  SyntheticIds ids;
+  SyntheticMarks ids;
   DiffCounters counters;
   std::vector<std::uint64_t> changed;
   const auto visit = [&](BlockRange range) -> Status {

@@ -39,10 +39,10 @@ TEST(TreeDiff, SamePlacesNeedNoBlockIds) {
   append_extent(after, ExtentKind::kData, 100, 1);
   append_extent(after, ExtentKind::kUnreadable, 24);
   append_extent(after, ExtentKind::kData, 900, 1, 124);
-  after.digest = leaf_digest(model_ids(after));
+  after.digest = leaf_digest(model_marks(after));
   const TreeRoot a = build_from_scratch(nodes, volume_of({before}));
   const TreeRoot b = build_from_scratch(nodes, volume_of({after}));
-  ModelIds ids;
+  ModelMarks ids;
   std::vector<BlockRange> ranges;
   const auto visit = [&](BlockRange r) -> Status {
     ranges.push_back(r);
@@ -107,20 +107,20 @@ TEST(TreeDiff, StopsWhenTheVisitorDoes) {
   const TreeRoot a = build_from_scratch(nodes, volume_of({data_leaf(1, BlockCount{1024})}));
   const TreeRoot b =
       build_from_scratch(nodes, volume_of({constant_leaf(ExtentKind::kZero, BlockCount{1024})}));
-  ModelIds ids;
+  ModelMarks ids;
   const auto stop = [](BlockRange) -> Status { return cancelled(); };
   EXPECT_EQ(diff_trees(nodes, ids, a, b, stop, nullptr).error().code(), ErrorCode::kCancelled);
 }
 
-TEST(TreeDiff, IdsThatDoNotCoverTheLeafAreRefused) {
-  class ShortIds : public BlockIdReader {
+TEST(TreeDiff, MarksThatDoNotCoverTheLeafAreRefused) {
+  class ShortMarks : public BlockMarkReader {
    public:
-    Result<std::vector<BlockId>> block_ids(const Leaf&) override { return std::vector<BlockId>(3); }
+    Result<std::vector<BlockMark>> block_marks(const Leaf&) override { return std::vector<BlockMark>(3); }
   };
   MemoryNodes nodes;
   const TreeRoot a = build_from_scratch(nodes, volume_of({data_leaf(1, BlockCount{1024})}));
   const TreeRoot b = build_from_scratch(nodes, volume_of({data_leaf(2, BlockCount{1024})}));
-  ShortIds ids;
+  ShortMarks ids;
   const auto visit = [](BlockRange) -> Status { return {}; };
   EXPECT_EQ(diff_trees(nodes, ids, a, b, visit, nullptr).error().code(), ErrorCode::kCorrupt);
 }

@@ -32,7 +32,7 @@ void expect_refused(MemoryNodes& nodes, const TreeRoot& root, std::uint64_t leaf
   ManifestBuilder plain(nodes, nodes, root.blocks, std::nullopt);
   ASSERT_TRUE(plain.add_constant(ChildKind::kZero, leaf_count(root.blocks)).ok());
   const TreeRoot zeros = plain.finish().take();
-  ModelIds ids;
+  ModelMarks ids;
   const auto visit = [](BlockRange) -> Status { return {}; };
   const Status diff = diff_trees(nodes, ids, zeros, root, visit, nullptr);
   ASSERT_FALSE(diff.ok());
@@ -177,7 +177,7 @@ TEST(HostileTree, RandomWiringNeverBreaksAReader) {
     EXPECT_TRUE(built || !whole);
     ManifestBuilder plain(nodes, nodes, blocks, std::nullopt);
     ASSERT_TRUE(plain.add_constant(ChildKind::kZero, leaf_count(blocks)).ok());
-    ModelIds ids;
+    ModelMarks ids;
     const auto visit = [](BlockRange) -> Status { return {}; };
     const Status diff = diff_trees(nodes, ids, root, plain.finish().take(), visit, nullptr);
     EXPECT_TRUE(diff.ok() || !whole);

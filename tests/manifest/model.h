@@ -25,28 +25,28 @@ inline SegmentId model_segment(std::uint64_t k) {
   return id;
 }
 
-inline std::vector<BlockId> model_ids(const Leaf& leaf) {
-  std::vector<BlockId> ids;
+inline std::vector<BlockMark> model_marks(const Leaf& leaf) {
+  std::vector<BlockMark> marks;
   for (const LeafExtent& extent : leaf.extents) {
     for (std::uint64_t i = 0; i < extent.block_count; ++i) {
-      BlockId id;
-      if (extent.kind == ExtentKind::kUnreadable) id = unreadable_block_mark();
+      BlockMark mark;
+      if (extent.kind == ExtentKind::kUnreadable) mark = unreadable_block_mark();
       if (extent.kind == ExtentKind::kData) {
         const std::uint64_t content =
             1 + (leaf.segments[extent.segment].prefix() * 37 + extent.first_block + i) % 97;
-        std::memcpy(id.bytes.data(), &content, sizeof content);
+        std::memcpy(mark.bytes.data(), &content, sizeof content);
       }
-      ids.push_back(id);
+      marks.push_back(mark);
     }
   }
-  return ids;
+  return marks;
 }
 
-class ModelIds : public BlockIdReader {
+class ModelMarks : public BlockMarkReader {
  public:
-  Result<std::vector<BlockId>> block_ids(const Leaf& leaf) override {
+  Result<std::vector<BlockMark>> block_marks(const Leaf& leaf) override {
     ++reads;
-    return model_ids(leaf);
+    return model_marks(leaf);
   }
   std::uint64_t reads = 0;
 };
@@ -76,14 +76,14 @@ inline void append_extent(Leaf& leaf, ExtentKind kind, std::uint64_t blocks, std
 inline Leaf constant_leaf(ExtentKind kind, BlockCount blocks) {
   Leaf leaf;
   append_extent(leaf, kind, blocks.value);
-  leaf.digest = leaf_digest(model_ids(leaf));
+  leaf.digest = leaf_digest(model_marks(leaf));
   return leaf;
 }
 
 inline Leaf data_leaf(std::uint64_t segment, BlockCount blocks) {
   Leaf leaf;
   append_extent(leaf, ExtentKind::kData, blocks.value, segment);
-  leaf.digest = leaf_digest(model_ids(leaf));
+  leaf.digest = leaf_digest(model_marks(leaf));
   return leaf;
 }
 
@@ -107,10 +107,15 @@ inline Leaf random_leaf(Prng& prng, BlockCount blocks) {
     }
     left -= run;
   }
+  if (prng.below(4) == 0) {
+    leaf.no_region_hashes = true;
+    leaf.digest = leaf_digest(model_marks(leaf));
+    return leaf;
+  }
   leaf.region_mask = prng.next() >> (kLeafRegions - (blocks.value + kRegionBlocks - 1) / kRegionBlocks);
   leaf.regions.resize(static_cast<std::size_t>(std::popcount(leaf.region_mask)));
   prng.fill(std::as_writable_bytes(std::span(leaf.regions)));
-  leaf.digest = leaf_digest(model_ids(leaf));
+  leaf.digest = leaf_digest(model_marks(leaf));
   return leaf;
 }
 
@@ -189,8 +194,8 @@ inline std::vector<BlockRange> model_diff(const ModelVolume& a, const ModelVolum
   };
   for (std::size_t i = 0; i < std::min(a.leaves.size(), b.leaves.size()); ++i) {
     if (a.leaves[i] == b.leaves[i]) continue;
-    const auto a_ids = model_ids(*a.leaves[i]);
-    const auto b_ids = model_ids(*b.leaves[i]);
+    const auto a_ids = model_marks(*a.leaves[i]);
+    const auto b_ids = model_marks(*b.leaves[i]);
     for (std::size_t k = 0; k < std::min(a_ids.size(), b_ids.size()); ++k) {
       if (a_ids[k] != b_ids[k]) add(i * kLeafBlocks + k, 1);
     }
@@ -203,7 +208,7 @@ inline std::vector<BlockRange> model_diff(const ModelVolume& a, const ModelVolum
 inline std::vector<BlockRange> tree_diff(MemoryNodes& nodes, const TreeRoot& a, const TreeRoot& b,
                                          DiffCounters* counters = nullptr) {
   std::vector<BlockRange> ranges;
-  ModelIds ids;
+  ModelMarks ids;
   const auto visit = [&](BlockRange range) -> Status {
     ranges.push_back(range);
     return {};

@@ -46,7 +46,8 @@ TEST_F(Opening, WhatInitMadeIsWhatOpenFinds) {
   EXPECT_EQ(repo->config().id, made.id);
   EXPECT_EQ(repo->config().frame_blocks, 4U);
   EXPECT_EQ(repo->config().level, 7);
-  EXPECT_EQ(repo->config().region_seed, made.region_seed);
+  EXPECT_EQ(repo->config().region_secret, made.region_secret);
+  EXPECT_EQ(repo->config().hook_rate, 64U);
   EXPECT_EQ(repo->address(), address_);
 }
 
@@ -56,7 +57,35 @@ TEST_F(Opening, AnEmptyDirectoryBecomesAStoreAndEachHasItsOwnId) {
   address_.directory = "/other";
   const StoreConfig other = expect_ok(init());
   EXPECT_NE(one.id, other.id);
-  EXPECT_NE(one.region_seed, other.region_seed);
+  EXPECT_NE(one.region_secret, other.region_secret);
+}
+
+// A newer program has made something of the store that this one would break. It reads, and changes nothing.
+TEST_F(Opening, AStoreThatNeedsMoreOfItsWritersIsOnlyRead) {
+  StoreConfig config = expect_ok(init());
+  expect_ok(expect_ok(open())->objects().put_if_absent("settings.json", as_byte_span("mine")));
+  config.unknown_to_write = {"inventory"};
+  expect_ok(files_.remove("/s/ashlar.json"));
+  write("/s/ashlar.json", encode(config));
+  write("/s/incoming/left-behind", "by a writer that this program does not know");
+  const auto repo = expect_ok(open());
+  EXPECT_EQ(as_text(expect_ok(get_object(repo->objects(), "settings.json", 100))), "mine");
+  EXPECT_TRUE(repo->read_parts().ok());
+  ObjectStore& objects = repo->objects();
+  const auto expect_refused = [](const auto& result) {
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.error().code(), ErrorCode::kUnsupported);
+    EXPECT_TRUE(result.error().text().ends_with(
+        "/s: the store can only be changed by a program that knows 'inventory': use a newer ashlar"))
+        << result.error().text();
+  };
+  expect_refused(Session::begin(expect_ok(repo->write_parts()).objects, config.id, {}));
+  expect_refused(objects.create("packs/new"));
+  expect_refused(objects.put_if_absent("bin/new", as_byte_span("x")));
+  expect_refused(objects.replace("settings.json", as_byte_span("mine"), as_byte_span("x")));
+  expect_refused(objects.remove("settings.json"));
+  EXPECT_EQ(as_text(expect_ok(get_object(objects, "settings.json", 100))), "mine");
+  EXPECT_TRUE(files_.open("/s/incoming/left-behind", ReadMode::kCached).ok());
 }
 
 TEST_F(Opening, AStoreSurvivesThePowerOnceInitReturned) {

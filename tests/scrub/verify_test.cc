@@ -27,9 +27,10 @@ class Verifying : public testing::Test {
     leaf.segments = {segment.id};
     leaf.extents = {{ExtentKind::kData, kData, 0, 0},
                     {ExtentKind::kUnallocated, static_cast<std::uint16_t>(kLeafBlocks - kData), 0, 0}};
-    std::vector<BlockId> ids = segment.blocks;
-    ids.resize(kLeafBlocks);
-    leaf.digest = leaf_digest(ids);
+    std::vector<BlockMark> marks;
+    for (const BlockId& id : segment.blocks) marks.push_back(mark_of(id));
+    marks.resize(kLeafBlocks);
+    leaf.digest = leaf_digest(marks);
     return leaf;
   }
   SegmentId segment_of(std::uint64_t number) const {

@@ -31,16 +31,16 @@ inline Leaf synthetic_leaf(std::uint64_t number) {
   return leaf;
 }
 
-// The block ids of synthetic leaves: each is the segment's bytes followed by the block's number.
-class SyntheticIds : public BlockIdReader {
+// The block marks of synthetic leaves: each is the segment's bytes followed by the block's number.
+class SyntheticMarks : public BlockMarkReader {
  public:
-  Result<std::vector<BlockId>> block_ids(const Leaf& leaf) override {
-    std::vector<BlockId> ids(leaf.block_count());
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-      ids[i].bytes = leaf.segments.front().bytes;
-      std::memcpy(ids[i].bytes.data() + 16, &i, sizeof i);
+  Result<std::vector<BlockMark>> block_marks(const Leaf& leaf) override {
+    std::vector<BlockMark> marks(leaf.block_count());
+    for (std::size_t i = 0; i < marks.size(); ++i) {
+      marks[i].bytes = leaf.segments.front().bytes;
+      std::memcpy(marks[i].bytes.data() + 16, &i, sizeof i);
     }
-    return ids;
+    return marks;
   }
 };
 

@@ -283,7 +283,7 @@ class Errors(program.ProgramTest):
     def test_the_first_file_that_is_opened_is_no_standard_descriptor(self):
         done = self.run_ashlar("init", self.scratch / "other", store=False, preexec_fn=lambda: os.closerange(0, 3))
         self.assertEqual(done.returncode, 1)
-        self.assertEqual(json.loads((self.scratch / "other" / "ashlar.json").read_text())["version"], 1)
+        self.assertEqual(json.loads((self.scratch / "other" / "ashlar.json").read_text())["version"], 2)
         self.assertEqual(self.ok_json("snapshots", store=self.scratch / "other")["snapshots"], [])
 
     def test_a_stream_of_another_size_is_no_snapshot(self):

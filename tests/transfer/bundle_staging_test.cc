@@ -18,6 +18,8 @@ class Staging : public testing::Test {
     return expect_ok(store_.files().create_random("/scratch-" + std::to_string(++scratches_), bytes));
   }
   static NodeId id_of(const Leaf& leaf) { return node_id(encode(leaf)); }
+  // Returns a leaf as it stands in a bundle.
+  static Leaf outgoing_leaf(std::uint64_t number) { return without_region_hashes(synthetic_leaf(number)); }
   // Returns a leaf of blocks 2, 1 and 0 of a segment.
   static Leaf backwards(const SegmentId& segment) {
     Leaf leaf;
@@ -37,8 +39,8 @@ class Staging : public testing::Test {
 };
 
 TEST_F(Staging, NodesAreReadAsTheyWereAddedAndElseFromTheStore) {
-  const Leaf staged = synthetic_leaf(1);
-  const Leaf stored = synthetic_leaf(2);
+  const Leaf staged = outgoing_leaf(1);
+  const Leaf stored = outgoing_leaf(2);
   InnerNode inner;
   inner.children = {{ChildKind::kNode, id_of(staged), staged.digest},
                     {ChildKind::kNode, id_of(stored), stored.digest}};
@@ -49,57 +51,69 @@ TEST_F(Staging, NodesAreReadAsTheyWereAddedAndElseFromTheStore) {
   EXPECT_EQ(*expect_ok(staging_.leaf(id_of(stored))), stored);
   EXPECT_EQ(*expect_ok(staging_.inner(node_id(encode(inner)))), inner);
   EXPECT_EQ(nodes_.reads(), 1U) << "the store is asked for what was not staged";
-  EXPECT_EQ(staging_.leaf(id_of(synthetic_leaf(3))).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(staging_.leaf(id_of(outgoing_leaf(3))).error().code(), ErrorCode::kNotFound);
 }
 
 TEST_F(Staging, WhatComesTwiceAndWhatIsNoNodeIsRefused) {
-  expect_ok(staging_.add_node(encode(synthetic_leaf(1))));
-  EXPECT_EQ(staging_.add_node(encode(synthetic_leaf(1))).error().code(), ErrorCode::kCorrupt);
+  expect_ok(staging_.add_node(encode(outgoing_leaf(1))));
+  EXPECT_EQ(staging_.add_node(encode(outgoing_leaf(1))).error().code(), ErrorCode::kCorrupt);
   EXPECT_EQ(staging_.add_node(as_byte_span("not a node")).error().code(), ErrorCode::kCorrupt);
   const SegmentDirectory directory = encoded_segment(sealed_segment(seeds_from(0, 3))).directory;
   expect_ok(staging_.add_segment(directory));
   EXPECT_EQ(staging_.add_segment(directory).error().code(), ErrorCode::kCorrupt);
 }
 
-TEST_F(Staging, TheIdsOfALeafComeFromStagedSegmentsAndElseFromTheStore) {
+TEST_F(Staging, ALeafWithRegionHashesIsRefused) {
+  const Error error = staging_.add_node(encode(synthetic_leaf(1))).error();
+  EXPECT_EQ(error.code(), ErrorCode::kCorrupt);
+  EXPECT_NE(error.text().find("region hashes"), std::string::npos) << error.text();
+  Leaf leaf = synthetic_leaf(1);
+  leaf.region_mask = 0;
+  leaf.regions.clear();
+  EXPECT_FALSE(staging_.add_node(encode(leaf)).ok()) << "it could have some, as its flags say";
+  EXPECT_TRUE(staging_.all_were_used()) << "nothing was added";
+}
+
+TEST_F(Staging, TheMarksOfALeafComeFromStagedSegmentsAndElseFromTheStore) {
   const SealedSegment staged = sealed_segment(seeds_from(0, 3));
   const SealedSegment stored = sealed_segment(seeds_from(50, 3));
   expect_ok(staging_.add_segment(encoded_segment(staged).directory));
   store_.publish(stored);
   for (const SealedSegment* segment : {&staged, &stored}) {
-    const std::vector<BlockId> expected = {segment->blocks[2], segment->blocks[1], segment->blocks[0],
-                                           zero_block_mark(), unreadable_block_mark()};
+    const std::vector<BlockMark> expected = {mark_of(segment->blocks[2]), mark_of(segment->blocks[1]),
+                                             mark_of(segment->blocks[0]), zero_block_mark(),
+                                             unreadable_block_mark()};
     for (int round = 0; round < 2; ++round)
-      EXPECT_EQ(expect_ok(staging_.block_ids(backwards(segment->id))), expected);
+      EXPECT_EQ(expect_ok(staging_.block_marks(backwards(segment->id))), expected);
   }
-  EXPECT_EQ(staging_.block_ids(backwards(sealed_segment({99}).id)).error().code(), ErrorCode::kCorrupt);
+  EXPECT_EQ(staging_.block_marks(backwards(sealed_segment({99}).id)).error().code(), ErrorCode::kCorrupt);
 }
 
 TEST_F(Staging, APackOfTheStoreWithoutItsEndsIsNotBuiltOn) {
   const SealedSegment stored = sealed_segment(seeds_from(50, 3));
   const PackId pack = store_.publish(stored);
   store_.flip_byte(pack_key(PackKind::kData, pack), 0);
-  EXPECT_EQ(staging_.block_ids(backwards(stored.id)).error().code(), ErrorCode::kCorrupt);
+  EXPECT_EQ(staging_.block_marks(backwards(stored.id)).error().code(), ErrorCode::kCorrupt);
 }
 
 TEST_F(Staging, WhatWasAddedAndNotAskedForIsKnown) {
   EXPECT_TRUE(staging_.all_were_used());
   const SealedSegment segment = sealed_segment(seeds_from(0, 3));
   expect_ok(staging_.add_segment(encoded_segment(segment).directory));
-  expect_ok(staging_.add_node(encode(synthetic_leaf(1))));
+  expect_ok(staging_.add_node(encode(outgoing_leaf(1))));
   EXPECT_FALSE(staging_.all_were_used());
-  expect_ok(staging_.leaf(id_of(synthetic_leaf(1))));
+  expect_ok(staging_.leaf(id_of(outgoing_leaf(1))));
   EXPECT_FALSE(staging_.all_were_used());
-  expect_ok(staging_.block_ids(backwards(segment.id)));
+  expect_ok(staging_.block_marks(backwards(segment.id)));
   EXPECT_TRUE(staging_.all_were_used());
 }
 
 TEST_F(Staging, ABundleLargerThanTheScratchFileIsTooLarge) {
-  const auto little = scratch_of(encode(synthetic_leaf(1)).size());
+  const auto little = scratch_of(encode(outgoing_leaf(1)).size());
   BundleStaging staging(*little, nodes_, store_.segments());
-  expect_ok(staging.add_node(encode(synthetic_leaf(1))));
-  EXPECT_EQ(staging.add_node(encode(synthetic_leaf(2))).error().code(), ErrorCode::kExhausted);
-  EXPECT_EQ(*expect_ok(staging.leaf(id_of(synthetic_leaf(1)))), synthetic_leaf(1));
+  expect_ok(staging.add_node(encode(outgoing_leaf(1))));
+  EXPECT_EQ(staging.add_node(encode(outgoing_leaf(2))).error().code(), ErrorCode::kExhausted);
+  EXPECT_EQ(*expect_ok(staging.leaf(id_of(outgoing_leaf(1)))), outgoing_leaf(1));
 }
 
 // Segments as they are stored.
