@@ -6,18 +6,17 @@
 #include <thread>
 
 #include "base/first_error.h"
-#include "base/lru_cache.h"
 #include "base/random.h"
 #include "capture/assembler.h"
 #include "capture/segment_pipeline.h"
 #include "catalog/sessions.h"
 #include "codec/hash.h"
 #include "store/pack_appender.h"
+#include "store/stored_blocks.h"
 
 namespace ashlar {
 namespace {
 
-constexpr std::size_t kRememberedSegments = 65536;
 constexpr std::string_view kProgram = "ashlar " ASHLAR_VERSION;
 
 SourceKind kind_of(SourceType type) {
@@ -56,6 +55,7 @@ class Pipeline {
         source_(source),
         options_(options),
         progress_(progress),
+        stored_(parts.segments),
         plan_(plan_input(parts, source, options, std::move(changed))),
         threads_(options.threads != 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency())),
         appender_(parts.objects, parts.index, parts.config.id),
@@ -99,21 +99,9 @@ class Pipeline {
             std::move(changed),
             has_parent ? options.parent->generation + 1 : 0,
             options.changed && options.changed->is_exact,
-            [this](const Leaf& leaf) { return is_stored(leaf); }};
-  }
-
-  // Returns whether the store has every segment of a leaf. A leaf that equals its parent's is kept without
-  // reading its blocks, so this is the check of its segments; before the commit check_still_there() checks
-  // their packs again. The plan calls it from one thread at a time.
-  Result<bool> is_stored(const Leaf& leaf) {
-    for (const SegmentId& id : leaf.segments) {
-      if (leaned_on_.get(id) != nullptr) continue;
-      const auto place = TRY(parts_.index.find_segment(id));
-      if (!place) return false;
-      leaned_on_.put(id, true);
-      parent_packs_.insert(place->pack);
-    }
-    return true;
+            // A leaf that equals its parent's is kept without reading its blocks, so this is the check of them;
+            // before the commit check_still_there() checks their packs again.
+            [this](const Leaf& leaf) { return stored_.has(leaf); }};
   }
 
   static BlockCount unknown_size() { return ManifestBuilder::kUnknownSize; }
@@ -157,7 +145,7 @@ class Pipeline {
     pass.nodes_written = meta_.nodes_written();
     pass.node_bytes_written = meta_.bytes_written();
     pass.data_packs = admission_.reused_packs();
-    pass.data_packs.insert(parent_packs_.begin(), parent_packs_.end());
+    pass.data_packs.insert(stored_.packs().begin(), stored_.packs().end());
     pass.lost_leaves = plan_.lost_leaves();
     pass.meta_packs = meta_.reused_packs();
     return pass;
@@ -177,8 +165,7 @@ class Pipeline {
   FirstError errors_;
   // Declared before the stages with threads: they cancel it when they fail.
   std::unique_ptr<RunReader> reader_;
-  LruCache<SegmentId, bool, IdHash> leaned_on_{kRememberedSegments};  // segments that the store has
-  std::set<PackId> parent_packs_;
+  StoredBlocks stored_;  // of the parent; the plan asks from one thread at a time
   Plan plan_;
   Sequencer sequencer_;
   unsigned threads_;

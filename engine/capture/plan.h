@@ -52,7 +52,7 @@ struct PlannedLeaf {
   // An entry per block; kLeafBlocks of them for a stream, even when it ends inside the leaf.
   std::vector<BlockOrigin> origins;
   std::vector<PlannedRun> runs;
-  // The parent's leaf at this index when it is a node and all its segments are stored, else null. It covers
+  // The parent's leaf at this index when it is a node and all its blocks are stored, else null. It covers
   // as many blocks, except under a stream.
   std::shared_ptr<const Leaf> parent;
   // The kind of the parent's blocks where its subtree at this index is a constant; meaningless otherwise.
@@ -86,8 +86,8 @@ class Plan {
     // Rotates the sample of the audit: each generation takes other leaves and regions.
     std::uint32_t generation = 0;
     bool changed_is_exact = false;  // true: the map is not audited
-    // Returns whether every segment that a leaf of the parent names is still in the store. When one is
-    // missing, the plan ignores that leaf and reads the blocks instead.
+    // Returns whether the store has every block that a leaf of the parent names. When one is missing, the plan
+    // ignores that leaf and reads the blocks instead.
     std::function<Result<bool>(const Leaf&)> is_stored;
   };
   explicit Plan(Input input);
@@ -110,8 +110,7 @@ class Plan {
   void finish();
   // Drops the items that were not taken and wakes next_item().
   void cancel();
-  // Returns the number of leaves of the parent that name a lost segment; they are read as if there were no
-  // parent.
+  // Returns the number of leaves of the parent that name a lost block; they are read as if there were no parent.
   std::uint64_t lost_leaves() const { return lost_leaves_; }
 
  private:

@@ -83,13 +83,13 @@ std::string big_endian_text(std::uint64_t value) {
   return text;
 }
 
-PackRows rows_of(const PackId& pack, std::span<const PackedSegment> segments) {
+PackRows rows_of(const PackId& pack, std::span<const PackedSegment> segments, std::uint32_t hook_rate) {
   PackRows rows{pack, {PackKind::kData, {}, {}}, {}};
   for (const PackedSegment& segment : segments) {
     rows.row.segments.push_back(segment.entry);
     const std::uint64_t target = ordered_prefix(segment.entry.id);
     for (std::size_t i = 0; i < segment.blocks.size(); ++i) {
-      if (i == 0 || is_hook(segment.blocks[i]))
+      if (i == 0 || is_hook(segment.blocks[i], hook_rate))
         rows.hooks.push_back({ordered_prefix(segment.blocks[i]), target});
     }
   }

@@ -6,6 +6,7 @@
 
 #include "base/lru_cache.h"
 #include "store/pack_appender.h"
+#include "store/place_errors.h"
 
 namespace ashlar {
 namespace {
@@ -13,6 +14,8 @@ namespace {
 constexpr std::size_t kLeaves = 4096;     // about 2 KB each
 constexpr std::size_t kInnerNodes = 512;  // about 17 KB each
 constexpr std::size_t kOpenPacks = 64;
+constexpr std::size_t kKnownNodes = 65536;  // about 100 bytes each
+constexpr std::size_t kReusedOpenPacks = 16;
 
 }  // namespace
 
@@ -37,11 +40,23 @@ struct MetaStore::State {
     return opened;
   }
 
+  Result<ByteVector> read(const NodePlace& place) {
+    const auto reader = TRY(pack(place.pack));
+    return reader->read_node(place.entry).with_context(pack_key(PackKind::kMeta, place.pack));
+  }
+
   Result<ByteVector> encoding(const NodeId& id) {
-    const auto place = TRY(index.find_node(id));
-    if (!place) return corrupt(fmt::format("manifest node {} is in no pack of this store", id.hex()));
-    const auto reader = TRY(pack(place->pack));
-    return reader->read_node(place->entry).with_context(pack_key(PackKind::kMeta, place->pack));
+    PlaceErrors errors;
+    for (const bool caught_up : {false, true}) {
+      if (caught_up) TRY(index.look_again(id));
+      for (const NodePlace& place : TRY(index.node_places(id))) {
+        auto bytes = read(place);
+        if (bytes.ok()) return bytes;
+        errors.note(bytes.take_error());
+      }
+    }
+    if (errors.any()) return errors.decisive();
+    return index.missing(fmt::format("manifest node {} is in no pack of this store", id.hex()));
   }
 
   template <class Node, class Decode>
@@ -93,30 +108,52 @@ Status MetaStore::remember_inner(ByteSpan encoding) {
 
 MetaWriter::MetaWriter(ObjectStore& objects, Index& index, const StoreId& store,
                        std::function<Status()> data_is_published)
-    : objects_(objects), index_(index), store_(store), data_is_published_(std::move(data_is_published)) {}
+    : objects_(objects),
+      index_(index),
+      store_(store),
+      data_is_published_(std::move(data_is_published)),
+      known_(kKnownNodes),
+      open_packs_(kReusedOpenPacks) {}
 
 MetaWriter::~MetaWriter() = default;
 
 // Returns whether new nodes may rely on a node in this pack. They may not when its header or trailer is
 // damaged: the present index still finds the pack, but an index that is rebuilt will not.
 Result<bool> MetaWriter::may_lean_on(const PackId& pack) {
-  if (reused_packs_.contains(pack)) return true;
   if (damaged_packs_.contains(pack)) return false;
-  const auto opened = WholePackReader::open(objects_, PackKind::kMeta, pack);
-  const bool gone = !opened.ok() && (opened.error().code() == ErrorCode::kCorrupt ||
-                                     opened.error().code() == ErrorCode::kNotFound);
-  if (!opened.ok() && !gone) return opened.error();
-  (gone ? damaged_packs_ : reused_packs_).insert(pack);
-  return !gone;
+  if (open_packs_.get(pack) != nullptr) return true;
+  auto opened = WholePackReader::open(objects_, PackKind::kMeta, pack);
+  if (opened.ok()) {
+    open_packs_.put(pack, opened.take());
+    return true;
+  }
+  if (!is_not_to_rely_on(opened.error())) return opened.take_error();
+  damaged_packs_.insert(pack);
+  return false;
+}
+
+// Returns whether a sound pack has the node. It is read: a node that has rotted is written again.
+Result<bool> MetaWriter::is_stored(const NodeId& id) {
+  if (known_.get(id) != nullptr) return true;
+  for (const NodePlace& place : TRY(index_.node_places(id))) {
+    if (!TRY(may_lean_on(place.pack))) continue;
+    const auto node = (*open_packs_.get(place.pack))->read_node(place.entry);
+    if (node.ok()) {
+      reused_packs_.insert(place.pack);
+      known_.put(id, true);
+      return true;
+    }
+    if (!is_not_to_rely_on(node.error())) return node.error();
+  }
+  return false;
 }
 
 Status MetaWriter::put(const NodeId& id, ByteSpan encoding) {
-  if (open_.contains(id)) return {};
-  const auto place = TRY(index_.find_node(id));
-  if (place && TRY(may_lean_on(place->pack))) return {};
+  if (open_.contains(id) || TRY(is_stored(id))) return {};
   if (!pack_) pack_ = TRY(MetaPackWriter::create(objects_, store_));
   TRY(pack_->append(id, encoding));
   open_.insert(id);
+  known_.put(id, true);
   ++nodes_written_;
   bytes_written_ += encoding.size();
   if (pack_->bytes() >= kPackBytes) return publish();

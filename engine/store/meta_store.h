@@ -6,14 +6,15 @@
 #include <memory>
 #include <set>
 
+#include "base/lru_cache.h"
 #include "index/index.h"
 #include "pack/pack_store.h"
 #include "store/node_store.h"
 
 namespace ashlar {
 
-// Reads nodes by id and checks each encoding against its id. Decoded nodes are cached (bounded). Any number
-// of threads.
+// Reads nodes by id and checks each encoding against its id. Decoded nodes are cached (bounded). When a node
+// can't be had from one pack, the next that holds it is tried, as SegmentReader does. Any number of threads.
 class MetaStore : public NodeReader {
  public:
   MetaStore(ObjectStore& objects, Index& index);
@@ -29,7 +30,8 @@ class MetaStore : public NodeReader {
   std::unique_ptr<State> state_;
 };
 
-// Writes the nodes of one capture. A node that a published, whole meta pack holds is not written again.
+// Writes the nodes of one capture. A node that a published, whole meta pack holds is not written again; it is
+// read from there and checked first, once in a session (for the last 65536 nodes).
 //
 // A meta pack must not be published before the data packs that its leaves refer to: a later capture may find
 // a node by its id and trust it. Therefore `data_is_published` is called before each pack is finished; it
@@ -51,6 +53,7 @@ class MetaWriter : public NodeWriter {
  private:
   Status publish();
   Result<bool> may_lean_on(const PackId& pack);
+  Result<bool> is_stored(const NodeId& id);
 
   ObjectStore& objects_;
   Index& index_;
@@ -58,6 +61,8 @@ class MetaWriter : public NodeWriter {
   std::function<Status()> data_is_published_;
   std::unique_ptr<MetaPackWriter> pack_;
   std::set<NodeId> open_;  // ids in the pack being written
+  LruCache<NodeId, bool, IdHash> known_;
+  LruCache<PackId, std::shared_ptr<PackReader>, IdHash> open_packs_;  // whole ones
   std::set<PackId> reused_packs_;
   std::set<PackId> damaged_packs_;
   std::uint64_t nodes_written_ = 0;

@@ -10,6 +10,7 @@
 #include "image/contents.h"
 #include "manifest/tree_visit.h"
 #include "store/pack_appender.h"
+#include "store/stored_blocks.h"
 #include "transfer/bundle_staging.h"
 #include "transfer/stored_segment.h"
 
@@ -157,7 +158,7 @@ class Import : private TreeVisitor {
     for (EncodedSegment& segment : window_) {
       progress_.done_bytes += segment.directory.blocks.size() * kBlockBytes;
       TRY(staging_.add_segment(segment.directory).with_context("bundle"));
-      if (TRY(is_there(segment.directory.id))) continue;
+      if (TRY(there_.has(segment.directory.id, block_set(0, segment.directory.blocks.size())))) continue;
       ++new_segments_;
       new_bytes_ += segment.payload.size();
       progress_.sent_bytes += segment.payload.size();
@@ -165,18 +166,6 @@ class Import : private TreeVisitor {
     }
     window_.clear();
     return {};
-  }
-
-  // Returns whether a whole pack of the store has the segment. A pack that can't be read just now may be
-  // whole.
-  Result<bool> is_there(const SegmentId& id) {
-    const auto place = TRY(parts_.target.index.find_segment(id));
-    if (!place) return false;
-    const Status ends = parts_.target.segments.check_ends(place->pack);
-    if (ends.ok()) return true;
-    const ErrorCode code = ends.error().code();
-    if (code == ErrorCode::kCorrupt || code == ErrorCode::kNotFound) return false;
-    return ends.error();
   }
 
   Status visit_leaf(const NodeRef& /*ref*/, const Leaf& leaf) override {
@@ -194,6 +183,7 @@ class Import : private TreeVisitor {
   CopyProgress& progress_;
   const std::stop_token& stop_;
   BundleStaging staging_;
+  StoredBlocks there_{parts_.target.segments};
   PackAppender appender_;
   BundleHeader header_;
   ImageRecord image_;

@@ -8,6 +8,7 @@
 #include "manifest/tree_visit.h"
 #include "store/meta_store.h"
 #include "store/pack_appender.h"
+#include "store/stored_blocks.h"
 #include "transfer/stored_segment.h"
 
 namespace ashlar {
@@ -36,7 +37,7 @@ class Copier : private TreeVisitor {
     TRY(publish_segments());
     TRY(nodes_.finish());
     std::vector<std::string> packs;
-    for (const PackId& pack : reused_) packs.push_back(pack_key(PackKind::kData, pack));
+    for (const PackId& pack : there_.packs()) packs.push_back(pack_key(PackKind::kData, pack));
     for (const PackId& pack : nodes_.reused_packs()) packs.push_back(pack_key(PackKind::kMeta, pack));
     return target_.objects.ensure_durable(packs).with_context("a pack that the copy needs");
   }
@@ -57,7 +58,8 @@ class Copier : private TreeVisitor {
  private:
   Status visit_leaf(const NodeRef& ref, const Leaf& leaf) override {
     TRY(check_digest(leaf, block_ids_));
-    for (const SegmentId& segment : leaf.segments) TRY(want(segment));
+    const auto used = blocks_used(leaf);
+    for (std::size_t i = 0; i < used.size(); ++i) TRY(want(leaf.segments[i], used[i]));
     for (const LeafExtent& extent : leaf.extents) {
       if (extent.kind == ExtentKind::kData)
         progress_.done_bytes += byte_count(BlockCount{extent.block_count}).value;
@@ -68,26 +70,13 @@ class Copier : private TreeVisitor {
     return nodes_.put(ref.id, encode(node));
   }
 
-  Status want(const SegmentId& segment) {
+  // A segment whose blocks are partly in the target is sent whole.
+  Status want(const SegmentId& segment, const SegmentBlocks& blocks) {
     if (sent_.contains(segment)) return {};
-    if (TRY(is_there(segment))) return {};
+    if (TRY(there_.has(segment, blocks))) return {};
     sent_.insert(segment);
     waiting_.push_back(segment);
     return waiting_.size() < kWindow ? Status() : send_waiting();
-  }
-
-  // Returns whether a whole pack of the target holds the segment.
-  Result<bool> is_there(const SegmentId& segment) {
-    const auto place = TRY(target_.index.find_segment(segment));
-    if (!place) return false;
-    Status whole = target_.segments.check_ends(place->pack);
-    if (whole.ok()) {
-      reused_.insert(place->pack);
-      return true;
-    }
-    const ErrorCode code = whole.error().code();
-    if (code == ErrorCode::kCorrupt || code == ErrorCode::kNotFound) return false;
-    return whole.take_error();
   }
 
   Status send_waiting() {
@@ -116,7 +105,7 @@ class Copier : private TreeVisitor {
   std::set<SeenNode> seen_;
   std::set<SegmentId> sent_;
   std::vector<SegmentId> waiting_;
-  std::set<PackId> reused_;  // packs of the target that the copy relies on
+  StoredBlocks there_{target_.segments};
   std::uint64_t segment_bytes_ = 0;
 };
 
