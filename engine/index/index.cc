@@ -27,7 +27,7 @@ Index::~Index() = default;
 Result<std::unique_ptr<Index>> Index::open(const std::string& path, ObjectStore& objects,
                                            std::uint32_t hook_rate) {
   TRY(check_rate(hook_rate));
-  IndexDirectory directory(path, fmt::format("{}, 1 of {} is a hook", kIndexFormat, hook_rate));
+  IndexDirectory directory(path, index_format(hook_rate));
   return std::unique_ptr<Index>(new Index(std::make_unique<State>(std::move(directory), objects, hook_rate)));
 }
 

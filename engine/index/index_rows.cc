@@ -69,6 +69,10 @@ void sort_by_offset(std::vector<Entry>& entries) {
 
 }  // namespace
 
+std::string index_format(std::uint32_t hook_rate) {
+  return "ashlar index 2, hooks 1 of " + std::to_string(hook_rate);
+}
+
 std::uint64_t big_endian_u64(const std::byte* bytes) {
   std::uint64_t value = 0;
   for (std::size_t i = 0; i < kPrefixBytes; ++i)

@@ -24,7 +24,8 @@
 
 namespace ashlar {
 
-inline constexpr std::string_view kIndexFormat = "ashlar index 2";
+// Returns the text that names the encoding of the rows, and which hooks are kept.
+std::string index_format(std::uint32_t hook_rate);
 inline constexpr std::size_t kPrefixBytes = 8;
 // The number of segments that one hook keeps, the smallest ones. A block is in two segments when two captures
 // stored it at the same time.

@@ -94,7 +94,7 @@ bool IndexState::refresh() {
     if (!there.ok()) return true;  // the caller's next read meets the damage
     if (there.value()) written.push_back(pack);
   }
-  for (const PackId& pack : written) drop(pack);
+  for (const PackId& pack : written) drop_written(pack);
   return !lacks_nothing;
 }
 
@@ -241,19 +241,26 @@ void IndexState::put(const PackRows& rows) {
     pending_rows_ += count_rows(rows);
 }
 
-void IndexState::drop(const PackId& pack) {
+std::shared_ptr<const PackRows> IndexState::take_pending(const PackId& pack) {
   const auto found = pending_.find(pack);
-  if (found == pending_.end()) {
-    memory_.drop(pack);
-    return;
-  }
-  memory_.drop_written(*found->second);
-  pending_rows_ -= count_rows(*found->second);
+  if (found == pending_.end()) return nullptr;
+  const auto rows = std::move(found->second);
   pending_.erase(found);
+  pending_rows_ -= count_rows(*rows);
+  return rows;
+}
+
+void IndexState::drop_written(const PackId& pack) {
+  if (const auto rows = take_pending(pack)) {
+    memory_.drop_written(*rows);
+  } else {
+    memory_.drop(pack);
+  }
 }
 
 Status IndexState::erase(const PackId& pack) {
-  drop(pack);
+  take_pending(pack);
+  memory_.drop(pack);
   const bool is_written = database() != nullptr && TRY(database()->find_pack(pack)).has_value();
   if (is_written) {
     memory_.mask(pack);
@@ -308,7 +315,7 @@ void IndexState::take_written(const IndexBatch& batch, Result<IndexView> written
   for (const PackId& pack : batch.gone) memory_.unmask(pack);
   for (const auto& rows : batch.added) {
     if (pending_.contains(rows->pack)) {
-      drop(rows->pack);
+      drop_written(rows->pack);
     } else {
       memory_.mask(rows->pack);  // forgotten while the batch was written
     }

@@ -92,8 +92,10 @@ class IndexState {
   // Returns whether the pack's rows are in the database, or will be written to it.
   Result<bool> is_kept(const PackId& pack) const;
   void put(const PackRows& rows);
+  // Removes a pack from pending_ and returns its rows; null when it is not there.
+  std::shared_ptr<const PackRows> take_pending(const PackId& pack);
   // Drops the rows of a pack that the database has.
-  void drop(const PackId& pack);
+  void drop_written(const PackId& pack);
   Status erase(const PackId& pack);
   IndexBatch batch() const;
   // Takes the view that shows a batch; notes a failure, which leaves the rows in memory.

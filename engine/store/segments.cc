@@ -275,6 +275,8 @@ Status SegmentReader::read_elsewhere(const LocatedSegment& segment, std::size_t 
     if (caught_up) TRY(state_->index.look_again(id));
     PlaceErrors errors;
     errors.note(error);
+    const auto places = TRY(state_->index.segment_places(id));
+    if (places.size() == 1 && places.front() == segment.place && !segment.is_hearsay) continue;
     const auto others = locate_all(id);
     if (!others.ok()) {
       errors.note(others.error());
