@@ -2,9 +2,9 @@
 //
 //   hook_rate FIRST SECOND [DIRECTORY]
 //
-// For each rate, the raw image FIRST is admitted into an empty store and then SECOND, an image that is related
-// to it. Prints the size of the index on the disk after FIRST, and how many of the blocks of SECOND that FIRST
-// has were found: duplicates, without those within SECOND and the blocks of zeros.
+// For each rate, the raw image FIRST is admitted into an empty store and then SECOND, an image that is
+// related to it. Prints the size of the index on the disk after FIRST, and how many of the blocks of SECOND
+// that FIRST has were found: duplicates, without those within SECOND and the blocks of zeros.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -29,8 +29,9 @@ using Blocks = std::unordered_set<BlockId, IdHash>;
 constexpr std::uint32_t kFrameBlocks = 16;
 
 // Calls `take` with the blocks of an image that are not zeros, in groups of at most 4 MiB.
-Status each_leaf(const std::string& image,
-                 const std::function<Status(std::span<const BlockId>, std::span<const std::byte* const>)>& take) {
+Status each_leaf(
+    const std::string& image,
+    const std::function<Status(std::span<const BlockId>, std::span<const std::byte* const>)>& take) {
   const auto file = TRY(posix_file_system().open(image, ReadMode::kCached));
   const std::uint64_t size = TRY(file->size());
   AlignedBuffer buffer(kLeafBytes);
@@ -92,9 +93,11 @@ Status measure(const std::string& first, const std::string& second, const std::s
     const IndexStats stats = TRY(index->stats());
     const std::uint64_t added = TRY(store(objects, *index, second));
     const std::uint64_t missed = added - (in_second.size() - shared);
-    fmt::print("1 of {:3}: index {:8} B after the first image, {:7} hooks; {} of {} duplicates found: {:.3f} %\n",
-               rate, stats.disk_bytes, stats.hooks, shared - missed, shared,
-               100.0 * static_cast<double>(shared - missed) / static_cast<double>(std::max<std::uint64_t>(1, shared)));
+    fmt::print(
+        "1 of {:3}: index {:8} B after the first image, {:7} hooks; {} of {} duplicates found: {:.3f} %\n",
+        rate, stats.disk_bytes, stats.hooks, shared - missed, shared,
+        100.0 * static_cast<double>(shared - missed) /
+            static_cast<double>(std::max<std::uint64_t>(1, shared)));
   }
   fs::remove_all(directory);
   return {};

@@ -92,15 +92,11 @@ class Pipeline {
   Plan::Input plan_input(const WriteParts& parts, Source& source, const CaptureOptions& options,
                          std::optional<ChangedRegions> changed) {
     const bool has_parent = options.parent.has_value();
-    return {source,
-            parts.nodes,
-            source.size(),
-            has_parent ? std::optional(tree_root(*options.parent)) : std::nullopt,
-            std::move(changed),
-            has_parent ? options.parent->generation + 1 : 0,
-            options.changed && options.changed->is_exact,
-            // A leaf that equals its parent's is kept without reading its blocks, so this is the check of them;
-            // before the commit check_still_there() checks their packs again.
+    return {source, parts.nodes, source.size(),
+            has_parent ? std::optional(tree_root(*options.parent)) : std::nullopt, std::move(changed),
+            has_parent ? options.parent->generation + 1 : 0, options.changed && options.changed->is_exact,
+            // A leaf that equals its parent's is kept without reading its blocks, so this is the check of
+            // them; before the commit check_still_there() checks their packs again.
             [this](const Leaf& leaf) { return stored_.has(leaf); }};
   }
 

@@ -78,8 +78,8 @@ struct Database::State {
   }
   // Writes format and identity to a new database; refuses a database of another format.
   Status check_format(std::string_view format);
-  // Moves `rows` to the first row from its present one on that starts with `prefix` and lies in a pack that is
-  // not masked. Returns whether there is one.
+  // Moves `rows` to the first row from its present one on that starts with `prefix` and lies in a pack that
+  // is not masked. Returns whether there is one.
   Result<bool> at_place(rocksdb::Iterator& rows, ByteSpan prefix, const std::set<PackId>& masked) const;
   // Returns what `decode` makes of each row of `which` that starts with `id` and lies in a pack that is not
   // masked.

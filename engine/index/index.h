@@ -101,9 +101,9 @@ constexpr bool is_hook(const BlockId& id, std::uint32_t rate) {
 
 class Index {
  public:
-  // Opens the index in the directory `path`, which the first batch creates. `objects` holds the packs and must
-  // outlive the index. An index that can't be opened is in memory until it can. An index that was made with
-  // another rate of hooks is made anew. The caller calls catch_up() next.
+  // Opens the index in the directory `path`, which the first batch creates. `objects` holds the packs and
+  // must outlive the index. An index that can't be opened is in memory until it can. An index that was made
+  // with another rate of hooks is made anew. The caller calls catch_up() next.
   static Result<std::unique_ptr<Index>> open(const std::string& path, ObjectStore& objects,
                                              std::uint32_t hook_rate = kDefaultHookRate);
   // Opens an index in memory, which writes no files: for stores that are not on this host's file system.
@@ -120,8 +120,8 @@ class Index {
   // pack that a list lacks is looked for by its own key first. Idempotent. Skips packs that are damaged or
   // can't be read just now, and counts them in stats().
   Result<CatchUpReport> catch_up();
-  // Catches up for a reader that does not find a segment or node which must be in the store. Does nothing when
-  // a catch-up has begun and ended since the call, or within kLookAgainPause for the same id.
+  // Catches up for a reader that does not find a segment or node which must be in the store. Does nothing
+  // when a catch-up has begun and ended since the call, or within kLookAgainPause for the same id.
   Status look_again(const SegmentId& id);
   Status look_again(const NodeId& id);
   // Returns the error for something that no pack is known to hold: kCorrupt, but kIo when it may be in a pack

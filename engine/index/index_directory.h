@@ -37,8 +37,7 @@ struct IndexBatch {
 class IndexDirectory {
  public:
   // `format` names the encoding of the rows; a database of another format is damage.
-  IndexDirectory(std::string path, std::string format)
-      : path_(std::move(path)), format_(std::move(format)) {}
+  IndexDirectory(std::string path, std::string format) : path_(std::move(path)), format_(std::move(format)) {}
 
   // Returns a text that changes with each batch that a process writes; empty when there is no database.
   std::string stamp() const;
@@ -46,7 +45,8 @@ class IndexDirectory {
   // could not open it just now. Neither changes a file.
   Result<IndexView> view() const;
   // Writes the rows that the database lacks, removes those of packs that are gone, and returns a view that
-  // shows the result. A missing database is created; a damaged one is removed and created. Waits for the lock.
+  // shows the result. A missing database is created; a damaged one is removed and created. Waits for the
+  // lock.
   Result<IndexView> write(const IndexBatch& batch, std::chrono::milliseconds wait = kLockWait) const;
   // Returns a view of a database other than the one with this identity, which is damaged: the one that
   // another process has made meanwhile, or none, after removing the files.

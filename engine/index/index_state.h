@@ -1,8 +1,8 @@
-// IndexState: the state of an Index, which is a view of the database if there is one, the rows kept in memory,
-// and the repair of both. Internal to the module.
+// IndexState: the state of an Index, which is a view of the database if there is one, the rows kept in
+// memory, and the repair of both. Internal to the module.
 //
-// Rows that are added go to memory. They stay in pending_ until their batch is written; then a view that shows
-// them takes the place of the old one.
+// Rows that are added go to memory. They stay in pending_ until their batch is written; then a view that
+// shows them takes the place of the old one.
 //
 // Locks, in this order: catching_up_ (one catch-up at a time), writing_ (held by what replaces the view or
 // writes a batch), mutex_. Look-ups hold mutex_ shared; what changes rows or the view holds it exclusively.
@@ -106,13 +106,13 @@ class IndexState {
   bool refresh();
   // Does what synchronise() does without releasing the lock, so that no look-up sees the incomplete rows.
   Result<CatchUpReport> complete();
-  // Has the damaged database made again and ingests what is missing. From the third attempt on it does without
-  // a database. Fails only when packs can't be listed; the next call then completes the work.
+  // Has the damaged database made again and ingests what is missing. From the third attempt on it does
+  // without a database. Fails only when packs can't be listed; the next call then completes the work.
   Result<CatchUpReport> heal(int attempt);
 
-  // The functions below release `lock`, which holds mutex_, while they wait or read. Without a lock the caller
-  // holds writing_ and mutex_, and keeps them.
-  // Ingests packs that are new and forgets packs that do not exist any longer.
+  // The functions below release `lock`, which holds mutex_, while they wait or read. Without a lock the
+  // caller holds writing_ and mutex_, and keeps them. Ingests packs that are new and forgets packs that do
+  // not exist any longer.
   Result<CatchUpReport> synchronise(Lock* lock);
   Result<std::vector<PackKey>> list_all(Lock* lock);
   // Returns whether a pack that a list lacks does not exist. A doubt is no.

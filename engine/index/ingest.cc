@@ -20,7 +20,8 @@ Result<IngestedPack> ingest_segments(const WholePackReader& reader, std::uint32_
 
 }  // namespace
 
-Result<IngestedPack> ingest_pack(ObjectStore& objects, PackKind kind, const PackId& pack, std::uint32_t hook_rate) {
+Result<IngestedPack> ingest_pack(ObjectStore& objects, PackKind kind, const PackId& pack,
+                                 std::uint32_t hook_rate) {
   const auto reader = TRY(WholePackReader::open(objects, kind, pack));
   if (kind == PackKind::kData) return ingest_segments(*reader, hook_rate);
   return IngestedPack{rows_of(pack, TRY(reader->nodes())), 0};

@@ -15,6 +15,7 @@ struct IngestedPack {
 };
 
 // Fails when the header or the footer can't be read: such a pack can't be used.
-Result<IngestedPack> ingest_pack(ObjectStore& objects, PackKind kind, const PackId& pack, std::uint32_t hook_rate);
+Result<IngestedPack> ingest_pack(ObjectStore& objects, PackKind kind, const PackId& pack,
+                                 std::uint32_t hook_rate);
 
 }  // namespace ashlar

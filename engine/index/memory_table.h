@@ -13,9 +13,9 @@
 
 namespace ashlar {
 
-// The number of hooks kept in memory: 2^21 take about 128 MiB and stand for 512 GiB of new data at one hook of
-// 64 blocks. Packs beyond this add no hooks, so later copies of their blocks may be stored twice; nothing else
-// suffers.
+// The number of hooks kept in memory: 2^21 take about 128 MiB and stand for 512 GiB of new data at one hook
+// of 64 blocks. Packs beyond this add no hooks, so later copies of their blocks may be stored twice; nothing
+// else suffers.
 inline constexpr std::size_t kMaxMemoryHooks = std::size_t{1} << 21U;
 
 class MemoryTable {

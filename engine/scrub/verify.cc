@@ -211,9 +211,9 @@ class Verifier {
     return level == 0 ? walk_leaf(ref, first, blocks, needs) : walk_inner(ref, level, index, blocks, needs);
   }
 
-  // Returns the damage of the node's first place when no place of it is sound. In a pack with damaged ends the
-  // node may still be readable, but the pack cannot be ingested again: the node is found only as long as the
-  // index lasts.
+  // Returns the damage of the node's first place when no place of it is sound. In a pack with damaged ends
+  // the node may still be readable, but the pack cannot be ingested again: the node is found only as long as
+  // the index lasts.
   Result<std::optional<std::size_t>> damage_of(const NodeId& id) {
     const auto faults = node_faults_.find(id);
     std::optional<std::size_t> first;
@@ -302,19 +302,19 @@ class Verifier {
     }
   }
 
-  // Returns whether the blocks of an extent can be read: its segment is in a pack, and each of them is without
-  // a fault in one of its places. What is lost is reported with the faults of the first place.
+  // Returns whether the blocks of an extent can be read: its segment is in a pack, and each of them is
+  // without a fault in one of its places. What is lost is reported with the faults of the first place.
   Result<bool> check_extent(const SegmentId& segment, const LeafExtent& extent, Lba lba) {
     const auto places = TRY(parts_.index.segment_places(segment));
     const SegmentPlace* place = places.empty() ? nullptr : &places.front();
     if (place == nullptr || place->entry.block_count < extent.first_block + extent.block_count) {
       const auto [known, added] = missing_.try_emplace(segment, 0);
       if (added) {
-        known->second = add_damage("packs/", segment, std::nullopt,
-                                   place != nullptr
-                                       ? "segment is shorter than an extent of it"
-                                       : fmt::format("segment {} is in no readable pack", segment.hex()),
-                                   place == nullptr && has_unread_packs_);
+        known->second =
+            add_damage("packs/", segment, std::nullopt,
+                       place != nullptr ? "segment is shorter than an extent of it"
+                                        : fmt::format("segment {} is in no readable pack", segment.hex()),
+                       place == nullptr && has_unread_packs_);
       }
       lose(known->second, walked_, {lba, BlockCount{extent.block_count}});
       return false;
@@ -352,7 +352,8 @@ class Verifier {
   VerifyReport report_;
 
   std::unordered_map<SegmentId, std::map<PackId, std::vector<LostBlocks>>, IdHash> faults_;
-  std::unordered_map<NodeId, std::map<PackId, std::size_t>, IdHash> node_faults_;  // value: index of the damage
+  std::unordered_map<NodeId, std::map<PackId, std::size_t>, IdHash>
+      node_faults_;  // value: index of the damage
   // Value: index of the damage that names the node.
   std::unordered_map<NodeId, std::size_t, IdHash> bad_nodes_;
   std::unordered_map<SegmentId, std::size_t, IdHash> missing_;

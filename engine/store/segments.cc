@@ -182,7 +182,7 @@ Result<SoundSegment> SegmentReader::locate_sound(const SegmentId& id) {
   PlaceErrors errors;
   for (const SegmentPlace& place : TRY(state_->index.segment_places(id))) {
     const auto ends = check_ends(place.pack);
-    auto segment = !ends.ok()                    ? Result<Located>(ends.error())
+    auto segment = !ends.ok()                     ? Result<Located>(ends.error())
                    : held && held->place == place ? Result<Located>(held)
                                                   : read_directory(place);
     if (!segment.ok()) {

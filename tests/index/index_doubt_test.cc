@@ -1,5 +1,5 @@
-// Tests of an index that can't tell: a list that lacks packs, packs that can't be read just now, and errors of
-// the system. None of them is taken for damage or for a pack that is gone.
+// Tests of an index that can't tell: a list that lacks packs, packs that can't be read just now, and errors
+// of the system. None of them is taken for damage or for a pack that is gone.
 #include <sys/resource.h>
 #include <unistd.h>
 
