@@ -1,4 +1,4 @@
-// Measures what the rate of hooks costs and finds.
+// Measures what the rate of hooks costs in the index, and what it finds (docs/decisions/hook-rate.md).
 //
 //   hook_rate FIRST SECOND [DIRECTORY]
 //

@@ -123,7 +123,7 @@ class IndexState {
 
   // Writes what is pending, with writing_ and mutex_ held.
   void write_held();
-  // The same, called with no lock but catching_up_ held. Waits so long for another process.
+  // Writes what is pending, with no lock but catching_up_ held. Waits so long for another process.
   void write_pending(std::chrono::milliseconds wait);
   Result<CatchUpReport> bring_up_to_date();  // needs catching_up_
 
