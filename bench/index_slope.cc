@@ -2,13 +2,13 @@
 //
 //   index_slope [DIRECTORY [BLOCKS…]]      default: a temporary directory; 10^7, 10^8, 2^28 (1 TiB)
 //
-// Synthetic packs of 16 segments of 1024 blocks (64 hooks and the first block each) and one manifest node for
+// Synthetic packs of 16 segments of 1024 blocks (16 hooks and the first block each) and one manifest node for
 // each segment are added to one index, as a capture adds them. At each number of blocks the index is flushed,
 // measured and asked for:
-//   run    64 hooks of one segment in one call: a duplicate run of 4 MiB
-//   apart  64 hooks of 64 random segments in one call: the worst duplicates
-//   new    64 hooks that it does not have: new data
-// Rates are hooks per second of one thread's processor time with a warm page cache; a hook stands for 64 KiB
+//   run    16 hooks of one segment in one call: a duplicate run of 4 MiB
+//   apart  16 hooks of 16 random segments in one call: the worst duplicates
+//   new    16 hooks that it does not have: new data
+// Rates are hooks per second of one thread's processor time with a warm page cache; a hook stands for 256 KiB
 // of data. The size is taken once compactions have ended; `most` is the largest size seen until then.
 #include <fmt/format.h>
 #include <unistd.h>
@@ -29,7 +29,7 @@
 namespace ashlar {
 namespace {
 
-constexpr std::size_t kHooksPerSegment = 64;
+constexpr std::size_t kHooksPerSegment = 1024 / kDefaultHookRate;
 constexpr std::size_t kSegmentsPerPack = 16;
 constexpr double kMiB = 1024.0 * 1024.0;
 constexpr double kBlocksPerTiB = 1024.0 * 1024.0 * 256.0;
@@ -58,7 +58,7 @@ Id made_id(std::uint64_t kind, std::uint64_t number) {
 
 BlockId made_hook(std::uint64_t kind, std::uint64_t number) {
   auto id = made_id<BlockId>(kind, number);
-  id.bytes[31] &= std::byte{0xf0};
+  id.bytes[31] &= static_cast<std::byte>(0xffU & ~(kDefaultHookRate - 1));
   return id;
 }
 

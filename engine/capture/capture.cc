@@ -9,7 +9,6 @@
 
 #include "base/either_stop.h"
 #include "base/first_error.h"
-#include "base/lru_cache.h"
 #include "base/random.h"
 #include "base/threads.h"
 #include "capture/assembler.h"
@@ -17,11 +16,11 @@
 #include "catalog/sessions.h"
 #include "codec/hash.h"
 #include "store/pack_appender.h"
+#include "store/stored_blocks.h"
 
 namespace ashlar {
 namespace {
 
-constexpr std::size_t kRememberedSegments = 65536;
 constexpr std::string_view kProgram = "ashlar " ASHLAR_VERSION;
 
 SourceKind kind_of(SourceType type) {
@@ -100,6 +99,7 @@ class Pipeline {
         source_(source),
         options_(options),
         progress_(progress),
+        stored_(parts.segments),
         parent_nodes_(parts.nodes, meta_),
         plan_(plan_input(source, options, std::move(changed))),
         threads_(options.threads != 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency())),
@@ -137,28 +137,12 @@ class Pipeline {
   Plan::Input plan_input(Source& source, const CaptureOptions& options,
                          std::optional<ChangedRegions> changed) {
     const bool has_parent = options.parent.has_value();
-    return {source,
-            parent_nodes_,
-            source.size(),
-            has_parent ? std::optional(tree_root(*options.parent)) : std::nullopt,
-            std::move(changed),
-            has_parent ? options.parent->generation + 1 : 0,
-            options.changed && options.changed->is_exact,
-            [this](const Leaf& leaf) { return is_stored(leaf); }};
-  }
-
-  // Returns whether whole packs hold every segment of a leaf. A leaf that equals its parent's is kept without
-  // reading its blocks, so this is the check of its segments; before the commit check_still_there() asks
-  // whether the packs are still there. The plan calls it from one thread at a time.
-  Result<bool> is_stored(const Leaf& leaf) {
-    for (const SegmentId& id : leaf.segments) {
-      if (leaned_on_.get(id) != nullptr) continue;
-      const auto place = TRY(parts_.index.find_segment(id));
-      if (!place || !TRY(parts_.segments.is_whole(place->pack))) return false;
-      leaned_on_.put(id, true);
-      parent_packs_.insert(place->pack);
-    }
-    return true;
+    return {source, parent_nodes_, source.size(),
+            has_parent ? std::optional(tree_root(*options.parent)) : std::nullopt, std::move(changed),
+            has_parent ? options.parent->generation + 1 : 0, options.changed && options.changed->is_exact,
+            // A leaf that equals its parent's is kept without reading its blocks, so this is the check of
+            // them; before the commit check_still_there() checks their packs again.
+            [this](const Leaf& leaf) { return stored_.has(leaf); }};
   }
 
   static BlockCount unknown_size() { return ManifestBuilder::kUnknownSize; }
@@ -203,7 +187,7 @@ class Pipeline {
     pass.nodes_written = meta_.nodes_written();
     pass.node_bytes_written = meta_.bytes_written();
     pass.data_packs = admission_.reused_packs();
-    pass.data_packs.insert(parent_packs_.begin(), parent_packs_.end());
+    pass.data_packs.insert(stored_.packs().begin(), stored_.packs().end());
     pass.lost_leaves = plan_.lost_leaves();
     pass.meta_packs = meta_.reused_packs();
     return pass;
@@ -223,8 +207,7 @@ class Pipeline {
   FirstError errors_;
   // Declared before the stages with threads: they cancel it when they fail.
   std::unique_ptr<RunReader> reader_;
-  LruCache<SegmentId, bool, IdHash> leaned_on_{kRememberedSegments};  // segments that the store has
-  std::set<PackId> parent_packs_;
+  StoredBlocks stored_;  // of the parent; the plan asks from one thread at a time
   ParentNodes parent_nodes_;
   Plan plan_;
   Sequencer sequencer_;

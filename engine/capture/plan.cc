@@ -87,7 +87,11 @@ Plan::Plan(Input input) : input_(std::move(input)) {
 }
 
 Result<std::optional<RunRequest>> Plan::next_request() {
-  while (requests_.empty() && next_leaf_ < leaves_) TRY(plan_leaf());
+  if (has_ended()) return std::optional<RunRequest>();
+  while (requests_.empty() && next_leaf_ < leaves_) {
+    if (is_full()) return std::optional(RunRequest());
+    TRY(plan_leaf());
+  }
   if (requests_.empty()) {
     finish();
     return std::optional<RunRequest>();
@@ -310,6 +314,16 @@ void Plan::emit(PlanItem item) {
   }
   items_.push_back(std::move(item));
   arrived_.notify_one();
+}
+
+bool Plan::has_ended() {
+  const std::lock_guard lock(mutex_);
+  return through_;
+}
+
+bool Plan::is_full() {
+  const std::lock_guard lock(mutex_);
+  return items_.size() >= kMaxItems;
 }
 
 Plan::RunPlace Plan::take_place(std::uint64_t ordinal) {

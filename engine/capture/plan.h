@@ -11,7 +11,8 @@
 // Invariant: the items, in order, cover every leaf of the volume once, and each run belongs to one leaf.
 //
 // A RunReader calls next_request(). The items that the plan passes on the way go to a queue for the
-// assembler. Memory is bounded by the runs in flight, however sparse or large the source is.
+// assembler. Memory is bounded by the runs in flight and by kMaxItems, however sparse or large the source is:
+// while the queue is full, the plan has no request yet.
 #pragma once
 
 #include <atomic>
@@ -52,7 +53,7 @@ struct PlannedLeaf {
   // An entry per block; kLeafBlocks of them for a stream, even when it ends inside the leaf.
   std::vector<BlockOrigin> origins;
   std::vector<PlannedRun> runs;
-  // The parent's leaf at this index when it is a node and all its segments are stored, else null. It covers
+  // The parent's leaf at this index when it is a node and all its blocks are stored, else null. It covers
   // as many blocks, except under a stream.
   std::shared_ptr<const Leaf> parent;
   // The kind of the parent's blocks where its subtree at this index is a constant; meaningless otherwise.
@@ -86,13 +87,17 @@ class Plan {
     // Rotates the sample of the audit: each generation takes other leaves and regions.
     std::uint32_t generation = 0;
     bool changed_is_exact = false;  // true: the map is not audited
-    // Returns whether every segment that a leaf of the parent names is still in the store. When one is
-    // missing, the plan ignores that leaf and reads the blocks instead.
+    // Returns whether the store has every block that a leaf of the parent names. When one is missing, the
+    // plan ignores that leaf and reads the blocks instead.
     std::function<Result<bool>(const Leaf&)> is_stored;
   };
+  // Items in the queue, of some 8 KB at most. One leaf more may follow.
+  static constexpr std::size_t kMaxItems = 1024;
+
   explicit Plan(Input input);
 
-  // Returns the next request, or no value when the plan is complete. The RunReader serialises the calls.
+  // Returns the next request; a request of no bytes while the queue is full and all requests for its items
+  // were returned; no value when the plan is complete. The RunReader serialises the calls.
   Result<std::optional<RunRequest>> next_request();
 
   // The leaf that a run belongs to, and the block of the leaf at which the run starts.
@@ -108,9 +113,9 @@ class Plan {
   std::optional<PlanItem> next_item();
   // Declares that no more items will come: the plan is complete, or its reader has ended.
   void finish();
-  // Drops the items that were not taken and wakes next_item().
+  // Drops the items that were not taken, ends the plan and wakes next_item().
   void cancel();
-  // Returns the number of leaves of the parent that name a lost segment; they are read as if there were no
+  // Returns the number of leaves of the parent that name a lost block; they are read as if there were no
   // parent.
   std::uint64_t lost_leaves() const { return lost_leaves_; }
 
@@ -128,6 +133,8 @@ class Plan {
   void add_runs(PlannedLeaf& leaf);
   void add_request(PlannedLeaf& leaf, PlannedRun run);
   void emit(PlanItem item);
+  bool is_full();
+  bool has_ended();
 
   Input input_;
   BlockCount blocks_;

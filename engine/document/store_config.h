@@ -14,13 +14,13 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "codec/hash.h"
+#include "format/hook_rate.h"
 
 namespace ashlar {
 
 inline constexpr std::uint32_t kStoreVersion = 2;
 inline constexpr int kMinZstdLevel = -7;  // at faster levels zstd hardly compresses
 inline constexpr int kMaxZstdLevel = 22;
-inline constexpr std::uint32_t kMaxHookRate = 4096;
 inline constexpr std::size_t kMaxFeatureBytes = 64;  // length of a feature's name
 inline constexpr std::size_t kMaxStoreConfigBytes = 64UL * 1024;
 
@@ -29,8 +29,9 @@ struct StoreConfig {
   UtcTime created;
   std::uint32_t frame_blocks = 16;  // 1 to kMaxFrameBlocks
   int level = 1;                    // zstd level, kMinZstdLevel to kMaxZstdLevel; 0: zstd's default
-  std::uint32_t hook_rate = 64;     // 1 of so many block ids is a hook: a power of two up to kMaxHookRate
-  std::uint64_t revision = 1;       // one more each time that the object is replaced; not 0
+  std::uint32_t hook_rate =
+      kDefaultHookRate;        // 1 of so many block ids is a hook: a power of two up to kMaxHookRate
+  std::uint64_t revision = 1;  // one more each time that the object is replaced; not 0
   RegionSecret region_secret;
   // The words that a program needs to write the store and this program does not know; ascending.
   std::vector<std::string> unknown_to_write;

@@ -4,6 +4,11 @@
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <thread>
+
+#include "base/random.h"
 #include "index/database_options.h"
 
 namespace ashlar {
@@ -12,11 +17,17 @@ namespace {
 using rocksdb::Slice;
 
 constexpr std::string_view kFormatKey = "format";
+constexpr std::string_view kIdentityKey = "identity";
+constexpr int kManyNewFiles = 8;  // in level 0 of a family; RocksDB delays writes from 20 on
 
+// Only what says that rows or files are not what was written is damage. A missing file is: the caller holds
+// the lock, or tries again before it believes so.
 Error error_of(const rocksdb::Status& status) {
   const std::string text = fmt::format("index: {}", status.ToString());
-  if (status.IsNoSpace() || status.IsMemoryLimit()) return {ErrorCode::kExhausted, text};
+  if (status.IsNoSpace() || status.IsMemoryLimit() || status.subcode() == rocksdb::Status::kSpaceLimit)
+    return {ErrorCode::kExhausted, text};
   if (status.IsBusy() || status.IsTimedOut() || status.IsAborted() || status.IsTryAgain()) return busy(text);
+  if (status.IsIOError() && !status.IsPathNotFound()) return {ErrorCode::kIo, text};
   return corrupt(text);
 }
 
@@ -41,6 +52,7 @@ struct Database::State {
   std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(kCacheBytes, 4, false, 0.5);
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
+  std::string identity;
   bool writable = false;
 
   State() = default;
@@ -64,45 +76,60 @@ struct Database::State {
     options.total_order_seek = !within_prefix;
     return std::unique_ptr<rocksdb::Iterator>(db->NewIterator(options, family(which)));
   }
-  // Writes the format to a new database; refuses a database of another format.
-  Status check_format();
-  // Moves `rows` to the first row from `prefix` on that starts with it and lies in a pack that is not masked.
-  // When there is none, `rows` is invalid or stands on a row that does not start with `prefix`.
-  Status seek_place(rocksdb::Iterator& rows, ByteSpan prefix, const std::set<PackId>& masked) const;
+  // Writes format and identity to a new database; refuses a database of another format.
+  Status check_format(std::string_view format);
+  // Moves `rows` to the first row from its present one on that starts with `prefix` and lies in a pack that
+  // is not masked. Returns whether there is one.
+  Result<bool> at_place(rocksdb::Iterator& rows, ByteSpan prefix, const std::set<PackId>& masked) const;
+  // Returns what `decode` makes of each row of `which` that starts with `id` and lies in a pack that is not
+  // masked.
+  template <class Place, class Id>
+  Result<std::vector<Place>> places(Family which, const Id& id, const std::set<PackId>& masked,
+                                    Result<Place> (*decode)(std::string_view, std::string_view)) const {
+    std::vector<Place> found;
+    const auto rows = scan(which, true);
+    for (rows->Seek(slice(id.span())); TRY(at_place(*rows, id.span(), masked)); rows->Next())
+      found.push_back(TRY(decode(rows->key().ToStringView(), rows->value().ToStringView())));
+    return found;
+  }
 };
 
-Status Database::State::check_format() {
-  std::string format;
-  const rocksdb::Status got = db->Get({}, family(Family::kDefault), slice(kFormatKey), &format);
-  if (got.ok() && format == kIndexFormat) return {};
+Status Database::State::check_format(std::string_view format) {
+  std::string found;
+  const rocksdb::Status got = db->Get({}, family(Family::kDefault), slice(kFormatKey), &found);
+  if (got.ok() && found == format)
+    return to_status(db->Get({}, family(Family::kDefault), slice(kIdentityKey), &identity));
   if (!got.ok() && !got.IsNotFound()) return error_of(got);
   const auto packs = scan(Family::kPacks, false);
   packs->SeekToFirst();
   TRY(to_status(packs->status()));
   if (got.ok() || packs->Valid() || !writable) return corrupt("index: of another format");
+  identity = random_id<StoreId>().hex();
   rocksdb::WriteBatch batch;
-  TRY(to_status(batch.Put(family(Family::kDefault), slice(kFormatKey), slice(kIndexFormat))));
-  TRY(write(batch));
-  return to_status(db->Flush({}, families));  // so that processes that open it read-only find the format
+  TRY(to_status(batch.Put(family(Family::kDefault), slice(kFormatKey), slice(format))));
+  TRY(to_status(batch.Put(family(Family::kDefault), slice(kIdentityKey), slice(identity))));
+  return write(batch);
 }
 
-Status Database::State::seek_place(rocksdb::Iterator& rows, ByteSpan prefix,
-                                   const std::set<PackId>& masked) const {
+Result<bool> Database::State::at_place(rocksdb::Iterator& rows, ByteSpan prefix,
+                                       const std::set<PackId>& masked) const {
   const Slice wanted = slice(prefix);
-  for (rows.Seek(wanted); rows.Valid() && rows.key().starts_with(wanted); rows.Next()) {
+  for (; rows.Valid() && rows.key().starts_with(wanted); rows.Next()) {
     if (rows.key().size() != SegmentId::kBytes + PackId::kBytes)
       return corrupt("index: a key of the wrong length");
     PackId pack;
     std::memcpy(pack.bytes.data(), rows.key().data() + SegmentId::kBytes, PackId::kBytes);
-    if (!masked.contains(pack)) return {};
+    if (!masked.contains(pack)) return true;
   }
-  return to_status(rows.status());
+  TRY(to_status(rows.status()));
+  return false;
 }
 
 Database::Database(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Database::~Database() = default;
 
-Result<std::unique_ptr<Database>> Database::open(const std::string& path, Mode mode) {
+Result<std::unique_ptr<Database>> Database::open(const std::string& path, Mode mode,
+                                                 std::string_view format) {
   auto state = std::make_unique<State>();
   state->writable = mode == Mode::kWrite;
   const rocksdb::DBOptions options = database_options(state->writable, state->cache);
@@ -113,11 +140,11 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, Mode m
                       : rocksdb::DB::OpenForReadOnly(options, path, families, &state->families, &db);
   if (!opened.ok()) return error_of(opened);
   state->db.reset(db);
-  TRY(state->check_format());
+  TRY(state->check_format(format));
   return std::unique_ptr<Database>(new Database(std::move(state)));
 }
 
-bool Database::writable() const { return state_->writable; }
+const std::string& Database::identity() const { return state_->identity; }
 
 Status Database::add(const PackRows& rows) {
   rocksdb::WriteBatch batch;
@@ -155,10 +182,15 @@ Status Database::flush() {
   return to_status(state_->db->Flush({}, state_->families));
 }
 
-bool Database::has_failed() const {
-  std::uint64_t errors = 0;
-  state_->db->GetIntProperty(rocksdb::DB::Properties::kBackgroundErrors, &errors);
-  return errors > 0;
+void Database::settle() const {
+  const auto has_many = [&](rocksdb::ColumnFamilyHandle* family) {
+    std::string files;
+    state_->db->GetProperty(family, rocksdb::DB::Properties::kNumFilesAtLevelPrefix + "0", &files);
+    return std::atoi(files.c_str()) >= kManyNewFiles;  // NOLINT(cert-err34-c): the text is RocksDB's own
+  };
+  const auto end = std::chrono::steady_clock::now() + kSettleTime;
+  while (std::ranges::any_of(state_->families, has_many) && std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
 }
 
 Result<std::vector<std::vector<std::uint64_t>>> Database::find_hooks(
@@ -190,26 +222,20 @@ Result<std::map<std::uint64_t, SegmentId>> Database::resolve(const std::set<std:
   const auto rows = state_->scan(Family::kSegments, true);
   for (const std::uint64_t prefix : prefixes) {
     const std::string wanted = big_endian_text(prefix);
-    TRY(state_->seek_place(*rows, as_byte_span(wanted), masked));
-    if (!rows->Valid() || !rows->key().starts_with(wanted)) continue;
+    rows->Seek(wanted);
+    if (!TRY(state_->at_place(*rows, as_byte_span(wanted), masked))) continue;
     std::memcpy(ids[prefix].bytes.data(), rows->key().data(), SegmentId::kBytes);
   }
   return ids;
 }
 
-Result<std::optional<SegmentPlace>> Database::find_segment(const SegmentId& id,
+Result<std::vector<SegmentPlace>> Database::segment_places(const SegmentId& id,
                                                            const std::set<PackId>& masked) const {
-  const auto rows = state_->scan(Family::kSegments, true);
-  TRY(state_->seek_place(*rows, id.span(), masked));
-  if (!rows->Valid() || !rows->key().starts_with(slice(id.span()))) return std::optional<SegmentPlace>();
-  return std::optional(TRY(decode_segment_place(rows->key().ToStringView(), rows->value().ToStringView())));
+  return state_->places<SegmentPlace>(Family::kSegments, id, masked, decode_segment_place);
 }
 
-Result<std::optional<NodePlace>> Database::find_node(const NodeId& id, const std::set<PackId>& masked) const {
-  const auto rows = state_->scan(Family::kNodes, true);
-  TRY(state_->seek_place(*rows, id.span(), masked));
-  if (!rows->Valid() || !rows->key().starts_with(slice(id.span()))) return std::optional<NodePlace>();
-  return std::optional(TRY(decode_node_place(rows->key().ToStringView(), rows->value().ToStringView())));
+Result<std::vector<NodePlace>> Database::node_places(const NodeId& id, const std::set<PackId>& masked) const {
+  return state_->places<NodePlace>(Family::kNodes, id, masked, decode_node_place);
 }
 
 Result<std::optional<PackRow>> Database::find_pack(const PackId& pack) const {

@@ -1,7 +1,10 @@
 #include "index/index_directory.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
+#include <thread>
 
 #include "index/table_tail.h"
 
@@ -9,8 +12,11 @@ namespace ashlar {
 namespace {
 
 constexpr std::string_view kLockName = "ashlar.lock";
-// The writer may delete files after a reader has read the list of files and before it opens them.
-constexpr int kReadAttempts = 3;
+// A writer may remove files after a reader has read their list and before it opens them.
+constexpr int kViewAttempts = 5;
+constexpr std::chrono::milliseconds kViewPause{5};
+constexpr std::chrono::milliseconds kLockPause{5};
+constexpr std::size_t kMaxCurrentBytes = 64;
 
 // Returns whether RocksDB makes files of this name. Other files in the directory are never removed.
 bool is_index_file(std::string_view name) {
@@ -24,22 +30,16 @@ bool is_index_file(std::string_view name) {
 
 }  // namespace
 
-bool IndexDirectory::try_lock() {
-  if (lock_ != nullptr) return true;
+Result<std::unique_ptr<FileLock>> IndexDirectory::lock(std::chrono::milliseconds wait) const {
   auto& files = posix_file_system();
-  locking_ = files.make_directory(path_);
-  if (!locking_.ok()) return false;
-  auto lock = files.lock(path_ + "/" + std::string(kLockName));
-  locking_ = lock.ok() ? Status() : lock.take_error();
-  if (locking_.ok()) lock_ = lock.take();
-  return lock_ != nullptr;
-}
-
-Error IndexDirectory::why_not_writable() const {
-  if (locking_.ok()) return Error(ErrorCode::kIo, "index: it can't be opened for writing");
-  const Error& error = locking_.error();
-  if (error.code() == ErrorCode::kBusy) return busy("index: another process writes it");
-  return Error(error.code(), "index: it can't be written: " + error.text());
+  TRY(files.make_directory(path_).with_context("index"));
+  const auto end = std::chrono::steady_clock::now() + wait;
+  while (true) {
+    auto lock = files.lock(path_ + "/" + std::string(kLockName));
+    if (!is(lock, ErrorCode::kBusy)) return std::move(lock).with_context("index");
+    if (std::chrono::steady_clock::now() >= end) return busy("index: another process writes it");
+    std::this_thread::sleep_for(kLockPause);
+  }
 }
 
 bool IndexDirectory::safe_to_open() const {
@@ -50,41 +50,86 @@ bool IndexDirectory::safe_to_open() const {
   });
 }
 
-std::unique_ptr<Database> IndexDirectory::open_to_read() {
-  if (!safe_to_open()) return nullptr;
-  for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
-    auto opened = Database::open(path_, Database::Mode::kRead);
-    if (opened.ok()) return opened.take();
-  }
-  return nullptr;
-}
-
-std::unique_ptr<Database> IndexDirectory::open() {
-  if (!try_lock()) return open_to_read();
-  if (!safe_to_open()) return remake();
-  auto opened = Database::open(path_, Database::Mode::kWrite);
-  if (opened.ok()) return opened.take();
-  if (opened.error().code() != ErrorCode::kCorrupt) return open_to_read();
-  return remake();
-}
-
-std::unique_ptr<Database> IndexDirectory::remake() {
-  if (!try_lock()) return open_to_read();
-  if (!remove_files()) return nullptr;
-  auto opened = Database::open(path_, Database::Mode::kWrite);
-  return opened.ok() ? opened.take() : nullptr;
-}
-
-bool IndexDirectory::remove_files() {
+// Each opening for writing starts a new manifest, whose name CURRENT holds; each flush makes it longer.
+std::string IndexDirectory::stamp() const {
   auto& files = posix_file_system();
-  auto entries = files.list(path_);
-  if (!entries.ok()) return false;
-  bool removed = true;
-  for (const DirectoryEntry& entry : entries.value()) {
-    if (entry.is_directory || !is_index_file(entry.name)) continue;
-    removed = files.remove(path_ + "/" + entry.name).ok() && removed;
+  const auto current = files.open(path_ + "/CURRENT", ReadMode::kCached);
+  if (is(current, ErrorCode::kNotFound)) return {};
+  if (!current.ok()) return "unreadable";
+  std::array<std::byte, kMaxCurrentBytes> bytes{};
+  const auto read = current.value()->read_at(0, bytes);
+  std::string manifest(as_text(ByteSpan(bytes).first(read.ok() ? read.value() : 0)));
+  while (manifest.ends_with('\n')) manifest.pop_back();
+  const bool is_name = manifest.starts_with("MANIFEST-") && manifest.find('/') == std::string::npos;
+  const auto size = is_name ? files.file_size(path_ + "/" + manifest) : Result<std::uint64_t>(0);
+  return fmt::format("{} {}", manifest, size.ok() ? size.value() : 0);
+}
+
+Result<IndexView> IndexDirectory::view() const {
+  for (int attempt = 1;; ++attempt) {
+    IndexView view;
+    view.stamp = stamp();
+    if (view.stamp.empty()) return view;
+    auto opened = safe_to_open() ? Database::open(path_, Database::Mode::kRead, format_)
+                                 : corrupt("index: a table that is not safe to open");
+    if (opened.ok()) {
+      view.database = opened.take();
+      return view;
+    }
+    if (opened.error().code() != ErrorCode::kCorrupt || attempt == kViewAttempts) return opened.take_error();
+    std::this_thread::sleep_for(kViewPause);
   }
-  return removed;
+}
+
+Status IndexDirectory::write_locked(const IndexBatch& batch) const {
+  if (!safe_to_open()) return corrupt("index: a table that is not safe to open");
+  const auto database = TRY(Database::open(path_, Database::Mode::kWrite, format_));
+  for (const auto& rows : batch.added) {
+    if (!TRY(database->find_pack(rows->pack))) TRY(database->add(*rows));
+  }
+  for (const PackId& pack : batch.gone) {
+    if (const auto row = TRY(database->find_pack(pack))) TRY(database->forget(pack, *row));
+  }
+  TRY(database->flush());
+  database->settle();
+  return {};
+}
+
+Result<IndexView> IndexDirectory::write(const IndexBatch& batch, std::chrono::milliseconds wait) const {
+  const auto locked = TRY(lock(wait));
+  const Status written = write_locked(batch);
+  if (is(written, ErrorCode::kCorrupt)) {
+    TRY(remove_files());
+    TRY(write_locked(batch));
+  } else {
+    TRY(written);
+  }
+  return view();  // while no other process removes files
+}
+
+Result<IndexView> IndexDirectory::renew(const std::string& damaged) const {
+  const auto locked = TRY(lock(kLockWait));
+  auto present = view();
+  if (!present.ok() && present.error().code() != ErrorCode::kCorrupt) return present;
+  const auto* database = present.ok() ? present.value().database.get() : nullptr;
+  if (database != nullptr && database->identity() != damaged) return present;
+  present = IndexView();  // closes the files
+  TRY(remove_files());
+  return present;
+}
+
+Status IndexDirectory::clear() const {
+  const auto locked = TRY(lock(kLockWait));
+  return remove_files();
+}
+
+Status IndexDirectory::remove_files() const {
+  auto& files = posix_file_system();
+  for (const DirectoryEntry& entry : TRY(files.list(path_))) {
+    if (entry.is_directory || !is_index_file(entry.name)) continue;
+    TRY(remove_if_there(files, path_ + "/" + entry.name).with_context("index"));
+  }
+  return {};
 }
 
 std::uint64_t IndexDirectory::bytes() const {

@@ -6,10 +6,12 @@
 namespace ashlar {
 namespace {
 
+// Sorts by pack and drops the second of two places in one pack: one from memory, one from the database.
 template <class Place>
-std::optional<Place> smaller_pack(const std::optional<Place>& a, const std::optional<Place>& b) {
-  if (!a || !b) return a ? a : b;
-  return a->pack < b->pack ? a : b;
+void merge_places(std::vector<Place>& places) {
+  std::ranges::stable_sort(places, {}, &Place::pack);
+  const auto same = [](const Place& a, const Place& b) { return a.pack == b.pack; };
+  places.erase(std::unique(places.begin(), places.end(), same), places.end());
 }
 
 void count(const PackRow& row, IndexStats& stats) {
@@ -28,7 +30,7 @@ void count(const PackRow& row, IndexStats& stats) {
 Result<std::map<std::uint64_t, SegmentId>> IndexState::resolve(
     const std::set<std::uint64_t>& prefixes) const {
   std::map<std::uint64_t, SegmentId> ids;
-  if (database_ != nullptr) ids = TRY(database_->resolve(prefixes, memory_.masked()));
+  if (database() != nullptr) ids = TRY(database()->resolve(prefixes, memory_.masked()));
   for (const std::uint64_t prefix : prefixes) {
     const auto id = memory_.resolve(prefix);
     if (!id) continue;
@@ -45,7 +47,7 @@ Result<std::vector<std::optional<SegmentId>>> IndexState::find_hooks(std::span<c
     keys.reserve(blocks.size());
     for (const BlockId& block : blocks) keys.push_back(ordered_prefix(block));
     std::vector<std::vector<std::uint64_t>> segments(keys.size());
-    if (database_ != nullptr) segments = TRY(database_->find_hooks(keys));
+    if (database() != nullptr) segments = TRY(database()->find_hooks(keys));
     std::set<std::uint64_t> prefixes;
     for (std::size_t k = 0; k < keys.size(); ++k) {
       memory_.find_hook(keys[k], segments[k]);
@@ -62,27 +64,31 @@ Result<std::vector<std::optional<SegmentId>>> IndexState::find_hooks(std::span<c
   });
 }
 
-Result<std::optional<SegmentPlace>> IndexState::find_segment(const SegmentId& id) {
-  return answer([&]() -> Result<std::optional<SegmentPlace>> {
-    const auto in_memory = memory_.find_segment(id);
-    if (database_ == nullptr) return in_memory;
-    return smaller_pack(in_memory, TRY(database_->find_segment(id, memory_.masked())));
+Result<std::vector<SegmentPlace>> IndexState::segment_places(const SegmentId& id) {
+  return answer([&]() -> Result<std::vector<SegmentPlace>> {
+    std::vector<SegmentPlace> places;
+    if (database() != nullptr) places = TRY(database()->segment_places(id, memory_.masked()));
+    memory_.find_places(id, places);
+    merge_places(places);
+    return places;
   });
 }
 
-Result<std::optional<NodePlace>> IndexState::find_node(const NodeId& id) {
-  return answer([&]() -> Result<std::optional<NodePlace>> {
-    const auto in_memory = memory_.find_node(id);
-    if (database_ == nullptr) return in_memory;
-    return smaller_pack(in_memory, TRY(database_->find_node(id, memory_.masked())));
+Result<std::vector<NodePlace>> IndexState::node_places(const NodeId& id) {
+  return answer([&]() -> Result<std::vector<NodePlace>> {
+    std::vector<NodePlace> places;
+    if (database() != nullptr) places = TRY(database()->node_places(id, memory_.masked()));
+    memory_.find_places(id, places);
+    merge_places(places);
+    return places;
   });
 }
 
 Result<std::optional<PackRow>> IndexState::known(const PackId& pack) const {
   const auto in_memory = memory_.packs().find(pack);
   if (in_memory != memory_.packs().end()) return std::optional(in_memory->second);
-  if (database_ == nullptr || memory_.masked().contains(pack)) return std::optional<PackRow>();
-  return database_->find_pack(pack);
+  if (database() == nullptr || memory_.masked().contains(pack)) return std::optional<PackRow>();
+  return database()->find_pack(pack);
 }
 
 Result<std::optional<PackRow>> IndexState::find_pack(const PackId& pack) {
@@ -95,13 +101,14 @@ Result<IndexStats> IndexState::stats() {
     for (const auto& [pack, row] : memory_.packs()) count(row, stats);
     stats.hooks = memory_.hook_count();
     stats.damaged_packs = damaged_.size();
-    stats.writable = writes_to_disk();
+    stats.unread_packs = unread_.size();
+    stats.writable = directory_ && can_write_;
     if (directory_) stats.disk_bytes = directory_->bytes();
-    if (database_ == nullptr) return stats;
-    TRY(database_->each_pack([&](const PackId& pack, const PackRow& row) {
+    if (database() == nullptr) return stats;
+    TRY(database()->each_pack([&](const PackId& pack, const PackRow& row) {
       if (!memory_.packs().contains(pack) && !memory_.masked().contains(pack)) count(row, stats);
     }));
-    stats.hooks += database_->estimated_hooks();
+    stats.hooks += database()->estimated_hooks();
     return stats;
   });
 }

@@ -66,6 +66,10 @@ void get_entries(ByteReader& in, std::uint32_t count, std::vector<Entry>& entrie
 
 }  // namespace
 
+std::string index_format(std::uint32_t hook_rate) {
+  return "ashlar index 2, hooks 1 of " + std::to_string(hook_rate);
+}
+
 std::uint64_t big_endian_u64(const std::byte* bytes) {
   std::uint64_t value = 0;
   for (std::size_t i = 0; i < kPrefixBytes; ++i)
@@ -80,13 +84,13 @@ std::string big_endian_text(std::uint64_t value) {
   return text;
 }
 
-PackRows rows_of(const PackId& pack, std::span<const PackedSegment> segments) {
+PackRows rows_of(const PackId& pack, std::span<const PackedSegment> segments, std::uint32_t hook_rate) {
   PackRows rows{pack, {PackKind::kData, {}, {}}, {}};
   for (const PackedSegment& segment : segments) {
     rows.row.segments.push_back(segment.entry);
     const std::uint64_t target = ordered_prefix(segment.entry.id);
     for (std::size_t i = 0; i < segment.blocks.size(); ++i) {
-      if (i == 0 || is_hook(segment.blocks[i]))
+      if (i == 0 || is_hook(segment.blocks[i], hook_rate))
         rows.hooks.push_back({ordered_prefix(segment.blocks[i]), target});
     }
   }

@@ -25,7 +25,8 @@
 
 namespace ashlar {
 
-inline constexpr std::string_view kIndexFormat = "ashlar index 1";
+// Returns the text that names the encoding of the rows, and which hooks are kept.
+std::string index_format(std::uint32_t hook_rate);
 inline constexpr std::size_t kPrefixBytes = 8;
 // The number of segments that one hook keeps, the smallest ones. A block is in two segments when two captures
 // stored it at the same time.
@@ -58,7 +59,7 @@ struct PackRows {
   PackRow row;
   std::vector<Hook> hooks;
 };
-PackRows rows_of(const PackId& pack, std::span<const PackedSegment> segments);
+PackRows rows_of(const PackId& pack, std::span<const PackedSegment> segments, std::uint32_t hook_rate);
 PackRows rows_of(const PackId& pack, std::span<const NodeEntry> nodes);
 
 // Keys and values. A decoder returns kCorrupt for a row of the wrong form: RocksDB's checksums held, so the

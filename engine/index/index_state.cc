@@ -7,33 +7,66 @@ namespace ashlar {
 namespace {
 
 constexpr int kHealsBeforeMemory = 2;
+constexpr std::size_t kMaxPendingRows = kMaxMemoryHooks;  // while batches can't be written
 
 template <class T>
 bool is_damage(const Result<T>& result) {
   return is(result, ErrorCode::kCorrupt);
 }
 
+std::size_t count_rows(const PackRows& rows) {
+  return 1 + rows.hooks.size() + rows.row.segments.size() + rows.row.nodes.size();
+}
+
+// Releases a lock, if there is one, for its own lifetime.
+class Released {
+ public:
+  explicit Released(std::unique_lock<FairSharedMutex>* lock) : lock_(lock) {
+    if (lock_ != nullptr) lock_->unlock();
+  }
+  ~Released() {
+    if (lock_ != nullptr) lock_->lock();
+  }
+  Released(const Released&) = delete;
+  Released& operator=(const Released&) = delete;
+
+ private:
+  std::unique_lock<FairSharedMutex>* lock_;
+};
+
 }  // namespace
 
-IndexState::IndexState(std::optional<IndexDirectory> directory, ObjectStore& objects)
-    : directory_(std::move(directory)), objects_(objects) {
-  if (directory_) database_ = directory_->open();
+// A view that can't be opened is tried again by catch_up() and by the first batch.
+IndexState::IndexState(std::optional<IndexDirectory> directory, ObjectStore& objects, std::uint32_t hook_rate)
+    : directory_(std::move(directory)), objects_(objects), hook_rate_(hook_rate) {
+  if (!directory_) return;
+  auto view = directory_->view();
+  if (view.ok()) view_ = view.take();
 }
+
+IndexState::~IndexState() { write_pending(std::chrono::milliseconds(0)); }
 
 Result<IndexState::Inventory> IndexState::inventory() const {
   Inventory inventory;
-  if (database_ != nullptr) inventory.held = TRY(database_->inventory());
+  if (database() != nullptr) inventory.held = TRY(database()->inventory());
   inventory.ingested = inventory.held;
   for (const PackId& pack : memory_.masked()) inventory.ingested.erase(pack);
   for (const auto& [pack, row] : memory_.packs()) {
     inventory.held.insert(pack);
-    // Rows that a database could not take before are ingested once more when it can be written.
-    if (!writes_to_disk()) inventory.ingested.insert(pack);
+    // Rows that could not be kept for a batch are ingested once more when batches can be written.
+    if (!directory_ || !can_write_ || pending_.contains(pack)) inventory.ingested.insert(pack);
   }
   return inventory;
 }
 
-Result<std::vector<IndexState::PackKey>> IndexState::list_all() const {
+Result<bool> IndexState::is_kept(const PackId& pack) const {
+  if (pending_.contains(pack)) return true;
+  if (database() == nullptr || memory_.masked().contains(pack)) return false;
+  return TRY(database()->find_pack(pack)).has_value();
+}
+
+Result<std::vector<IndexState::PackKey>> IndexState::list_all(Lock* lock) {
+  const Released released(lock);
   std::vector<PackKey> packs;
   for (const PackKind kind : {PackKind::kData, PackKind::kMeta}) {
     for (const ListedPack& pack : TRY(list_packs(objects_, kind))) packs.emplace_back(pack.id, kind);
@@ -41,115 +74,195 @@ Result<std::vector<IndexState::PackKey>> IndexState::list_all() const {
   return packs;
 }
 
+bool IndexState::is_gone(const PackId& pack, PackKind kind, Lock* lock) {
+  const Released released(lock);
+  return is(objects_.stat(pack_key(kind, pack)), ErrorCode::kNotFound);
+}
+
 bool IndexState::refresh() {
-  if (!directory_) return false;
-  const bool stuck = writes_to_disk();
-  if (stuck) {
-    if (!database_->has_failed()) return false;
-    database_.reset();
+  if (!directory_ || directory_->stamp() == view_.stamp) return false;
+  auto opened = directory_->view();
+  const auto* fresh = opened.ok() ? opened.value().database.get() : nullptr;
+  // The files of the present view stay open, whatever became of their names.
+  if (fresh == nullptr) return false;
+  const bool lacks_nothing = database() == nullptr || database()->identity() == fresh->identity();
+  ++generation_;
+  view_ = opened.take();
+  std::vector<PackId> written;
+  for (const auto& [pack, row] : memory_.packs()) {
+    const auto there = database()->find_pack(pack);
+    if (!there.ok()) return true;  // the caller's next read meets the damage
+    if (there.value()) written.push_back(pack);
   }
-  auto opened = directory_->open();
-  if (opened == nullptr) return stuck;
-  database_ = std::move(opened);
-  const auto on_disk = database_->inventory();
-  if (!on_disk.ok()) return true;  // the caller's next read meets the damage
-  for (const PackId& pack : on_disk.value()) memory_.drop(pack);
-  return true;
+  for (const PackId& pack : written) drop_written(pack);
+  return !lacks_nothing;
 }
 
 Result<CatchUpReport> IndexState::catch_up() {
-  std::unique_lock lock(mutex_);
-  // A newer view may lack rows that were answered before, so the lock is held until it has caught up.
-  if (!incomplete_) incomplete_ = refresh();
-  if (incomplete_) return complete();
-  auto report = synchronise(&lock);
-  return is_damage(report) ? heal(0) : std::move(report);
+  const std::lock_guard one(catching_up_);
+  ++catch_ups_;
+  auto report = bring_up_to_date();
+  if (report.ok()) write_pending(kLockWait);
+  return report;
+}
+
+Result<CatchUpReport> IndexState::bring_up_to_date() {
+  std::uint64_t generation = 0;
+  {
+    const std::lock_guard writing(writing_);
+    const Lock lock(mutex_);
+    // Another database may lack rows that were answered before, so the lock is held until it has them.
+    if (refresh()) incomplete_ = true;
+    if (incomplete_) return complete();
+    generation = generation_;
+  }
+  auto report = [&] {
+    Lock lock(mutex_);
+    return synchronise(&lock);
+  }();
+  if (!is_damage(report)) return report;
+  const std::lock_guard writing(writing_);
+  const Lock lock(mutex_);
+  return generation_ == generation ? heal(0) : complete();
+}
+
+Status IndexState::look_again(std::uint64_t prefix) {
+  const std::uint64_t before = catch_ups_.load();
+  const auto now = std::chrono::steady_clock::now();
+  {
+    const std::lock_guard lock(looked_mutex_);
+    const auto* last = looked_.get(prefix);
+    if (last != nullptr && now - *last < kLookAgainPause) return {};
+  }
+  {
+    // A catch-up that began after this call and has ended saw what this one would see.
+    const std::lock_guard others(catching_up_);
+    if (catch_ups_.load() > before) return {};
+  }
+  TRY(catch_up());
+  const std::lock_guard lock(looked_mutex_);
+  looked_.put(prefix, std::chrono::steady_clock::now());
+  return {};
+}
+
+Error IndexState::missing(std::string text) const {
+  const std::shared_lock lock(mutex_);
+  if (unread_.empty()) return corrupt(std::move(text));
+  return {ErrorCode::kIo, text + ", of those that can be read"};
 }
 
 Result<CatchUpReport> IndexState::rebuild() {
-  const std::unique_lock lock(mutex_);
-  if (!writes_to_disk()) refresh();
-  if (directory_ && !writes_to_disk()) return directory_->why_not_writable();
-  return heal(0);
+  const std::lock_guard one(catching_up_);
+  const std::lock_guard writing(writing_);
+  const Lock lock(mutex_);
+  if (directory_) TRY(directory_->clear());
+  auto report = heal(0);
+  if (report.ok()) write_held();
+  return report;
 }
 
 // The inventory is read before the packs are listed. A pack that another thread publishes and adds in between
 // is only in the list, so it is never taken for a pack that is gone.
-Result<CatchUpReport> IndexState::synchronise(std::unique_lock<FairSharedMutex>* lock) {
+Result<CatchUpReport> IndexState::synchronise(Lock* lock) {
   const Inventory before = TRY(inventory());
-  if (lock != nullptr) lock->unlock();
-  auto listed = list_all();
-  if (lock != nullptr) lock->lock();
-  const std::vector<PackKey> packs = TRY(std::move(listed));
-
+  const std::vector<PackKey> packs = TRY(list_all(lock));
   CatchUpReport report;
   damaged_.clear();
-  std::set<PackId> gone = before.held;
-  for (const PackKey& pack : packs) gone.erase(pack.first);
-  for (const PackId& pack : gone) TRY(erase(pack));
-  report.packs_gone = gone.size();
+  unread_.clear();
+  std::set<PackId> unseen = before.held;
+  for (const PackKey& pack : packs) unseen.erase(pack.first);
+  for (const PackId& pack : unseen) {
+    const auto row = TRY(known(pack));
+    if (!row || !is_gone(pack, row->kind, lock)) continue;
+    TRY(erase(pack));
+    ++report.packs_gone;
+  }
   for (const PackKey& pack : packs) {
-    if (before.ingested.contains(pack.first)) continue;
+    // A batch brings what other processes have written meanwhile.
+    if (before.ingested.contains(pack.first) || TRY(is_kept(pack.first))) continue;
     const auto rows = read(pack, lock);
     if (!rows) continue;
-    TRY(put(*rows));
+    put(*rows);
     if (!before.held.contains(pack.first)) ++report.packs_added;
+    write_when_due(lock);
   }
   return report;
 }
 
 Result<CatchUpReport> IndexState::complete() {
+  incomplete_ = false;
   auto report = synchronise(nullptr);
   if (is_damage(report)) return heal(0);
-  incomplete_ = !report.ok();
+  if (!report.ok()) incomplete_ = true;
   return report;
 }
 
 Result<CatchUpReport> IndexState::heal(int attempt) {
-  ++generation_;
   for (;; ++attempt) {
-    database_.reset();
+    ++generation_;
+    const std::string damaged = database() == nullptr ? std::string() : database()->identity();
+    view_ = {};
     memory_.clear();
-    if (attempt < kHealsBeforeMemory && directory_) database_ = directory_->remake();
+    pending_.clear();
+    pending_rows_ = 0;
+    write_at_ = kBatchRows;
+    if (attempt < kHealsBeforeMemory && directory_) {
+      auto renewed = directory_->renew(damaged);
+      if (renewed.ok()) view_ = renewed.take();
+    }
+    incomplete_ = false;
     auto report = synchronise(nullptr);
-    if (is_damage(report) && database_ != nullptr) continue;
-    incomplete_ = !report.ok();
+    if (is_damage(report) && database() != nullptr) continue;
+    if (!report.ok()) incomplete_ = true;
     return report;
   }
 }
 
-std::optional<PackRows> IndexState::read(const PackKey& pack, std::unique_lock<FairSharedMutex>* lock) {
-  if (lock != nullptr) lock->unlock();
-  auto ingested = ingest_pack(objects_, pack.second, pack.first);
-  if (lock != nullptr) lock->lock();
+std::optional<PackRows> IndexState::read(const PackKey& pack, Lock* lock) {
+  auto ingested = [&] {
+    const Released released(lock);
+    return ingest_pack(objects_, pack.second, pack.first, hook_rate_);
+  }();
   if (!ingested.ok()) {
     // A pack that was deleted after it was listed is not damaged.
-    if (ingested.error().code() != ErrorCode::kNotFound) damaged_.insert(pack.first);
+    const ErrorCode code = ingested.error().code();
+    if (code != ErrorCode::kNotFound) (code == ErrorCode::kCorrupt ? damaged_ : unread_).insert(pack.first);
     return std::nullopt;
   }
   if (ingested.value().damaged_segments > 0) damaged_.insert(pack.first);
   return ingested.take().rows;
 }
 
-Status IndexState::put(const PackRows& rows) {
-  if (writes_to_disk()) {
-    auto written = database_->add(rows);
-    if (is_damage(written)) return written;
-    memory_.drop(rows.pack);
-    if (!written.ok()) memory_.add(rows);
-  } else {
-    memory_.add(rows);
-  }
+void IndexState::put(const PackRows& rows) {
+  memory_.add(rows);
   memory_.unmask(rows.pack);
-  return {};
+  if (!directory_ || pending_rows_ > kMaxPendingRows) return;
+  if (pending_.emplace(rows.pack, std::make_shared<const PackRows>(rows)).second)
+    pending_rows_ += count_rows(rows);
+}
+
+std::shared_ptr<const PackRows> IndexState::take_pending(const PackId& pack) {
+  const auto found = pending_.find(pack);
+  if (found == pending_.end()) return nullptr;
+  const auto rows = std::move(found->second);
+  pending_.erase(found);
+  pending_rows_ -= count_rows(*rows);
+  return rows;
+}
+
+void IndexState::drop_written(const PackId& pack) {
+  if (const auto rows = take_pending(pack)) {
+    memory_.drop_written(*rows);
+  } else {
+    memory_.drop(pack);
+  }
 }
 
 Status IndexState::erase(const PackId& pack) {
+  take_pending(pack);
   memory_.drop(pack);
-  const auto row = database_ == nullptr ? std::optional<PackRow>() : TRY(database_->find_pack(pack));
-  const auto erased = row && database_->writable() ? database_->forget(pack, *row) : Status();
-  if (is_damage(erased)) return corrupt(erased.error().text());
-  if (row && (!database_->writable() || !erased.ok())) {
+  const bool is_written = database() != nullptr && TRY(database()->find_pack(pack)).has_value();
+  if (is_written) {
     memory_.mask(pack);
   } else {
     memory_.unmask(pack);
@@ -158,26 +271,85 @@ Status IndexState::erase(const PackId& pack) {
 }
 
 Status IndexState::add(const PackRows& rows) {
-  const std::unique_lock lock(mutex_);
+  Lock lock(mutex_);
   const auto row = known(rows.pack);
   if (row.ok() && row.value()) return {};
-  for (int attempt = 0; is_damage(put(rows)); ++attempt) TRY(heal(attempt));
+  put(rows);
+  write_when_due(&lock);
   return {};
 }
 
 Status IndexState::forget(const PackId& pack) {
-  const std::unique_lock lock(mutex_);
-  for (int attempt = 0; is_damage(erase(pack)); ++attempt) TRY(heal(attempt));
-  return {};
+  const std::lock_guard writing(writing_);
+  const Lock lock(mutex_);
+  for (int attempt = 0;; ++attempt) {
+    auto erased = erase(pack);
+    if (!is_damage(erased)) return erased;
+    TRY(heal(attempt));
+  }
 }
 
 Status IndexState::flush() {
-  return answer([&]() -> Status {
-    if (database_ == nullptr) return {};
-    auto flushed = database_->flush();
-    if (is_damage(flushed)) return flushed;
-    return {};
-  });
+  write_pending(kLockWait);
+  return {};
+}
+
+IndexBatch IndexState::batch() const {
+  IndexBatch batch;
+  for (const auto& [pack, rows] : pending_) batch.added.push_back(rows);
+  batch.gone.assign(memory_.masked().begin(), memory_.masked().end());
+  return batch;
+}
+
+void IndexState::take_written(const IndexBatch& batch, Result<IndexView> written) {
+  if (!written.ok() || !written.value().database) {
+    if (!is(written, ErrorCode::kBusy)) can_write_ = false;
+    write_at_ = pending_rows_ + kBatchRows;
+    return;
+  }
+  can_write_ = true;
+  if (database() != nullptr && database()->identity() != written.value().database->identity())
+    incomplete_ = true;
+  ++generation_;
+  view_ = written.take();
+  for (const PackId& pack : batch.gone) memory_.unmask(pack);
+  for (const auto& rows : batch.added) {
+    if (pending_.contains(rows->pack)) {
+      drop_written(rows->pack);
+    } else {
+      memory_.mask(rows->pack);  // forgotten while the batch was written
+    }
+  }
+  write_at_ = kBatchRows;
+}
+
+void IndexState::write_pending(std::chrono::milliseconds wait) {
+  if (!directory_) return;
+  const std::lock_guard writing(writing_);
+  IndexBatch rows;
+  {
+    const std::shared_lock lock(mutex_);
+    rows = batch();
+  }
+  if (rows.added.empty() && rows.gone.empty()) return;
+  auto written = directory_->write(rows, wait);
+  const Lock lock(mutex_);
+  take_written(rows, std::move(written));
+}
+
+void IndexState::write_held() {
+  const IndexBatch rows = batch();
+  if (directory_ && !(rows.added.empty() && rows.gone.empty())) take_written(rows, directory_->write(rows));
+}
+
+void IndexState::write_when_due(Lock* lock) {
+  if (!directory_ || pending_rows_ < write_at_) return;
+  if (lock == nullptr) {
+    write_held();
+    return;
+  }
+  const Released released(lock);
+  write_pending(kLockWait);
 }
 
 }  // namespace ashlar

@@ -5,7 +5,7 @@
 namespace ashlar {
 namespace {
 
-Result<IngestedPack> ingest_segments(const WholePackReader& reader) {
+Result<IngestedPack> ingest_segments(const WholePackReader& reader, std::uint32_t hook_rate) {
   IngestedPack ingested;
   std::vector<PackedSegment> segments;
   const DataPackTail tail = TRY(reader.read_tail());
@@ -15,15 +15,16 @@ Result<IngestedPack> ingest_segments(const WholePackReader& reader) {
     if (!directory.ok()) ++ingested.damaged_segments;
     segments.push_back({entry, directory.ok() ? directory.take().blocks : std::vector<BlockId>()});
   }
-  ingested.rows = rows_of(reader.id(), segments);
+  ingested.rows = rows_of(reader.id(), segments, hook_rate);
   return ingested;
 }
 
 }  // namespace
 
-Result<IngestedPack> ingest_pack(ObjectStore& objects, PackKind kind, const PackId& pack) {
+Result<IngestedPack> ingest_pack(ObjectStore& objects, PackKind kind, const PackId& pack,
+                                 std::uint32_t hook_rate) {
   const auto reader = TRY(WholePackReader::open(objects, kind, pack));
-  if (kind == PackKind::kData) return ingest_segments(*reader);
+  if (kind == PackKind::kData) return ingest_segments(*reader, hook_rate);
   return IngestedPack{rows_of(pack, TRY(reader->nodes())), 0};
 }
 

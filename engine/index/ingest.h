@@ -16,6 +16,7 @@ struct IngestedPack {
 
 // Reads header, trailer, and directories and footer together: three reads of a pack of any kind. Fails when
 // one of them can't be read: such a pack can't be used.
-Result<IngestedPack> ingest_pack(ObjectStore& objects, PackKind kind, const PackId& pack);
+Result<IngestedPack> ingest_pack(ObjectStore& objects, PackKind kind, const PackId& pack,
+                                 std::uint32_t hook_rate);
 
 }  // namespace ashlar

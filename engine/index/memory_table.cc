@@ -23,6 +23,11 @@ void MemoryTable::drop(const PackId& pack) {
   if (packs_.empty()) hooks_.clear();
 }
 
+void MemoryTable::drop_written(const PackRows& rows) {
+  drop(rows.pack);
+  for (const Hook& hook : rows.hooks) hooks_.erase(hook);
+}
+
 void MemoryTable::clear() { *this = MemoryTable(); }
 
 void MemoryTable::find_hook(std::uint64_t block, std::vector<std::uint64_t>& segments) const {
@@ -40,16 +45,14 @@ std::optional<SegmentId> MemoryTable::resolve(std::uint64_t prefix) const {
   return it->first.first;
 }
 
-std::optional<SegmentPlace> MemoryTable::find_segment(const SegmentId& id) const {
-  const auto it = segments_.lower_bound({id, PackId{}});
-  if (it == segments_.end() || it->first.first != id) return std::nullopt;
-  return SegmentPlace{it->first.second, it->second};
+void MemoryTable::find_places(const SegmentId& id, std::vector<SegmentPlace>& places) const {
+  for (auto it = segments_.lower_bound({id, PackId{}}); it != segments_.end() && it->first.first == id; ++it)
+    places.push_back({it->first.second, it->second});
 }
 
-std::optional<NodePlace> MemoryTable::find_node(const NodeId& id) const {
-  const auto it = nodes_.lower_bound({id, PackId{}});
-  if (it == nodes_.end() || it->first.first != id) return std::nullopt;
-  return NodePlace{it->first.second, it->second};
+void MemoryTable::find_places(const NodeId& id, std::vector<NodePlace>& places) const {
+  for (auto it = nodes_.lower_bound({id, PackId{}}); it != nodes_.end() && it->first.first == id; ++it)
+    places.push_back({it->first.second, it->second});
 }
 
 }  // namespace ashlar

@@ -104,7 +104,8 @@ Status Repo::open_index() {
   if (index_) return {};
   // A store that can't be written is still readable.
   const bool on_disk = host_->keeps_index() && host_->make().ok();
-  auto index = TRY(on_disk ? Index::open(host_->index(), *objects_) : Index::open_in_memory(*objects_));
+  auto index = TRY(on_disk ? Index::open(host_->index(), *objects_, config_.hook_rate)
+                           : Index::open_in_memory(*objects_, config_.hook_rate));
   TRY(index->catch_up());
   index_ = std::move(index);
   segments_ = std::make_unique<SegmentReader>(*objects_, *index_);

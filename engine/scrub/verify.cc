@@ -15,6 +15,7 @@
 #include "manifest/tree.h"
 #include "scrub/pack_check.h"
 #include "scrub/record_check.h"
+#include "store/segments.h"
 
 namespace ashlar {
 namespace {
@@ -84,15 +85,15 @@ class Verifier {
     std::set<PackId> data;
     std::set<PackId> meta;
     for (const SegmentId& segment : needs.segments) {
-      if (const auto place = TRY(parts_.index.find_segment(segment))) {
-        data.insert(place->pack);
-        progress_.total_bytes += std::uint64_t{place->entry.directory_bytes} + place->entry.payload_bytes;
+      for (const SegmentPlace& place : TRY(parts_.index.segment_places(segment))) {
+        data.insert(place.pack);
+        progress_.total_bytes += std::uint64_t{place.entry.directory_bytes} + place.entry.payload_bytes;
       }
     }
     for (const NodeId& node : needs.nodes) {
-      if (const auto place = TRY(parts_.index.find_node(node))) {
-        meta.insert(place->pack);
-        progress_.total_bytes += place->entry.bytes;
+      for (const NodePlace& place : TRY(parts_.index.node_places(node))) {
+        meta.insert(place.pack);
+        progress_.total_bytes += place.entry.bytes;
       }
     }
     TRY(check_packs(PackKind::kMeta, {meta.begin(), meta.end()}, &needs));
@@ -127,7 +128,7 @@ class Verifier {
       report_.blocks += tally.blocks;
       report_.nodes += tally.nodes;
       report_.bytes_read += ByteCount{tally.bytes};
-      for (const PackFault& fault : faults) TRY(note_fault(packs[i], fault));
+      for (const PackFault& fault : faults) note_fault(packs[i], fault);
       return {};
     });
   }
@@ -147,24 +148,17 @@ class Verifier {
     return check_meta_pack(check, tally);
   }
 
-  // Records a fault. Data is lost only when the fault is in the copy of a segment or of a node that reads
-  // use; a damaged second copy is damage without loss.
-  Status note_fault(const PackId& pack, const PackFault& fault) {
+  // Records a fault. Data is lost only when every place of a segment or a node has a fault, because reads try
+  // them all; a fault in one of several is damage without loss.
+  void note_fault(const PackId& pack, const PackFault& fault) {
     const std::size_t damage =
         add_damage(fault.object, fault.segment, fault.frame, fault.what, fault.is_unread);
-    if (fault.node) {
-      const auto place = TRY(parts_.index.find_node(*fault.node));
-      if (place && place->pack == pack) bad_nodes_.emplace(*fault.node, damage);
-    }
-    if (fault.segment) {
-      const auto place = TRY(parts_.index.find_segment(*fault.segment));
-      if (place && place->pack == pack) lost_[*fault.segment].push_back({fault.first, fault.count, damage});
-    }
+    if (fault.node) node_faults_[*fault.node].emplace(pack, damage);
+    if (fault.segment) faults_[*fault.segment][pack].push_back({fault.first, fault.count, damage});
     if (!fault.segment && !fault.node) {
       bad_packs_.emplace(pack, damage);
       has_unread_packs_ = has_unread_packs_ || fault.is_unread;
     }
-    return {};
   }
 
   std::size_t add_damage(std::string object, std::optional<SegmentId> segment,
@@ -215,17 +209,31 @@ class Verifier {
       return false;
     }
     if (needs != nullptr) needs->nodes.insert(ref.id);
-    if (!bad_packs_.empty()) {
-      // The node itself may still be readable, but its pack cannot be ingested again: all nodes under it are
-      // found only as long as the index lasts.
-      const auto place = TRY(parts_.index.find_node(ref.id));
-      const auto bad = place ? bad_packs_.find(place->pack) : bad_packs_.end();
-      if (bad != bad_packs_.end()) {
-        lose(bad->second, walked_, {first, blocks});
-        return false;
-      }
+    if (const auto damage = TRY(damage_of(ref.id))) {
+      lose(*damage, walked_, {first, blocks});
+      return false;
     }
     return level == 0 ? walk_leaf(ref, first, blocks, needs) : walk_inner(ref, level, index, blocks, needs);
+  }
+
+  // Returns the damage of the node's first place when no place of it is sound. In a pack with damaged ends
+  // the node may still be readable, but the pack cannot be ingested again: the node is found only as long as
+  // the index lasts.
+  Result<std::optional<std::size_t>> damage_of(const NodeId& id) {
+    const auto faults = node_faults_.find(id);
+    std::optional<std::size_t> first;
+    if (faults == node_faults_.end() && bad_packs_.empty()) return first;
+    for (const NodePlace& place : TRY(parts_.index.node_places(id))) {
+      std::optional<std::size_t> damage;
+      if (const auto bad = bad_packs_.find(place.pack); bad != bad_packs_.end()) damage = bad->second;
+      if (faults != node_faults_.end()) {
+        if (const auto fault = faults->second.find(place.pack); fault != faults->second.end())
+          damage = fault->second;
+      }
+      if (!damage) return damage;
+      if (!first) first = damage;
+    }
+    return first;
   }
 
   Result<bool> walk_inner(const NodeRef& ref, std::uint8_t level, std::uint64_t index, BlockCount blocks,
@@ -276,37 +284,55 @@ class Verifier {
     return false;
   }
 
-  // Returns whether the blocks of an extent can be read: its segment is in a pack, and they contain no fault.
+  // Returns the blocks of a segment that a place does not have.
+  SegmentBlocks lost_at(const SegmentPlace& place) const {
+    if (bad_packs_.contains(place.pack)) return ~SegmentBlocks();
+    SegmentBlocks lost;
+    for (const LostBlocks& blocks : faults_at(place)) lost |= block_set(blocks.first, blocks.count);
+    return lost;
+  }
+
+  const std::vector<LostBlocks>& faults_at(const SegmentPlace& place) const {
+    static const std::vector<LostBlocks> kNone;
+    const auto faults = faults_.find(place.entry.id);
+    if (faults == faults_.end()) return kNone;
+    const auto found = faults->second.find(place.pack);
+    return found == faults->second.end() ? kNone : found->second;
+  }
+
+  // Reports the blocks of an extent that are in `lost`.
+  void lose_blocks(std::size_t damage, const SegmentBlocks& lost, const LeafExtent& extent, Lba lba) {
+    for (std::uint32_t i = 0; i < extent.block_count; ++i) {
+      if (lost[extent.first_block + i]) lose(damage, walked_, {lba + BlockCount{i}, BlockCount{1}});
+    }
+  }
+
+  // Returns whether the blocks of an extent can be read: its segment is in a pack, and each of them is
+  // without a fault in one of its places. What is lost is reported with the faults of the first place.
   Result<bool> check_extent(const SegmentId& segment, const LeafExtent& extent, Lba lba) {
-    const auto place = TRY(parts_.index.find_segment(segment));
-    if (!place || place->entry.block_count < extent.first_block + extent.block_count) {
+    const auto places = TRY(parts_.index.segment_places(segment));
+    const SegmentPlace* place = places.empty() ? nullptr : &places.front();
+    if (place == nullptr || place->entry.block_count < extent.first_block + extent.block_count) {
       const auto [known, added] = missing_.try_emplace(segment, 0);
       if (added) {
-        known->second = add_damage("packs/", segment, std::nullopt,
-                                   place ? "segment is shorter than an extent of it"
-                                         : fmt::format("segment {} is in no readable pack", segment.hex()),
-                                   !place && has_unread_packs_);
+        known->second =
+            add_damage("packs/", segment, std::nullopt,
+                       place != nullptr ? "segment is shorter than an extent of it"
+                                        : fmt::format("segment {} is in no readable pack", segment.hex()),
+                       place == nullptr && has_unread_packs_);
       }
       lose(known->second, walked_, {lba, BlockCount{extent.block_count}});
       return false;
     }
-    bool sound = true;
-    if (const auto bad = bad_packs_.find(place->pack); bad != bad_packs_.end()) {
-      lose(bad->second, walked_, {lba, BlockCount{extent.block_count}});
-      sound = false;
-    }
-    const auto lost = lost_.find(segment);
-    if (lost == lost_.end()) return sound;
-    const std::uint32_t begin = extent.first_block;
-    const std::uint32_t end = begin + extent.block_count;
-    for (const LostBlocks& blocks : lost->second) {
-      const std::uint32_t from = std::max(begin, blocks.first);
-      const std::uint32_t to = std::min(end, blocks.first + blocks.count);
-      if (from >= to) continue;
-      lose(blocks.damage, walked_, {lba + BlockCount{from - begin}, BlockCount{to - from}});
-      sound = false;
-    }
-    return sound;
+    if (bad_packs_.empty() && !faults_.contains(segment)) return true;
+    SegmentBlocks lost = block_set(extent.first_block, extent.block_count);
+    for (const SegmentPlace& each : places) lost &= lost_at(each);
+    if (lost.none()) return true;
+    if (const auto bad = bad_packs_.find(place->pack); bad != bad_packs_.end())
+      lose_blocks(bad->second, lost, extent, lba);
+    for (const LostBlocks& blocks : faults_at(*place))
+      lose_blocks(blocks.damage, lost & block_set(blocks.first, blocks.count), extent, lba);
+    return false;
   }
 
   void forget() {
@@ -330,7 +356,9 @@ class Verifier {
   StoreBlockMarks block_marks_{segments_};
   VerifyReport report_;
 
-  std::unordered_map<SegmentId, std::vector<LostBlocks>, IdHash> lost_;
+  std::unordered_map<SegmentId, std::map<PackId, std::vector<LostBlocks>>, IdHash> faults_;
+  std::unordered_map<NodeId, std::map<PackId, std::size_t>, IdHash>
+      node_faults_;  // value: index of the damage
   // Value: index of the damage that names the node.
   std::unordered_map<NodeId, std::size_t, IdHash> bad_nodes_;
   std::unordered_map<SegmentId, std::size_t, IdHash> missing_;

@@ -41,7 +41,7 @@ Result<std::optional<Run>> QueuedReader::next() {
       status = drive(lock);
       if (!status.ok()) return feed_.stop_locked(status.take_error());
     } else {
-      feed_.changed().wait(lock);
+      feed_.changed().wait_for(lock, RunFeed::kPlanPause);
     }
   }
 }

@@ -54,8 +54,12 @@ Result<std::optional<RunTicket>> RunFeed::take_locked() {
     return std::optional<RunTicket>();
   }
   const RunRequest wanted = *request.value();
+  if (wanted.bytes.value == 0) {
+    pool_->free.push_back(*slot);
+    return std::optional<RunTicket>();
+  }
   CHECK(wanted.offset.value % kBlockBytes == 0);
-  CHECK(wanted.bytes.value > 0 && wanted.bytes.value <= kLeafBytes);
+  CHECK(wanted.bytes.value <= kLeafBytes);
   CHECK(!size_ || wanted.offset.value + wanted.bytes.value <= size_->value);
   return std::optional(RunTicket{wanted, *slot, pool_->buffers[*slot].data(), lease(pool_, *slot)});
 }
@@ -70,7 +74,7 @@ Result<std::optional<RunTicket>> RunFeed::take() {
   while (true) {
     std::optional<RunTicket> ticket = TRY(take_locked());
     if (ticket || ended_) return ticket;
-    pool_->changed.wait(lock);
+    pool_->changed.wait_for(lock, kPlanPause);
   }
 }
 

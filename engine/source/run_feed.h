@@ -9,6 +9,7 @@
 // it does not matter which of the consumer's threads reports first.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -36,7 +37,10 @@ class RunFeed {
   // Creates a feed. `size` bounds the requests; no value for a stream.
   RunFeed(RunReader::Plan plan, std::optional<ByteCount> size);
 
-  // Waits for a buffer and returns the next request with it. Returns no value when the plan is complete.
+  // The time after which a plan that had no request yet is asked again.
+  static constexpr std::chrono::milliseconds kPlanPause{2};
+
+  // Waits for a buffer and a request and returns both. Returns no value when the plan is complete.
   Result<std::optional<RunTicket>> take();
   // Ends the feed with an error and returns the error to report: an earlier one if there was one.
   Error stop(Error error);
@@ -47,7 +51,8 @@ class RunFeed {
   // when a buffer is returned or the feed ends. The calls below need the lock held.
   std::mutex& mutex() { return pool_->mutex; }
   std::condition_variable& changed() { return pool_->changed; }
-  // Returns the next request without waiting; no value when the plan is complete or no buffer is free.
+  // Returns the next request without waiting; no value when the plan is complete or has none yet, or when no
+  // buffer is free.
   Result<std::optional<RunTicket>> take_locked();
   Error stop_locked(Error error);
   // Returns the error that ended the feed, if one did.

@@ -59,9 +59,10 @@ struct RunRequest {
 };
 
 // Returns runs as they arrive, not always in order. It asks `plan` for the next request whenever it has room;
-// it does so in order and holds a lock, so `plan` needs no lock of its own. Any number of threads may call
-// next(); it returns no value once the plan is complete. The number of buffers is bounded (kRunBuffers): a
-// run that the caller keeps can delay later runs, never earlier ones.
+// it does so in order and holds a lock, so `plan` needs no lock of its own and must not wait for a consumer
+// of runs. A request of no bytes means that there is none yet: the reader asks again soon. Any number of
+// threads may call next(); it returns no value once the plan is complete. The number of buffers is bounded
+// (kRunBuffers): a run that the caller keeps can delay later runs, never earlier ones.
 class RunReader {
  public:
   using Plan = std::function<Result<std::optional<RunRequest>>()>;

@@ -6,6 +6,7 @@
 
 #include "format/pack_format.h"
 #include "store/known_blocks.h"
+#include "store/place_errors.h"
 
 namespace ashlar {
 namespace {
@@ -43,19 +44,18 @@ struct Admission::State {
 
   Result<SegmentHandle> bring_in(const SegmentId& id) {
     if (const auto found = held.find(id); found != held.end()) return found->second;
-    const auto segment = TRY(segments.locate(id));
-    TRY(segments.check_ends(segment->place.pack));
+    const SoundSegment sound = TRY(segments.locate_sound(id));
     ++counters.directories_read;
     const SegmentHandle handle = new_handle(id);
-    known.add(handle, segment->directory.blocks);
+    known.add(handle, sound.segment->directory.blocks, sound.present);
     forget_dropped();
     held.emplace(id, handle);
-    reused_packs.insert(segment->place.pack);
+    reused_packs.insert(sound.packs.begin(), sound.packs.end());
     return handle;
   }
 
-  // Loads the directories of the segment that a hook names and of its neighbours in the pack. A hook that
-  // leads to a damaged or missing pack is skipped: the block then counts as new.
+  // Loads the directories of the segment that a hook names and of its neighbours in the pack. A segment that
+  // is in no sound place is skipped: its blocks then count as new.
   Status follow_hook(const SegmentId& id) {
     if (held.contains(id)) return {};
     const auto place = TRY(index.find_segment(id));
@@ -69,8 +69,7 @@ struct Admission::State {
     for (auto entry = first; entry != last; ++entry) {
       auto handle = bring_in(entry->id);
       if (handle.ok()) continue;
-      const ErrorCode code = handle.error().code();
-      if (code != ErrorCode::kCorrupt && code != ErrorCode::kNotFound) return handle.take_error();
+      if (!is_not_to_rely_on(handle.error())) return handle.take_error();
     }
     return {};
   }
@@ -86,7 +85,7 @@ struct Admission::State {
       for (std::size_t k = 0; k < unknown.size(); ++k) {
         const std::size_t i = unknown[k];
         const bool begins = k == 0 || unknown[k - 1] + 1 != i;
-        if (asked[i] || !(begins || is_hook(wanted[i]))) continue;
+        if (asked[i] || !(begins || is_hook(wanted[i], index.hook_rate()))) continue;
         asked[i] = true;
         hooks.push_back(wanted[i]);
       }

@@ -35,7 +35,7 @@ void KnownBlocks::insert(const BlockId& block, Slot slot) {
 void KnownBlocks::erase(const BlockId& block, Slot slot) {
   std::size_t hole = home(block);
   while (table_[hole] != slot) {
-    if (table_[hole] == 0) return;  // the table names this id in an older directory
+    if (table_[hole] == 0) return;  // absent, or the table names this id in an older directory
     hole = (hole + 1) & mask_;
   }
   std::size_t at = hole;
@@ -65,12 +65,12 @@ std::size_t KnownBlocks::open_directory(SegmentHandle handle) {
   return slot;
 }
 
-void KnownBlocks::add(SegmentHandle handle, std::vector<BlockId> blocks) {
+void KnownBlocks::add(SegmentHandle handle, std::vector<BlockId> blocks, const SegmentBlocks& present) {
   CHECK(blocks.size() <= kSegmentBlocks);
   const std::size_t slot = open_directory(handle);
   directories_[slot].blocks = std::move(blocks);
   for (std::size_t i = 0; i < directories_[slot].blocks.size(); ++i) {
-    insert(directories_[slot].blocks[i], slot_of(slot, i));
+    if (present[i]) insert(directories_[slot].blocks[i], slot_of(slot, i));
   }
 }
 

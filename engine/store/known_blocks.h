@@ -22,7 +22,8 @@ class KnownBlocks {
   // Creates room for `directories` directories of kSegmentBlocks ids each.
   explicit KnownBlocks(std::size_t directories);
 
-  void add(SegmentHandle handle, std::vector<BlockId> blocks);
+  // Adds a directory, of which the blocks in `present` can be found.
+  void add(SegmentHandle handle, std::vector<BlockId> blocks, const SegmentBlocks& present);
   // Adds one block of a segment that is still being filled; the segment counts as one directory.
   void append(SegmentHandle handle, const BlockId& block);
   std::optional<BlockPlace> find(const BlockId& block) const;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "store/pack_appender.h"
+#include "store/place_errors.h"
 
 namespace ashlar {
 namespace {
@@ -10,6 +11,8 @@ namespace {
 constexpr std::size_t kLeaves = 4096;     // about 2 KB each
 constexpr std::size_t kInnerNodes = 512;  // about 17 KB each
 constexpr std::size_t kOpenPacks = 64;
+constexpr std::size_t kKnownNodes = 65536;  // about 100 bytes each
+constexpr std::size_t kReusedOpenPacks = 16;
 
 }  // namespace
 
@@ -34,11 +37,23 @@ struct MetaStore::State {
     return opened;
   }
 
+  Result<ByteVector> read(const NodePlace& place) {
+    const auto reader = TRY(pack(place.pack));
+    return reader->read_node(place.entry).with_context(pack_key(PackKind::kMeta, place.pack));
+  }
+
   Result<ByteVector> encoding(const NodeId& id) {
-    const auto place = TRY(index.find_node(id));
-    if (!place) return corrupt(fmt::format("manifest node {} is in no pack of this store", id.hex()));
-    const auto reader = TRY(pack(place->pack));
-    return reader->read_node(place->entry).with_context(pack_key(PackKind::kMeta, place->pack));
+    PlaceErrors errors;
+    for (const bool caught_up : {false, true}) {
+      if (caught_up) TRY(index.look_again(id));
+      for (const NodePlace& place : TRY(index.node_places(id))) {
+        auto bytes = read(place);
+        if (bytes.ok()) return bytes;
+        errors.note(bytes.take_error());
+      }
+    }
+    if (errors.any()) return errors.decisive();
+    return index.missing(fmt::format("manifest node {} is in no pack of this store", id.hex()));
   }
 
   template <class Node, class Decode>
@@ -95,7 +110,8 @@ MetaWriter::MetaWriter(ObjectStore& objects, Index& index, const StoreId& store,
       store_(store),
       session_(session),
       data_is_published_(std::move(data_is_published)),
-      packs_(kOpenPacks) {}
+      known_(kKnownNodes),
+      open_packs_(kReusedOpenPacks) {}
 
 MetaWriter::~MetaWriter() = default;
 
@@ -104,46 +120,54 @@ std::set<PackId> MetaWriter::reused_packs() const {
   return reused_packs_;
 }
 
-// Returns the pack, or null when its header or trailer is damaged: then new nodes must not rely on it.
-Result<MetaWriter::Pack> MetaWriter::whole_pack(const PackId& id) {
-  const std::lock_guard lock(mutex_);
-  if (const Pack* held = packs_.get(id)) return *held;
-  if (damaged_packs_.contains(id)) return Pack();
-  auto opened = WholePackReader::open(objects_, PackKind::kMeta, id);
-  if (is(opened, ErrorCode::kCorrupt) || is(opened, ErrorCode::kNotFound)) {
-    damaged_packs_.insert(id);
-    return Pack();
+// Returns whether new nodes may rely on a node in this pack. They may not when its header or trailer is
+// damaged: the present index still finds the pack, but an index that is rebuilt will not.
+Result<bool> MetaWriter::may_lean_on(const PackId& pack) {
+  if (damaged_packs_.contains(pack)) return false;
+  if (open_packs_.get(pack) != nullptr) return true;
+  auto opened = WholePackReader::open(objects_, PackKind::kMeta, pack);
+  if (opened.ok()) {
+    open_packs_.put(pack, opened.take());
+    return true;
   }
-  const Pack pack = TRY(std::move(opened));
-  packs_.put(id, pack);
-  reused_packs_.insert(id);
-  return pack;
+  if (!is_not_to_rely_on(opened.error())) return opened.take_error();
+  damaged_packs_.insert(pack);
+  return false;
 }
 
 Result<bool> MetaWriter::is_in_whole_pack(const NodeId& id) {
-  const auto place = TRY(index_.find_node(id));
-  return place && TRY(whole_pack(place->pack)) != nullptr;
+  const std::lock_guard lock(mutex_);
+  for (const NodePlace& place : TRY(index_.node_places(id))) {
+    if (!TRY(may_lean_on(place.pack))) continue;
+    reused_packs_.insert(place.pack);
+    return true;
+  }
+  return false;
 }
 
-// Returns whether the node can be read from a whole pack. The index is not asked alone: it knows where the
-// node was written, and not what has become of its bytes.
+// Returns whether a sound pack has the node. It is read: a node that has rotted is written again.
 Result<bool> MetaWriter::is_stored(const NodeId& id) {
-  const auto place = TRY(index_.find_node(id));
-  if (!place) return false;
-  const Pack pack = TRY(whole_pack(place->pack));
-  if (pack == nullptr) return false;
-  auto encoding = pack->read_node(place->entry);
-  if (is(encoding, ErrorCode::kCorrupt)) return false;
-  TRY(std::move(encoding));
-  return true;
+  const std::lock_guard lock(mutex_);
+  if (known_.get(id) != nullptr) return true;
+  for (const NodePlace& place : TRY(index_.node_places(id))) {
+    if (!TRY(may_lean_on(place.pack))) continue;
+    const auto node = (*open_packs_.get(place.pack))->read_node(place.entry);
+    if (node.ok()) {
+      reused_packs_.insert(place.pack);
+      known_.put(id, true);
+      return true;
+    }
+    if (!is_not_to_rely_on(node.error())) return node.error();
+  }
+  return false;
 }
 
 Status MetaWriter::put(const NodeId& id, ByteSpan encoding) {
-  if (open_.contains(id)) return {};
-  if (TRY(is_stored(id))) return {};
+  if (open_.contains(id) || TRY(is_stored(id))) return {};
   if (!pack_) pack_ = TRY(MetaPackWriter::create(objects_, store_, session_));
   TRY(pack_->append(id, encoding));
   open_.insert(id);
+  known_.put(id, true);
   ++nodes_written_;
   bytes_written_ += encoding.size();
   if (pack_->bytes() >= kPackBytes) return publish();

@@ -14,8 +14,8 @@
 
 namespace ashlar {
 
-// Reads nodes by id and checks each encoding against its id. Decoded nodes are cached (bounded). Any number
-// of threads.
+// Reads nodes by id and checks each encoding against its id. Decoded nodes are cached (bounded). When a node
+// can't be had from one pack, the next that holds it is tried, as SegmentReader does. Any number of threads.
 class MetaStore : public NodeReader {
  public:
   MetaStore(ObjectStore& objects, Index& index);
@@ -31,8 +31,8 @@ class MetaStore : public NodeReader {
   std::unique_ptr<State> state_;
 };
 
-// Writes the nodes of one capture. A node that a published, whole meta pack holds is not written again, after
-// its bytes were read and compared with its id.
+// Writes the nodes of one capture. A node that a published, whole meta pack holds is not written again; it is
+// read from there and checked first, once in a session (for the last 65536 nodes).
 //
 // A meta pack must not be published before the data packs that its leaves refer to: a later capture may find
 // a node by its id and trust it. Therefore `data_is_published` is called before each pack is finished; it
@@ -57,9 +57,8 @@ class MetaWriter : public NodeWriter {
   std::set<PackId> reused_packs() const;
 
  private:
-  using Pack = std::shared_ptr<const WholePackReader>;
   Status publish();
-  Result<Pack> whole_pack(const PackId& id);
+  Result<bool> may_lean_on(const PackId& pack);
   Result<bool> is_stored(const NodeId& id);
 
   ObjectStore& objects_;
@@ -70,7 +69,8 @@ class MetaWriter : public NodeWriter {
   std::unique_ptr<MetaPackWriter> pack_;
   std::set<NodeId> open_;     // ids in the pack being written
   mutable std::mutex mutex_;  // of the members below it, up to damaged_packs_
-  LruCache<PackId, Pack, IdHash> packs_;
+  LruCache<NodeId, bool, IdHash> known_;
+  LruCache<PackId, std::shared_ptr<PackReader>, IdHash> open_packs_;  // whole ones
   std::set<PackId> reused_packs_;
   std::set<PackId> damaged_packs_;
   std::uint64_t nodes_written_ = 0;

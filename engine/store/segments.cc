@@ -8,6 +8,7 @@
 
 #include "base/lru_cache.h"
 #include "codec/hash.h"
+#include "store/place_errors.h"
 
 namespace ashlar {
 namespace {
@@ -22,6 +23,11 @@ FrameDecoder& thread_decoder() {
   return decoder;
 }
 
+SegmentBlocks block_set(std::size_t first, std::size_t count) {
+  const SegmentBlocks all = ~SegmentBlocks();
+  return count == 0 ? SegmentBlocks() : all >> (kSegmentBlocks - count) << first;
+}
+
 std::shared_ptr<const LocatedSegment> locate_segment(const SegmentPlace& place, SegmentDirectory directory) {
   auto segment = std::make_shared<LocatedSegment>();
   segment->place = place;
@@ -30,6 +36,7 @@ std::shared_ptr<const LocatedSegment> locate_segment(const SegmentPlace& place, 
   for (const FrameEntry& frame : directory.frames) {
     segment->frame_offsets.push_back(offset);
     segment->frame_first_block.push_back(block);
+    if (frame.codec != FrameCodec::kAbsent) segment->present |= block_set(block, frame.block_count);
     offset += frame.stored_bytes;
     block = static_cast<std::uint16_t>(block + frame.block_count);
   }
@@ -102,17 +109,31 @@ Status SegmentReader::check_ends(const PackId& id) {
   return {};
 }
 
-Result<bool> SegmentReader::is_whole(const PackId& id) {
-  Status ends = check_ends(id);
-  if (is(ends, ErrorCode::kCorrupt) || is(ends, ErrorCode::kNotFound)) return false;
-  TRY(std::move(ends));
-  return true;
+namespace {
+
+Error in_no_pack(const Index& index, const SegmentId& id) {
+  return index.missing(fmt::format("segment {} is in no pack of this store", id.hex()));
 }
 
+}  // namespace
+
 Result<SegmentPlace> SegmentReader::place_of(const SegmentId& id) const {
-  const auto place = TRY(state_->index.find_segment(id));
-  if (!place) return corrupt(fmt::format("segment {} is in no pack of this store", id.hex()));
-  return *place;
+  for (const bool caught_up : {false, true}) {
+    if (caught_up) TRY(state_->index.look_again(id));
+    if (const auto place = TRY(state_->index.find_segment(id))) return *place;
+  }
+  return in_no_pack(state_->index, id);
+}
+
+Result<SegmentReader::Located> SegmentReader::read_directory(const SegmentPlace& place) {
+  const auto reader = TRY(pack(place.pack));
+  return locate_segment(
+      place, TRY(reader->read_directory(place.entry).with_context(pack_key(PackKind::kData, place.pack))));
+}
+
+void SegmentReader::cache(const SegmentId& id, Located segment) {
+  const std::lock_guard lock(state_->mutex);
+  state_->directories.put(id, std::move(segment));
 }
 
 Result<std::shared_ptr<const LocatedSegment>> SegmentReader::locate(const SegmentId& id) {
@@ -120,22 +141,78 @@ Result<std::shared_ptr<const LocatedSegment>> SegmentReader::locate(const Segmen
     const std::lock_guard lock(state_->mutex);
     if (auto* held = state_->directories.get(id)) return *held;
   }
-  const SegmentPlace place = TRY(place_of(id));
-  const auto reader = TRY(pack(place.pack));
-  auto segment = locate_segment(
-      place, TRY(reader->read_directory(place.entry).with_context(pack_key(PackKind::kData, place.pack))));
-  const std::lock_guard lock(state_->mutex);
-  state_->directories.put(id, segment);
-  return segment;
+  PlaceErrors errors;
+  for (const bool caught_up : {false, true}) {
+    if (caught_up) TRY(state_->index.look_again(id));
+    for (const SegmentPlace& place : TRY(state_->index.segment_places(id))) {
+      auto segment = read_directory(place);
+      if (segment.ok()) {
+        cache(id, segment.value());
+        return segment;
+      }
+      errors.note(segment.take_error());
+    }
+  }
+  return errors.any() ? errors.decisive() : in_no_pack(state_->index, id);
+}
+
+Result<std::vector<SegmentReader::Located>> SegmentReader::locate_all(const SegmentId& id) {
+  std::vector<Located> found;
+  PlaceErrors errors;
+  for (const SegmentPlace& place : TRY(state_->index.segment_places(id))) {
+    auto segment = read_directory(place);
+    if (segment.ok()) {
+      found.push_back(segment.take());
+    } else {
+      errors.note(segment.take_error());
+    }
+  }
+  if (!found.empty()) return found;
+  return errors.any() ? errors.decisive() : in_no_pack(state_->index, id);
+}
+
+Result<SoundSegment> SegmentReader::locate_sound(const SegmentId& id) {
+  Located held;
+  {
+    const std::lock_guard lock(state_->mutex);
+    const auto* cached = state_->directories.get(id);
+    if (cached != nullptr && !(*cached)->is_hearsay) held = *cached;
+  }
+  SoundSegment sound;
+  PlaceErrors errors;
+  for (const SegmentPlace& place : TRY(state_->index.segment_places(id))) {
+    const auto ends = check_ends(place.pack);
+    auto segment = !ends.ok()                     ? Result<Located>(ends.error())
+                   : held && held->place == place ? Result<Located>(held)
+                                                  : read_directory(place);
+    if (!segment.ok()) {
+      errors.note(segment.take_error());
+      continue;
+    }
+    const Located found = segment.take();
+    if (!held) cache(id, found);
+    if (!sound.segment) sound.segment = found;
+    if ((found->present & ~sound.present).none()) continue;
+    sound.present |= found->present;
+    sound.packs.push_back(place.pack);
+    if (sound.present == block_set(0, found->directory.blocks.size())) return sound;
+  }
+  if (sound.segment) return sound;
+  if (errors.any()) return errors.decisive();
+  return corrupt(fmt::format("segment {} is in no pack of this store", id.hex()));
 }
 
 Result<std::shared_ptr<const LocatedSegment>> SegmentReader::remember(SegmentDirectory directory) {
-  const SegmentPlace place = TRY(place_of(directory.id));
-  const SegmentEntry& entry = place.entry;
-  if (directory.encoded_bytes() != entry.directory_bytes || directory.blocks.size() != entry.block_count ||
-      directory.payload_bytes() != entry.payload_bytes) {
+  TRY(place_of(directory.id));
+  const auto places = TRY(state_->index.segment_places(directory.id));
+  const auto fitting = std::ranges::find_if(places, [&](const SegmentPlace& place) {
+    return directory.encoded_bytes() == place.entry.directory_bytes &&
+           directory.blocks.size() == place.entry.block_count &&
+           directory.payload_bytes() == place.entry.payload_bytes;
+  });
+  if (fitting == places.end())
     return corrupt(fmt::format("segment {} is stored in another form", directory.id.hex()));
-  }
+  const SegmentPlace place = *fitting;
   const SegmentId id = directory.id;
   auto segment = std::make_shared<LocatedSegment>(*locate_segment(place, std::move(directory)));
   segment->is_hearsay = true;
@@ -184,6 +261,62 @@ Status SegmentReader::read(const LocatedSegment& segment, std::size_t first, std
                            MutableByteSpan out) {
   CHECK(count > 0 && out.size() == count * kBlockBytes);
   if (first + count > segment.directory.blocks.size()) return corrupt("an extent runs past its segment");
+  const Status read = read_at(segment, first, count, out);
+  if (read.ok()) return read;
+  return read_elsewhere(segment, first, count, out, read.error());
+}
+
+// Goes from one frame border of any of the places to the next, and takes each piece from the first place that
+// has it.
+Status SegmentReader::read_elsewhere(const LocatedSegment& segment, std::size_t first, std::size_t count,
+                                     MutableByteSpan out, Error error) {
+  const SegmentId id = segment.directory.id;
+  for (const bool caught_up : {false, true}) {
+    if (caught_up) TRY(state_->index.look_again(id));
+    PlaceErrors errors;
+    errors.note(error);
+    const auto places = TRY(state_->index.segment_places(id));
+    if (places.size() == 1 && places.front() == segment.place && !segment.is_hearsay) continue;
+    const auto others = locate_all(id);
+    if (!others.ok()) {
+      errors.note(others.error());
+      if (caught_up) return errors.decisive();
+      continue;
+    }
+    std::set<std::size_t> used;
+    bool found = true;
+    for (std::size_t at = first; at < first + count && found;) {
+      std::size_t end = first + count;
+      for (const Located& other : others.value()) {
+        const std::size_t frame = other->frame_of(at);
+        end = std::min<std::size_t>(
+            end, other->frame_first_block[frame] + other->directory.frames[frame].block_count);
+      }
+      const MutableByteSpan piece = out.subspan((at - first) * kBlockBytes, (end - at) * kBlockBytes);
+      found = false;
+      for (std::size_t i = 0; i < others.value().size() && !found; ++i) {
+        const Status read = read_at(*others.value()[i], at, end - at, piece);
+        found = read.ok();
+        if (found) {
+          used.insert(i);
+        } else {
+          errors.note(read.error());
+        }
+      }
+      at = end;
+    }
+    if (found) {
+      // Later reads begin where all of this one was found.
+      if (used.size() == 1) cache(id, others.value()[*used.begin()]);
+      return {};
+    }
+    if (caught_up) return errors.decisive();
+  }
+  return error;
+}
+
+Status SegmentReader::read_at(const LocatedSegment& segment, std::size_t first, std::size_t count,
+                              MutableByteSpan out) {
   const auto reader = TRY(pack(segment.place.pack));
   const FrameRun run =
       TRY(read_frames(*reader, segment, segment.frame_of(first), segment.frame_of(first + count - 1)));

@@ -4,9 +4,14 @@
 // the right bytes or an error, never zeros: a segment that no pack holds, and a frame whose checksum or block
 // ids do not match, are kCorrupt errors that name pack, segment and frame.
 //
+// Several packs may hold a segment. When the bytes can't be had from one place, the next is tried, frame by
+// frame. When no known place has them, the index catches up once: another process may have stored them again.
+// When one of the places failed with an error that is not damage, that error is returned.
+//
 // Threads: any number.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -20,9 +25,15 @@
 
 namespace ashlar {
 
+// A set of blocks of a segment, by number.
+using SegmentBlocks = std::bitset<kSegmentBlocks>;
+// Returns blocks [first, first + count).
+SegmentBlocks block_set(std::size_t first, std::size_t count);
+
 // A segment's directory together with its place.
 struct LocatedSegment {
   SegmentPlace place;
+  SegmentBlocks present;  // the blocks whose frames are not absent
   SegmentDirectory directory;
   std::vector<std::uint64_t> frame_offsets;      // from the start of the pack, one per frame
   std::vector<std::uint16_t> frame_first_block;  // number of the frame's first block in the segment
@@ -43,6 +54,13 @@ std::string describe_frame(const LocatedSegment& segment, std::size_t frame);
 Status decode_verified(const LocatedSegment& segment, std::size_t frame, ByteSpan stored,
                        FrameDecoder& decoder, MutableByteSpan blocks);
 
+// A segment that new snapshots may rely on.
+struct SoundSegment {
+  std::shared_ptr<const LocatedSegment> segment;  // at its first sound place
+  SegmentBlocks present;                          // the blocks that are in one of `packs`
+  std::vector<PackId> packs;
+};
+
 // Returns the calling thread's own decoder.
 FrameDecoder& thread_decoder();
 
@@ -53,32 +71,44 @@ class SegmentReader {
   SegmentReader(const SegmentReader&) = delete;
   SegmentReader& operator=(const SegmentReader&) = delete;
 
-  // Returns where a segment is stored; kCorrupt when no pack holds it.
+  // Returns the first place of a segment; kCorrupt when no pack holds it.
   Result<SegmentPlace> place_of(const SegmentId& id) const;
   // Returns the directory of a stored segment; kCorrupt when no pack holds it.
   Result<std::shared_ptr<const LocatedSegment>> locate(const SegmentId& id);
+  // Returns the segment at each place whose directory can be read, and fails when there is none.
+  Result<std::vector<std::shared_ptr<const LocatedSegment>>> locate_all(const SegmentId& id);
+  // Returns what a writer may rely on: the blocks of the segment in packs whose header and trailer are right
+  // and whose directory was read. (A pack that has lost them is still found by the present index, but not by
+  // a rebuilt one.) Fails when no place is sound. Does not make the index catch up.
+  Result<SoundSegment> locate_sound(const SegmentId& id);
   // Caches a decoded directory that was not read from its pack, marked as hearsay; a directory that is cached
   // already stays. Returns kCorrupt when it cannot be the directory that the index describes.
   Result<std::shared_ptr<const LocatedSegment>> remember(SegmentDirectory directory);
   // Drops a cached directory that is hearsay, so that locate() reads the pack.
   void forget(const SegmentId& id);
   // Reads blocks [first, first + count) of a segment into `out` (count × 4096 bytes) with one read of the
-  // pack; decodes and verifies their frames. Only the directory is cached.
+  // pack; decodes and verifies their frames. Only the directory is cached. What can't be had from the place
+  // of `segment` is read from its other places.
   Status read(const LocatedSegment& segment, std::size_t first, std::size_t count, MutableByteSpan out);
 
-  // Returns ok when a pack has its header and its trailer; each pack is checked once. When a pack has lost
-  // them, the present index still finds its segments, but a rebuilt index will not: new blocks must not rely
-  // on it.
+  // Returns ok when a pack has its header and its trailer; each pack is checked once.
   Status check_ends(const PackId& id);
-  // Returns whether new blocks may rely on a pack. A pack that can't be read just now may be whole: that is
-  // an error.
-  Result<bool> is_whole(const PackId& id);
 
   // Returns an open pack from a bounded cache.
   Result<std::shared_ptr<PackReader>> pack(const PackId& id);
 
  private:
   struct State;
+  using Located = std::shared_ptr<const LocatedSegment>;
+
+  // Reads the directory at one place.
+  Result<Located> read_directory(const SegmentPlace& place);
+  // Reads blocks from one place.
+  Status read_at(const LocatedSegment& segment, std::size_t first, std::size_t count, MutableByteSpan out);
+  Status read_elsewhere(const LocatedSegment& segment, std::size_t first, std::size_t count,
+                        MutableByteSpan out, Error error);
+  void cache(const SegmentId& id, Located segment);
+
   std::unique_ptr<State> state_;
 };
 

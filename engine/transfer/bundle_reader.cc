@@ -11,6 +11,7 @@
 #include "image/contents.h"
 #include "manifest/tree_visit.h"
 #include "store/pack_appender.h"
+#include "store/stored_blocks.h"
 #include "transfer/bundle_staging.h"
 #include "transfer/returning_nodes.h"
 #include "transfer/stored_segment.h"
@@ -163,7 +164,7 @@ class Import : private TreeVisitor {
     for (EncodedSegment& segment : window_) {
       progress_.done_bytes += segment.directory.blocks.size() * kBlockBytes;
       TRY(staging_.add_segment(segment.directory).with_context("bundle"));
-      if (TRY(is_there(segment.directory.id))) continue;
+      if (TRY(there_.has(segment.directory.id, block_set(0, segment.directory.blocks.size())))) continue;
       ++new_segments_;
       new_bytes_ += segment.payload.size();
       progress_.sent_bytes += segment.payload.size();
@@ -171,13 +172,6 @@ class Import : private TreeVisitor {
     }
     window_.clear();
     return {};
-  }
-
-  // Returns whether a whole pack of the store has the segment.
-  Result<bool> is_there(const SegmentId& id) {
-    const auto place = TRY(parts_.target.index.find_segment(id));
-    if (!place) return false;
-    return parts_.target.segments.is_whole(place->pack);
   }
 
   Status visit_leaf(const NodeRef& /*ref*/, const Leaf& leaf) override {
@@ -210,6 +204,7 @@ class Import : private TreeVisitor {
   const std::stop_token& stop_;
   ReturningNodes nodes_;
   BundleStaging staging_;
+  StoredBlocks there_{parts_.target.segments};
   PackAppender appender_;
   BundleHeader header_;
   ImageRecord image_;

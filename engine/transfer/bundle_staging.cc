@@ -60,9 +60,7 @@ Result<BundleStaging::Ids> BundleStaging::segment_ids(const SegmentId& id) {
   std::vector<BlockId> ids;
   const auto found = directories_.find(id);
   if (found == directories_.end()) {
-    const auto located = TRY(segments_.locate(id));
-    TRY(segments_.check_ends(located->place.pack));
-    ids = located->directory.blocks;
+    ids = TRY(segments_.locate_sound(id)).segment->directory.blocks;
   } else {
     used_segments_.insert(id);
     const ByteVector bytes = TRY(read(found->second));

@@ -9,6 +9,7 @@
 #include "manifest/tree_visit.h"
 #include "store/meta_store.h"
 #include "store/pack_appender.h"
+#include "store/stored_blocks.h"
 #include "transfer/outgoing_nodes.h"
 #include "transfer/stored_segment.h"
 
@@ -43,7 +44,7 @@ class Copier : private TreeVisitor {
     TRY(publish_segments());
     TRY(nodes_.finish());
     std::vector<std::string> packs;
-    for (const PackId& pack : reused_) packs.push_back(pack_key(PackKind::kData, pack));
+    for (const PackId& pack : there_.packs()) packs.push_back(pack_key(PackKind::kData, pack));
     for (const PackId& pack : nodes_.reused_packs()) packs.push_back(pack_key(PackKind::kMeta, pack));
     return target_.objects.ensure_durable(packs).with_context("a pack that the copy needs");
   }
@@ -64,7 +65,8 @@ class Copier : private TreeVisitor {
  private:
   Status visit_leaf(const NodeRef& ref, const Leaf& leaf) override {
     TRY(check_digest(leaf, block_marks_));
-    for (const SegmentId& segment : leaf.segments) TRY(want(segment));
+    const auto used = blocks_used(leaf);
+    for (std::size_t i = 0; i < used.size(); ++i) TRY(want(leaf.segments[i], used[i]));
     for (const LeafExtent& extent : leaf.extents) {
       if (extent.kind == ExtentKind::kData)
         progress_.done_bytes += byte_count(BlockCount{extent.block_count}).value;
@@ -76,21 +78,13 @@ class Copier : private TreeVisitor {
   }
   Status put(const OutgoingNodes::Node& node) { return nodes_.put(node.id, node.encoding); }
 
-  Status want(const SegmentId& segment) {
+  // A segment whose blocks are partly in the target is sent whole.
+  Status want(const SegmentId& segment, const SegmentBlocks& blocks) {
     if (sent_.contains(segment)) return {};
-    if (TRY(is_there(segment))) return {};
+    if (TRY(there_.has(segment, blocks))) return {};
     sent_.insert(segment);
     waiting_.push_back(segment);
     return waiting_.size() < kWindow ? Status() : send_waiting();
-  }
-
-  // Returns whether a whole pack of the target holds the segment.
-  Result<bool> is_there(const SegmentId& segment) {
-    const auto place = TRY(target_.index.find_segment(segment));
-    if (!place) return false;
-    if (!TRY(target_.segments.is_whole(place->pack))) return false;
-    reused_.insert(place->pack);
-    return true;
   }
 
   Status send_waiting() {
@@ -120,7 +114,7 @@ class Copier : private TreeVisitor {
   std::set<SeenNode> seen_;
   std::set<SegmentId> sent_;
   std::vector<SegmentId> waiting_;
-  std::set<PackId> reused_;  // packs of the target that the copy relies on
+  StoredBlocks there_{target_.segments};
   std::uint64_t segment_bytes_ = 0;
 };
 

@@ -18,15 +18,30 @@ Status check_frames(const LocatedSegment& segment, ByteSpan payload) {
   return {};
 }
 
-Result<EncodedSegment> read_stored_segment(SegmentReader& segments, const SegmentId& id) {
-  const auto located = TRY(segments.locate(id));
-  const auto pack = TRY(segments.pack(located->place.pack));
+namespace {
+
+Result<EncodedSegment> read_at(SegmentReader& segments, const LocatedSegment& located) {
+  const auto pack = TRY(segments.pack(located.place.pack));
   EncodedSegment out;
-  out.directory = located->directory;
+  out.directory = located.directory;
   out.payload.resize(out.directory.payload_bytes());
-  TRY(pack->read_raw(located->frame_offsets.front(), out.payload));
-  TRY(check_frames(*located, out.payload));
+  TRY(pack->read_raw(located.frame_offsets.front(), out.payload));
+  TRY(check_frames(located, out.payload));
   return out;
+}
+
+}  // namespace
+
+// Takes the first place in which all frames are right. When there is none, the error of the first place says
+// what is damaged.
+Result<EncodedSegment> read_stored_segment(SegmentReader& segments, const SegmentId& id) {
+  auto first = read_at(segments, *TRY(segments.locate(id)));
+  if (first.ok()) return first;
+  for (const auto& place : TRY(segments.locate_all(id))) {
+    auto other = read_at(segments, *place);
+    if (other.ok()) return other;
+  }
+  return first;
 }
 
 Result<std::vector<EncodedSegment>> read_stored_segments(SegmentReader& segments,

@@ -63,7 +63,11 @@ inline PlanOutcome outcome_of(Plan& plan) {
       return outcome;
     }
     if (!request.value()) break;
-    outcome.requests.push_back(*request.value());
+    if (request.value()->bytes.value > 0) {
+      outcome.requests.push_back(*request.value());
+    } else {
+      outcome.items.push_back(*plan.next_item());  // makes room
+    }
   }
   while (auto item = plan.next_item()) outcome.items.push_back(std::move(*item));
   return outcome;

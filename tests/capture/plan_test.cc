@@ -385,6 +385,32 @@ TEST(PlanQueue, AReaderThatWaitsIsWokenByAnItemByTheEndAndByACancellation) {
   ASSERT_TRUE(cancelled.next_request().take());
   cancelled.cancel();
   EXPECT_FALSE(cancelled.next_item()) << "items that were not taken are dropped";
+  EXPECT_FALSE(cancelled.next_request().take()) << "a cancelled plan asks for nothing more";
+}
+
+// Leaves that became holes need no run: nothing but the bound keeps all of them from being queued at once.
+TEST(PlanQueue, ItIsBoundedWhenNoRunHoldsItBack) {
+  const std::uint64_t leaves = 2 * Plan::kMaxItems + 100;
+  ParentTree parent = ParentTree::full(BlockCount{leaves * kLeafBlocks});
+  StatesOnly source(ByteCount{leaves * kLeafBytes}, SourceState::kUnallocated);
+  Plan::Input input = input_of(source, parent.nodes);
+  input.parent = parent.root;
+  input.changed.emplace();
+  for (std::uint64_t leaf = 0; leaf < leaves; ++leaf)
+    input.changed->push_back({Lba{leaf * kLeafBlocks}, BlockCount{kRegionBlocks}});
+  Plan plan(input);
+  std::uint64_t taken = 0;
+  while (true) {
+    const auto request = plan.next_request().take();
+    if (!request) break;
+    ASSERT_EQ(request->bytes.value, 0U) << "no leaf needs a run";
+    std::size_t queued = 0;
+    for (std::size_t i = 0; i < Plan::kMaxItems; ++i) queued += plan.next_item() ? 1U : 0U;
+    taken += queued;
+    ASSERT_LT(taken, leaves);
+  }
+  while (plan.next_item()) ++taken;
+  EXPECT_EQ(taken, leaves);
 }
 
 }  // namespace

@@ -67,7 +67,9 @@ TEST(IndexTest, OnlyHooksAndFirstBlocksOfSegmentsHaveAnswers) {
   std::set<BlockId> firsts;
   for (const PackedSegment& other : world.packs().at(pack).segments) firsts.insert(other.blocks.front());
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    EXPECT_EQ(answers[i].has_value(), firsts.contains(segment.blocks[i]) || is_hook(segment.blocks[i])) << i;
+    EXPECT_EQ(answers[i].has_value(),
+              firsts.contains(segment.blocks[i]) || is_hook(segment.blocks[i], kDefaultHookRate))
+        << i;
   }
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/random.h"
 #include "index/index.h"
+#include "index/index_directory.h"
 #include "io/local_object_store.h"
 #include "pack/pack_store.h"
 
@@ -44,11 +45,17 @@ class TempDir {
   std::string path_;
 };
 
+// Returns how many packs the index in a directory has on the disk.
+inline std::size_t packs_on_disk(const std::string& path) {
+  const auto view = must(IndexDirectory(path, index_format(kDefaultHookRate)).view());
+  return view.database == nullptr ? 0 : must(view.database->inventory()).size();
+}
+
 // The answers to everything that can be asked of an index.
 struct Answers {
   std::map<BlockId, std::optional<SegmentId>> hooks;
-  std::map<SegmentId, std::optional<SegmentPlace>> segments;
-  std::map<NodeId, std::optional<NodePlace>> nodes;
+  std::map<SegmentId, std::vector<SegmentPlace>> segments;
+  std::map<NodeId, std::vector<NodePlace>> nodes;
   std::map<PackId, std::vector<SegmentEntry>> packs;
   friend bool operator==(const Answers&, const Answers&) = default;
 };
@@ -138,25 +145,21 @@ class World {
   Answers expected() const {
     Answers answers;
     for (const BlockId& block : blocks_) answers.hooks[block] = std::nullopt;
-    for (const auto& blocks : segments_) answers.segments[segment_id(blocks)] = std::nullopt;
-    for (const NodeId& node : nodes_) answers.nodes[node] = std::nullopt;
+    for (const auto& blocks : segments_) answers.segments[segment_id(blocks)] = {};
+    for (const NodeId& node : nodes_) answers.nodes[node] = {};
     for (const PackId& pack : ever_) answers.packs[pack] = {};
     for (const auto& [id, pack] : packs_) {
       answers.packs[id] = {};
       for (const PackedSegment& segment : pack.segments) {
         answers.packs[id].push_back(segment.entry);
-        auto& place = answers.segments[segment.entry.id];
-        if (!place) place = SegmentPlace{id, segment.entry};
+        answers.segments[segment.entry.id].push_back({id, segment.entry});
         for (std::size_t i = 0; i < segment.blocks.size(); ++i) {
-          if (i != 0 && !is_hook(segment.blocks[i])) continue;
+          if (i != 0 && !is_hook(segment.blocks[i], kDefaultHookRate)) continue;
           auto& hook = answers.hooks[segment.blocks[i]];
           hook = hook ? std::min(*hook, segment.entry.id) : segment.entry.id;
         }
       }
-      for (const NodeEntry& node : pack.nodes) {
-        auto& place = answers.nodes[node.id];
-        if (!place) place = NodePlace{id, node};
-      }
+      for (const NodeEntry& node : pack.nodes) answers.nodes[node.id].push_back({id, node});
     }
     return answers;
   }
@@ -166,9 +169,13 @@ class World {
     for (const BlockId& block : blocks_) answers.hooks[block] = must(index.find_hooks({&block, 1})).front();
     for (const auto& blocks : segments_) {
       const SegmentId id = segment_id(blocks);
-      answers.segments[id] = must(index.find_segment(id));
+      answers.segments[id] = must(index.segment_places(id));
+      EXPECT_EQ(first_of(answers.segments[id]), must(index.find_segment(id)));
     }
-    for (const NodeId& node : nodes_) answers.nodes[node] = must(index.find_node(node));
+    for (const NodeId& node : nodes_) {
+      answers.nodes[node] = must(index.node_places(node));
+      EXPECT_EQ(first_of(answers.nodes[node]), must(index.find_node(node)));
+    }
     for (const PackId& pack : ever_) answers.packs[pack] = must(index.pack_segments(pack));
     for (const auto& [pack, contents] : packs_) {
       answers.packs[pack] = must(index.pack_segments(pack));
@@ -178,6 +185,11 @@ class World {
   }
 
  private:
+  template <class Place>
+  static std::optional<Place> first_of(const std::vector<Place>& places) {
+    return places.empty() ? std::optional<Place>() : places.front();
+  }
+
   void learn(PackKind kind, const PackId& id) {
     const auto reader = must(WholePackReader::open(*objects_, kind, id));
     WorldPack pack{kind, {}, {}};

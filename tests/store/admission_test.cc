@@ -138,7 +138,7 @@ TEST_F(Admitting, TheBlocksOfASegmentThatWasBroughtInAreKnownWithoutAHook) {
   const SealedSegment segment = sealed_segment(seeds_from(0, 40));
   publish(segment);
   std::uint64_t plain = 1;
-  while (is_hook(segment.blocks[plain])) ++plain;
+  while (is_hook(segment.blocks[plain], store_.index().hook_rate())) ++plain;
   AdmitSession session(store_);
   ASSERT_FINE(session.admission.bring_in(segment.id));
   const auto places = session.admit({plain});
@@ -209,6 +209,57 @@ TEST_F(Admitting, ADamagedNeighbourIsNoHindrance) {
   const auto places = session.admit({0, 1, 2});
   ASSERT_FINE(places);
   EXPECT_EQ(session.admission.counters().new_blocks, 0U);
+}
+
+TEST_F(Admitting, TheNextPlaceOfASegmentIsUsedWhenTheFirstIsDamaged) {
+  const SealedSegment segment = sealed_segment(seeds_from(0, 20));
+  publish(segment);
+  store_.publish(segment);
+  const auto places = store_.places_of(segment.id);
+  ASSERT_EQ(places.size(), 2U);
+  store_.flip_byte(pack_key(PackKind::kData, places[0].pack), places[0].entry.offset + 70);
+  store_.reopen_segments();
+  AdmitSession session(store_);
+  ASSERT_FINE(session.admit(seeds_from(0, 20)));
+  EXPECT_EQ(session.admission.counters().new_blocks, 0U);
+  EXPECT_EQ(session.admission.reused_packs(), std::set<PackId>{places[1].pack});
+}
+
+TEST_F(Admitting, BlocksOfAbsentFramesAreStoredAnew) {
+  const SealedSegment segment = sealed_segment(seeds_from(0, 64));
+  EncodedSegment encoded = encoded_segment(segment);
+  make_absent(encoded, 1, 2);
+  store_.publish(std::move(encoded));
+  AdmitSession session(store_);
+  ASSERT_FINE(session.admit(seeds_from(0, 64)));
+  EXPECT_EQ(session.admission.counters().new_blocks, 32U);
+  const auto places = store_.places_of(segment.id);
+  EXPECT_EQ(session.admission.reused_packs(), std::set<PackId>{places[0].pack});
+}
+
+// A segment whose frames are absent in one pack and present in another is known.
+TEST_F(Admitting, FramesThatAreAbsentInOnePlaceAreFoundInAnother) {
+  const SealedSegment segment = sealed_segment(seeds_from(0, 64));
+  for (const std::size_t first : {0U, 2U}) {
+    EncodedSegment encoded = encoded_segment(segment);
+    make_absent(encoded, first, 2);
+    store_.publish(std::move(encoded));
+  }
+  AdmitSession session(store_);
+  ASSERT_FINE(session.admit(seeds_from(0, 64)));
+  EXPECT_EQ(session.admission.counters().new_blocks, 0U);
+  EXPECT_EQ(session.admission.reused_packs().size(), 2U) << "the commit checks both";
+}
+
+// A medium that fails under a hint costs a duplicate and not the capture.
+TEST_F(Admitting, ABlockWhosePackCantBeReadIsStoredAnew) {
+  publish(sealed_segment(seeds_from(0, 20)));
+  RemoteObjects remote(store_.objects());
+  SegmentReader far(remote, store_.index());
+  remote.fault = Fault::kBadMedium;
+  AdmitSession session(store_.index(), far);
+  ASSERT_FINE(session.admit({0}));
+  EXPECT_EQ(session.admission.counters().new_blocks, 1U);
 }
 
 TEST_F(Admitting, AStoreThatIsAwayIsAnErrorAndNoBlockCountsAsNew) {

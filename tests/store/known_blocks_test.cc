@@ -29,7 +29,7 @@ class KnownModel {
 
   void add(const std::vector<BlockId>& blocks) {
     const SegmentHandle handle = begin(false);
-    known_.add(handle, blocks);
+    known_.add(handle, blocks, ~SegmentBlocks());
     for (std::size_t i = 0; i < blocks.size(); ++i) remember(blocks[i], handle, i);
     drop();
   }
@@ -117,18 +117,31 @@ TEST(KnownBlocksModel, AnySequenceOfAdditionsFindsWhatTheMapFinds) {
 TEST(KnownBlocksModel, OnlyTheWholeIdCounts) {
   KnownBlocks known(2);
   BlockId id = crowded_id(1);
-  known.add({7}, {id});
+  known.add({7}, {id}, ~SegmentBlocks());
   ASSERT_TRUE(known.find(id));
   id.bytes.back() ^= std::byte{1};
   EXPECT_FALSE(known.find(id)) << "eight equal bytes name nothing";
+}
+
+TEST(KnownBlocksModel, AnAbsentBlockIsNotFoundAndIsDroppedWithItsDirectory) {
+  KnownBlocks known(2);
+  std::vector<BlockId> blocks(8);
+  for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i].bytes[0] = static_cast<std::byte>(i + 1);
+  known.add({1}, blocks, block_set(0, 8) & ~block_set(2, 3));
+  for (std::size_t i = 0; i < blocks.size(); ++i)
+    EXPECT_EQ(known.find(blocks[i]).has_value(), i < 2 || i >= 5) << i;
+  known.add({2}, {blocks[3]}, block_set(0, 1));
+  EXPECT_EQ(known.find(blocks[3]), (BlockPlace{{2}, 0}));
+  known.add({3}, {}, {});  // drops the first directory
+  for (std::size_t i = 0; i < blocks.size(); ++i) EXPECT_EQ(known.find(blocks[i]).has_value(), i == 3) << i;
 }
 
 TEST(KnownBlocksModel, AFullDirectoryHasItsLastBlock) {
   KnownBlocks known(2);
   std::vector<BlockId> blocks;
   for (std::uint64_t i = 0; i < kSegmentBlocks; ++i) blocks.push_back(crowded_id(i));
-  known.add({1}, {});
-  known.add({2}, blocks);
+  known.add({1}, {}, ~SegmentBlocks());
+  known.add({2}, blocks, ~SegmentBlocks());
   for (std::uint16_t i = 0; i < kSegmentBlocks; i += 341)
     EXPECT_EQ(known.find(blocks[i]), (BlockPlace{{2}, i}));
 }

@@ -64,6 +64,62 @@ TEST_F(MetaPacks, ANodeOfADamagedPackIsWrittenAnew) {
   EXPECT_TRUE(again->reused_packs().empty());
 }
 
+TEST_F(MetaPacks, ANodeThatHasRottedIsWrittenAnewAndReadFromThere) {
+  write({1, 2});
+  const NodePlace rotted = *expect_ok(store_.index().find_node(id_of(1)));
+  store_.flip_byte(pack_key(PackKind::kMeta, rotted.pack), rotted.entry.offset + 9);
+  const auto again = write({1, 2});
+  EXPECT_EQ(again->nodes_written(), 1U);
+  EXPECT_EQ(again->reused_packs(), std::set<PackId>{rotted.pack}) << "for the other node";
+  EXPECT_EQ(expect_ok(store_.index().node_places(id_of(1))).size(), 2U);
+  MetaStore nodes(store_.objects(), store_.index());
+  for (std::uint64_t i = 1; i <= 2; ++i) EXPECT_EQ(*expect_ok(nodes.leaf(id_of(i))), synthetic_leaf(i));
+  EXPECT_EQ(write({1, 2})->nodes_written(), 0U) << "the sound one counts";
+}
+
+TEST_F(MetaPacks, ANodeIsReadOnceInASessionBeforeItIsReliedOn) {
+  write({1, 2, 3});
+  RemoteObjects remote(store_.objects());
+  MetaWriter writer(remote, store_.index(), StoreRig::id(), [] { return Status(); });
+  for (int round = 0; round < 3; ++round) {
+    for (std::uint64_t i = 1; i <= 3; ++i) expect_ok(writer.put(id_of(i), encode(synthetic_leaf(i))));
+  }
+  EXPECT_EQ(remote.reads, 2U + 3U) << "the ends of the pack, and each node";
+}
+
+// A node in two packs. An error that is not damage decides only when the other pack has lost the node.
+TEST_F(MetaPacks, ANodeIsReadFromTheNextPack) {
+  write({1});
+  const NodePlace place = *expect_ok(store_.index().find_node(id_of(1)));
+  const auto flip_in = [&](const PackId& pack) {
+    store_.flip_byte(pack_key(PackKind::kMeta, pack), place.entry.offset + 9);
+  };
+  flip_in(place.pack);
+  write({1});
+  flip_in(place.pack);  // right again
+  const auto places = expect_ok(store_.index().node_places(id_of(1)));
+  ASSERT_EQ(places.size(), 2U);
+  const std::string first = pack_key(PackKind::kMeta, places[0].pack);
+  const auto read = [&](ObjectStore& objects) { return MetaStore(objects, store_.index()).leaf(id_of(1)); };
+  for (const ErrorCode code : {ErrorCode::kIo, ErrorCode::kNotFound, ErrorCode::kCorrupt}) {
+    UnreadableFolder away(store_.objects(), first, code);
+    ASSERT_FINE(read(away));
+  }
+  flip_in(places[1].pack);
+  ASSERT_FINE(read(store_.objects()));
+  UnreadableFolder away(store_.objects(), first, ErrorCode::kIo);
+  EXPECT_EQ(read(away).error().code(), ErrorCode::kIo);
+  flip_in(places[0].pack);
+  EXPECT_EQ(read(store_.objects()).error().code(), ErrorCode::kCorrupt);
+}
+
+TEST_F(MetaPacks, ANodeThatAnotherProcessPublishedIsFound) {
+  const auto mine = expect_ok(Index::open_in_memory(store_.objects()));
+  MetaStore nodes(store_.objects(), *mine);
+  write({1});
+  EXPECT_EQ(*expect_ok(nodes.leaf(id_of(1))), synthetic_leaf(1));
+}
+
 TEST_F(MetaPacks, ANodeOfAPackThatIsGoneIsWrittenAnew) {
   write({1});
   expect_ok(store_.objects().remove(pack_key(PackKind::kMeta, pack_of(1))));

@@ -97,6 +97,116 @@ TEST_F(StoredSegments, ADamagedFrameIsNamedAndCostsOnlyItsBlocks) {
   }
 }
 
+// Two packs hold one segment, divided into frames in two ways. Damage in one of them costs nothing.
+class SegmentInTwoPacks : public StoredSegments {
+ protected:
+  void SetUp() override {
+    store_.publish(encoded_segment(segment_, 16));
+    store_.publish(encoded_segment(segment_, 5));
+    places_ = store_.places_of(segment_.id);
+    ASSERT_EQ(places_.size(), 2U);
+  }
+  void damage(std::size_t place, std::uint64_t offset) {
+    store_.flip_byte(key_of(places_[place]), places_[place].entry.offset + offset);
+  }
+  // Damages the frame that holds a block.
+  void damage_frame_of(std::size_t place, std::size_t block) {
+    for (const auto& located : expect_ok(store_.segments().locate_all(segment_.id))) {
+      if (located->place == places_[place])
+        store_.flip_byte(key_of(places_[place]), located->frame_offsets[located->frame_of(block)] + 20);
+    }
+  }
+  void expect_all_read() {
+    store_.reopen_segments();
+    const auto got = read(segment_.id, 0, 64);
+    ASSERT_FINE(got);
+    EXPECT_TRUE(bytes_equal(got.value(), blocks(seeds_from(0, 64))));
+  }
+
+  SealedSegment segment_ = sealed_segment(seeds_from(0, 64));
+  std::vector<SegmentPlace> places_;
+};
+
+TEST_F(SegmentInTwoPacks, ADamagedDirectoryOrAMissingPackCostsNothing) {
+  damage(0, 70);
+  expect_all_read();
+  expect_ok(store_.objects().remove(key_of(places_[0])));
+  expect_all_read();
+}
+
+TEST_F(SegmentInTwoPacks, ATruncatedPackCostsNothing) {
+  const ByteVector whole = store_.bytes_of(key_of(places_[0]));
+  for (const std::size_t size : {std::size_t{0}, std::size_t{100}, whole.size() / 2}) {
+    SCOPED_TRACE(size);
+    store_.overwrite(key_of(places_[0]), ByteSpan(whole).first(size));
+    expect_all_read();
+  }
+}
+
+TEST_F(SegmentInTwoPacks, EachFrameIsTakenFromThePlaceThatHasIt) {
+  damage_frame_of(0, 3);
+  damage_frame_of(1, 60);
+  expect_all_read();
+}
+
+TEST_F(SegmentInTwoPacks, AFrameThatIsDamagedInBothPlacesIsAnError) {
+  damage_frame_of(0, 3);
+  damage_frame_of(1, 3);
+  store_.reopen_segments();
+  EXPECT_EQ(read(segment_.id, 0, 64).error().code(), ErrorCode::kCorrupt);
+  ASSERT_FINE(read(segment_.id, 20, 44));
+}
+
+TEST_F(SegmentInTwoPacks, APackThatDisappearsUnderAReaderCostsNothing) {
+  const auto located = expect_ok(store_.segments().locate(segment_.id));
+  expect_ok(store_.objects().remove(key_of(located->place)));
+  SegmentReader reader(store_.objects(), store_.index());
+  ByteVector out(64 * kBlockBytes);
+  expect_ok(reader.read(*located, 0, 64, out));
+  EXPECT_TRUE(bytes_equal(out, blocks(seeds_from(0, 64))));
+}
+
+// Errors that are not damage: the next place is tried, and when it has lost the bytes they decide.
+TEST_F(SegmentInTwoPacks, ADoubtIsNotDamage) {
+  for (const ErrorCode code : {ErrorCode::kIo, ErrorCode::kExhausted}) {
+    UnreadableFolder away(store_.objects(), key_of(places_[0]), code);
+    SegmentReader reader(away, store_.index());
+    const auto located = expect_ok(reader.locate(segment_.id));
+    EXPECT_EQ(located->place, places_[1]);
+  }
+  damage(1, 70);
+  store_.reopen_segments();
+  UnreadableFolder away(store_.objects(), key_of(places_[0]), ErrorCode::kIo);
+  SegmentReader reader(away, store_.index());
+  EXPECT_EQ(reader.locate(segment_.id).error().code(), ErrorCode::kIo);
+  EXPECT_EQ(reader.locate_sound(segment_.id).error().code(), ErrorCode::kIo);
+}
+
+TEST_F(StoredSegments, AnAbsentFrameIsReadFromTheNextPlaceAndElseAnError) {
+  const SealedSegment segment = sealed_segment(seeds_from(0, 64));
+  EncodedSegment encoded = encoded_segment(segment);
+  make_absent(encoded, 1, 1);
+  store_.publish(std::move(encoded));
+  ASSERT_FINE(read(segment.id, 0, 16));
+  EXPECT_EQ(read(segment.id, 10, 20).error().code(), ErrorCode::kCorrupt);
+  EXPECT_EQ(expect_ok(store_.segments().locate_sound(segment.id)).present,
+            block_set(0, 64) & ~block_set(16, 16));
+  store_.publish(segment);
+  store_.reopen_segments();
+  ASSERT_FINE(read(segment.id, 10, 20));
+  EXPECT_EQ(expect_ok(store_.segments().locate_sound(segment.id)).present, block_set(0, 64));
+}
+
+TEST_F(StoredSegments, ASegmentThatAnotherProcessPublishedIsFound) {
+  const auto mine = expect_ok(Index::open_in_memory(store_.objects()));
+  SegmentReader server(store_.objects(), *mine);
+  const SealedSegment segment = sealed_segment(seeds_from(0, 20));
+  store_.publish(segment);
+  const auto located = server.locate(segment.id);
+  ASSERT_FINE(located);
+  EXPECT_EQ(expect_ok(server.place_of(segment.id)), located.value()->place);
+}
+
 // A frame whose checksum is right and whose blocks are others: only the ids of the blocks can tell.
 TEST_F(StoredSegments, AFrameOfOtherBlocksIsRefused) {
   EncodedSegment forged = encoded_segment(sealed_segment({1, 2, 3, 4}));

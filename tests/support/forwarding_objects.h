@@ -38,7 +38,7 @@ class ForwardingObjects : public ObjectStore {
   ObjectStore& inner_;
 };
 
-// Fails to open the objects of one folder.
+// Fails to open the objects of one folder, or one object.
 class UnreadableFolder : public ForwardingObjects {
  public:
   UnreadableFolder(ObjectStore& inner, std::string folder, ErrorCode code)

@@ -11,7 +11,7 @@
 
 namespace ashlar {
 
-enum class Fault { kNone, kError, kShort, kWrongBytes };
+enum class Fault { kNone, kError, kBadMedium, kShort, kWrongBytes };
 
 class RemoteObjects : public ForwardingObjects {
  public:
@@ -42,6 +42,8 @@ class RemoteObjects : public ForwardingObjects {
           break;
         case Fault::kError:
           return Error(ErrorCode::kIo, "the store is away");
+        case Fault::kBadMedium:
+          return Error::from_errno(EIO, "read");
         case Fault::kShort:
           return corrupt("the object ends before");
         case Fault::kWrongBytes:

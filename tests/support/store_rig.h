@@ -69,6 +69,23 @@ inline EncodedSegment encoded_segment(const SealedSegment& segment, std::uint32_
   return expect_ok(encode_segment(segment, frame_blocks, encoder));
 }
 
+// Makes the frames [first, first + count) absent, as a collection does that found their blocks unused.
+inline void make_absent(EncodedSegment& segment, std::size_t first, std::size_t count) {
+  ByteVector payload;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < segment.directory.frames.size(); ++i) {
+    FrameEntry& frame = segment.directory.frames[i];
+    const ByteSpan stored = ByteSpan(segment.payload).subspan(at, frame.stored_bytes);
+    at += frame.stored_bytes;
+    if (i >= first && i < first + count) {
+      frame = {0, FrameCodec::kAbsent, frame.block_count, 0};
+    } else {
+      payload.insert(payload.end(), stored.begin(), stored.end());
+    }
+  }
+  segment.payload = std::move(payload);
+}
+
 inline std::vector<std::uint64_t> seeds_from(std::uint64_t first, std::size_t count) {
   std::vector<std::uint64_t> seeds(count);
   for (std::size_t i = 0; i < count; ++i) seeds[i] = first + i;
@@ -108,6 +125,14 @@ class StoreRig {
   }
   PackId publish(const SealedSegment& segment, std::uint32_t frame_blocks = 16) {
     return publish(std::span(&segment, 1), frame_blocks);
+  }
+  void publish(EncodedSegment segment) {
+    PackAppender appender(*objects_, *index_, id());
+    expect_ok(appender.append(std::move(segment)));
+    expect_ok(appender.publish());
+  }
+  std::vector<SegmentPlace> places_of(const SegmentId& segment) {
+    return expect_ok(index_->segment_places(segment));
   }
   SegmentPlace place_of(const SegmentId& segment) { return *expect_ok(index_->find_segment(segment)); }
 

@@ -1,0 +1,40 @@
+// StoredBlocks: whether the store has, whole and to rely on, the blocks that a leaf names. Captures that keep
+// leaves of a parent, copies and imports ask it.
+//
+// An answer is "yes" only after the directory was read and the frames of all these blocks are there. What it
+// learned of a segment is kept (bounded), so a segment that is lost during a session may still count as
+// stored; the session checks at its end that packs() exist. One thread.
+#pragma once
+
+#include <set>
+#include <vector>
+
+#include "base/lru_cache.h"
+#include "format/node_format.h"
+#include "store/segments.h"
+
+namespace ashlar {
+
+// Returns, for each segment of the leaf, the blocks of it that the leaf's extents use.
+std::vector<SegmentBlocks> blocks_used(const Leaf& leaf);
+
+class StoredBlocks {
+ public:
+  explicit StoredBlocks(SegmentReader& segments) : segments_(segments) {}
+
+  // Returns whether all `blocks` of the segment are stored. Blocks in a damaged place are not; a place that
+  // can't be read for another reason is an error.
+  Result<bool> has(const SegmentId& id, const SegmentBlocks& blocks);
+  Result<bool> has(const Leaf& leaf);
+  // Returns the packs that "yes" was based on.
+  const std::set<PackId>& packs() const { return packs_; }
+
+ private:
+  static constexpr std::size_t kRememberedSegments = 65536;  // about 250 bytes each
+
+  SegmentReader& segments_;
+  LruCache<SegmentId, SegmentBlocks, IdHash> present_{kRememberedSegments};
+  std::set<PackId> packs_;
+};
+
+}  // namespace ashlar
