@@ -83,7 +83,7 @@ class Rot : public testing::Test {
   }
 
   // Returns what rot made of an object's bytes; nothing for an object that is gone.
-  std::optional<ByteVector> rotten(const std::string& key, ByteVector bytes, Prng& prng, std::string& what) {
+  std::optional<ByteVector> rotten(ByteVector bytes, Prng& prng, std::string& what) {
     const std::uint64_t kind = prng.below(10);
     const std::size_t at = bytes.empty() ? 0 : prng.below(bytes.size());
     if (kind < 5) {
@@ -178,7 +178,7 @@ TEST_F(Rot, IsFoundAndStopsNothingElse) {
     const std::string key = keys_[prng.below(keys_.size())];
     const ByteVector sound = file_bytes(path(key));
     std::string what;
-    const auto bytes = rotten(key, sound, prng, what);
+    const auto bytes = rotten(sound, prng, what);
     if (bytes == sound || (!bytes && !can_be_missed(key))) continue;
     SCOPED_TRACE(testing::Message() << "seed " << seed << ", round " << round << ", " << key << ": " << what);
     bytes ? put(key, *bytes) : static_cast<void>(fs::remove(path(key)));

@@ -241,7 +241,7 @@ inline StoreConfig store_config(Prng& prng) {
   out.created.unix_ns = prng.next();
   out.frame_blocks = static_cast<std::uint32_t>(1 + prng.below(kMaxFrameBlocks));
   out.level = kMinZstdLevel + static_cast<int>(prng.below(kMaxZstdLevel - kMinZstdLevel + 1));
-  out.hook_rate = 1U << prng.below(13);
+  out.hook_rate = 1U << prng.below(9);
   out.revision = 1 + prng.below(std::uint64_t{1} << 63U);
   prng.fill(out.region_secret.span());
   if (prng.below(2) == 0) out.unknown_to_write = {"a-word", "b2"};

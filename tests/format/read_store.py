@@ -170,13 +170,18 @@ class Store:
     def snapshots(self):
         folder = os.path.join(self.path, "snapshots")
         names = os.listdir(folder) if os.path.isdir(folder) else []
-        return sorted(n for n in names if re.fullmatch("snap-0[0-9a-f]{16}", n))
+        return sorted(n for n in names if re.fullmatch("snap-0[0-9a-f]{16}", n) and self.is_published(n))
+
+    def is_published(self, name):
+        """Passes over snapshots that are being made (ASHLOPEN) or were deleted (ASHLGONE)."""
+        with open(os.path.join(self.path, "snapshots", name), "rb") as file:
+            return file.read(8) not in (b"ASHLOPEN", b"ASHLGONE")
 
     def snapshot(self, name):
         with open(os.path.join(self.path, "snapshots", name), "rb") as file:
             raw = file.read()
         need(raw[:8] == b"ASHLSNAP", f"{name}: magic")
-        check_version(struct.unpack_from("<H", raw, 8)[0], name)
+        check_version(struct.unpack_from("<H", raw, 8)[0], name, 2)
         if raw[10:12] != b"\x01\x00":
             raise Unsupported(f"{name}: hash or encryption")
         snap_id, _, _, size = struct.unpack_from("<QQQQ", raw, 16)

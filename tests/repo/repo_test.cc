@@ -63,13 +63,13 @@ TEST_F(Opening, AnEmptyDirectoryBecomesAStoreAndEachHasItsOwnId) {
 // A newer program has made something of the store that this one would break. It reads, and changes nothing.
 TEST_F(Opening, AStoreThatNeedsMoreOfItsWritersIsOnlyRead) {
   StoreConfig config = expect_ok(init());
-  expect_ok(expect_ok(open())->objects().put_if_absent("settings.json", as_byte_span("mine")));
+  expect_ok(expect_ok(open())->objects().put_if_absent("notes", as_byte_span("mine")));
   config.unknown_to_write = {"inventory"};
   expect_ok(files_.remove("/s/ashlar.json"));
   write("/s/ashlar.json", encode(config));
   write("/s/incoming/left-behind", "by a writer that this program does not know");
   const auto repo = expect_ok(open());
-  EXPECT_EQ(as_text(expect_ok(get_object(repo->objects(), "settings.json", 100))), "mine");
+  EXPECT_EQ(as_text(expect_ok(get_object(repo->objects(), "notes", 100))), "mine");
   EXPECT_TRUE(repo->read_parts().ok());
   ObjectStore& objects = repo->objects();
   const auto expect_refused = [](const auto& result) {
@@ -81,10 +81,10 @@ TEST_F(Opening, AStoreThatNeedsMoreOfItsWritersIsOnlyRead) {
   };
   expect_refused(Session::begin(expect_ok(repo->write_parts()).objects, config.id, {}));
   expect_refused(objects.create("packs/new"));
-  expect_refused(objects.put_if_absent("bin/new", as_byte_span("x")));
-  expect_refused(objects.replace("settings.json", as_byte_span("mine"), as_byte_span("x")));
-  expect_refused(objects.remove("settings.json"));
-  EXPECT_EQ(as_text(expect_ok(get_object(objects, "settings.json", 100))), "mine");
+  expect_refused(objects.put_if_absent("volumes/new", as_byte_span("x")));
+  expect_refused(objects.replace("notes", as_byte_span("mine"), as_byte_span("x")));
+  expect_refused(objects.remove("notes"));
+  EXPECT_EQ(as_text(expect_ok(get_object(objects, "notes", 100))), "mine");
   EXPECT_TRUE(files_.open("/s/incoming/left-behind", ReadMode::kCached).ok());
 }
 

@@ -16,6 +16,7 @@ class RecordCheckTest : public testing::Test {
  protected:
   void SetUp() override {
     make_root(files_);
+    ASSERT_TRUE(put_first_settings(objects_).ok());
     ASSERT_TRUE(publish_snapshot(objects_, sample_record(1)).ok());
     VolumeRecord volume;
     volume.id = VolumeId{7};
@@ -61,6 +62,11 @@ TEST_F(RecordCheckTest, EachDamagedObjectIsNamed) {
     EXPECT_THAT(objects_at_fault(), testing::ElementsAre(key));
     ASSERT_TRUE(objects_.remove(key).ok());
   }
+}
+
+TEST_F(RecordCheckTest, SettingsThatAreGoneAreDamage) {
+  ASSERT_TRUE(objects_.remove("settings.json").ok());
+  EXPECT_THAT(objects_at_fault(), testing::ElementsAre("settings.json"));
 }
 
 TEST_F(RecordCheckTest, ASnapshotThatAVolumeNeedsIsLookedFor) {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "catalog/settings.h"
 #include "manifest/builder.h"
 #include "support/remote_objects.h"
 #include "support/snapshots.h"
@@ -18,7 +19,10 @@ class Verifying : public testing::Test {
  protected:
   static constexpr std::size_t kData = 40;  // blocks of a segment: three frames
 
-  void SetUp() override { config_.id = StoreRig::id(); }
+  void SetUp() override {
+    config_.id = StoreRig::id();
+    expect_ok(put_first_settings(store_.objects()));
+  }
 
   Leaf leaf_of(std::uint64_t number) {
     const SealedSegment segment = sealed_segment(seeds_from(number * 100, kData));

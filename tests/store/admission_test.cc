@@ -217,7 +217,7 @@ TEST_F(Admitting, TheNextPlaceOfASegmentIsUsedWhenTheFirstIsDamaged) {
   store_.publish(segment);
   const auto places = store_.places_of(segment.id);
   ASSERT_EQ(places.size(), 2U);
-  store_.flip_byte(pack_key(PackKind::kData, places[0].pack), places[0].entry.offset + 70);
+  store_.flip_byte(pack_key(PackKind::kData, places[0].pack), places[0].entry.directory_offset + 90);
   store_.reopen_segments();
   AdmitSession session(store_);
   ASSERT_FINE(session.admit(seeds_from(0, 20)));

@@ -80,7 +80,7 @@ TEST_F(MetaPacks, ANodeThatHasRottedIsWrittenAnewAndReadFromThere) {
 TEST_F(MetaPacks, ANodeIsReadOnceInASessionBeforeItIsReliedOn) {
   write({1, 2, 3});
   RemoteObjects remote(store_.objects());
-  MetaWriter writer(remote, store_.index(), StoreRig::id(), [] { return Status(); });
+  MetaWriter writer(remote, store_.index(), StoreRig::id(), StoreRig::session(), [] { return Status(); });
   for (int round = 0; round < 3; ++round) {
     for (std::uint64_t i = 1; i <= 3; ++i) expect_ok(writer.put(id_of(i), encode(synthetic_leaf(i))));
   }

@@ -56,7 +56,8 @@ TEST_F(BlocksOfALeaf, ADamagedPlaceDoesNotCount) {
   const PackId pack = store_.publish(segment_);
   const std::string key = pack_key(PackKind::kData, pack);
   const ByteVector good = store_.bytes_of(key);
-  for (const std::uint64_t at : {std::uint64_t{1}, kPackHeaderBytes + std::uint64_t{70}, good.size() - 1}) {
+  const std::uint64_t directory = store_.place_of(segment_.id).entry.directory_offset;
+  for (const std::uint64_t at : {std::uint64_t{1}, directory + 90, good.size() - 1}) {
     SCOPED_TRACE(at);
     store_.overwrite(key, good);
     store_.flip_byte(key, at);

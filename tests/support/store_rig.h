@@ -127,7 +127,7 @@ class StoreRig {
     return publish(std::span(&segment, 1), frame_blocks);
   }
   void publish(EncodedSegment segment) {
-    PackAppender appender(*objects_, *index_, id());
+    PackAppender appender(*objects_, *index_, id(), session());
     expect_ok(appender.append(std::move(segment)));
     expect_ok(appender.publish());
   }
