@@ -53,7 +53,7 @@ Status each_leaf(
 // Stores an image and returns the number of blocks that were new.
 Result<std::uint64_t> store(ObjectStore& objects, Index& index, const std::string& image) {
   FrameEncoder encoder(1);
-  PackAppender appender(objects, index, StoreId{});
+  PackAppender appender(objects, index, StoreId{}, SessionId{});
   SegmentReader segments(objects, index);
   Admission admission(index, segments, [&](SealedSegment segment) -> Status {
     return appender.append(TRY(encode_segment(segment, kFrameBlocks, encoder)));

@@ -102,6 +102,15 @@ Result<ImageRecord> ImageCatalog::replace(const ImageRecord& before, ImageRecord
   return ours.take_error();
 }
 
+Status ImageCatalog::check_name(const ImageRecord& record) const {
+  if (!is_alive(record)) return {};
+  const std::string key = claim_key(record);
+  const auto bytes = get_object(objects_, key, kMaxClaimBytes);
+  if (bytes.ok() && as_text(bytes.value()) == record.id.text()) return {};
+  if (!bytes.ok() && !is(bytes, ErrorCode::kNotFound)) return bytes.error();
+  return corrupt(fmt::format("{}: does not hold the name '{}' for {}", key, record.name, record.id.text()));
+}
+
 Status ImageCatalog::remove(ImageId id) {
   const auto record = get(id);
   if (record.ok() && is_alive(record.value())) TRY(release(record.value()));

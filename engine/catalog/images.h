@@ -57,6 +57,8 @@ class ImageCatalog {
       if (done.error().code() != ErrorCode::kBusy || TRY(get(id)) == before) return done.take_error();
     }
   }
+  // Fails with kCorrupt when the image has a name that no claim, or that of another image, holds.
+  Status check_name(const ImageRecord& record) const;
   // Removes the record and the claim of its name.
   Status remove(ImageId id);
 

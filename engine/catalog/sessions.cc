@@ -79,7 +79,7 @@ Status Session::announce() {
   return {};
 }
 
-// What can't be removed stays until another process finds this one gone.
+// A record that can't be removed stays until another process finds this one gone.
 Session::~Session() {
   beats_ = {};
   const std::lock_guard guard(mutex_);

@@ -29,7 +29,7 @@ inline constexpr std::chrono::seconds kBeatEvery{30};
 inline constexpr std::chrono::minutes kSilentAfter{10};
 inline constexpr std::chrono::minutes kGiveUpAfter{9};
 
-// What a session is for.
+// The purpose of a session.
 struct SessionPlan {
   std::vector<SnapshotId> snapshots;  // to be published; fresh ids
   std::vector<SnapshotId> bases;      // what it stands on: published snapshots, or binned ones

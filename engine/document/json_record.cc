@@ -35,6 +35,8 @@ Result<Json> read_json_record(const JsonFormat& format, std::string_view text, s
     return corrupt(fmt::format("{}: {}", format.what, what));
   };
   if (text.size() > format.max_bytes) return damaged("too long");
+  // The parser takes a zero byte for the end of its input.
+  if (text.find('\0') != std::string_view::npos) return damaged("holds a zero byte");
   bool deep = false;
   const auto shallow = [&](int depth, Json::parse_event_t, const Json&) {
     if (depth > format.depth) deep = true;

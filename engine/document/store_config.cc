@@ -153,6 +153,8 @@ std::string encode(const StoreConfig& config) {
 }
 
 Result<StoreConfig> decode_store_config(std::string_view text) {
+  // The parser takes a zero byte for the end of its input.
+  if (text.find('\0') != std::string_view::npos) return damaged("this is not the description of a store");
   const Json body = Json::parse(text, nullptr, false);
   std::string format;
   std::uint64_t version = 0;

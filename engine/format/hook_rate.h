@@ -1,4 +1,5 @@
-// The rate of hooks: one of so many block ids is kept in the index (docs/decisions/hook-rate.md).
+// The rate of hooks: one of so many block ids is kept in the index (docs/decisions/hook-rate.md). Page:
+// docs/format/store.md.
 #pragma once
 
 #include <cstdint>

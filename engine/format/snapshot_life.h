@@ -1,4 +1,4 @@
-// What the object `snapshots/<id>` holds during a snapshot's life. Page: docs/format/snapshot.md.
+// The states of the object `snapshots/<id>` during a snapshot's life. Page: docs/format/snapshot.md.
 //
 //   open ──commit──▶ record ⇄ binned ──purge──▶ purged (then removed)
 //     └──────────────▶ swept: the writer gave up, or was taken away
@@ -18,7 +18,7 @@ inline constexpr std::uint16_t kSnapshotLifeVersion = 2;
 // A record, and what a gone record adds to it.
 inline constexpr std::size_t kMaxSnapshotObjectBytes = kMaxSnapshotRecordBytes + 4096;
 
-// A snapshot that is being made: nobody sees it.
+// A snapshot that is being made: readers pass over it.
 struct OpenSnapshot {
   SnapshotId id;
   StoreId store;

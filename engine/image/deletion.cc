@@ -122,7 +122,7 @@ Result<ImageRecord> restore_image(ObjectStore& objects, ImageId id) {
 namespace {
 
 // Purges snapshots that were deleted at or before a time, and removes what is left of others: purged ones
-// that nobody stands on any more, swept ones, and those whose writer is gone.
+// that no writer stands on any more, swept ones, and those whose writer is gone.
 class SnapshotPurge {
  public:
   SnapshotPurge(ObjectStore& objects, UtcTime until) : objects_(objects), until_(until) {}

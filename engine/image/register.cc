@@ -75,6 +75,8 @@ Result<std::size_t> fail_abandoned_images(ImageCatalog& images, ObjectStore& obj
     if (record.ok() && record.value().state == ImageState::kPending) pending.push_back(record.take());
   }
   if (pending.empty()) return std::size_t{0};
+  const auto ended = end_dead_sessions(objects);
+  best_effort(ended.ok() ? Status() : Status(ended.error()));
   for (const SessionId& session : TRY(list_session_ids(objects))) alive.insert(session);
   std::size_t failed = 0;
   for (const ImageRecord& record : pending) {

@@ -57,7 +57,9 @@ Result<StoreConfig> Repo::init(FileSystem& files, const StoreAddress& address, c
   config.level = options.level;
   config.region_secret = RegionSecret::random();
   LocalObjectStore objects(files, path);
-  TRY(StoreReserve(files, path).make());
+  // A file system that has no room for the reserve holds a small store without it.
+  Status reserved = StoreReserve(files, path).make();
+  if (!reserved.ok() && !is(reserved, ErrorCode::kExhausted)) return reserved.take_error();
   Status settings = put_first_settings(objects);
   if (!settings.ok() && !is(settings, ErrorCode::kBusy)) return settings.take_error();
   // This makes it a store.

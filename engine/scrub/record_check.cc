@@ -22,6 +22,7 @@ class RecordCheck {
     TRY(check_each<ImageKind>(ImageCatalog(objects_), [](const ImageRecord& image) {
       return is_alive(image) ? snapshots_of(image) : std::vector<SnapshotId>();
     }));
+    TRY(check_names());
     TRY(check_each<VolumeKind>(VolumeCatalog(objects_), [](const VolumeRecord& volume) {
       return volume.is_detached ? std::vector<SnapshotId>() : std::vector{volume.base};
     }));
@@ -40,6 +41,19 @@ class RecordCheck {
   void note(std::string object, const Error& error) {
     if (error.code() == ErrorCode::kNotFound) return;  // removed meanwhile
     faults_.push_back({std::move(object), error.text(), !says_damage(error)});
+  }
+
+  Status check_names() {
+    const ImageCatalog images(objects_);
+    for (const ImageId id : TRY(images.list_ids())) {
+      const auto image = images.get(id);
+      if (!image.ok()) continue;  // noted already
+      const Status named = images.check_name(image.value());
+      if (named.ok()) continue;
+      const auto again = images.get(id);
+      if (again.ok() && again.value() == image.value()) note("image-names/", named.error());
+    }
+    return {};
   }
 
   // Reads every record of a kind, and looks for the snapshots that `needs` names.

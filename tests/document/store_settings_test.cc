@@ -53,5 +53,16 @@ TEST(StoreSettings, DamageIsRefused) {
   EXPECT_EQ(refusal(with({{"version", 2}})), ErrorCode::kUnsupported);
 }
 
+// nlohmann's parser takes a zero byte for the end of its input.
+TEST(StoreSettingsRecord, AZeroByteAnywhereIsDamage) {
+  const std::string text = encode(StoreSettings{});
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    std::string bad = text;
+    bad[at] = '\0';
+    EXPECT_FALSE(decode_store_settings(bad).ok()) << at;
+  }
+  EXPECT_FALSE(decode_store_settings(text + '\0').ok());
+}
+
 }  // namespace
 }  // namespace ashlar

@@ -17,7 +17,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kRounds = 150;
+#else
 constexpr int kRounds = 2000;
+#endif
 constexpr std::uint64_t kMiB = 1 << 20;
 
 class Rot : public testing::Test {
@@ -114,8 +118,8 @@ class Rot : public testing::Test {
   bool can_be_missed(const std::string& key) const {
     if (key.starts_with("snapshots/"))
       return key == SnapshotCatalog::key_of(first_.id) || key == SnapshotCatalog::key_of(second_.id);
-    return key.starts_with("packs/") || key.starts_with("meta/") || key == "settings.json" ||
-           key == "ashlar.json";
+    return key.starts_with("packs/") || key.starts_with("meta/") || key.starts_with("image-names/") ||
+           key == "settings.json" || key == "ashlar.json";
   }
 
   void expect_found() {
@@ -123,15 +127,17 @@ class Rot : public testing::Test {
     ASSERT_OK(report);
     EXPECT_FALSE(report.value().damages.empty()) << "verify finds nothing";
   }
-  // Captures, lists, deletes and purges beside the damage.
-  void expect_life_goes_on() {
+  // Captures, lists, deletes and purges beside the damage. A capture of the same source relies on stored frames
+  // without reading them, so it is left out where a frame may have rotted.
+  void expect_life_goes_on(bool frames_are_sound) {
     std::vector<std::string> unread;
     ASSERT_OK(world_.repo().snapshots().list(unread));
     const SnapshotRecord fresh = captured(other_, {});
     expect_sound(fresh);
     std::optional<SnapshotRecord> parent;
     if (const auto second = world_.repo().snapshots().get(second_.id); second.ok()) parent = second.value();
-    expect_sound(captured_or_without(parent));
+    const SnapshotRecord again = captured_or_without(parent);
+    if (frames_are_sound) expect_sound(again);
     ASSERT_OK(delete_snapshot(world_.repo().objects(), fresh.id));
     ASSERT_OK(purge_bin(world_.repo().objects(), UtcTime{1}));
   }
@@ -149,7 +155,9 @@ class Rot : public testing::Test {
     VerifyProgress progress;
     const auto report = verify_snapshot(world_.repo().verify_parts().take(), record.id, progress, {});
     ASSERT_OK(report);
-    EXPECT_TRUE(report.value().damages.empty()) << "born damaged: " << report.value().damages.front().what;
+    // Damage in one pack is not a loss while another pack has the same.
+    for (const Damage& damage : report.value().damages)
+      EXPECT_TRUE(damage.losses.empty()) << "born damaged: " << damage.object << ": " << damage.what;
   }
   // Removes what the round has added.
   void sweep() {
@@ -185,7 +193,8 @@ TEST_F(Rot, IsFoundAndStopsNothingElse) {
     const Status opened = world_.open();
     if (opened.ok()) {
       expect_found();
-      expect_life_goes_on();
+      const bool keeps_its_size = bytes && bytes->size() == sound.size();
+      expect_life_goes_on(!key.starts_with("packs/") || !keeps_its_size);
     } else {
       EXPECT_EQ(key, "ashlar.json");
     }

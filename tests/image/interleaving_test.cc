@@ -15,9 +15,13 @@
 namespace ashlar {
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::uint64_t kHistories = 500;
+#else
 constexpr std::uint64_t kHistories = 10'000;
+#endif
 
-// One history: some actors on one store.
+// A history: some actors on one store.
 class History {
  public:
   explicit History(std::uint64_t seed)

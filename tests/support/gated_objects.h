@@ -127,17 +127,16 @@ class GatedObjects : public ForwardingObjects {
     return ForwardingObjects::list(prefix, visit);
   }
   Status remove(std::string_view key, Lasts lasts) override {
-    return write([this, key = std::string(key), lasts] { return inner_.remove(key, lasts); });
+    return write([&inner = inner_, key = std::string(key), lasts] { return inner.remove(key, lasts); });
   }
   Status put_if_absent(std::string_view key, ByteSpan bytes, Lasts lasts) override {
-    return write([this, key = std::string(key), bytes = copy_of(bytes), lasts] {
-      return inner_.put_if_absent(key, bytes, lasts);
+    return write([&inner = inner_, key = std::string(key), bytes = copy_of(bytes), lasts] {
+      return inner.put_if_absent(key, bytes, lasts);
     });
   }
   Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes, Lasts lasts) override {
-    return write([this, key = std::string(key), expected = copy_of(expected), bytes = copy_of(bytes), lasts] {
-      return inner_.replace(key, expected, bytes, lasts);
-    });
+    return write([&inner = inner_, key = std::string(key), expected = copy_of(expected),
+                  bytes = copy_of(bytes), lasts] { return inner.replace(key, expected, bytes, lasts); });
   }
 
  private:

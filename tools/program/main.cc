@@ -26,7 +26,7 @@ bool fill_standard_descriptors() {
 }
 
 // Says why the program ends, and ends it. Destructors do not run: some would wait for threads that never end.
-// What is published is durable, and what is not, nobody sees.
+// Everything published is durable, and nothing else is seen.
 [[noreturn]] void end_with(const char* why) {
   for (const char* part : {"ashlar: ", why, "\n"})
     static_cast<void>(::write(STDERR_FILENO, part, std::strlen(part)));
