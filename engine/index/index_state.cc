@@ -98,15 +98,17 @@ bool IndexState::refresh() {
   return !lacks_nothing;
 }
 
-Result<CatchUpReport> IndexState::catch_up() {
+Result<CatchUpReport> IndexState::catch_up() { return catch_up(Gone::kForget); }
+
+Result<CatchUpReport> IndexState::catch_up(Gone gone) {
   const std::lock_guard one(catching_up_);
   ++catch_ups_;
-  auto report = bring_up_to_date();
+  auto report = bring_up_to_date(gone);
   if (report.ok()) write_pending(kLockWait);
   return report;
 }
 
-Result<CatchUpReport> IndexState::bring_up_to_date() {
+Result<CatchUpReport> IndexState::bring_up_to_date(Gone gone) {
   std::uint64_t generation = 0;
   {
     const std::lock_guard writing(writing_);
@@ -118,7 +120,7 @@ Result<CatchUpReport> IndexState::bring_up_to_date() {
   }
   auto report = [&] {
     Lock lock(mutex_);
-    return synchronise(&lock);
+    return synchronise(&lock, gone);
   }();
   if (!is_damage(report)) return report;
   const std::lock_guard writing(writing_);
@@ -139,7 +141,8 @@ Status IndexState::look_again(std::uint64_t prefix) {
     const std::lock_guard others(catching_up_);
     if (catch_ups_.load() > before) return {};
   }
-  TRY(catch_up());
+  // A store that is away for a while shows no packs: they are found as they were when it is back.
+  TRY(catch_up(Gone::kKeep));
   const std::lock_guard lock(looked_mutex_);
   looked_.put(prefix, std::chrono::steady_clock::now());
   return {};
@@ -163,7 +166,7 @@ Result<CatchUpReport> IndexState::rebuild() {
 
 // The inventory is read before the packs are listed. A pack that another thread publishes and adds in between
 // is only in the list, so it is never taken for a pack that is gone.
-Result<CatchUpReport> IndexState::synchronise(Lock* lock) {
+Result<CatchUpReport> IndexState::synchronise(Lock* lock, Gone gone) {
   const Inventory before = TRY(inventory());
   const std::vector<PackKey> packs = TRY(list_all(lock));
   CatchUpReport report;
@@ -173,7 +176,7 @@ Result<CatchUpReport> IndexState::synchronise(Lock* lock) {
   for (const PackKey& pack : packs) unseen.erase(pack.first);
   for (const PackId& pack : unseen) {
     const auto row = TRY(known(pack));
-    if (!row || !is_gone(pack, row->kind, lock)) continue;
+    if (gone == Gone::kKeep || !row || !is_gone(pack, row->kind, lock)) continue;
     TRY(erase(pack));
     ++report.packs_gone;
   }
@@ -191,7 +194,7 @@ Result<CatchUpReport> IndexState::synchronise(Lock* lock) {
 
 Result<CatchUpReport> IndexState::complete() {
   incomplete_ = false;
-  auto report = synchronise(nullptr);
+  auto report = synchronise(nullptr, Gone::kForget);
   if (is_damage(report)) return heal(0);
   if (!report.ok()) incomplete_ = true;
   return report;
@@ -211,7 +214,7 @@ Result<CatchUpReport> IndexState::heal(int attempt) {
       if (renewed.ok()) view_ = renewed.take();
     }
     incomplete_ = false;
-    auto report = synchronise(nullptr);
+    auto report = synchronise(nullptr, Gone::kForget);
     if (is_damage(report) && database() != nullptr) continue;
     if (!report.ok()) incomplete_ = true;
     return report;

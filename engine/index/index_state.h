@@ -53,6 +53,8 @@ class IndexState {
   Result<IndexStats> stats();
 
  private:
+  // Whether packs that are gone are forgotten, or kept for when they are back.
+  enum class Gone : unsigned char { kForget, kKeep };
   using PackKey = std::pair<PackId, PackKind>;
   using Lock = std::unique_lock<FairSharedMutex>;
 
@@ -111,9 +113,8 @@ class IndexState {
   Result<CatchUpReport> heal(int attempt);
 
   // The functions below release `lock`, which holds mutex_, while they wait or read. Without a lock the
-  // caller holds writing_ and mutex_, and keeps them. Ingests packs that are new and forgets packs that do
-  // not exist any longer.
-  Result<CatchUpReport> synchronise(Lock* lock);
+  // caller holds writing_ and mutex_, and keeps them. Ingests packs that are new.
+  Result<CatchUpReport> synchronise(Lock* lock, Gone gone);
   Result<std::vector<PackKey>> list_all(Lock* lock);
   // Returns whether a pack that a list lacks does not exist. A doubt is no.
   bool is_gone(const PackId& pack, PackKind kind, Lock* lock);
@@ -125,7 +126,8 @@ class IndexState {
   void write_held();
   // Writes what is pending, with no lock but catching_up_ held. Waits so long for another process.
   void write_pending(std::chrono::milliseconds wait);
-  Result<CatchUpReport> bring_up_to_date();  // needs catching_up_
+  Result<CatchUpReport> catch_up(Gone gone);
+  Result<CatchUpReport> bring_up_to_date(Gone gone);  // needs catching_up_
 
   const std::optional<IndexDirectory> directory_;
   ObjectStore& objects_;

@@ -14,7 +14,7 @@ import program
 from program import noise
 
 MIB = 1 << 20
-ROUNDS = 200 if host.LONG else 12
+ROUNDS = 200 if host.LONG else 10
 SIZE = 64 * MIB
 
 
@@ -98,9 +98,7 @@ class Sessions(host.HostTest):
                 if open_sessions:
                     slept += 1
                     self.taken_away_meanwhile(open_sessions[0], kept)
-                if child:
-                    os.kill(child, signal.SIGCONT)
-                out, err = running.communicate(timeout=60)
+                out, err = self.woken(running, child)
                 now = self.snapshots()
                 if running.returncode == 0:
                     published += 1
@@ -114,6 +112,18 @@ class Sessions(host.HostTest):
         self.ok("verify", "--all")
         again = self.ok_json("capture", self.disk)
         self.same(self.disk, self.restored(again["snapshot"]["id"]))
+
+    def woken(self, running, child):
+        """Lets the program run to its end: each of its threads counts its calls, and may be stopped in turn."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                if child:
+                    os.kill(child, signal.SIGCONT)
+                return running.communicate(timeout=0.2)
+            except (subprocess.TimeoutExpired, ProcessLookupError):
+                pass
+        self.fail("it does not end")
 
     def stopped_child(self, tracer):
         """Returns the pid of the traced program once it is stopped, or None when it ended before."""
