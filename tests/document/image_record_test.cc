@@ -37,7 +37,7 @@ ImageRecord plain() {
 }
 
 TEST(ImageRecord, TheFixtureIsReadAndStillWritten) {
-  std::ifstream in(ASHLAR_FIXTURES "/format-v1/image.json", std::ios::binary);
+  std::ifstream in(ASHLAR_FIXTURES "/formats/image.json", std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(in), {}};
   EXPECT_EQ(text, encode(golden::image()));
   EXPECT_EQ(decode_image_record(text).take(), golden::image());

@@ -27,7 +27,7 @@ ErrorCode refusal(const std::string& text) {
 }
 
 std::string fixture(const std::string& name) {
-  std::ifstream in(ASHLAR_FIXTURES "/format-v1/" + name, std::ios::binary);
+  std::ifstream in(ASHLAR_FIXTURES "/formats/" + name, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
 }
 

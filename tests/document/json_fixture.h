@@ -14,7 +14,7 @@ namespace ashlar {
 // Checks that the golden file decodes to `golden`, and that `golden` encodes to the file.
 template <class Record, class Decode>
 void expect_fixture(const std::string& name, const Record& golden, const Decode& decode) {
-  std::ifstream in(ASHLAR_FIXTURES "/format-v1/" + name, std::ios::binary);
+  std::ifstream in(ASHLAR_FIXTURES "/formats/" + name, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(in), {}};
   EXPECT_EQ(text, encode(golden));
   EXPECT_EQ(decode(text).take(), golden);

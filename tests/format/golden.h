@@ -1,4 +1,4 @@
-// The objects whose encodings are in tests/fixtures/format-v1/: a tiny store, and one file for each encoding.
+// The objects whose encodings are in tests/fixtures/formats/: a tiny store, and one file for each encoding.
 // All inputs are fixed.
 //
 // The fixtures are never made again: they stand for stores that people have. write_fixtures made them once.
@@ -49,7 +49,7 @@ BootPackHeader boot_pack_header();
 Leaf leaf_of_all_kinds();
 
 struct File {
-  std::string name;  // path below tests/fixtures/format-v1/
+  std::string name;  // path below tests/fixtures/formats/
   ByteVector bytes;
 };
 // Encodes all files. Frames are compressed anew only when `data_pack` is empty; otherwise they are copied

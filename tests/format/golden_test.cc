@@ -14,7 +14,7 @@ namespace ashlar {
 namespace {
 
 ByteVector read_fixture(const std::string& name) {
-  std::ifstream in(std::string(ASHLAR_FIXTURES "/format-v1/") + name, std::ios::binary);
+  std::ifstream in(std::string(ASHLAR_FIXTURES "/formats/") + name, std::ios::binary);
   EXPECT_TRUE(in.good()) << name << " is missing";
   const std::string text{std::istreambuf_iterator<char>(in), {}};
   const ByteSpan bytes = as_byte_span(text);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reads the golden store with the independent reader, and shows that the reader notices damage.
 
-    read_store_test.py tests/fixtures/format-v1
+    read_store_test.py tests/fixtures/formats
 """
 
 import hashlib
