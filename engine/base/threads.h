@@ -1,6 +1,7 @@
 // start_thread(): a thread that an operation can't do without.
 #pragma once
 
+#include <exception>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -14,7 +15,11 @@ namespace ashlar {
 // is lost by that, as by a kill.
 template <class Work>
 std::jthread start_thread(Work&& work) noexcept {
-  return std::jthread(std::forward<Work>(work));
+  try {
+    return std::jthread(std::forward<Work>(work));
+  } catch (const std::system_error&) {
+    std::terminate();  // from here the terminate handler sees the exception
+  }
 }
 
 // Starts a thread that its caller can do without, or fails with kExhausted.

@@ -247,7 +247,7 @@ void IndexState::put(const PackRows& rows) {
 std::shared_ptr<const PackRows> IndexState::take_pending(const PackId& pack) {
   const auto found = pending_.find(pack);
   if (found == pending_.end()) return nullptr;
-  const auto rows = std::move(found->second);
+  auto rows = std::move(found->second);
   pending_.erase(found);
   pending_rows_ -= count_rows(*rows);
   return rows;

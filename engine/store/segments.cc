@@ -262,7 +262,7 @@ Status SegmentReader::read(const LocatedSegment& segment, std::size_t first, std
   CHECK(count > 0 && out.size() == count * kBlockBytes);
   if (first + count > segment.directory.blocks.size()) return corrupt("an extent runs past its segment");
   const Status read = read_at(segment, first, count, out);
-  if (read.ok()) return read;
+  if (read.ok()) return {};
   return read_elsewhere(segment, first, count, out, read.error());
 }
 

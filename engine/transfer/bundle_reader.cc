@@ -188,7 +188,7 @@ class Import : private TreeVisitor {
     if (header_.store == own) base = header_.since;
     if (header_.since_store == own) base = header_.since_original;
     if (base.value == 0) return std::vector<SnapshotRecord>();
-    const auto image = ImageCatalog(parts_.target.objects).get(base);
+    auto image = ImageCatalog(parts_.target.objects).get(base);
     if (is(image, ErrorCode::kNotFound)) return std::vector<SnapshotRecord>();
     return records_of(TRY(std::move(image)), parts_.target.snapshots);
   }
