@@ -20,8 +20,8 @@ Result<ImageRecord> make_available(ImageCatalog& images, const SnapshotCatalog& 
 // Fills in digests and sizes of the snapshots of an image, where they are not known yet.
 Status fill_contents(const SnapshotCatalog& snapshots, ImageRecord& record);
 
-// Ends the sessions of processes of this host that are gone. Fails the images that were being made by sessions
-// that are gone, and returns how many there were.
+// Ends the sessions of processes of this host that are gone. Fails the images that were being made by
+// sessions that are gone, and returns how many there were.
 Result<std::size_t> fail_abandoned_images(ImageCatalog& images, ObjectStore& objects);
 
 }  // namespace ashlar

@@ -1,6 +1,6 @@
-// StoreReserve: space on the disk of a store that nothing uses, so that deletions work on a full disk. It is a
-// file `reserve` of kReserveBytes in the store's directory: `init` makes it where there is room, and delete and
-// purge give it up when they meet a full disk, and make it again as soon as there is room.
+// StoreReserve: space on the disk of a store that nothing uses, so that deletions work on a full disk. It is
+// a file `reserve` of kReserveBytes in the store's directory: `init` makes it where there is room, and delete
+// and purge give it up when they meet a full disk, and make it again as soon as there is room.
 #pragma once
 
 #include <cstdint>

@@ -127,8 +127,8 @@ class Rot : public testing::Test {
     ASSERT_OK(report);
     EXPECT_FALSE(report.value().damages.empty()) << "verify finds nothing";
   }
-  // Captures, lists, deletes and purges beside the damage. A capture of the same source relies on stored frames
-  // without reading them, so it is left out where a frame may have rotted.
+  // Captures, lists, deletes and purges beside the damage. A capture of the same source relies on stored
+  // frames without reading them, so it is left out where a frame may have rotted.
   void expect_life_goes_on(bool frames_are_sound) {
     std::vector<std::string> unread;
     ASSERT_OK(world_.repo().snapshots().list(unread));
