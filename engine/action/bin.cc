@@ -13,6 +13,7 @@ namespace ashlar {
 namespace {
 
 constexpr std::uint64_t kDay = std::uint64_t{24} * 3600 * 1'000'000'000;
+constexpr std::uint64_t kQuietYear = 366 * kDay;  // a store may rest for so long
 
 }  // namespace
 
@@ -82,14 +83,14 @@ Result<BinTimes> times_of(Repo& repo) {
   return times;
 }
 
-Status check_clock(const BinTimes& times, UtcTime now, std::uint64_t kept_ns) {
+Status check_clock(const BinTimes& times, UtcTime now) {
   const auto doubt = [](std::string text) {
     return invalid(std::move(text)).about(ErrorKind::kClockDoubtful, "");
   };
   if (!clock_is_synchronised())
-    return doubt("the clock of this host follows no other one, and it decides what is purged");
-  if (now.unix_ns - std::min(now.unix_ns, times.newest.unix_ns) > kept_ns)
-    return doubt(fmt::format("the clock says {}, but the newest in this store is of {}: did it jump ahead?",
+    return doubt("the clock of this host is not synchronised, and it decides what is purged");
+  if (now.unix_ns - std::min(now.unix_ns, times.newest.unix_ns) > kQuietYear)
+    return doubt(fmt::format("the clock says {}, but the newest in this store is of {}: it may have jumped",
                              now.iso8601(), times.newest.iso8601()));
   return {};
 }
@@ -103,7 +104,7 @@ Result<Purged> purge_bin(Repo& repo, const Caller& /*caller*/, PurgeAge age, Pur
   const UtcTime until{now.unix_ns - std::min(now.unix_ns, kept_ns)};
   if (days > 0 && clock == PurgeClock::kCheck) {
     const BinTimes times = TRY(times_of(repo));
-    if (times.oldest_deletion <= until) TRY(check_clock(times, now, kept_ns));
+    if (times.oldest_deletion <= until) TRY(check_clock(times, now));
   }
   return repo.reserve().run([&] { return purge_bin(repo.objects(), until); });
 }

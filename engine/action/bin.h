@@ -40,8 +40,8 @@ enum class PurgeClock : unsigned char {
   kIsRight,
 };
 // Removes snapshots and images from the bin for good, those of all accounts. Fails with kInvalid, kind
-// kClockDoubtful, when the clock is not synchronised, or stands past everything that was stored by more than
-// things stay in the bin.
+// kClockDoubtful, when something is due while the clock is not synchronised, or stands more than a year past
+// everything that was ever stored.
 Result<Purged> purge_bin(Repo& repo, const Caller& caller, PurgeAge age, PurgeClock clock);
 
 }  // namespace ashlar

@@ -52,7 +52,10 @@ Result<DiscardedRecord> discard_damaged_record(Repo& repo, const Caller& caller,
     DiscardedRecord discarded = TRY(discard(objects, repo.snapshots(), snapshot.value()));
     const auto users = SnapshotUsers::read(objects);
     const Status unused = users.ok() ? users.value().check_unused(snapshot.value()) : Status(users.error());
-    if (!unused.ok()) caller.notices.warn(unused.error().text() + ": it can't be used any more");
+    if (!unused.ok())
+      caller.notices.warn(
+          snapshot.value().text() +
+          " is given up, and what stood on it can't be used any more: " + unused.error().text());
     return discarded;
   }
   if (const auto volume = VolumeId::parse(id); volume.ok())

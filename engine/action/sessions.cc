@@ -61,7 +61,10 @@ Status revoke_session(Repo& repo, const Caller& /*caller*/, const SessionId& id,
   const auto found =
       std::ranges::find(sessions, id, [](const DescribedSession& one) { return one.record.id; });
   if (found == sessions.end()) {
-    TRY(find_session(repo.objects(), id));  // says why it is not in the list
+    const auto record = find_session(repo.objects(), id);
+    if (is(record, ErrorCode::kCorrupt) && when == RevokeWhen::kNow)
+      return discard_session(repo.objects(), id);
+    if (!record.ok()) return record.error();  // says why it is not in the list
     return busy(fmt::format("session {} began just now", id.hex()));
   }
   const bool may_be_taken = when == RevokeWhen::kNow || found->writer == DescribedSession::Writer::kGone ||

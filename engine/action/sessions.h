@@ -27,9 +27,9 @@ enum class RevokeWhen : unsigned char {
   kSilent,  // only when its writer is certainly gone, or it was silent for kSilentAfter
   kNow,
 };
-// Takes a session away from its writer: what it has not published by now, it can't publish any more. Fails
-// with kNotFound when there is no such session, and with kBusy, kind kSessionBeats, when it may still be at
-// work.
+// Takes a session away from its writer: what it has not published by now, it can't publish any more. With
+// kNow this goes for a session whose record is damaged, too. Fails with kNotFound when there is no such
+// session, and with kBusy, kind kSessionBeats, when it may still be at work.
 Status revoke_session(Repo& repo, const Caller& caller, const SessionId& id, RevokeWhen when);
 
 }  // namespace ashlar

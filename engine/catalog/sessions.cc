@@ -221,6 +221,13 @@ Status revoke(ObjectStore& objects, const SessionRecord& session) {
   return remove_if_there(objects, key);
 }
 
+Status discard_session(ObjectStore& objects, const SessionId& id) {
+  const std::string key = key_of(id);
+  const ByteVector bytes = TRY(get_object(objects, key, 2 * kMaxSessionRecordBytes));
+  TRY(objects.put_if_absent(fmt::format("damaged/{}.{}", id.hex(), UtcTime::now().unix_ns), bytes));
+  return remove_if_there(objects, key);
+}
+
 Result<std::size_t> end_dead_sessions(ObjectStore& objects) {
   std::size_t ended = 0;
   std::vector<std::string> unread;

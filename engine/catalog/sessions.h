@@ -89,6 +89,10 @@ Result<bool> is_certainly_gone(const SessionRecord& session);
 // beaten since, and with kNotFound when it has ended.
 Status revoke(ObjectStore& objects, const SessionRecord& session);
 
+// Moves the damaged record of a session to `damaged/`: its writer's next beat is refused. The open records
+// that it named are removed by a purge.
+Status discard_session(ObjectStore& objects, const SessionId& id);
+
 // Takes away the sessions of processes of this host that are certainly gone, and returns how many. Records
 // that can't be read stay.
 Result<std::size_t> end_dead_sessions(ObjectStore& objects);

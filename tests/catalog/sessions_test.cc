@@ -228,6 +228,18 @@ TEST_F(Sessions, ADamagedRecordIsNamed) {
   EXPECT_TRUE(list_sessions(objects_, unread).take().empty());
   ASSERT_EQ(unread.size(), 1U);
   EXPECT_NE(unread[0].find("sessions/0000"), std::string::npos);
+  ASSERT_TRUE(discard_session(objects_, SessionId{}).ok());
+  EXPECT_TRUE(list_session_ids(objects_).take().empty());
+}
+
+// The record of a living writer is damaged and given up: its commit is refused.
+TEST_F(Sessions, OneWhoseDamagedRecordIsGivenUpPublishesNothing) {
+  const auto session = begun({{sample_record(1).id}, {}});
+  overwrite(objects_, "sessions/" + session->id().hex(), as_byte_span("damaged"));
+  EXPECT_TRUE(is(session->commit({sample_record(1)}), ErrorCode::kBusy));
+  ASSERT_TRUE(discard_session(objects_, session->id()).ok());
+  EXPECT_TRUE(is(session->commit({sample_record(1)}), ErrorCode::kBusy));
+  EXPECT_TRUE(snapshots_in(objects_).empty());
 }
 
 TEST_F(Sessions, OneOfAKilledProcessIsFoundDead) {
