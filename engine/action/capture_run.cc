@@ -32,10 +32,10 @@ Result<std::optional<SnapshotRecord>> newest_of_source(Repo& repo, const Source&
 
 Result<CaptureReport> run_capture(Repo& repo, const Caller& caller, const std::string& operation,
                                   Source& source, CaptureOptions options, ParentChoice parent) {
+  options.parent_is_guessed = parent == ParentChoice::kGuessed;
   auto report = capture_once(repo, caller, operation, source, options);
-  if (report.ok() || !options.parent || parent != ParentChoice::kGuessed) return report;
-  const bool is_deleted = report.error().kind() == ErrorKind::kNoSuchSnapshot;
-  if (!is(report, ErrorCode::kCorrupt) && !is_deleted) return report;
+  const bool is_deleted = !report.ok() && report.error().kind() == ErrorKind::kNoSuchSnapshot;
+  if (!is_deleted || !options.parent || !options.parent_is_guessed) return report;
   caller.notices.warn("the parent is not used, everything is read: " + report.error().text());
   options.parent.reset();
   options.changed.reset();

@@ -392,6 +392,15 @@ Result<CaptureReport> capture(const WriteParts& parts, Source& source, const Cap
   const auto session = TRY(Session::begin(parts.objects, parts.config.id, std::move(plan)));
   const EitherStop either(stop, session->lost());
   auto report = prepare(id, session->id(), parts, source, options, progress, either.token());
+  if (is(report, ErrorCode::kCorrupt) && options.parent && options.parent_is_guessed) {
+    const std::string why = report.error().text();
+    CaptureOptions alone = options;
+    alone.parent.reset();
+    alone.changed.reset();
+    progress.done_bytes = 0;
+    report = prepare(id, session->id(), parts, source, alone, progress, either.token());
+    if (report.ok()) report.value().warnings.push_back("the parent is not used, everything is read: " + why);
+  }
   if (!report.ok()) return session->why(report.take_error());
   if (stop.stop_requested()) return cancelled();
   TRY(session->commit({report.value().record}));

@@ -44,6 +44,7 @@ struct ChangedMap {
 struct CaptureOptions {
   SnapshotId id;  // id of the new snapshot; value 0 stands for a random one
   std::optional<SnapshotRecord> parent;
+  bool parent_is_guessed = false;  // a parent that can't be read is left aside, with a warning
   std::optional<ChangedMap> changed;
   bool paranoid = false;         // hash every block, trust no region hash and no changed-block map
   bool skip_unreadable = false;  // record bad sectors as UNREADABLE instead of failing

@@ -14,7 +14,6 @@ namespace ashlar {
 namespace {
 
 constexpr std::string_view kFolder = "sessions/";
-constexpr int kBeatTries = 3;
 
 std::string key_of(const SessionId& id) { return fmt::format("{}{}", kFolder, id.hex()); }
 
@@ -69,13 +68,15 @@ Result<std::unique_ptr<Session>> Session::begin(ObjectStore& objects, const Stor
 }
 
 // The session names each snapshot before its object is made: who takes the session away finds all of them.
+// The bases are looked at first: when one is missing, no object was made, and the id may be used by a later
+// session.
 Status Session::announce() {
+  for (const SnapshotId base : record_.bases) TRY(check_base(snapshots_, base));
   for (const SnapshotId id : record_.open_snapshots) {
     const OpenSnapshot open{id, record_.store, id_, random_id<Nonce>()};
     TRY(snapshots_.open(open));
     open_.push_back(open);
   }
-  for (const SnapshotId base : record_.bases) TRY(check_base(snapshots_, base));
   return {};
 }
 
@@ -97,20 +98,15 @@ Status Session::beat() {
     ++beating_->beat;
     beating_->nonce = random_id<Nonce>();
   }
-  Status done;
-  for (int tries = 0; tries < kBeatTries; ++tries) {
-    done = objects_.replace(key_of(id_), encode(record_), encode(*beating_), Lasts::kWhilePowered);
-    if (done.ok()) break;
+  Status done = objects_.replace(key_of(id_), encode(record_), encode(*beating_), Lasts::kWhilePowered);
+  if (!done.ok()) {
     const auto found = find_session(objects_, id_);
     if (found.ok() && found.value() == *beating_) {
       done = {};
-      break;
-    }
-    if (is(found, ErrorCode::kNotFound) || (found.ok() && found.value() != record_)) {
+    } else if (is(found, ErrorCode::kNotFound) || (found.ok() && found.value() != record_)) {
       lost_.request_stop();
       return taken_away();
     }
-    if (is(done, ErrorCode::kBusy)) break;  // another program holds the lock: waiting longer helps no one
   }
   if (!done.ok()) return std::move(done).with_context("beat");
   record_ = std::move(*beating_);
@@ -138,21 +134,21 @@ Error Session::why(Error error) const {
   return lost_.stop_requested() && error.code() == ErrorCode::kCancelled ? taken_away() : error;
 }
 
+// A record that was published is not taken back: a volume may stand on it already.
 Status Session::commit(const std::vector<SnapshotRecord>& records) {
+  {
+    const std::lock_guard guard(mutex_);
+    for (const SnapshotRecord& record : records) {
+      if (std::ranges::find(open_, record.id, &OpenSnapshot::id) == open_.end())
+        return invalid(fmt::format("{} was not announced", record.id.text()));
+    }
+  }
   TRY(beat());
   const std::lock_guard guard(mutex_);
-  std::vector<SnapshotRecord> published;
   for (const SnapshotRecord& record : records) {
     const auto open = std::ranges::find(open_, record.id, &OpenSnapshot::id);
-    Status done = open == open_.end() ? invalid(fmt::format("{} was not announced", record.id.text()))
-                                      : snapshots_.commit(*open, record);
-    if (done.ok()) {
-      published.push_back(record);
-      open_.erase(open);
-      continue;
-    }
-    for (const SnapshotRecord& before : published) best_effort(snapshots_.sweep(before));
-    return done;
+    TRY(snapshots_.commit(*open, record));
+    open_.erase(open);
   }
   return {};
 }
@@ -211,7 +207,8 @@ Status revoke(ObjectStore& objects, const SessionRecord& session) {
   SnapshotCatalog snapshots(objects);
   for (const SnapshotId id : session.open_snapshots) {
     const auto object = snapshots.read(id);
-    if (is(object, ErrorCode::kNotFound)) continue;
+    // A damaged object can't be replaced by its writer any more.
+    if (is(object, ErrorCode::kNotFound) || is(object, ErrorCode::kCorrupt)) continue;
     if (!object.ok()) return object.error();
     const auto* open = std::get_if<OpenSnapshot>(&object.value());
     if (open == nullptr || open->session != session.id) continue;
@@ -225,20 +222,30 @@ Status discard_session(ObjectStore& objects, const SessionId& id) {
   const std::string key = key_of(id);
   const ByteVector bytes = TRY(get_object(objects, key, 2 * kMaxSessionRecordBytes));
   TRY(objects.put_if_absent(fmt::format("damaged/{}.{}", id.hex(), UtcTime::now().unix_ns), bytes));
-  return remove_if_there(objects, key);
+  TRY(remove_if_there(objects, key));
+  SnapshotCatalog snapshots(objects);
+  for (const SnapshotId snapshot : TRY(snapshots.list_ids())) {
+    const auto object = snapshots.read(snapshot);
+    const auto* open = object.ok() ? std::get_if<OpenSnapshot>(&object.value()) : nullptr;
+    if (open == nullptr || open->session != id) continue;
+    Status swept = snapshots.sweep(*open);
+    if (!swept.ok() && !is(swept, ErrorCode::kBusy)) return swept;  // kBusy: it was committed meanwhile
+  }
+  return {};
 }
 
 Result<std::size_t> end_dead_sessions(ObjectStore& objects) {
   std::size_t ended = 0;
+  Status first_error;
   std::vector<std::string> unread;
   for (const SessionRecord& session : TRY(list_sessions(objects, unread))) {
     if (!TRY(is_certainly_gone(session))) continue;
     Status done = revoke(objects, session);
-    // Another process took it away first.
-    if (is(done, ErrorCode::kNotFound) || is(done, ErrorCode::kBusy)) continue;
-    TRY(std::move(done));
-    ++ended;
+    const bool was_first = !is(done, ErrorCode::kNotFound) && !is(done, ErrorCode::kBusy);
+    if (done.ok()) ++ended;
+    if (!done.ok() && was_first && first_error.ok()) first_error = std::move(done);
   }
+  if (!first_error.ok()) return first_error.take_error();
   return ended;
 }
 

@@ -54,7 +54,8 @@ class Session {
   Error why(Error error) const;
   // Fails with kBusy when the session was taken away.
   Status beat();
-  // Publishes snapshots that the plan named: all or none. Fails with kBusy when the session was taken away.
+  // Publishes snapshots that the plan named, in their order, up to the first that fails. Fails with kBusy
+  // when the session was taken away.
   Status commit(const std::vector<SnapshotRecord>& records);
 
  private:
@@ -89,8 +90,7 @@ Result<bool> is_certainly_gone(const SessionRecord& session);
 // beaten since, and with kNotFound when it has ended.
 Status revoke(ObjectStore& objects, const SessionRecord& session);
 
-// Moves the damaged record of a session to `damaged/`: its writer's next beat is refused. The open records
-// that it named are removed by a purge.
+// Moves the damaged record of a session to `damaged/`, and ends what it has not published.
 Status discard_session(ObjectStore& objects, const SessionId& id);
 
 // Takes away the sessions of processes of this host that are certainly gone, and returns how many. Records

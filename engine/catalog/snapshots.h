@@ -2,8 +2,8 @@
 // is purged (format/snapshot_life.h). Only published ones are seen as snapshots; a deleted one lies in the
 // bin.
 //
-// Every change replaces the object only if it is unchanged. Where the outcome of a change is not known, it is
-// found out before the call returns.
+// Every change replaces the object only if it is unchanged. After an error other than kBusy and kNotFound a
+// change may have been made; of a commit it is found out before the call returns.
 #pragma once
 
 #include <optional>

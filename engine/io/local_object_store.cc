@@ -128,8 +128,10 @@ Result<std::unique_ptr<FileLock>> LocalObjectStore::State::lock_changes() {
   for (int tries = 1;; ++tries) {
     auto lock = files.lock(name);
     if (lock.ok() || lock.error().code() != ErrorCode::kBusy) return lock;
+    // Not kBusy, which says that the object was changed: nothing is known of it.
     if (tries == kLockTries)
-      return lock.take_error().with_context("waited 10 s for another program that changes the store");
+      return Error(ErrorCode::kIo, fmt::format("waited 10 s for another program that changes the store: {}",
+                                               lock.error().text()));
     std::this_thread::sleep_for(kLockRetry);
   }
 }

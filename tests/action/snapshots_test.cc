@@ -54,8 +54,9 @@ TEST_F(Snapshots, ADamagedParentIsLeftAsideUnlessItWasChosen) {
   for (const auto& entry : std::filesystem::recursive_directory_iterator(store_path() + "/meta"))
     if (entry.is_regular_file()) std::filesystem::remove(entry.path());
   repo_ = repo().open_again().take();
-  ASSERT_OK(capture_source(repo(), owner(), request));
-  EXPECT_THAT(notices_.warnings, ElementsAre(HasSubstr("the parent is not used, everything is read")));
+  const auto report = capture_source(repo(), owner(), request);
+  ASSERT_OK(report);
+  EXPECT_THAT(report.value().warnings, ElementsAre(HasSubstr("the parent is not used, everything is read")));
 }
 
 TEST_F(Snapshots, OptionsThatExcludeEachOtherAreRefused) {
