@@ -128,7 +128,7 @@ Result<std::unique_ptr<FileLock>> LocalObjectStore::State::lock_changes() {
   for (int tries = 1;; ++tries) {
     auto lock = files.lock(name);
     if (lock.ok() || lock.error().code() != ErrorCode::kBusy) return lock;
-    // Not kBusy, which says that the object was changed: nothing is known of it.
+    // kBusy would say that the object was changed: nothing is known of it.
     if (tries == kLockTries)
       return Error(ErrorCode::kIo, fmt::format("waited 10 s for another program that changes the store: {}",
                                                lock.error().text()));
