@@ -22,7 +22,7 @@ constexpr int kRounds = 150;
 #else
 constexpr int kRounds = 2000;
 #endif
-constexpr std::uint64_t kMiB = 1 << 20;
+constexpr std::uint64_t kMebi = 1 << 20;
 
 class Rot : public testing::Test {
  protected:
@@ -33,9 +33,9 @@ class Rot : public testing::Test {
     for (int i = 0; i < 6; ++i) image_.edit(prng);
     for (int i = 0; i < 3; ++i) other_.edit(prng);
     first_ = captured(image_, {});
-    image_.write(kMiB, noise(prng, 100'000));
+    image_.write(kMebi, noise(prng, 100'000));
     second_ = captured(image_, first_);
-    image_.write(2 * kMiB, noise(prng, 100'000));
+    image_.write(2 * kMebi, noise(prng, 100'000));
     const SnapshotRecord deleted = captured(image_, second_);
     ASSERT_OK(delete_snapshot(world_.repo().objects(), deleted.id));
     put_records();
@@ -172,8 +172,8 @@ class Rot : public testing::Test {
   TemporaryDirectory directory_;
   std::string store_ = directory_ / "store";
   World world_{posix_file_system(), store_, {{}, {}, true}};
-  Image image_{directory_ / "image", 3 * kMiB};
-  Image other_{directory_ / "other", kMiB};
+  Image image_{directory_ / "image", 3 * kMebi};
+  Image other_{directory_ / "other", kMebi};
   SnapshotRecord first_;
   SnapshotRecord second_;
   std::vector<std::string> keys_;
