@@ -71,7 +71,7 @@ void admit_scattered_duplicates(benchmark::State& state) {
   constexpr std::size_t kStride = 8191;  // coprime to the number of blocks
   std::vector<BlockId> ids(kRuns * kLeafBlocks);
   for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = all[i * kStride % all.size()];
-  admit(state, ids, 0, 0.5);
+  admit(state, ids, 0, 0.6);
 }
 BENCHMARK(admit_scattered_duplicates)->Unit(benchmark::kMillisecond);
 

@@ -12,7 +12,7 @@ namespace {
 // The method is fetched once, because a fetch by name for every digest costs more than hashing a block.
 const EVP_MD* sha256_method() {
   static const EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  CHECK(method != nullptr);
+  if (method == nullptr) end_for("libcrypto gives no SHA-256: there is no memory, or it is not allowed here");
   return method;
 }
 
@@ -24,7 +24,9 @@ Sha256Hasher& thread_hasher() {
 // A Poly1305 context of libcrypto. Setting the key of a context that exists allocates nothing.
 class Poly1305 {
  public:
-  Poly1305() : context_(EVP_MAC_CTX_new(method())) { CHECK(context_ != nullptr); }
+  Poly1305() : context_(EVP_MAC_CTX_new(method())) {
+    if (context_ == nullptr) out_of_memory();
+  }
   ~Poly1305() { EVP_MAC_CTX_free(context_); }
   Poly1305(const Poly1305&) = delete;
   Poly1305& operator=(const Poly1305&) = delete;
@@ -32,7 +34,7 @@ class Poly1305 {
   RegionHash hash(ByteSpan key, ByteSpan bytes) {
     RegionHash tag;
     std::size_t size = 0;
-    CHECK(EVP_MAC_init(context_, octets(key), key.size(), nullptr) == 1);
+    if (EVP_MAC_init(context_, octets(key), key.size(), nullptr) != 1) out_of_memory();
     CHECK(EVP_MAC_update(context_, octets(bytes), bytes.size()) == 1);
     CHECK(EVP_MAC_final(context_, reinterpret_cast<unsigned char*>(tag.bytes.data()), &size,
                         RegionHash::kBytes) == 1);
@@ -43,7 +45,8 @@ class Poly1305 {
  private:
   static EVP_MAC* method() {
     static EVP_MAC* const method = EVP_MAC_fetch(nullptr, "POLY1305", nullptr);
-    CHECK(method != nullptr);
+    if (method == nullptr)
+      end_for("libcrypto gives no Poly1305: there is no memory, or it is not allowed here");
     return method;
   }
   static const unsigned char* octets(ByteSpan bytes) {
@@ -67,7 +70,10 @@ Sha256Hasher::Sha256Hasher() : state_(std::make_unique<State>()) {
 
 Sha256Hasher::~Sha256Hasher() { EVP_MD_CTX_free(state_->context); }
 
-void Sha256Hasher::begin() { CHECK(EVP_DigestInit_ex2(state_->context, sha256_method(), nullptr) == 1); }
+// Setting up a new context allocates.
+void Sha256Hasher::begin() {
+  if (EVP_DigestInit_ex2(state_->context, sha256_method(), nullptr) != 1) out_of_memory();
+}
 
 void Sha256Hasher::update(ByteSpan bytes) {
   CHECK(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) == 1);

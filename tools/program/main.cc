@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -28,6 +29,9 @@ bool fill_standard_descriptors() {
 // Says why the program ends, and ends it. Destructors do not run: some would wait for threads that never end.
 // Everything published is durable, and nothing else is seen.
 [[noreturn]] void end_with(const char* why) {
+  // Several threads may get here; the first one speaks for all.
+  static std::atomic_flag is_ending;
+  while (is_ending.test_and_set()) ::pause();
   for (const char* part : {"ashlar: ", why, "\n"})
     static_cast<void>(::write(STDERR_FILENO, part, std::strlen(part)));
   ::_exit(static_cast<int>(ashlar::ExitCode::kFailed));
