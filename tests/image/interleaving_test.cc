@@ -140,7 +140,12 @@ class History {
     std::vector<std::string> unread;
     const auto sessions = list_sessions(objects, unread);
     if (!sessions.ok() || sessions.value().empty()) return;
-    best_effort(revoke(objects, sessions.value()[prng.below(sessions.value().size())]));
+    const SessionRecord session = sessions.value()[prng.below(sessions.value().size())];
+    if (!revoke(objects, session).ok()) return;
+    // From here on the writer publishes nothing more. No other actor has moved since.
+    for (const SnapshotId id : session.open_snapshots) {
+      if (!SnapshotCatalog(objects_).get(id).ok()) note_refused(id);
+    }
   }
 
   // Ends what dead writers left, and purges once more: what no one needs has to be gone then.
