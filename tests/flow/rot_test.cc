@@ -1,6 +1,7 @@
 // Rot of every kind, in every file of a store: verify finds each, no capture is born damaged, and no verb is
 // stopped by damage of what it does not need.
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 
 #include "catalog/images.h"
@@ -122,10 +123,14 @@ class Rot : public testing::Test {
            key == "settings.json" || key == "ashlar.json";
   }
 
-  void expect_found() {
+  // Returns whether the bytes look like those of a newer program (a bit of a version, a hash, an encryption):
+  // nothing is known of such an object, and what needs it is refused.
+  bool expect_found() {
     const auto report = world_.verify();
-    ASSERT_OK(report);
+    EXPECT_TRUE(report.ok()) << report.error().text();
+    if (!report.ok()) return false;
     EXPECT_FALSE(report.value().damages.empty()) << "verify finds nothing";
+    return std::ranges::any_of(report.value().damages, &Damage::is_unread);
   }
   // Captures, lists, deletes and purges beside the damage. A capture of the same source relies on stored
   // frames without reading them, so it is left out where a frame may have rotted.
@@ -180,21 +185,26 @@ class Rot : public testing::Test {
 };
 
 TEST_F(Rot, IsFoundAndStopsNothingElse) {
-  const std::uint64_t seed = random_u64() >> 1U;
+  const bool is_long = std::getenv("ASHLAR_LONG_TESTS") != nullptr;  // NOLINT(concurrency-mt-unsafe)
+  const std::uint64_t seed = is_long ? random_u64() >> 1U : 20261130;
   Prng prng(seed);
   for (int round = 0; round < kRounds; ++round) {
     const std::string key = keys_[prng.below(keys_.size())];
     const ByteVector sound = file_bytes(path(key));
     std::string what;
     const auto bytes = rotten(sound, prng, what);
+    // A JSON text means the same without the line's end.
+    if (bytes && sound.back() == std::byte{'\n'} &&
+        bytes_equal(*bytes, ByteSpan(sound).first(sound.size() - 1)))
+      continue;
     if (bytes == sound || (!bytes && !can_be_missed(key))) continue;
     SCOPED_TRACE(testing::Message() << "seed " << seed << ", round " << round << ", " << key << ": " << what);
     bytes ? put(key, *bytes) : static_cast<void>(fs::remove(path(key)));
     const Status opened = world_.open();
     if (opened.ok()) {
-      expect_found();
+      const bool looks_newer = expect_found();
       const bool keeps_its_size = bytes && bytes->size() == sound.size();
-      expect_life_goes_on(!key.starts_with("packs/") || !keeps_its_size);
+      if (!looks_newer) expect_life_goes_on(!key.starts_with("packs/") || !keeps_its_size);
     } else {
       EXPECT_EQ(key, "ashlar.json");
     }

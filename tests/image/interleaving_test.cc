@@ -1,7 +1,7 @@
 // Explores interleavings of everything that changes snapshots: writers, deletions, purges, returns from the
 // bin, images that are made, and sessions that are taken away, with writers that sleep or die at any moment
 // and answers that are lost. Each seed is one history.
-#include <atomic>
+#include <cstdlib>
 #include <map>
 #include <set>
 
@@ -192,7 +192,8 @@ class History {
 };
 
 TEST(Interleaving, NoHistoryLosesOrRevivesASnapshot) {
-  const std::uint64_t first = random_u64() >> 1U;
+  const bool is_long = std::getenv("ASHLAR_LONG_TESTS") != nullptr;  // NOLINT(concurrency-mt-unsafe)
+  const std::uint64_t first = is_long ? random_u64() >> 1U : 20261130;
   for (std::uint64_t seed = first; seed < first + kHistories; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     History(seed).run();
