@@ -47,6 +47,22 @@ Status check_base(const SnapshotCatalog& snapshots, SnapshotId id) {
       .about(ErrorKind::kNoSuchSnapshot, id.text());
 }
 
+// Ends those of the snapshots that the session has announced and not published.
+Status sweep_open(ObjectStore& objects, const SessionId& session, const std::vector<SnapshotId>& ids) {
+  SnapshotCatalog snapshots(objects);
+  for (const SnapshotId id : ids) {
+    const auto object = snapshots.read(id);
+    // A damaged object can't be replaced by its writer any more.
+    if (is(object, ErrorCode::kNotFound) || is(object, ErrorCode::kCorrupt)) continue;
+    if (!object.ok()) return object.error();
+    const auto* open = std::get_if<OpenSnapshot>(&object.value());
+    if (open == nullptr || open->session != session) continue;
+    Status swept = snapshots.sweep(*open);
+    if (!swept.ok() && !is(swept, ErrorCode::kBusy)) return swept;  // kBusy: it was committed meanwhile
+  }
+  return {};
+}
+
 }  // namespace
 
 Session::Session(ObjectStore& objects, SessionRecord record)
@@ -204,17 +220,7 @@ Status revoke(ObjectStore& objects, const SessionRecord& session) {
     revoked.nonce = random_id<Nonce>();
     TRY(objects.replace(key, encode(session), encode(revoked)).with_context("take a session away"));
   }
-  SnapshotCatalog snapshots(objects);
-  for (const SnapshotId id : session.open_snapshots) {
-    const auto object = snapshots.read(id);
-    // A damaged object can't be replaced by its writer any more.
-    if (is(object, ErrorCode::kNotFound) || is(object, ErrorCode::kCorrupt)) continue;
-    if (!object.ok()) return object.error();
-    const auto* open = std::get_if<OpenSnapshot>(&object.value());
-    if (open == nullptr || open->session != session.id) continue;
-    Status swept = snapshots.sweep(*open);
-    if (!swept.ok() && !is(swept, ErrorCode::kBusy)) return swept;  // kBusy: it was committed meanwhile
-  }
+  TRY(sweep_open(objects, session.id, session.open_snapshots));
   return remove_if_there(objects, key);
 }
 
@@ -223,15 +229,7 @@ Status discard_session(ObjectStore& objects, const SessionId& id) {
   const ByteVector bytes = TRY(get_object(objects, key, 2 * kMaxSessionRecordBytes));
   TRY(objects.put_if_absent(fmt::format("damaged/{}.{}", id.hex(), UtcTime::now().unix_ns), bytes));
   TRY(remove_if_there(objects, key));
-  SnapshotCatalog snapshots(objects);
-  for (const SnapshotId snapshot : TRY(snapshots.list_ids())) {
-    const auto object = snapshots.read(snapshot);
-    const auto* open = object.ok() ? std::get_if<OpenSnapshot>(&object.value()) : nullptr;
-    if (open == nullptr || open->session != id) continue;
-    Status swept = snapshots.sweep(*open);
-    if (!swept.ok() && !is(swept, ErrorCode::kBusy)) return swept;  // kBusy: it was committed meanwhile
-  }
-  return {};
+  return sweep_open(objects, id, TRY(SnapshotCatalog(objects).list_ids()));
 }
 
 Result<std::size_t> end_dead_sessions(ObjectStore& objects) {
