@@ -27,6 +27,13 @@ ProgressSample sample_of(const VerifyProgress& progress) {
   return sample;
 }
 
+ProgressSample sample_of(const CollectProgress& progress) {
+  ProgressSample sample;
+  sample.total_bytes = progress.total_bytes;
+  sample.done_bytes = progress.done_bytes;
+  return sample;
+}
+
 ProgressSample sample_of(const AnalyzeProgress& progress) {
   ProgressSample sample;
   sample.total_bytes = progress.total_bytes;

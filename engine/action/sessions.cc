@@ -38,7 +38,9 @@ Result<std::vector<DescribedSession>> look(Repo& repo, std::vector<std::string>&
     one.record = record;
     one.silent = std::chrono::duration_cast<std::chrono::seconds>(watch.silent_for(record, now));
     const bool is_here = record.host == pid_namespace_name() && record.boot == self.boot;
-    if (is_here) {
+    if (record.has_ended()) {
+      one.writer = DescribedSession::Writer::kEnded;
+    } else if (is_here) {
       one.writer =
           TRY(is_certainly_gone(record)) ? DescribedSession::Writer::kGone : DescribedSession::Writer::kRuns;
     }
@@ -68,6 +70,7 @@ Status revoke_session(Repo& repo, const Caller& /*caller*/, const SessionId& id,
     return busy(fmt::format("session {} began just now", id.hex()));
   }
   const bool may_be_taken = when == RevokeWhen::kNow || found->writer == DescribedSession::Writer::kGone ||
+                            found->writer == DescribedSession::Writer::kEnded ||
                             found->silent >= kSilentAfter;
   if (may_be_taken) return revoke(repo.objects(), found->record);
   return busy(fmt::format("session {} may still be at work: this host has seen no beat of it for {} of {} s",

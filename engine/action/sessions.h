@@ -14,6 +14,7 @@ struct DescribedSession {
   enum class Writer : unsigned char {
     kRuns,     // a process of this host
     kGone,     // it was a process of this host
+    kEnded,    // it has ended without publishing everything; a later run can use what it stored
     kUnknown,  // of another host, boot or container: only its beat shows whether it lives
   };
   SessionRecord record;

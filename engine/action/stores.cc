@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "action/collect.h"
 #include "catalog/sessions.h"
 #include "catalog/settings.h"
 
@@ -14,8 +15,16 @@ Result<StoreStats> describe_store(Repo& repo, const Caller& caller) {
     stats.logical.value += record.size.value;
     stats.data.value += byte_count(record.data_blocks).value;
   }
-  stats.sessions = TRY(list_session_ids(repo.objects())).size();
+  stats.sessions = TRY(list_living_sessions(repo.objects())).size();
   stats.index = TRY(TRY(repo.index())->stats());
+  auto planned = plan_collection_of(repo, caller, {});
+  if (planned.ok()) {
+    stats.plan = std::move(planned.value().plan);
+  } else if (is(planned, ErrorCode::kCorrupt)) {
+    caller.notices.warn(planned.error().text());
+  } else {
+    return planned.take_error();
+  }
   return stats;
 }
 

@@ -7,6 +7,7 @@
 
 #include "action/caller.h"
 #include "action/snapshots.h"
+#include "collect/collection_plan.h"
 #include "document/store_settings.h"
 #include "host/adopt.h"
 #include "repo/repo.h"
@@ -19,6 +20,7 @@ struct StoreStats {
   ByteCount data;              // their blocks that hold data
   IndexStats index;
   SnapshotList snapshots;
+  std::optional<CollectionPlan> plan;  // of a collection; none where that would refuse to free anything
 
   ByteCount unique() const { return ByteCount{index.blocks * kBlockBytes}; }
   ByteCount stored() const { return ByteCount{index.data_bytes + index.node_bytes}; }

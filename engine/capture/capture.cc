@@ -45,8 +45,6 @@ struct Pass {
   std::uint64_t stored_bytes = 0;
   std::uint64_t nodes_written = 0;
   std::uint64_t node_bytes_written = 0;
-  std::set<PackId> data_packs;  // packs of older sessions that new leaves refer to
-  std::set<PackId> meta_packs;
   std::uint64_t lost_leaves = 0;  // leaves of the parent with lost segments
 };
 
@@ -92,23 +90,23 @@ class ParentNodes : public NodeReader {
 // The threads and stages of one pass, from the source to published packs.
 class Pipeline {
  public:
-  // `session` names the packs that the pass writes.
-  Pipeline(const WriteParts& parts, const SessionId& session, Source& source, const CaptureOptions& options,
+  // `leaned` names the session, and so the packs that the pass writes.
+  Pipeline(const WriteParts& parts, LeanedPacks& leaned, Source& source, const CaptureOptions& options,
            CaptureProgress& progress, std::optional<ChangedRegions> changed)
       : parts_(parts),
         source_(source),
         options_(options),
         progress_(progress),
-        stored_(parts.segments),
+        stored_(parts.segments, leaned),
         parent_nodes_(parts.nodes, meta_),
         plan_(plan_input(source, options, std::move(changed))),
         threads_(options.threads != 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency())),
-        appender_(parts.objects, parts.index, parts.config.id, session),
+        appender_(parts.objects, parts.index, parts.config.id, leaned.session()),
         segments_(appender_, parts.config.frame_blocks, parts.config.level, threads_, errors_,
                   progress.stored_bytes),
-        admission_(parts.index, parts.segments,
+        admission_(parts.index, parts.segments, leaned,
                    [this](SealedSegment segment) { return push(std::move(segment)); }),
-        meta_(parts.objects, parts.index, parts.config.id, session, [this] { return segments_.flush(); }),
+        meta_(parts.objects, parts.index, parts.config.id, leaned, [this] { return segments_.flush(); }),
         builder_(parts.nodes, meta_, source.size() ? blocks_covering(*source.size()) : unknown_size(),
                  options.parent ? std::optional(tree_root(*options.parent)) : std::nullopt) {
     errors_.on_failure([this] {
@@ -186,10 +184,7 @@ class Pipeline {
     pass.stored_bytes = appender_.stored_bytes();
     pass.nodes_written = meta_.nodes_written();
     pass.node_bytes_written = meta_.bytes_written();
-    pass.data_packs = admission_.reused_packs();
-    pass.data_packs.insert(stored_.packs().begin(), stored_.packs().end());
     pass.lost_leaves = plan_.lost_leaves();
-    pass.meta_packs = meta_.reused_packs();
     return pass;
   }
 
@@ -298,11 +293,9 @@ Result<SnapshotRecord> make_record(SnapshotId id, const WriteParts& parts, const
 
 // Checks that everything that the new snapshot needs and this session did not write is there and survives a
 // loss of power: the parent's record and the packs of older sessions.
-Status check_still_there(const WriteParts& parts, const CaptureOptions& options, const Pass& pass) {
-  std::vector<std::string> needed;
+Status check_still_there(const WriteParts& parts, const CaptureOptions& options, const LeanedPacks& leaned) {
+  std::vector<std::string> needed = leaned.keys();
   if (options.parent) needed.push_back(SnapshotCatalog::key_of(options.parent->id));
-  for (const PackId& pack : pass.data_packs) needed.push_back(pack_key(PackKind::kData, pack));
-  for (const PackId& pack : pass.meta_packs) needed.push_back(pack_key(PackKind::kMeta, pack));
   return parts.objects.ensure_durable(needed).with_context("an object that the snapshot needs");
 }
 
@@ -339,19 +332,19 @@ SourceIdentity identity_of(const Source& source) {
 namespace {
 
 // Runs the passes and makes everything durable that the snapshot needs, and its record.
-Result<CaptureReport> prepare(SnapshotId id, const SessionId& session, const WriteParts& parts,
-                              Source& source, const CaptureOptions& options, CaptureProgress& progress,
+Result<CaptureReport> prepare(SnapshotId id, LeanedPacks& leaned, const WriteParts& parts, Source& source,
+                              const CaptureOptions& options, CaptureProgress& progress,
                               const std::stop_token& stop) {
   CaptureReport report;
   progress.total_bytes = source.size() ? source.size()->value : 0;
   auto changed = usable_map(source, options, report.warnings);
-  Pass pass = TRY(Pipeline(parts, session, source, options, progress, changed).run(stop));
+  Pass pass = TRY(Pipeline(parts, leaned, source, options, progress, changed).run(stop));
   if (pass.outcome.audit_missed) {
     report.warnings.emplace_back(
         "THE CHANGED-BLOCK MAP IS WRONG: a block that it reports as unchanged has changed; everything was "
         "read instead");
     progress.done_bytes = 0;
-    pass = TRY(Pipeline(parts, session, source, options, progress, std::nullopt).run(stop));
+    pass = TRY(Pipeline(parts, leaned, source, options, progress, std::nullopt).run(stop));
   }
   if (pass.lost_leaves > 0) {
     report.warnings.push_back(
@@ -360,7 +353,7 @@ Result<CaptureReport> prepare(SnapshotId id, const SessionId& session, const Wri
                     pass.lost_leaves == 1 ? "was" : "were"));
   }
   report.record = TRY(make_record(id, parts, source, options, pass));
-  TRY(check_still_there(parts, options, pass));
+  TRY(check_still_there(parts, options, leaned));
   report.read_bytes = pass.outcome.read_bytes;
   report.unchanged_bytes = pass.outcome.unchanged_bytes;
   report.marked_bytes = pass.outcome.marked_bytes;
@@ -391,19 +384,23 @@ Result<CaptureReport> capture(const WriteParts& parts, Source& source, const Cap
   const SnapshotId id = plan.snapshots.front();
   const auto session = TRY(Session::begin(parts.objects, parts.config.id, std::move(plan)));
   const EitherStop either(stop, session->lost());
-  auto report = prepare(id, session->id(), parts, source, options, progress, either.token());
+  auto report = prepare(id, session->leaned(), parts, source, options, progress, either.token());
   if (is(report, ErrorCode::kCorrupt) && options.parent && options.parent_is_guessed) {
     const std::string why = report.error().text();
     CaptureOptions alone = options;
     alone.parent.reset();
     alone.changed.reset();
     progress.done_bytes = 0;
-    report = prepare(id, session->id(), parts, source, alone, progress, either.token());
+    report = prepare(id, session->leaned(), parts, source, alone, progress, either.token());
     if (report.ok()) report.value().warnings.push_back("the parent is not used, everything is read: " + why);
   }
-  if (!report.ok()) return session->why(report.take_error());
-  if (stop.stop_requested()) return cancelled();
-  TRY(session->commit({report.value().record}));
+  Status committed = !report.ok()            ? Status(session->why(report.take_error()))
+                     : stop.stop_requested() ? Status(cancelled())
+                                             : session->commit({report.value().record});
+  if (!committed.ok()) {
+    if (progress.stored_bytes > 0) session->leave_packs();
+    return committed.take_error();
+  }
   TRY(parts.index.flush());
   return report;
 }

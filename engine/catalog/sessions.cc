@@ -8,6 +8,7 @@
 
 #include "base/random.h"
 #include "base/threads.h"
+#include "catalog/collections.h"
 #include "process/process_identity.h"
 
 namespace ashlar {
@@ -63,10 +64,27 @@ Status sweep_open(ObjectStore& objects, const SessionId& session, const std::vec
   return {};
 }
 
+// Gives a session another state. Fails with kBusy when its record is another one than `before`, with
+// kNotFound when it is gone; a call that fails otherwise may have done it.
+Result<SessionRecord> change_state(ObjectStore& objects, const SessionRecord& before, SessionState state) {
+  SessionRecord now = before;
+  now.state = state;
+  now.nonce = random_id<Nonce>();
+  Status done = objects.replace(key_of(before.id), encode(before), encode(now), Lasts::kWhilePowered);
+  if (done.ok()) return now;
+  const auto found = find_session(objects, before.id);
+  if (found.ok() && found.value() == now) return now;  // the answer was lost
+  return done.take_error();
+}
+
 }  // namespace
 
 Session::Session(ObjectStore& objects, SessionRecord record)
-    : objects_(objects), snapshots_(objects), id_(record.id), record_(std::move(record)) {}
+    : objects_(objects),
+      snapshots_(objects),
+      id_(record.id),
+      leaned_(objects, record.id),
+      record_(std::move(record)) {}
 
 Result<std::unique_ptr<Session>> Session::begin(ObjectStore& objects, const StoreId& store,
                                                 SessionPlan plan) {
@@ -77,6 +95,9 @@ Result<std::unique_ptr<Session>> Session::begin(ObjectStore& objects, const Stor
   TRY(objects.put_if_absent(key_of(record.id), encode(record), Lasts::kWhilePowered)
           .with_context("begin a session"));
   std::unique_ptr<Session> session(new Session(objects, std::move(record)));
+  // The collection is looked at behind that put: a collector that has raised the epoch since sees the
+  // session.
+  if (TRY(CollectionCatalog(objects).state()).epoch != 0) TRY(session->beat());
   TRY(session->announce());
   session->beats_ =
       start_thread([raw = session.get()](const std::stop_token& stop) { raw->beat_until_stopped(stop); });
@@ -96,12 +117,39 @@ Status Session::announce() {
   return {};
 }
 
-// A record that can't be removed stays until another process finds this one gone.
+// A record that can't be removed or ended stays until another process finds this one gone.
 Session::~Session() {
   beats_ = {};
   const std::lock_guard guard(mutex_);
   for (const OpenSnapshot& open : open_) best_effort(snapshots_.sweep(open));
-  best_effort(objects_.remove(key_of(id_), Lasts::kWhilePowered));
+  if (leaves_packs_) {
+    const auto ended = change_state(objects_, record_, SessionState::kEnded);
+    best_effort(ended.ok() ? Status() : Status(ended.error()));
+  } else {
+    best_effort(objects_.remove(key_of(id_), Lasts::kWhilePowered));
+  }
+}
+
+// In one epoch the first list is the longest: what it names stays excluded. A list that is gone belongs to a
+// collection that has ended, so the state is another one by now.
+Status Session::see_collection(SessionRecord& next) {
+  constexpr int kTries = 10;
+  const CollectionCatalog collections(objects_);
+  for (int i = 0; i < kTries; ++i) {
+    const CollectionState state = TRY(collections.state());
+    if (state.epoch == record_.epoch) return {};
+    std::set<PackId> condemned;
+    if (state.phase != CollectionPhase::kIdle) {
+      const auto list = collections.list_of(state);
+      if (is(list, ErrorCode::kNotFound)) continue;
+      if (!list.ok()) return list.error();
+      for (const PackName& pack : list.value().packs) condemned.insert(pack.id);
+    }
+    next.keeps = leaned_.exclude(std::move(condemned));
+    next.epoch = state.epoch;
+    return check_limits(next);
+  }
+  return busy("collections of this store follow each other too fast");
 }
 
 // The bytes that are replaced are those of this writer's own last beat, never ones that were read: a record
@@ -110,9 +158,11 @@ Session::~Session() {
 Status Session::beat() {
   const std::lock_guard guard(mutex_);
   if (!beating_) {
-    beating_ = record_;
-    ++beating_->beat;
-    beating_->nonce = random_id<Nonce>();
+    SessionRecord next = record_;
+    TRY(see_collection(next).with_context("beat"));
+    ++next.beat;
+    next.nonce = random_id<Nonce>();
+    beating_ = std::move(next);
   }
   Status done = objects_.replace(key_of(id_), encode(record_), encode(*beating_), Lasts::kWhilePowered);
   if (!done.ok()) {
@@ -203,6 +253,16 @@ Result<std::vector<SessionRecord>> list_sessions(ObjectStore& objects, std::vect
   return records;
 }
 
+Result<std::set<SessionId>> list_living_sessions(ObjectStore& objects) {
+  std::set<SessionId> living;
+  for (const SessionId& id : TRY(list_session_ids(objects))) {
+    const auto record = find_session(objects, id);
+    const bool has_ended = record.ok() ? record.value().has_ended() : is(record, ErrorCode::kNotFound);
+    if (!has_ended) living.insert(id);
+  }
+  return living;
+}
+
 Result<bool> is_certainly_gone(const SessionRecord& session) {
   const ProcessIdentity self = TRY(this_process());
   if (session.host != pid_namespace_name() || session.boot != self.boot) return false;
@@ -213,15 +273,26 @@ Result<bool> is_certainly_gone(const SessionRecord& session) {
 // Once the record is replaced no beat passes, and so no new commit begins. A commit that began before is
 // either published by now, or finds its open record swept.
 Status revoke(ObjectStore& objects, const SessionRecord& session) {
-  const std::string key = key_of(session.id);
-  if (session.state != SessionState::kRevoked) {
-    SessionRecord revoked = session;
-    revoked.state = SessionState::kRevoked;
-    revoked.nonce = random_id<Nonce>();
-    TRY(objects.replace(key, encode(session), encode(revoked)).with_context("take a session away"));
+  if (session.has_ended()) return {};
+  SessionRecord now = session;
+  if (session.state == SessionState::kOpen) {
+    auto revoked = change_state(objects, session, SessionState::kRevoked);
+    if (!revoked.ok()) return revoked.take_error().with_context("take a session away");
+    now = revoked.take();
   }
-  TRY(sweep_open(objects, session.id, session.open_snapshots));
-  return remove_if_there(objects, key);
+  TRY(sweep_open(objects, now.id, now.open_snapshots));
+  const auto ended = change_state(objects, now, SessionState::kEnded);
+  return ended.ok() || is(ended, ErrorCode::kNotFound) ? Status() : Status(ended.error());
+}
+
+Status pass_over(ObjectStore& objects, const SessionRecord& session) {
+  const auto done = change_state(objects, session, SessionState::kPassedOver);
+  return done.ok() ? Status() : Status(done.error());
+}
+
+Status forget_session(ObjectStore& objects, const SessionRecord& session) {
+  CHECK(session.state == SessionState::kPassedOver);
+  return remove_if_there(objects, key_of(session.id));
 }
 
 Status discard_session(ObjectStore& objects, const SessionId& id) {
@@ -237,7 +308,7 @@ Result<std::size_t> end_dead_sessions(ObjectStore& objects) {
   Status first_error;
   std::vector<std::string> unread;
   for (const SessionRecord& session : TRY(list_sessions(objects, unread))) {
-    if (!TRY(is_certainly_gone(session))) continue;
+    if (session.has_ended() || !TRY(is_certainly_gone(session))) continue;
     Status done = revoke(objects, session);
     const bool was_first = !is(done, ErrorCode::kNotFound) && !is(done, ErrorCode::kBusy);
     if (done.ok()) ++ended;

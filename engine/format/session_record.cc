@@ -74,7 +74,9 @@ Result<SessionRecord> decode_session_record(ByteSpan bytes) {
   ByteReader in = TRY(open_record(kKind, bytes)).fields;
   SessionRecord record;
   const std::uint8_t state = in.u8();
-  if (state != 1 && state != 2) return damaged("unknown state");
+  if (state < static_cast<std::uint8_t>(SessionState::kOpen) ||
+      state > static_cast<std::uint8_t>(SessionState::kPassedOver))
+    return damaged("unknown state");
   record.state = static_cast<SessionState>(state);
   if (!in.reserved(1)) return damaged("reserved bytes are not zero");
   record.pid = in.u32();

@@ -19,7 +19,12 @@ inline constexpr std::uint16_t kSessionVersion = 2;
 inline constexpr std::size_t kMaxSessionRecordBytes = std::size_t{4} << 20U;
 inline constexpr std::size_t kMaxHostNameBytes = 255;
 
-enum class SessionState : std::uint8_t { kOpen = 1, kRevoked = 2 };
+enum class SessionState : std::uint8_t {
+  kOpen = 1,
+  kRevoked = 2,     // taken away from its writer; what it has not published is being swept
+  kEnded = 3,       // publishes nothing more; what it stored is left for another run to find
+  kPassedOver = 4,  // has ended, and one collection has left its packs: the next one does not
+};
 
 struct SessionRecord {
   SessionId id;
@@ -38,6 +43,8 @@ struct SessionRecord {
   std::vector<SnapshotId> bases;           // what it stands on; these stay until it ends
   std::vector<PackId> keeps;               // condemned packs that it relies on
 
+  // Returns whether the session is over: its writer can't publish any more, and it has swept its snapshots.
+  bool has_ended() const { return state == SessionState::kEnded || state == SessionState::kPassedOver; }
   friend bool operator==(const SessionRecord&, const SessionRecord&) = default;
 };
 

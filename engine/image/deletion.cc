@@ -151,7 +151,9 @@ class SnapshotPurge {
  private:
   // The session is looked for after the open record was read: a session is there before what it opens.
   Status end_without_writer(const OpenSnapshot& open) {
-    if (!is(find_session(objects_, open.session), ErrorCode::kNotFound)) return {};
+    const auto session = find_session(objects_, open.session);
+    const bool is_over = session.ok() ? session.value().has_ended() : is(session, ErrorCode::kNotFound);
+    if (!is_over) return {};
     Status swept = snapshots_.sweep(open);
     return is(swept, ErrorCode::kBusy) ? Status() : swept;  // published before its session ended
   }
@@ -185,8 +187,9 @@ class SnapshotPurge {
     if (ended.empty()) return {};
     std::vector<std::string> unread;
     std::set<SnapshotId> bases;
-    for (const SessionRecord& session : TRY(list_sessions(objects_, unread)))
-      bases.insert(session.bases.begin(), session.bases.end());
+    for (const SessionRecord& session : TRY(list_sessions(objects_, unread))) {
+      if (!session.has_ended()) bases.insert(session.bases.begin(), session.bases.end());
+    }
     for (const GoneSnapshot& gone : ended) {
       const bool is_needed = gone.state == GoneState::kPurged && (!unread.empty() || bases.contains(gone.id));
       if (!is_needed) TRY(snapshots_.remove(gone));

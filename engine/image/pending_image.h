@@ -33,7 +33,10 @@ class PendingImage {
 
   // Fails with kBusy when the session was taken away: then nothing may be published.
   Status check_session() { return session_->beat(); }
-  const SessionId& session() const { return session_->id(); }
+  // What was stored is left for a later run, although this one fails.
+  void leave_packs() { session_->leave_packs(); }
+  // The packs that the session leans on; names the session.
+  LeanedPacks& leaned() { return session_->leaned(); }
 
   // Publishes the image as pending; it is done once. Its devices name the snapshots that are to be made, with
   // their sizes; digests may be missing. Fails with kBusy when the owner has an image of this name.

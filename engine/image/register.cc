@@ -67,7 +67,6 @@ Result<ImageRecord> register_image(ImageCatalog& images, const SnapshotCatalog& 
 }
 
 Result<std::size_t> fail_abandoned_images(ImageCatalog& images, ObjectStore& objects) {
-  std::set<SessionId> alive;
   // The images are listed first: a session that ends meanwhile has made its image available before.
   std::vector<ImageRecord> pending;
   for (const ImageId id : TRY(images.list_ids())) {
@@ -77,7 +76,7 @@ Result<std::size_t> fail_abandoned_images(ImageCatalog& images, ObjectStore& obj
   if (pending.empty()) return std::size_t{0};
   const auto ended = end_dead_sessions(objects);
   best_effort(ended.ok() ? Status() : Status(ended.error()));
-  for (const SessionId& session : TRY(list_session_ids(objects))) alive.insert(session);
+  const std::set<SessionId> alive = TRY(list_living_sessions(objects));
   std::size_t failed = 0;
   for (const ImageRecord& record : pending) {
     if (alive.contains(record.session)) continue;

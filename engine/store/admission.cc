@@ -17,16 +17,17 @@ constexpr std::size_t kHeldDirectories = 1024;
 }  // namespace
 
 struct Admission::State {
-  State(Index& i, SegmentReader& r, Sink k) : index(i), segments(r), sink(std::move(k)) {}
+  State(Index& i, SegmentReader& r, LeanedPacks& l, Sink k)
+      : index(i), segments(r), leaned(l), sink(std::move(k)) {}
 
   Index& index;
   SegmentReader& segments;
+  LeanedPacks& leaned;
   Sink sink;
   KnownBlocks known{kHeldDirectories};
   std::unordered_map<SegmentId, SegmentHandle, IdHash> held;  // loaded or sealed, and still in `known`
   std::vector<SegmentId> ids;  // indexed by handle; zero while the segment is open
   AdmitCounters counters;
-  std::set<PackId> reused_packs;
 
   bool is_open = false;
   SegmentHandle open_handle;
@@ -44,13 +45,12 @@ struct Admission::State {
 
   Result<SegmentHandle> bring_in(const SegmentId& id) {
     if (const auto found = held.find(id); found != held.end()) return found->second;
-    const SoundSegment sound = TRY(segments.locate_sound(id));
+    const SoundSegment sound = TRY(segments.locate_sound(id, leaned));
     ++counters.directories_read;
     const SegmentHandle handle = new_handle(id);
     known.add(handle, sound.segment->directory.blocks, sound.present);
     forget_dropped();
     held.emplace(id, handle);
-    reused_packs.insert(sound.packs.begin(), sound.packs.end());
     return handle;
   }
 
@@ -126,8 +126,8 @@ struct Admission::State {
   }
 };
 
-Admission::Admission(Index& index, SegmentReader& segments, Sink sink)
-    : state_(std::make_unique<State>(index, segments, std::move(sink))) {}
+Admission::Admission(Index& index, SegmentReader& segments, LeanedPacks& leaned, Sink sink)
+    : state_(std::make_unique<State>(index, segments, leaned, std::move(sink))) {}
 Admission::~Admission() = default;
 
 Status Admission::admit(std::span<const BlockId> ids, std::span<const std::byte* const> data,
@@ -151,6 +151,5 @@ bool Admission::is_sealed(SegmentHandle handle) const { return !state_->ids[hand
 SegmentId Admission::id_of(SegmentHandle handle) const { return state_->ids[handle.value]; }
 Status Admission::seal() { return state_->seal(); }
 const AdmitCounters& Admission::counters() const { return state_->counters; }
-const std::set<PackId>& Admission::reused_packs() const { return state_->reused_packs; }
 
 }  // namespace ashlar

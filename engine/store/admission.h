@@ -16,7 +16,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <set>
 #include <span>
 #include <vector>
 
@@ -56,7 +55,7 @@ struct AdmitCounters {
 class Admission {
  public:
   using Sink = std::function<Status(SealedSegment)>;
-  Admission(Index& index, SegmentReader& segments, Sink sink);
+  Admission(Index& index, SegmentReader& segments, LeanedPacks& leaned, Sink sink);
   ~Admission();
   Admission(const Admission&) = delete;
   Admission& operator=(const Admission&) = delete;
@@ -76,8 +75,6 @@ class Admission {
   Status seal();
 
   const AdmitCounters& counters() const;
-  // Returns the published packs in which known blocks were found: the commit checks that they still exist.
-  const std::set<PackId>& reused_packs() const;
 
  private:
   struct State;

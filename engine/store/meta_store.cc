@@ -103,26 +103,21 @@ Status MetaStore::remember_inner(ByteSpan encoding) {
   return remember(state_->mutex, state_->inner_nodes, encoding, decode_inner_node);
 }
 
-MetaWriter::MetaWriter(ObjectStore& objects, Index& index, const StoreId& store, const SessionId& session,
+MetaWriter::MetaWriter(ObjectStore& objects, Index& index, const StoreId& store, LeanedPacks& leaned,
                        std::function<Status()> data_is_published)
     : objects_(objects),
       index_(index),
       store_(store),
-      session_(session),
+      leaned_(leaned),
       data_is_published_(std::move(data_is_published)),
       known_(kKnownNodes),
       open_packs_(kReusedOpenPacks) {}
 
 MetaWriter::~MetaWriter() = default;
 
-std::set<PackId> MetaWriter::reused_packs() const {
-  const std::lock_guard lock(mutex_);
-  return reused_packs_;
-}
-
-// Returns whether new nodes may rely on a node in this pack. They may not when its header or trailer is
-// damaged: the present index still finds the pack, but an index that is rebuilt will not.
-Result<bool> MetaWriter::may_lean_on(const PackId& pack) {
+// Returns whether header and trailer of a pack are right. Otherwise new nodes may not lean on it: the present
+// index still finds the pack, but an index that is rebuilt will not.
+Result<bool> MetaWriter::is_whole(const PackId& pack) {
   if (damaged_packs_.contains(pack)) return false;
   if (open_packs_.get(pack) != nullptr) return true;
   auto opened = WholePackReader::open(objects_, PackKind::kMeta, pack);
@@ -138,9 +133,7 @@ Result<bool> MetaWriter::may_lean_on(const PackId& pack) {
 Result<bool> MetaWriter::is_in_whole_pack(const NodeId& id) {
   const std::lock_guard lock(mutex_);
   for (const NodePlace& place : TRY(index_.node_places(id))) {
-    if (!TRY(may_lean_on(place.pack))) continue;
-    reused_packs_.insert(place.pack);
-    return true;
+    if (TRY(is_whole(place.pack)) && TRY(leaned_.lean_on(PackKind::kMeta, place.pack))) return true;
   }
   return false;
 }
@@ -150,10 +143,10 @@ Result<bool> MetaWriter::is_stored(const NodeId& id) {
   const std::lock_guard lock(mutex_);
   if (known_.get(id) != nullptr) return true;
   for (const NodePlace& place : TRY(index_.node_places(id))) {
-    if (!TRY(may_lean_on(place.pack))) continue;
+    if (!TRY(is_whole(place.pack))) continue;
     const auto node = (*open_packs_.get(place.pack))->read_node(place.entry);
     if (node.ok()) {
-      reused_packs_.insert(place.pack);
+      if (!TRY(leaned_.lean_on(PackKind::kMeta, place.pack))) continue;
       known_.put(id, true);
       return true;
     }
@@ -164,7 +157,7 @@ Result<bool> MetaWriter::is_stored(const NodeId& id) {
 
 Status MetaWriter::put(const NodeId& id, ByteSpan encoding) {
   if (open_.contains(id) || TRY(is_stored(id))) return {};
-  if (!pack_) pack_ = TRY(MetaPackWriter::create(objects_, store_, session_));
+  if (!pack_) pack_ = TRY(MetaPackWriter::create(objects_, store_, leaned_.session()));
   TRY(pack_->append(id, encoding));
   open_.insert(id);
   known_.put(id, true);

@@ -9,6 +9,7 @@
 
 #include "base/lru_cache.h"
 #include "index/index.h"
+#include "pack/leaned_packs.h"
 #include "pack/pack_store.h"
 #include "store/node_store.h"
 
@@ -40,38 +41,36 @@ class MetaStore : public NodeReader {
 // says more.
 class MetaWriter : public NodeWriter {
  public:
-  MetaWriter(ObjectStore& objects, Index& index, const StoreId& store, const SessionId& session,
+  // `leaned` names the session, and so the packs.
+  MetaWriter(ObjectStore& objects, Index& index, const StoreId& store, LeanedPacks& leaned,
              std::function<Status()> data_is_published);
   ~MetaWriter() override;
   Status put(const NodeId& id, ByteSpan encoding) override;
   // Publishes the open pack, if any.
   Status finish();
-  // Returns whether a published meta pack with a sound header and trailer holds the node, so that new nodes
-  // may name it. Does not read the node. When the ends are damaged, the present index still finds the pack,
-  // but an index that is rebuilt will not. Any thread.
+  // Returns whether a published meta pack with a sound header and trailer holds the node, and may be leaned
+  // on, so that new nodes may name it. Does not read the node. When the ends are damaged, the present index
+  // still finds the pack, but an index that is rebuilt will not. Any thread.
   Result<bool> is_in_whole_pack(const NodeId& id);
 
   std::uint64_t nodes_written() const { return nodes_written_; }
   std::uint64_t bytes_written() const { return bytes_written_; }
-  // Returns the meta packs of older sessions in which nodes were found. Any thread.
-  std::set<PackId> reused_packs() const;
 
  private:
   Status publish();
-  Result<bool> may_lean_on(const PackId& pack);
+  Result<bool> is_whole(const PackId& pack);
   Result<bool> is_stored(const NodeId& id);
 
   ObjectStore& objects_;
   Index& index_;
   StoreId store_;
-  SessionId session_;  // names the packs
+  LeanedPacks& leaned_;
   std::function<Status()> data_is_published_;
   std::unique_ptr<MetaPackWriter> pack_;
   std::set<NodeId> open_;     // ids in the pack being written
   mutable std::mutex mutex_;  // of the members below it, up to damaged_packs_
   LruCache<NodeId, bool, IdHash> known_;
   LruCache<PackId, std::shared_ptr<PackReader>, IdHash> open_packs_;  // whole ones
-  std::set<PackId> reused_packs_;
   std::set<PackId> damaged_packs_;
   std::uint64_t nodes_written_ = 0;
   std::uint64_t bytes_written_ = 0;

@@ -171,33 +171,41 @@ Result<std::vector<SegmentReader::Located>> SegmentReader::locate_all(const Segm
   return errors.any() ? errors.decisive() : in_no_pack(state_->index, id);
 }
 
-Result<SoundSegment> SegmentReader::locate_sound(const SegmentId& id) {
+Result<SoundSegment> SegmentReader::locate_sound(const SegmentId& id, LeanedPacks& leaned) {
   Located held;
   {
     const std::lock_guard lock(state_->mutex);
     const auto* cached = state_->directories.get(id);
     if (cached != nullptr && !(*cached)->is_hearsay) held = *cached;
   }
-  SoundSegment sound;
   PlaceErrors errors;
-  for (const SegmentPlace& place : TRY(state_->index.segment_places(id))) {
-    const auto ends = check_ends(place.pack);
-    auto segment = !ends.ok()                     ? Result<Located>(ends.error())
-                   : held && held->place == place ? Result<Located>(held)
-                                                  : read_directory(place);
-    if (!segment.ok()) {
-      errors.note(segment.take_error());
-      continue;
+  for (const bool caught_up : {false, true}) {
+    if (caught_up) TRY(state_->index.look_again(id));
+    SoundSegment sound;
+    bool was_refused = false;
+    for (const SegmentPlace& place : TRY(state_->index.segment_places(id))) {
+      const auto ends = check_ends(place.pack);
+      auto segment = !ends.ok()                     ? Result<Located>(ends.error())
+                     : held && held->place == place ? Result<Located>(held)
+                                                    : read_directory(place);
+      if (!segment.ok()) {
+        errors.note(segment.take_error());
+        continue;
+      }
+      const Located found = segment.take();
+      if (!held) cache(id, found);
+      if ((found->present & ~sound.present).none()) continue;
+      if (!TRY(leaned.lean_on(PackKind::kData, place.pack))) {
+        was_refused = true;
+        continue;
+      }
+      if (!sound.segment) sound.segment = found;
+      sound.present |= found->present;
+      if (sound.present == block_set(0, found->directory.blocks.size())) return sound;
     }
-    const Located found = segment.take();
-    if (!held) cache(id, found);
-    if (!sound.segment) sound.segment = found;
-    if ((found->present & ~sound.present).none()) continue;
-    sound.present |= found->present;
-    sound.packs.push_back(place.pack);
-    if (sound.present == block_set(0, found->directory.blocks.size())) return sound;
+    if (sound.segment) return sound;
+    if (!was_refused) break;
   }
-  if (sound.segment) return sound;
   if (errors.any()) return errors.decisive();
   return corrupt(fmt::format("segment {} is in no pack of this store", id.hex()));
 }

@@ -21,6 +21,7 @@
 #include "base/result.h"
 #include "codec/frame.h"
 #include "index/index.h"
+#include "pack/leaned_packs.h"
 #include "pack/pack_store.h"
 
 namespace ashlar {
@@ -54,11 +55,10 @@ std::string describe_frame(const LocatedSegment& segment, std::size_t frame);
 Status decode_verified(const LocatedSegment& segment, std::size_t frame, ByteSpan stored,
                        FrameDecoder& decoder, MutableByteSpan blocks);
 
-// A segment that new snapshots may rely on.
+// A segment that new snapshots may lean on.
 struct SoundSegment {
   std::shared_ptr<const LocatedSegment> segment;  // at its first sound place
-  SegmentBlocks present;                          // the blocks that are in one of `packs`
-  std::vector<PackId> packs;
+  SegmentBlocks present;                          // the blocks that are in packs to lean on
 };
 
 // Returns the calling thread's own decoder.
@@ -77,10 +77,11 @@ class SegmentReader {
   Result<std::shared_ptr<const LocatedSegment>> locate(const SegmentId& id);
   // Returns the segment at each place whose directory can be read, and fails when there is none.
   Result<std::vector<std::shared_ptr<const LocatedSegment>>> locate_all(const SegmentId& id);
-  // Returns what a writer may rely on: the blocks of the segment in packs whose header and trailer are right
-  // and whose directory was read. (A pack that has lost them is still found by the present index, but not by
-  // a rebuilt one.) Fails when no place is sound. Does not make the index catch up.
-  Result<SoundSegment> locate_sound(const SegmentId& id);
+  // Returns what a writer may lean on: the blocks of the segment in packs that `leaned` lets it lean on,
+  // whose header and trailer are right and whose directory was read. (A pack that has lost them is still
+  // found by the present index, but not by a rebuilt one.) Fails when no place is sound. Where the only
+  // places may not be leaned on, the index catches up once: a collection has moved the blocks.
+  Result<SoundSegment> locate_sound(const SegmentId& id, LeanedPacks& leaned);
   // Caches a decoded directory that was not read from its pack, marked as hearsay; a directory that is cached
   // already stays. Returns kCorrupt when it cannot be the directory that the index describes.
   Result<std::shared_ptr<const LocatedSegment>> remember(SegmentDirectory directory);

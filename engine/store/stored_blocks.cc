@@ -15,13 +15,12 @@ std::vector<SegmentBlocks> blocks_used(const Leaf& leaf) {
 
 Result<bool> StoredBlocks::has(const SegmentId& id, const SegmentBlocks& blocks) {
   if (const auto* present = present_.get(id)) return (blocks & ~*present).none();
-  const auto sound = segments_.locate_sound(id);
+  const auto sound = segments_.locate_sound(id, leaned_);
   if (!sound.ok()) {
     if (is_not_to_rely_on(sound.error())) return false;
     return sound.error();
   }
   present_.put(id, sound.value().present);
-  packs_.insert(sound.value().packs.begin(), sound.value().packs.end());
   return (blocks & ~sound.value().present).none();
 }
 

@@ -3,10 +3,9 @@
 //
 // An answer is "yes" only after the directory was read and the frames of all these blocks are there. What it
 // learned of a segment is kept (bounded), so a segment that is lost during a session may still count as
-// stored; the session checks at its end that packs() exist. One thread.
+// stored; the session checks at its end that the packs which it leans on exist. One thread.
 #pragma once
 
-#include <set>
 #include <vector>
 
 #include "base/lru_cache.h"
@@ -20,21 +19,19 @@ std::vector<SegmentBlocks> blocks_used(const Leaf& leaf);
 
 class StoredBlocks {
  public:
-  explicit StoredBlocks(SegmentReader& segments) : segments_(segments) {}
+  StoredBlocks(SegmentReader& segments, LeanedPacks& leaned) : segments_(segments), leaned_(leaned) {}
 
   // Returns whether all `blocks` of the segment are stored. Blocks in a damaged place are not; a place that
   // can't be read for another reason is an error.
   Result<bool> has(const SegmentId& id, const SegmentBlocks& blocks);
   Result<bool> has(const Leaf& leaf);
-  // Returns the packs that "yes" was based on.
-  const std::set<PackId>& packs() const { return packs_; }
 
  private:
   static constexpr std::size_t kRememberedSegments = 65536;  // about 250 bytes each
 
   SegmentReader& segments_;
+  LeanedPacks& leaned_;
   LruCache<SegmentId, SegmentBlocks, IdHash> present_{kRememberedSegments};
-  std::set<PackId> packs_;
 };
 
 }  // namespace ashlar

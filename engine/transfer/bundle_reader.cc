@@ -78,8 +78,8 @@ class Items {
 
 class Import : private TreeVisitor {
  public:
-  // `session` names the packs that the import writes.
-  Import(const ImportParts& parts, const SessionId& session, const ReadBytes& read, CopyProgress& progress,
+  // `leaned` names the session, and so the packs that the import writes.
+  Import(const ImportParts& parts, LeanedPacks& leaned, const ReadBytes& read, CopyProgress& progress,
          const std::stop_token& stop)
       : parts_(parts),
         items_(read),
@@ -88,7 +88,8 @@ class Import : private TreeVisitor {
         nodes_(
             parts.nodes, [this] { return own_base(); }, stop),
         staging_(parts.scratch, nodes_, parts.target.segments),
-        appender_(parts.target.objects, parts.target.index, parts.target.config.id, session) {}
+        there_(parts.target.segments, leaned),
+        appender_(parts.target.objects, parts.target.index, parts.target.config.id, leaned.session()) {}
 
   Status take_in(const std::function<Status(const ImageRecord&)>& accept) {
     header_ = TRY(items_.header());
@@ -204,7 +205,7 @@ class Import : private TreeVisitor {
   const std::stop_token& stop_;
   ReturningNodes nodes_;
   BundleStaging staging_;
-  StoredBlocks there_{parts_.target.segments};
+  StoredBlocks there_;
   PackAppender appender_;
   BundleHeader header_;
   ImageRecord image_;
@@ -230,9 +231,12 @@ Result<ImageCopyReport> import_image(const ImportParts& parts, const ReadBytes& 
                                      const std::stop_token& stop) {
   const auto pending =
       TRY(PendingImage::begin(parts.target.objects, parts.target.config.id, PendingImage::Snapshots::kStay));
-  Import import(parts, pending->session(), read, progress, stop);
+  Import import(parts, pending->leaned(), read, progress, stop);
   Status taken = import.take_in(accept);
-  if (is(taken, ErrorCode::kCancelled)) import.keep_what_is_there();
+  if (is(taken, ErrorCode::kCancelled)) {
+    import.keep_what_is_there();
+    pending->leave_packs();
+  }
   TRY(std::move(taken));
   TRY(pending->check_session());
   return import.publish(*pending, options);

@@ -60,7 +60,7 @@ Result<BundleStaging::Ids> BundleStaging::segment_ids(const SegmentId& id) {
   std::vector<BlockId> ids;
   const auto found = directories_.find(id);
   if (found == directories_.end()) {
-    ids = TRY(segments_.locate_sound(id)).segment->directory.blocks;
+    ids = TRY(segments_.locate(id))->directory.blocks;
   } else {
     used_segments_.insert(id);
     const ByteVector bytes = TRY(read(found->second));

@@ -22,16 +22,17 @@ constexpr std::size_t kWindow = 16;  // segments in memory at a time, up to 4 Mi
 // windows.
 class Copier : private TreeVisitor {
  public:
-  // `session` names the packs that the copy writes.
-  Copier(const ReadParts& source, const WriteParts& target, const SessionId& session, RegionHashes hashes,
+  // `leaned` names the session, and so the packs that the copy writes.
+  Copier(const ReadParts& source, const WriteParts& target, LeanedPacks& leaned, RegionHashes hashes,
          CopyProgress& progress, const std::stop_token& stop)
       : source_(source),
         target_(target),
+        leaned_(leaned),
         progress_(progress),
         stop_(stop),
         outgoing_(hashes),
-        appender_(target.objects, target.index, target.config.id, session),
-        nodes_(target.objects, target.index, target.config.id, session,
+        appender_(target.objects, target.index, target.config.id, leaned.session()),
+        nodes_(target.objects, target.index, target.config.id, leaned,
                [this] { return publish_segments(); }) {}
 
   Status copy(const SnapshotRecord& snapshot) {
@@ -43,10 +44,7 @@ class Copier : private TreeVisitor {
   Status finish() {
     TRY(publish_segments());
     TRY(nodes_.finish());
-    std::vector<std::string> packs;
-    for (const PackId& pack : there_.packs()) packs.push_back(pack_key(PackKind::kData, pack));
-    for (const PackId& pack : nodes_.reused_packs()) packs.push_back(pack_key(PackKind::kMeta, pack));
-    return target_.objects.ensure_durable(packs).with_context("a pack that the copy needs");
+    return target_.objects.ensure_durable(leaned_.keys()).with_context("a pack that the copy needs");
   }
   // Keeps the segments that were sent so far for the next copy. Nodes are dropped, because segments that they
   // name may not have been sent.
@@ -106,6 +104,7 @@ class Copier : private TreeVisitor {
   const ReadParts& source_;
   StoreBlockMarks block_marks_{source_.segments};
   const WriteParts& target_;
+  LeanedPacks& leaned_;
   CopyProgress& progress_;
   const std::stop_token& stop_;
   OutgoingNodes outgoing_;
@@ -114,7 +113,7 @@ class Copier : private TreeVisitor {
   std::set<SeenNode> seen_;
   std::set<SegmentId> sent_;
   std::vector<SegmentId> waiting_;
-  StoredBlocks there_{target_.segments};
+  StoredBlocks there_{target_.segments, leaned_};
   std::uint64_t segment_bytes_ = 0;
 };
 
@@ -153,12 +152,13 @@ Result<CopyReport> copy_snapshots(const ReadParts& source, const WriteParts& tar
   const bool is_within = std::ranges::all_of(
       originals, [&](const SnapshotRecord& original) { return original.store == target.config.id; });
   const EitherStop either(stop, session->lost());
-  Copier copier(source, target, session->id(), is_within ? RegionHashes::kKeep : RegionHashes::kLeaveOut,
+  Copier copier(source, target, session->leaned(), is_within ? RegionHashes::kKeep : RegionHashes::kLeaveOut,
                 progress, either.token());
   for (const SnapshotRecord& original : originals) {
     Status copied = copier.copy(original);
     if (!copied.ok()) {
       copier.keep_what_is_there();
+      session->leave_packs();
       return session->why(copied.take_error());
     }
   }

@@ -208,7 +208,7 @@ inline SessionRecord session(Prng& prng) {
   out.nonce = id<Nonce>(prng);
   out.beat = prng.next();
   out.epoch = prng.next();
-  out.state = static_cast<SessionState>(1 + prng.below(2));
+  out.state = static_cast<SessionState>(1 + prng.below(4));
   for (auto* ids : {&out.open_snapshots, &out.bases}) {
     ids->resize(prng.below(6));
     for (SnapshotId& one : *ids) one.value = prng.next();

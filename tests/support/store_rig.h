@@ -109,6 +109,8 @@ class StoreRig {
     return id;
   }
 
+  // The packs that a writer under test leans on; its session is session().
+  LeanedPacks& leaned() { return leaned_; }
   static SessionId session() {
     SessionId id;
     id.bytes.fill(std::byte{0x3c});
@@ -165,6 +167,7 @@ class StoreRig {
 
   SimulatedFileSystem files_;
   std::unique_ptr<LocalObjectStore> objects_;
+  LeanedPacks leaned_{*objects_, session()};
   std::unique_ptr<Index> index_;
   std::unique_ptr<SegmentReader> segments_;
 };

@@ -126,6 +126,7 @@ void add_lifecycle(Cli& cli);
 void add_bin(Cli& cli);
 void add_key(Cli& cli);
 void add_settings(Cli& cli);
+void add_collect(Cli& cli);
 void add_reindex(Cli& cli);
 void add_store(Cli& cli);
 void add_discard(Cli& cli);

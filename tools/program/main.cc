@@ -109,6 +109,7 @@ int main(int argc, char** argv) try {
   add_bin(cli);
   add_key(cli);
   add_settings(cli);
+  add_collect(cli);
   add_reindex(cli);
   add_store(cli);
   add_discard(cli);

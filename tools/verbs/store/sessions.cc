@@ -21,6 +21,8 @@ std::string_view writer_text(DescribedSession::Writer writer) {
       return "runs";
     case DescribedSession::Writer::kGone:
       return "gone";
+    case DescribedSession::Writer::kEnded:
+      return "ended";
     case DescribedSession::Writer::kUnknown:
       break;
   }
@@ -43,7 +45,7 @@ Json session_json(const DescribedSession& session) {
           {"writer", writer_text(session.writer)},
           {"silent_seconds", session.silent.count()},
           {"beats", record.beat},
-          {"revoked", record.state == SessionState::kRevoked},
+          {"revoked", record.state != SessionState::kOpen},
           {"snapshots", texts(record.open_snapshots)},
           {"bases", texts(record.bases)}};
 }

@@ -27,6 +27,7 @@ Json stats_json(const StoreStats& stats) {
           {"meta_packs", stats.index.meta_packs},
           {"segments", stats.index.segments},
           {"nodes", stats.index.nodes},
+          {"collectable_bytes", stats.plan ? Json(stats.plan->freed_bytes()) : Json(nullptr)},
           {"unread", unread_json(stats.snapshots)}};
 }
 
@@ -44,6 +45,9 @@ std::string stats_text(const StoreStats& stats) {
        {"packs", fmt::format("{} data, {} meta", stats.index.data_packs, stats.index.meta_packs)},
        {"segments", std::to_string(stats.index.segments)},
        {"nodes", std::to_string(stats.index.nodes)},
+       {"collectable", stats.plan
+                           ? format_size(stats.plan->freed_bytes()) + " (what `ashlar collect` would free)"
+                           : "not known: nothing is freed while something can't be read"},
        {"open sessions", std::to_string(stats.sessions)}});
 }
 

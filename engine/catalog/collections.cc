@@ -1,0 +1,68 @@
+#include "catalog/collections.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "base/random.h"
+
+namespace ashlar {
+
+std::string CollectionCatalog::key_of(std::uint64_t epoch, const Nonce& list) {
+  return fmt::format("{}{}-{}", kFolder, epoch, list.hex());
+}
+
+Result<CollectionState> CollectionCatalog::state() const {
+  const auto bytes = get_object(objects_, kStateKey, kMaxCollectionStateBytes);
+  if (is(bytes, ErrorCode::kNotFound)) return CollectionState();
+  if (!bytes.ok()) return bytes.error();
+  return decode_collection_state(bytes.value()).with_context(kStateKey);
+}
+
+Result<CollectionState> CollectionCatalog::advance(const CollectionState& before, CollectionState now) {
+  now.revision = before.revision + 1;
+  now.nonce = random_id<Nonce>();
+  Status done = before.revision == 0 ? objects_.put_if_absent(kStateKey, encode(now))
+                                     : objects_.replace(kStateKey, encode(before), encode(now));
+  if (!done.ok()) {
+    const auto found = state();
+    if (!found.ok()) return std::move(done).with_context(kStateKey).take_error();
+    if (found.value() == now) return now;  // the answer was lost
+    if (found.value() != before) return busy("another program collects this store");
+    return std::move(done).with_context(kStateKey).take_error();
+  }
+  return now;
+}
+
+Result<Nonce> CollectionCatalog::put_list(const PackList& list) {
+  const Nonce name = random_id<Nonce>();
+  TRY(objects_.put_if_absent(key_of(list.epoch, name), encode(list)));
+  return name;
+}
+
+Result<PackList> CollectionCatalog::list_of(const CollectionState& state) const {
+  const std::string key = key_of(state.epoch, state.list);
+  const auto bytes = get_object(objects_, key, kMaxPackListBytes);
+  if (!bytes.ok()) return bytes.error();
+  PackList list = TRY(decode_pack_list(bytes.value()).with_context(key));
+  if (list.epoch != state.epoch || list.store != state.store)
+    return corrupt(fmt::format("{}: is the list of another collection", key));
+  return list;
+}
+
+Status CollectionCatalog::remove_old_lists(const CollectionState& state) {
+  std::vector<std::string> old;
+  TRY(objects_.list(kFolder, [&](const ObjectInfo& object) -> Status {
+    const std::string_view name = std::string_view(object.key).substr(kFolder.size());
+    std::uint64_t epoch = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), epoch);
+    const bool is_list = error == std::errc() && end != name.data() + name.size() && *end == '-';
+    if (is_list && epoch <= state.epoch && object.key != key_of(state.epoch, state.list))
+      old.push_back(object.key);
+    return {};
+  }));
+  for (const std::string& key : old) TRY(remove_if_there(objects_, key));
+  return {};
+}
+
+}  // namespace ashlar

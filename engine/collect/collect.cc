@@ -1,0 +1,354 @@
+#include "collect/collect.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "base/parallel.h"
+#include "catalog/collections.h"
+#include "catalog/sessions.h"
+#include "collect/last_check.h"
+#include "collect/rewriter.h"
+#include "image/deletion.h"
+#include "store/meta_store.h"
+
+namespace ashlar {
+namespace {
+
+constexpr std::chrono::milliseconds kBarrierPause{100};
+
+// What holds packs and snapshots at one moment.
+struct Roots {
+  std::vector<SessionRecord> sessions;
+  std::vector<SnapshotRecord> snapshots;
+};
+
+class Collection {
+ public:
+  Collection(const CollectParts& parts, const CollectOptions& options, CollectProgress& progress,
+             const std::stop_token& stop)
+      : parts_(parts),
+        options_(options),
+        progress_(progress),
+        stop_(stop),
+        pace_(options.bytes_per_second),
+        nodes_(parts.objects, parts.index),
+        segments_(parts.objects, parts.index),
+        live_(nodes_),
+        survey_(parts.objects, parts.index, segments_, live_, pace_) {}
+
+  Result<CollectReport> plan_only() {
+    TRY(judge());
+    return std::move(report_);
+  }
+
+  Result<CollectReport> run() {
+    session_ = TRY(Session::begin(parts_.objects, parts_.config.id, {}));
+    TRY(take());
+    // Ends what deletions and dead writers left half done.
+    TRY(purge_bin(parts_.objects, UtcTime{0}));
+    TRY(judge());
+    TRY(rewrite());
+    if (condemned_.empty()) return finish();
+    TRY(condemn());
+    TRY(wait_for_writers());
+    TRY(mark());
+    TRY(keep_what_lives());
+    TRY(free_rest());
+    return finish();
+  }
+
+ private:
+  // Takes the store's collection over: from no one, or from a program that is gone. One that was freeing its
+  // packs had proven that nothing needs them, so they are freed first.
+  Status take() {
+    state_ = TRY(collections_.state());
+    if (!state_.collector.is_zero() && TRY(list_living_sessions(parts_.objects)).contains(state_.collector))
+      return busy(fmt::format("session {} collects this store", state_.collector.hex()));
+    CollectionState mine = state_;
+    mine.store = parts_.config.id;
+    mine.collector = session_->id();
+    if (state_.phase == CollectionPhase::kBarrier) {
+      mine.phase = CollectionPhase::kIdle;
+      mine.list = {};
+    }
+    TRY(advance(mine));
+    if (state_.phase != CollectionPhase::kFree) return {};
+    const auto list = collections_.list_of(state_);
+    if (!list.ok() && !is(list, ErrorCode::kNotFound)) return list.error();
+    if (list.ok()) TRY(remove(list.value().packs));
+    return become_idle(session_->id());
+  }
+
+  Status advance(const CollectionState& now) {
+    state_ = TRY(collections_.advance(state_, now));
+    return {};
+  }
+  Status become_idle(const SessionId& collector) {
+    CollectionState idle = state_;
+    idle.phase = CollectionPhase::kIdle;
+    idle.list = {};
+    idle.collector = collector;
+    return advance(idle);
+  }
+
+  // Decides about each pack. The order counts: what is listed later can only need more of what was listed
+  // before.
+  Status judge() {
+    std::vector<std::pair<PackName, std::uint64_t>> packs;
+    for (const PackKind kind : {PackKind::kMeta, PackKind::kData}) {
+      for (const ListedPack& pack : TRY(list_packs(parts_.objects, kind))) {
+        packs.push_back({{kind, pack.id}, pack.bytes});
+        progress_.total_bytes += pack.bytes;
+      }
+    }
+    const Roots roots = TRY(mark_roots());
+    TRY(parts_.index.catch_up());
+    std::vector<PackUse> uses(packs.size());
+    std::vector<char> is_candidate(packs.size(), 0);
+    TRY(parallel_for(packs.size(), processor_count(), stop_, [&](std::size_t i) -> Status {
+      const auto& [pack, bytes] = packs[i];
+      progress_.done_bytes += bytes;
+      const SessionRecord* writer = writer_of(roots.sessions, pack.id);
+      if (writer != nullptr && !writer->has_ended()) return {};
+      uses[i] = TRY(survey_.use_of(pack, bytes, stop_));
+      uses[i].may_be_resumed = writer != nullptr && writer->state == SessionState::kEnded;
+      is_candidate[i] = static_cast<char>(uses[i].bytes > 0);  // else it is gone
+      return {};
+    }));
+    std::vector<PackUse> candidates;
+    for (std::size_t i = 0; i < uses.size(); ++i) {
+      if (is_candidate[i] != 0) candidates.push_back(uses[i]);
+    }
+    report_.plan = plan_collection(std::move(candidates), options_.max_live_percent);
+    report_.nodes = live_.nodes();
+    for (const SessionRecord& session : roots.sessions) {
+      if (session.has_ended()) ended_.push_back(session);
+    }
+    for (const PlannedPack& pack : report_.plan.packs) {
+      if (pack.verdict == Verdict::kDamaged)
+        report_.warnings.push_back(
+            fmt::format("{} is damaged, and stays as it is", pack_key(pack.use.pack.kind, pack.use.pack.id)));
+      if (pack.verdict == Verdict::kFree) condemned_.insert(pack.use.pack);
+    }
+    return {};
+  }
+
+  static const SessionRecord* writer_of(const std::vector<SessionRecord>& sessions, const PackId& pack) {
+    const SessionRecord* writer = nullptr;
+    for (const SessionRecord& session : sessions) {
+      // Two ids may begin alike: the one that keeps the pack counts.
+      if (written_by(pack, session.id) && (writer == nullptr || writer->state > session.state))
+        writer = &session;
+    }
+    return writer;
+  }
+
+  Result<std::vector<SessionRecord>> read_sessions() {
+    std::vector<std::string> unread;
+    auto sessions = TRY(list_sessions(parts_.objects, unread));
+    if (unread.empty()) return sessions;
+    return corrupt(fmt::format("nothing is freed, because a session may need any pack: {}", unread.front()));
+  }
+
+  Status mark() {
+    TRY(mark_roots());
+    return {};
+  }
+
+  // Marks what the sessions stand on and what the snapshots need, as they are from now on. A snapshot that
+  // can come back counts, and one that is deleted for good while a writer stands on it.
+  Result<Roots> mark_roots() {
+    Roots roots;
+    roots.sessions = TRY(read_sessions());
+    std::set<SnapshotId> bases;
+    for (const SessionRecord& session : roots.sessions) {
+      if (!session.has_ended()) bases.insert(session.bases.begin(), session.bases.end());
+    }
+    SnapshotCatalog snapshots(parts_.objects);
+    for (const SnapshotId id : TRY(snapshots.list_ids())) {
+      const auto object = snapshots.read(id);
+      if (is(object, ErrorCode::kNotFound)) continue;
+      if (!object.ok()) return doubt(object.error());
+      const auto* gone = std::get_if<GoneSnapshot>(&object.value());
+      const bool is_over = gone != nullptr && gone->state != GoneState::kBinned && !bases.contains(id);
+      const SnapshotRecord* record = record_of(object.value());
+      if (record == nullptr || is_over) continue;
+      Status marked = live_.mark(*record, stop_);
+      if (is(marked, ErrorCode::kCancelled)) return marked.take_error();
+      if (!marked.ok()) return doubt(marked.error());
+    }
+    return roots;
+  }
+
+  static Error doubt(const Error& error) {
+    return error.with_context("nothing is freed, because what this needs is not known");
+  }
+
+  Status rewrite() {
+    Rewriter rewriter(parts_.objects, parts_.index, parts_.config, session_->id(), options_.level, survey_,
+                      pace_);
+    Status done;
+    for (const PackKind kind : {PackKind::kData, PackKind::kMeta}) {
+      for (const PlannedPack& pack : report_.plan.packs) {
+        if (!done.ok() || pack.verdict != Verdict::kRewrite || pack.use.pack.kind != kind) continue;
+        done = rewriter.rewrite(pack.use.pack, stop_);
+        if (is(done, ErrorCode::kCorrupt)) {
+          report_.warnings.push_back(done.error().text() + ": the pack stays as it is");
+          done = {};
+        }
+        if (session_->lost().stop_requested()) return session_->beat();
+      }
+    }
+    if (done.ok()) done = rewriter.publish();
+    report_.was_full = is(done, ErrorCode::kExhausted);
+    if (!done.ok() && !report_.was_full) return done;
+    report_.written_bytes = rewriter.written_bytes();
+    condemned_.insert(rewriter.done().begin(), rewriter.done().end());
+    return {};
+  }
+
+  PackList list() const { return {parts_.config.id, state_.epoch, {condemned_.begin(), condemned_.end()}}; }
+
+  Status condemn() {
+    while (condemned_.size() > kMaxCondemned) condemned_.erase(std::prev(condemned_.end()));
+    CollectionState barrier = state_;
+    ++barrier.epoch;
+    barrier.phase = CollectionPhase::kBarrier;
+    PackList condemned = list();
+    condemned.epoch = barrier.epoch;
+    barrier.list = TRY(collections_.put_list(condemned));
+    TRY(advance(barrier));
+    return session_->beat();
+  }
+
+  // Waits until each writer has seen the list, has ended, or was silent for so long that it is taken away.
+  // What a writer keeps is taken off the list.
+  Status wait_for_writers() {
+    std::map<SessionId, std::pair<Nonce, std::chrono::steady_clock::time_point>> seen;
+    while (true) {
+      if (stop_.stop_requested()) return cancelled();
+      std::size_t waiting = 0;
+      const auto now = std::chrono::steady_clock::now();
+      for (const SessionRecord& session : TRY(read_sessions())) {
+        if (session.has_ended() || session.id == session_->id()) continue;
+        if (session.state == SessionState::kOpen && session.epoch >= state_.epoch) {
+          keep(session.keeps);
+          continue;
+        }
+        ++waiting;
+        auto& [nonce, since] = seen[session.id];
+        if (nonce != session.nonce) since = now;
+        nonce = session.nonce;
+        const bool is_silent = now - since > kSilentAfter;
+        if (session.state == SessionState::kRevoked || is_silent || TRY(is_certainly_gone(session)))
+          TRY(take_away(session));
+      }
+      progress_.waiting_for = waiting;
+      if (waiting == 0) return {};
+      std::this_thread::sleep_for(kBarrierPause);
+    }
+  }
+
+  Status take_away(const SessionRecord& session) {
+    Status revoked = revoke(parts_.objects, session);
+    const bool has_moved = is(revoked, ErrorCode::kBusy) || is(revoked, ErrorCode::kNotFound);
+    return has_moved ? Status() : revoked;
+  }
+
+  void keep(const std::vector<PackId>& packs) {
+    for (const PackId& pack : packs) {
+      for (const PackKind kind : {PackKind::kData, PackKind::kMeta})
+        report_.kept_packs += condemned_.erase({kind, pack});
+    }
+  }
+
+  Status keep_what_lives() {
+    TRY(parts_.index.catch_up());
+    std::set<PackId> names;
+    for (const PackName& pack : condemned_) names.insert(pack.id);
+    LastCheck check(parts_.objects, parts_.index, live_, names, pace_);
+    std::vector<PackName> needed;
+    for (const PackName& pack : condemned_) {
+      if (!TRY(check.may_be_freed(pack, stop_))) needed.push_back(pack);
+    }
+    for (const PackName& pack : needed) condemned_.erase(pack);
+    report_.kept_packs += needed.size();
+    return {};
+  }
+
+  Status free_rest() {
+    if (condemned_.empty()) return become_idle(session_->id());
+    CollectionState free = state_;
+    free.phase = CollectionPhase::kFree;
+    free.list = TRY(collections_.put_list(list()));
+    TRY(advance(free));
+    TRY(remove({condemned_.begin(), condemned_.end()}));
+    return become_idle(session_->id());
+  }
+
+  // Removes packs that nothing needs. One that can't be removed just now does not keep the others.
+  Status remove(const std::vector<PackName>& packs) {
+    Status first_error;
+    std::map<PackId, std::uint64_t> sizes;
+    for (const PlannedPack& pack : report_.plan.packs) sizes[pack.use.pack.id] = pack.use.bytes;
+    for (const PackName& pack : packs) {
+      Status removed = remove_if_there(parts_.objects, pack_key(pack.kind, pack.id));
+      if (!removed.ok()) {
+        if (first_error.ok()) first_error = std::move(removed);
+        continue;
+      }
+      best_effort(parts_.index.forget_pack(pack.id));
+      ++report_.freed_packs;
+      report_.freed_bytes += sizes[pack.id];
+    }
+    return first_error;
+  }
+
+  // Sessions that ended halfway: those seen for the first time are passed over, the others forgotten.
+  Result<CollectReport> finish() {
+    for (const SessionRecord& session : ended_) {
+      Status done = session.state == SessionState::kEnded ? pass_over(parts_.objects, session)
+                                                          : forget_session(parts_.objects, session);
+      if (!is(done, ErrorCode::kBusy) && !is(done, ErrorCode::kNotFound)) TRY(std::move(done));
+    }
+    TRY(collections_.remove_old_lists(state_));
+    TRY(become_idle({}));
+    TRY(parts_.index.flush());
+    return std::move(report_);
+  }
+
+  const CollectParts& parts_;
+  const CollectOptions& options_;
+  CollectProgress& progress_;
+  const std::stop_token& stop_;
+  Pace pace_;
+  MetaStore nodes_;
+  SegmentReader segments_;
+  Liveness live_;
+  Survey survey_;
+  CollectionCatalog collections_{parts_.objects};
+  std::unique_ptr<Session> session_;
+  CollectionState state_;  // as this collection last wrote it
+  std::set<PackName> condemned_;
+  std::vector<SessionRecord> ended_;
+  CollectReport report_;
+};
+
+}  // namespace
+
+Result<CollectReport> plan_collection_of(const CollectParts& parts, const CollectOptions& options,
+                                         CollectProgress& progress, const std::stop_token& stop) {
+  return Collection(parts, options, progress, stop).plan_only();
+}
+
+Result<CollectReport> collect(const CollectParts& parts, const CollectOptions& options,
+                              CollectProgress& progress, const std::stop_token& stop) {
+  return Collection(parts, options, progress, stop).run();
+}
+
+}  // namespace ashlar

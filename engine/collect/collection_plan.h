@@ -1,0 +1,50 @@
+// CollectionPlan: what a collection does with each pack, decided from how much of each is needed. Pure.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "format/collection_record.h"
+
+namespace ashlar {
+
+// A pack, and how much of it is needed.
+struct PackUse {
+  PackName pack;
+  std::uint64_t bytes = 0;
+  // What a pack with only the needed frames, or nodes, would take up; 0 when none is needed.
+  std::uint64_t live_bytes = 0;
+  bool may_be_resumed = false;  // its session has stopped halfway, and no collection has passed over it yet
+  bool is_damaged = false;      // it could not be read whole, so it stays as it is
+};
+
+enum class Verdict : unsigned char {
+  kKeep,      // enough of it is needed
+  kFree,      // nothing of it is needed
+  kRewrite,   // what is needed moves to new packs
+  kPassOver,  // a run that was cut off may find it once more; the next collection judges it anew
+  kDamaged,   // it can't be judged
+};
+
+struct PlannedPack {
+  PackUse use;
+  Verdict verdict = Verdict::kKeep;
+};
+
+struct CollectionPlan {
+  std::vector<PlannedPack> packs;  // in the order of their names
+
+  struct Sum {
+    std::uint64_t packs = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t live_bytes = 0;
+  };
+  Sum sum(Verdict verdict) const;
+  // Returns the bytes that the store gets smaller by.
+  std::uint64_t freed_bytes() const;
+};
+
+// Packs of which less than `max_live_percent` is needed are rewritten; 0 rewrites none.
+CollectionPlan plan_collection(std::vector<PackUse> packs, unsigned max_live_percent);
+
+}  // namespace ashlar
