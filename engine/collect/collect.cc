@@ -19,8 +19,6 @@
 namespace ashlar {
 namespace {
 
-constexpr std::chrono::milliseconds kBarrierPause{100};
-
 // What holds packs and snapshots at one moment.
 struct Roots {
   std::vector<SessionRecord> sessions;
@@ -110,7 +108,7 @@ class Collection {
     TRY(parts_.index.catch_up());
     std::vector<PackUse> uses(packs.size());
     std::vector<char> is_candidate(packs.size(), 0);
-    TRY(parallel_for(packs.size(), processor_count(), stop_, [&](std::size_t i) -> Status {
+    TRY(parallel_for(packs.size(), options_.threads == 0 ? processor_count() : options_.threads, stop_, [&](std::size_t i) -> Status {
       const auto& [pack, bytes] = packs[i];
       progress_.done_bytes += bytes;
       const SessionRecord* writer = writer_of(roots.sessions, pack.id);
@@ -174,15 +172,22 @@ class Collection {
       const auto object = snapshots.read(id);
       if (is(object, ErrorCode::kNotFound)) continue;
       if (!object.ok()) return doubt(object.error());
-      const auto* gone = std::get_if<GoneSnapshot>(&object.value());
-      const bool is_over = gone != nullptr && gone->state != GoneState::kBinned && !bases.contains(id);
-      const SnapshotRecord* record = record_of(object.value());
-      if (record == nullptr || is_over) continue;
+      const SnapshotRecord* record = root_in(object.value(), bases.contains(id));
+      if (record == nullptr) continue;
       Status marked = live_.mark(*record, stop_);
       if (is(marked, ErrorCode::kCancelled)) return marked.take_error();
       if (!marked.ok()) return doubt(marked.error());
     }
     return roots;
+  }
+
+  // Returns the record of a snapshot that holds what it needs: a published one, one in the bin, and a purged one
+  // that a writer stands on.
+  static const SnapshotRecord* root_in(const SnapshotObject& object, bool is_base) {
+    const auto* gone = std::get_if<GoneSnapshot>(&object);
+    if (gone != nullptr && gone->state == GoneState::kPurged && is_base)
+      return gone->record ? &*gone->record : nullptr;
+    return record_of(object);
   }
 
   static Error doubt(const Error& error) {
@@ -229,11 +234,10 @@ class Collection {
   // Waits until each writer has seen the list, has ended, or was silent for so long that it is taken away.
   // What a writer keeps is taken off the list.
   Status wait_for_writers() {
-    std::map<SessionId, std::pair<Nonce, std::chrono::steady_clock::time_point>> seen;
+    std::map<SessionId, std::pair<Nonce, unsigned>> seen;  // the last beat, and in how many looks
     while (true) {
       if (stop_.stop_requested()) return cancelled();
       std::size_t waiting = 0;
-      const auto now = std::chrono::steady_clock::now();
       for (const SessionRecord& session : TRY(read_sessions())) {
         if (session.has_ended() || session.id == session_->id()) continue;
         if (session.state == SessionState::kOpen && session.epoch >= state_.epoch) {
@@ -241,16 +245,16 @@ class Collection {
           continue;
         }
         ++waiting;
-        auto& [nonce, since] = seen[session.id];
-        if (nonce != session.nonce) since = now;
+        auto& [nonce, looks] = seen[session.id];
+        looks = nonce == session.nonce ? looks + 1 : 0;
         nonce = session.nonce;
-        const bool is_silent = now - since > kSilentAfter;
+        const bool is_silent = looks >= options_.silent_looks;
         if (session.state == SessionState::kRevoked || is_silent || TRY(is_certainly_gone(session)))
           TRY(take_away(session));
       }
       progress_.waiting_for = waiting;
       if (waiting == 0) return {};
-      std::this_thread::sleep_for(kBarrierPause);
+      std::this_thread::sleep_for(options_.look_every);
     }
   }
 

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <stop_token>
@@ -38,6 +39,11 @@ struct CollectOptions {
   unsigned max_live_percent = kMaxLivePercent;  // packs of which less is needed are rewritten; 0 to 100
   int level = 0;                                // zstd level of what is rewritten; 0: as it is stored
   std::uint64_t bytes_per_second = 0;           // read and written; 0: no limit
+  // While writers have not seen the list of condemned packs, each is looked at so often; one that does not
+  // beat for so many looks is taken away.
+  std::chrono::milliseconds look_every{100};
+  unsigned silent_looks = 10 * 60 * 10;  // 10 minutes
+  unsigned threads = 0;                  // 0: one per processor
 };
 
 struct CollectProgress {

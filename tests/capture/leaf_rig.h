@@ -159,7 +159,7 @@ class LeafRig {
 
   // Finishes the leaf as the assembler does, and returns what it reads as.
   std::vector<ByteVector> read_leaf(LeafAssembly& assembly) {
-    Admission admission(store_.index(), store_.segments(), [this](SealedSegment segment) {
+    Admission admission(store_.index(), store_.segments(), store_.leaned(), [this](SealedSegment segment) {
       keep(segment);
       return Status();
     });

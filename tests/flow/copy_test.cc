@@ -247,7 +247,8 @@ TEST_F(CopyFlow, ALeafThatLiesAboutItsBlocksIsDamage) {
   Leaf leaf = *repo.nodes().take()->leaf(records[1].root.id).take();
   leaf.digest = records[0].root.digest;
   const ByteVector encoding = encode(leaf);
-  MetaWriter writer(repo.objects(), *repo.index().take(), repo.config().id, random_id<SessionId>(),
+  LeanedPacks leaned(repo.objects(), random_id<SessionId>());
+  MetaWriter writer(repo.objects(), *repo.index().take(), repo.config().id, leaned,
                     [] { return Status(); });
   ASSERT_OK(writer.put(node_id(encoding), encoding));
   ASSERT_OK(writer.finish());

@@ -213,7 +213,7 @@ TEST_F(DataPack, AReadThatFailsIsAFaultOfThePack) {
 class NodePack : public testing::Test {
  protected:
   void SetUp() override {
-    MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), StoreRig::session(),
+    MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), store_.leaned(),
                       [] { return Status(); });
     for (const std::uint64_t number : {1U, 2U, 3U}) {
       const ByteVector encoding = encode(synthetic_leaf(number));

@@ -45,7 +45,7 @@ class Verifying : public testing::Test {
   }
   // Publishes a snapshot with these leaves; its new nodes lie in one new meta pack.
   SnapshotId snapshot(std::uint64_t id, const std::vector<std::uint64_t>& leaves) {
-    MetaWriter writer(store_.objects(), store_.index(), config_.id, StoreRig::session(),
+    MetaWriter writer(store_.objects(), store_.index(), config_.id, store_.leaned(),
                       nothing_to_wait_for());
     MetaStore nodes(store_.objects(), store_.index());
     ManifestBuilder builder(nodes, writer, BlockCount{leaves.size() * kLeafBlocks}, std::nullopt);

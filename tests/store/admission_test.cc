@@ -15,9 +15,10 @@ namespace {
 // One session over the store. What it seals is kept, and published where the test wants it.
 class AdmitSession {
  public:
-  explicit AdmitSession(StoreRig& store) : AdmitSession(store.index(), store.segments()) {}
-  AdmitSession(Index& index, SegmentReader& segments)
-      : admission(index, segments, [this](SealedSegment segment) {
+  explicit AdmitSession(StoreRig& store) : AdmitSession(store, store.segments()) {}
+  AdmitSession(StoreRig& store, SegmentReader& segments)
+      : leaned(store.objects(), StoreRig::session()),
+        admission(store.index(), segments, leaned, [this](SealedSegment segment) {
           EXPECT_EQ(segment.ordinal, sealed.size());
           EXPECT_EQ(segment.id, segment_id(segment.blocks));
           for (std::size_t i = 0; i < segment.blocks.size(); ++i) {
@@ -41,6 +42,9 @@ class AdmitSession {
     return places;
   }
 
+  std::set<PackId> reused_packs() const { return leaned.packs(PackKind::kData); }
+
+  LeanedPacks leaned;
   Admission admission;
   std::vector<SealedSegment> sealed;
 };
@@ -112,7 +116,7 @@ TEST_F(Admitting, ASegmentThatComesAgainIsFoundWholeByItsFirstBlock) {
   commit(session, seeds_from(0, 300), places.value());
   EXPECT_EQ(session.admission.counters().new_blocks, 0U);
   EXPECT_EQ(session.admission.counters().directories_read, 1U);
-  EXPECT_EQ(session.admission.reused_packs(),
+  EXPECT_EQ(session.reused_packs(),
             std::set<PackId>{store_.place_of(sealed_segment(seeds_from(0, 300)).id).pack});
 }
 
@@ -194,7 +198,7 @@ TEST_F(Admitting, ABlockWhosePackIsDamagedIsStoredAnew) {
     const auto places = session.admit(seeds_from(0, 20));
     ASSERT_FINE(places);
     EXPECT_EQ(session.admission.counters().new_blocks, 20U);
-    EXPECT_TRUE(session.admission.reused_packs().empty());
+    EXPECT_TRUE(session.reused_packs().empty());
   }
 }
 
@@ -222,7 +226,7 @@ TEST_F(Admitting, TheNextPlaceOfASegmentIsUsedWhenTheFirstIsDamaged) {
   AdmitSession session(store_);
   ASSERT_FINE(session.admit(seeds_from(0, 20)));
   EXPECT_EQ(session.admission.counters().new_blocks, 0U);
-  EXPECT_EQ(session.admission.reused_packs(), std::set<PackId>{places[1].pack});
+  EXPECT_EQ(session.reused_packs(), std::set<PackId>{places[1].pack});
 }
 
 TEST_F(Admitting, BlocksOfAbsentFramesAreStoredAnew) {
@@ -234,7 +238,7 @@ TEST_F(Admitting, BlocksOfAbsentFramesAreStoredAnew) {
   ASSERT_FINE(session.admit(seeds_from(0, 64)));
   EXPECT_EQ(session.admission.counters().new_blocks, 32U);
   const auto places = store_.places_of(segment.id);
-  EXPECT_EQ(session.admission.reused_packs(), std::set<PackId>{places[0].pack});
+  EXPECT_EQ(session.reused_packs(), std::set<PackId>{places[0].pack});
 }
 
 // A segment whose frames are absent in one pack and present in another is known.
@@ -248,7 +252,7 @@ TEST_F(Admitting, FramesThatAreAbsentInOnePlaceAreFoundInAnother) {
   AdmitSession session(store_);
   ASSERT_FINE(session.admit(seeds_from(0, 64)));
   EXPECT_EQ(session.admission.counters().new_blocks, 0U);
-  EXPECT_EQ(session.admission.reused_packs().size(), 2U) << "the commit checks both";
+  EXPECT_EQ(session.reused_packs().size(), 2U) << "the commit checks both";
 }
 
 // A medium that fails under a hint costs a duplicate and not the capture.
@@ -257,7 +261,7 @@ TEST_F(Admitting, ABlockWhosePackCantBeReadIsStoredAnew) {
   RemoteObjects remote(store_.objects());
   SegmentReader far(remote, store_.index());
   remote.fault = Fault::kBadMedium;
-  AdmitSession session(store_.index(), far);
+  AdmitSession session(store_, far);
   ASSERT_FINE(session.admit({0}));
   EXPECT_EQ(session.admission.counters().new_blocks, 1U);
 }
@@ -267,7 +271,7 @@ TEST_F(Admitting, AStoreThatIsAwayIsAnErrorAndNoBlockCountsAsNew) {
   RemoteObjects remote(store_.objects());
   SegmentReader far(remote, store_.index());
   remote.fault = Fault::kError;
-  AdmitSession session(store_.index(), far);
+  AdmitSession session(store_, far);
   const auto places = session.admit({0});
   ASSERT_FALSE(places.ok());
   EXPECT_EQ(places.error().code(), ErrorCode::kIo);
@@ -275,7 +279,7 @@ TEST_F(Admitting, AStoreThatIsAwayIsAnErrorAndNoBlockCountsAsNew) {
 }
 
 TEST_F(Admitting, TheErrorOfTheSinkIsTheCallers) {
-  Admission admission(store_.index(), store_.segments(),
+  Admission admission(store_.index(), store_.segments(), store_.leaned(),
                       [](SealedSegment) -> Status { return Error(ErrorCode::kExhausted, "no room"); });
   const ByteVector block = block_of(1);
   const BlockId id = block_id(block);

@@ -14,8 +14,9 @@ class MetaPacks : public testing::Test {
  protected:
   // Writes leaves as one session does and returns the writer, finished.
   std::unique_ptr<MetaWriter> write(const std::vector<std::uint64_t>& leaves) {
-    auto writer = std::make_unique<MetaWriter>(store_.objects(), store_.index(), StoreRig::id(),
-                                               StoreRig::session(), [] { return Status(); });
+    leaned_ = std::make_unique<LeanedPacks>(store_.objects(), StoreRig::session());
+    auto writer = std::make_unique<MetaWriter>(store_.objects(), store_.index(), StoreRig::id(), *leaned_,
+                                               [] { return Status(); });
     for (const std::uint64_t number : leaves)
       expect_ok(writer->put(id_of(number), encode(synthetic_leaf(number))));
     expect_ok(writer->finish());
@@ -23,9 +24,12 @@ class MetaPacks : public testing::Test {
   }
   static NodeId id_of(std::uint64_t leaf) { return node_id(encode(synthetic_leaf(leaf))); }
   PackId pack_of(std::uint64_t leaf) { return expect_ok(store_.index().find_node(id_of(leaf)))->pack; }
+  // Returns the packs that the last writer leans on.
+  std::set<PackId> leaned_on() const { return leaned_->packs(PackKind::kMeta); }
   std::size_t packs() { return expect_ok(list_packs(store_.objects(), PackKind::kMeta)).size(); }
 
   StoreRig store_;
+  std::unique_ptr<LeanedPacks> leaned_;
 };
 
 TEST_F(MetaPacks, NodesReadAsTheyWerePut) {
@@ -35,7 +39,7 @@ TEST_F(MetaPacks, NodesReadAsTheyWerePut) {
   for (std::uint64_t i = 1; i <= 3; ++i)
     inner.children.push_back({ChildKind::kNode, id_of(i), synthetic_leaf(i).digest});
   const ByteVector encoding = encode(inner);
-  MetaWriter second(store_.objects(), store_.index(), StoreRig::id(), StoreRig::session(),
+  MetaWriter second(store_.objects(), store_.index(), StoreRig::id(), store_.leaned(),
                     [] { return Status(); });
   expect_ok(second.put(node_id(encoding), encoding));
   expect_ok(second.finish());
@@ -49,7 +53,7 @@ TEST_F(MetaPacks, ANodeIsWrittenOnceInASessionAndOnceInAStore) {
   EXPECT_EQ(write({1, 2, 1, 1})->nodes_written(), 2U);
   const auto second = write({2, 1, 3});
   EXPECT_EQ(second->nodes_written(), 1U);
-  EXPECT_EQ(second->reused_packs(), std::set<PackId>{pack_of(1)});
+  EXPECT_EQ(leaned_on(), std::set<PackId>{pack_of(1)});
   const auto third = write({1, 2, 3});
   EXPECT_EQ(third->nodes_written(), 0U);
   EXPECT_EQ(packs(), 2U) << "no pack without a node";
@@ -61,7 +65,7 @@ TEST_F(MetaPacks, ANodeOfADamagedPackIsWrittenAnew) {
   store_.flip_byte(pack_key(PackKind::kMeta, damaged), 1);
   const auto again = write({1});
   EXPECT_EQ(again->nodes_written(), 1U);
-  EXPECT_TRUE(again->reused_packs().empty());
+  EXPECT_TRUE(leaned_on().empty());
 }
 
 TEST_F(MetaPacks, ANodeThatHasRottedIsWrittenAnewAndReadFromThere) {
@@ -70,7 +74,7 @@ TEST_F(MetaPacks, ANodeThatHasRottedIsWrittenAnewAndReadFromThere) {
   store_.flip_byte(pack_key(PackKind::kMeta, rotted.pack), rotted.entry.offset + 9);
   const auto again = write({1, 2});
   EXPECT_EQ(again->nodes_written(), 1U);
-  EXPECT_EQ(again->reused_packs(), std::set<PackId>{rotted.pack}) << "for the other node";
+  EXPECT_EQ(leaned_on(), std::set<PackId>{rotted.pack}) << "for the other node";
   EXPECT_EQ(expect_ok(store_.index().node_places(id_of(1))).size(), 2U);
   MetaStore nodes(store_.objects(), store_.index());
   for (std::uint64_t i = 1; i <= 2; ++i) EXPECT_EQ(*expect_ok(nodes.leaf(id_of(i))), synthetic_leaf(i));
@@ -80,7 +84,7 @@ TEST_F(MetaPacks, ANodeThatHasRottedIsWrittenAnewAndReadFromThere) {
 TEST_F(MetaPacks, ANodeIsReadOnceInASessionBeforeItIsReliedOn) {
   write({1, 2, 3});
   RemoteObjects remote(store_.objects());
-  MetaWriter writer(remote, store_.index(), StoreRig::id(), StoreRig::session(), [] { return Status(); });
+  MetaWriter writer(remote, store_.index(), StoreRig::id(), store_.leaned(), [] { return Status(); });
   for (int round = 0; round < 3; ++round) {
     for (std::uint64_t i = 1; i <= 3; ++i) expect_ok(writer.put(id_of(i), encode(synthetic_leaf(i))));
   }
@@ -132,7 +136,7 @@ TEST_F(MetaPacks, ANodeOfATruncatedPackIsWrittenAnew) {
   const ByteVector good = store_.bytes_of(key);
   for (const std::size_t size : {std::size_t{0}, kPackHeaderBytes, good.size() - 1}) {
     store_.overwrite(key, ByteSpan(good).first(size));
-    MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), StoreRig::session(),
+    MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), store_.leaned(),
                       [] { return Status(); });
     expect_ok(writer.put(id_of(1), encode(synthetic_leaf(1))));
     EXPECT_EQ(writer.nodes_written(), 1U) << size;
@@ -151,10 +155,10 @@ TEST_F(MetaPacks, AWriterTellsWhichNodesAreInWholePacks) {
   const std::string key = pack_key(PackKind::kMeta, pack_of(1));
   const ByteVector good = store_.bytes_of(key);
   const auto is_held = [&](std::uint64_t leaf) {
-    MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), StoreRig::session(),
-                      [] { return Status(); });
+    LeanedPacks leaned(store_.objects(), StoreRig::session());
+    MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), leaned, [] { return Status(); });
     const bool held = expect_ok(writer.is_in_whole_pack(id_of(leaf)));
-    EXPECT_EQ(writer.reused_packs().size(), held ? 1U : 0U);
+    EXPECT_EQ(leaned.packs(PackKind::kMeta).size(), held ? 1U : 0U);
     return held;
   };
   EXPECT_TRUE(is_held(1));
@@ -169,7 +173,7 @@ TEST_F(MetaPacks, APackThatCantBeReadIsAnErrorNotAReasonToWriteAnew) {
   write({1});
   RemoteObjects remote(store_.objects());
   remote.fault = Fault::kError;
-  MetaWriter writer(remote, store_.index(), StoreRig::id(), StoreRig::session(), [] { return Status(); });
+  MetaWriter writer(remote, store_.index(), StoreRig::id(), store_.leaned(), [] { return Status(); });
   const Status put = writer.put(id_of(1), encode(synthetic_leaf(1)));
   ASSERT_FALSE(put.ok());
   EXPECT_EQ(put.error().code(), ErrorCode::kIo);
@@ -179,7 +183,7 @@ TEST_F(MetaPacks, APackThatCantBeReadIsAnErrorNotAReasonToWriteAnew) {
 TEST_F(MetaPacks, DataIsPublishedBeforeTheNodesThatNameIt) {
   int asked = 0;
   bool data_fails = true;
-  MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), StoreRig::session(), [&]() -> Status {
+  MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), store_.leaned(), [&]() -> Status {
     ++asked;
     EXPECT_EQ(packs(), 0U) << "no meta pack is there yet";
     if (data_fails) return Error(ErrorCode::kExhausted, "no room for the data");

@@ -179,7 +179,7 @@ TEST_F(SegmentInTwoPacks, ADoubtIsNotDamage) {
   UnreadableFolder away(store_.objects(), key_of(places_[0]), ErrorCode::kIo);
   SegmentReader reader(away, store_.index());
   EXPECT_EQ(reader.locate(segment_.id).error().code(), ErrorCode::kIo);
-  EXPECT_EQ(reader.locate_sound(segment_.id).error().code(), ErrorCode::kIo);
+  EXPECT_EQ(reader.locate_sound(segment_.id, store_.leaned()).error().code(), ErrorCode::kIo);
 }
 
 TEST_F(StoredSegments, AnAbsentFrameIsReadFromTheNextPlaceAndElseAnError) {
@@ -189,12 +189,12 @@ TEST_F(StoredSegments, AnAbsentFrameIsReadFromTheNextPlaceAndElseAnError) {
   store_.publish(std::move(encoded));
   ASSERT_FINE(read(segment.id, 0, 16));
   EXPECT_EQ(read(segment.id, 10, 20).error().code(), ErrorCode::kCorrupt);
-  EXPECT_EQ(expect_ok(store_.segments().locate_sound(segment.id)).present,
+  EXPECT_EQ(expect_ok(store_.segments().locate_sound(segment.id, store_.leaned())).present,
             block_set(0, 64) & ~block_set(16, 16));
   store_.publish(segment);
   store_.reopen_segments();
   ASSERT_FINE(read(segment.id, 10, 20));
-  EXPECT_EQ(expect_ok(store_.segments().locate_sound(segment.id)).present, block_set(0, 64));
+  EXPECT_EQ(expect_ok(store_.segments().locate_sound(segment.id, store_.leaned())).present, block_set(0, 64));
 }
 
 TEST_F(StoredSegments, ASegmentThatAnotherProcessPublishedIsFound) {

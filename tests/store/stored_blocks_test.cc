@@ -24,7 +24,7 @@ class BlocksOfALeaf : public testing::Test {
     make_absent(encoded, first_frame, frames);
     store_.publish(std::move(encoded));
   }
-  bool has() { return expect_ok(StoredBlocks(store_.segments()).has(leaf())); }
+  bool has() { return expect_ok(StoredBlocks(store_.segments(), store_.leaned()).has(leaf())); }
 
   StoreRig store_;
   SealedSegment segment_ = sealed_segment(seeds_from(0, 64));
@@ -47,9 +47,9 @@ TEST_F(BlocksOfALeaf, AnAbsentFrameIsNotStoredUntilAnotherPackHasIt) {
   EXPECT_FALSE(has());
   publish_without(0, 1);
   EXPECT_TRUE(has()) << "one pack has the one frame, one the other";
-  StoredBlocks stored(store_.segments());
+  StoredBlocks stored(store_.segments(), store_.leaned());
   ASSERT_TRUE(expect_ok(stored.has(leaf())));
-  EXPECT_EQ(stored.packs().size(), 2U);
+  EXPECT_EQ(store_.leaned().packs(PackKind::kData).size(), 2U);
 }
 
 TEST_F(BlocksOfALeaf, ADamagedPlaceDoesNotCount) {
@@ -71,9 +71,9 @@ TEST_F(BlocksOfALeaf, AFailingMediumIsNoPlaceAndAnotherErrorIsAnError) {
   RemoteObjects remote(store_.objects());
   SegmentReader far(remote, store_.index());
   remote.fault = Fault::kBadMedium;
-  EXPECT_FALSE(expect_ok(StoredBlocks(far).has(leaf())));
+  EXPECT_FALSE(expect_ok(StoredBlocks(far, store_.leaned()).has(leaf())));
   remote.fault = Fault::kError;
-  EXPECT_EQ(StoredBlocks(far).has(leaf()).error().code(), ErrorCode::kIo);
+  EXPECT_EQ(StoredBlocks(far, store_.leaned()).has(leaf()).error().code(), ErrorCode::kIo);
 }
 
 }  // namespace

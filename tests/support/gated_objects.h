@@ -110,6 +110,10 @@ class GatedObjects : public ForwardingObjects {
   void die() { is_dead_ = true; }
   bool is_dead() const { return is_dead_; }
 
+  Result<std::unique_ptr<ObjectWriter>> create(std::string_view key) override {
+    TRY(pass());
+    return ForwardingObjects::create(key);
+  }
   Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
     TRY(pass());
     return ForwardingObjects::open(key, mode);
