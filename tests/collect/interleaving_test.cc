@@ -1,6 +1,7 @@
-// Explores interleavings of collections with everything that they race with: writers that store packs, lean on
-// those of others and build on a snapshot, deletions, purges, returns from the bin, sessions that are taken
-// away; each sleeps or dies at any moment, and answers are lost, or land later. Each seed is one history.
+// Explores interleavings of collections with everything that they race with: writers that store packs, lean
+// on those of others and build on a snapshot, deletions, purges, returns from the bin, sessions that are
+// taken away; each sleeps or dies at any moment, and answers are lost, or land later. Each seed is one
+// history.
 //
 // The check at the end knows nothing of the collection: every snapshot is read, block by block, through a new
 // index; then, after three quiet collections, no pack is left that no snapshot needs.
@@ -139,8 +140,8 @@ class History {
     static_cast<void>(collect({config_, objects, *opened.index}, options, progress, {}).ok());
   }
 
-  // Writes a snapshot as a capture does: known blocks are leaned on, the others stored, then the leaf. `gated`
-  // may die on the way.
+  // Writes a snapshot as a capture does: known blocks are leaned on, the others stored, then the leaf.
+  // `gated` may die on the way.
   Status write(ObjectStore& objects, Prng& prng, std::uint64_t number, GatedObjects* gated) {
     const std::uint64_t dies_at = gated == nullptr ? 99 : prng.below(6);
     const auto pass = [&](std::uint64_t step) {
@@ -154,7 +155,8 @@ class History {
     session->leave_packs();
     pass(0);
     std::vector<std::pair<std::size_t, std::size_t>> blocks;
-    for (std::size_t i = 0; i < 10; ++i) blocks.emplace_back(prng.below(kUniverse), prng.below(kSegmentLength));
+    for (std::size_t i = 0; i < 10; ++i)
+      blocks.emplace_back(prng.below(kUniverse), prng.below(kSegmentLength));
     Leaf leaf = leaf_of(blocks);
     leaf.digest.bytes[0] = static_cast<std::byte>(number);
     if (!plan.bases.empty() && prng.below(2) == 0) {

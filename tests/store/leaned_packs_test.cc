@@ -47,7 +47,9 @@ TEST_F(Leaning, TroubleIsAnErrorAndNoAnswer) {
   class Failing : public ForwardingObjects {
    public:
     using ForwardingObjects::ForwardingObjects;
-    Result<ObjectInfo> stat(std::string_view /*key*/) override { return Error(ErrorCode::kIo, "a bad moment"); }
+    Result<ObjectInfo> stat(std::string_view /*key*/) override {
+      return Error(ErrorCode::kIo, "a bad moment");
+    }
   };
   Failing failing(store_.objects());
   LeanedPacks writer(failing, SessionId{});

@@ -1,0 +1,283 @@
+// Tests what a collection does with packs: on small stores, with each case made by hand.
+#include "collect/collect.h"
+
+#include "base/random.h"
+#include "catalog/collections.h"
+#include "catalog/records.h"
+#include "catalog/sessions.h"
+#include "image/deletion.h"
+#include "store/meta_store.h"
+#include "support/forwarding_objects.h"
+#include "support/snapshots.h"
+#include "support/store_rig.h"
+
+namespace ashlar {
+namespace {
+
+struct CollectRig {
+  CollectRig() { config_.id = StoreRig::id(); }
+
+  // Publishes a snapshot that needs these blocks of segments, and returns its id.
+  struct Needed {
+    SegmentId segment;
+    std::uint16_t first = 0;
+    std::uint16_t count = 0;
+  };
+  SnapshotId snapshot_of(const std::vector<Needed>& needed) {
+    Leaf leaf;
+    for (const Needed& one : needed) {
+      leaf.segments.push_back(one.segment);
+      leaf.extents.push_back(
+          {ExtentKind::kData, one.count, static_cast<std::uint16_t>(leaf.segments.size() - 1), one.first});
+    }
+    leaf.no_region_hashes = true;
+    leaf.digest.bytes[0] = static_cast<std::byte>(++made_);
+    const ByteVector encoding = encode(leaf);
+    MetaWriter writer(store_.objects(), store_.index(), StoreRig::id(), store_.leaned(),
+                      [] { return Status(); });
+    expect_ok(writer.put(node_id(encoding), encoding));
+    expect_ok(writer.finish());
+    SnapshotRecord record = sample_record(made_);
+    record.root = {ChildKind::kNode, node_id(encoding), leaf.digest};
+    record.content = volume_digest(record.size, record.root_level, record.root.digest);
+    expect_ok(publish_snapshot(store_.objects(), record));
+    return record.id;
+  }
+  void destroy(SnapshotId id) {
+    static_cast<void>(delete_snapshot(store_.objects(), id).ok());  // it may be in the bin already
+    EXPECT_TRUE(purge_bin(store_.objects(), UtcTime::now()).ok());
+  }
+  Result<CollectReport> run(const CollectOptions& options = {}) {
+    CollectProgress progress;
+    return collect({config_, store_.objects(), store_.index()}, options, progress, {});
+  }
+  CollectReport collected(const CollectOptions& options = {}) { return expect_ok(run(options)); }
+  bool is_there(const PackId& pack, PackKind kind = PackKind::kData) {
+    return store_.objects().stat(pack_key(kind, pack)).ok();
+  }
+  // Reads blocks of a segment, through a reader that has seen nothing yet.
+  Status read(const Needed& needed) {
+    const auto index = Index::open_in_memory(store_.objects()).take();
+    TRY(index->catch_up());
+    SegmentReader segments(store_.objects(), *index);
+    ByteVector blocks(needed.count * kBlockBytes);
+    return segments.read(*TRY(segments.locate(needed.segment)), needed.first, needed.count, blocks);
+  }
+  std::vector<PackId> data_packs() {
+    std::vector<PackId> ids;
+    for (const ListedPack& pack : expect_ok(list_packs(store_.objects(), PackKind::kData)))
+      ids.push_back(pack.id);
+    return ids;
+  }
+
+  StoreRig store_;
+  StoreConfig config_;
+  std::uint64_t made_ = 0;
+  const SealedSegment first_ = sealed_segment(seeds_from(0, 64));
+  const SealedSegment second_ = sealed_segment(seeds_from(1000, 64));
+};
+class Collecting : public testing::Test, protected CollectRig {};
+
+TEST_F(Collecting, WhatNoSnapshotNeedsIsFreed) {
+  const PackId kept = store_.publish(first_);
+  const PackId dead = store_.publish(second_);
+  const SnapshotId one = snapshot_of({{first_.id, 0, 64}});
+  const SnapshotId other = snapshot_of({{second_.id, 0, 64}});
+  EXPECT_EQ(collected().freed_packs, 0U);
+  expect_ok(delete_snapshot(store_.objects(), other));
+  EXPECT_EQ(collected().freed_packs, 0U) << "it can come back from the bin";
+  destroy(other);
+  EXPECT_EQ(collected().freed_packs, 2U) << "the data and the leaf";
+  EXPECT_TRUE(is_there(kept));
+  EXPECT_FALSE(is_there(dead));
+  expect_ok(read({first_.id, 0, 64}));
+  destroy(one);
+  collected();
+  EXPECT_TRUE(data_packs().empty());
+}
+
+TEST_F(Collecting, FramesThatAreNeededMoveAndTheOthersGo) {
+  const PackId pack = store_.publish(first_);  // frames of 16 blocks
+  snapshot_of({{first_.id, 17, 3}});
+  const std::uint64_t before = expect_ok(store_.objects().stat(pack_key(PackKind::kData, pack))).size;
+  const CollectReport report = collected();
+  EXPECT_EQ(report.freed_packs, 1U);
+  EXPECT_FALSE(is_there(pack));
+  ASSERT_EQ(data_packs().size(), 1U);
+  EXPECT_LT(expect_ok(store_.objects().stat(pack_key(PackKind::kData, data_packs().front()))).size,
+            before / 2);
+  expect_ok(read({first_.id, 16, 16}));
+  EXPECT_FALSE(read({first_.id, 0, 1}).ok());
+  EXPECT_EQ(collected().freed_packs, 0U) << "a pack that was rewritten has nothing to spare";
+}
+
+TEST_F(Collecting, APackWithEnoughOfItNeededStays) {
+  const PackId pack = store_.publish(first_);
+  snapshot_of({{first_.id, 0, 48}});
+  CollectOptions options;
+  options.max_live_percent = 50;
+  EXPECT_EQ(collected(options).freed_packs, 0U);
+  EXPECT_TRUE(is_there(pack));
+}
+
+TEST_F(Collecting, RewrittenFramesAreCompressedAnewWhenAsked) {
+  store_.publish(sealed_segment({3, 7, 11, 15, 19, 23, 27, 31, 1, 2}), 1);
+  const SealedSegment segment = sealed_segment({3, 7, 11, 15, 19, 23, 27, 31, 1, 2});
+  snapshot_of({{segment.id, 0, 8}});
+  CollectOptions options;
+  options.level = 19;
+  options.max_live_percent = 100;
+  EXPECT_EQ(collected(options).freed_packs, 1U);
+  expect_ok(read({segment.id, 0, 8}));
+}
+
+TEST_F(Collecting, OfTwoCopiesOneGoesOnceTheOtherWasReadThere) {
+  store_.publish(first_);
+  store_.publish(first_);
+  snapshot_of({{first_.id, 0, 64}});
+  ASSERT_EQ(data_packs().size(), 2U);
+  EXPECT_EQ(collected().freed_packs, 1U);
+  EXPECT_EQ(data_packs().size(), 1U);
+  expect_ok(read({first_.id, 0, 64}));
+}
+
+// The ids of packs are random, and so is which of two copies a collection looks at first.
+TEST_F(Collecting, TheLastSoundCopyStays) {
+  for (int i = 0; i < 8; ++i) {
+    CollectRig rig;
+    const PackId sound = rig.store_.publish(rig.first_);
+    rig.store_.publish(rig.first_);
+    rig.snapshot_of({{rig.first_.id, 0, 64}});
+    for (const SegmentPlace& place : rig.store_.places_of(rig.first_.id)) {
+      if (place.pack != sound)
+        rig.store_.flip_byte(pack_key(PackKind::kData, place.pack), place.entry.payload_offset + 5);
+    }
+    rig.collected();
+    EXPECT_TRUE(rig.is_there(sound));
+    expect_ok(rig.read({rig.first_.id, 0, 64}));
+  }
+}
+
+TEST_F(Collecting, ADamagedFrameKeepsItsPack) {
+  const PackId pack = store_.publish(first_);
+  const SegmentPlace place = store_.place_of(first_.id);
+  snapshot_of({{first_.id, 0, 16}});
+  store_.flip_byte(pack_key(PackKind::kData, pack), place.entry.payload_offset + 5);
+  const CollectReport report = collected();
+  EXPECT_EQ(report.freed_packs, 0U);
+  EXPECT_EQ(report.warnings.size(), 1U);
+  EXPECT_TRUE(is_there(pack));
+}
+
+TEST_F(Collecting, APackThatCannotBeJudgedStays) {
+  const PackId pack = store_.publish(second_);
+  store_.flip_byte(pack_key(PackKind::kData, pack), 1);
+  const CollectReport report = collected();
+  EXPECT_EQ(report.plan.sum(Verdict::kDamaged).packs, 1U);
+  EXPECT_EQ(report.freed_packs, 0U);
+  EXPECT_TRUE(is_there(pack));
+}
+
+TEST_F(Collecting, NothingIsFreedWhileASnapshotOrANodeOrASessionCannotBeRead) {
+  store_.publish(second_);  // dead
+  store_.publish(first_);
+  const SnapshotId id = snapshot_of({{first_.id, 0, 64}});
+  const std::string record = SnapshotCatalog::key_of(id);
+  const ByteVector good = store_.bytes_of(record);
+  store_.flip_byte(record, 100);
+  EXPECT_TRUE(is(run(), ErrorCode::kCorrupt));
+  store_.overwrite(record, good);
+  const std::string session = "sessions/" + random_id<SessionId>().hex();
+  expect_ok(store_.objects().put_if_absent(session, as_byte_span("no session")));
+  EXPECT_TRUE(is(run(), ErrorCode::kCorrupt));
+  expect_ok(store_.objects().remove(session));
+  const auto metas = expect_ok(list_packs(store_.objects(), PackKind::kMeta));
+  const std::string meta = pack_key(PackKind::kMeta, metas.front().id);
+  const ByteVector nodes = store_.bytes_of(meta);
+  store_.flip_byte(meta, kPackHeaderBytes + 9);
+  EXPECT_TRUE(is(run(), ErrorCode::kCorrupt));
+  store_.overwrite(meta, nodes);
+  EXPECT_EQ(data_packs().size(), 2U);
+  EXPECT_EQ(collected().freed_packs, 1U);
+}
+
+TEST_F(Collecting, ARunThatWasCutOffFindsWhatItStoredUntilTheSecondCollection) {
+  SessionId session;
+  {
+    auto writer = expect_ok(Session::begin(store_.objects(), StoreRig::id(), {{SnapshotId{77}}, {}}));
+    session = writer->id();
+    PackAppender appender(store_.objects(), store_.index(), StoreRig::id(), session);
+    expect_ok(appender.append(encoded_segment(second_)));
+    expect_ok(appender.publish());
+    EXPECT_EQ(collected().freed_packs, 0U) << "its writer is at work";
+    writer->leave_packs();
+  }
+  const CollectReport first = collected();
+  EXPECT_EQ(first.freed_packs, 0U);
+  EXPECT_EQ(first.plan.sum(Verdict::kPassOver).packs, 1U);
+  EXPECT_EQ(collected().freed_packs, 1U);
+  EXPECT_FALSE(find_session(store_.objects(), session).ok());
+}
+
+TEST_F(Collecting, AWriterKeepsWhatItLeansOnAndLeansOnNothingElse) {
+  const PackId leaned = store_.publish(first_);
+  const PackId other = store_.publish(second_);
+  auto writer = expect_ok(Session::begin(store_.objects(), StoreRig::id(), {{SnapshotId{77}}, {}}));
+  EXPECT_TRUE(expect_ok(writer->leaned().lean_on(PackKind::kData, leaned)));
+  std::jthread collector([&] { EXPECT_EQ(collected().kept_packs, 1U); });
+  while (CollectionCatalog(store_.objects()).state().take().phase != CollectionPhase::kBarrier)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_TRUE(is_there(other)) << "it waits for the writer";
+  expect_ok(writer->beat());
+  EXPECT_FALSE(expect_ok(writer->leaned().lean_on(PackKind::kData, other)));
+  EXPECT_EQ(expect_ok(find_session(store_.objects(), writer->id())).keeps, std::vector<PackId>{leaned});
+  collector.join();
+  EXPECT_TRUE(is_there(leaned));
+  EXPECT_FALSE(is_there(other));
+}
+
+TEST_F(Collecting, ASecondCollectionIsRefusedWhileOneRuns) {
+  const auto other = expect_ok(Session::begin(store_.objects(), StoreRig::id(), {}));
+  CollectionState state;
+  state.store = StoreRig::id();
+  state.collector = other->id();
+  ASSERT_FINE(CollectionCatalog(store_.objects()).advance({}, state));
+  const auto refused = run();
+  ASSERT_TRUE(is(refused, ErrorCode::kBusy));
+  EXPECT_NE(refused.error().text().find(other->id().hex()), std::string::npos);
+}
+
+// Each operation of a collection is its last one; the next collection, of another process, ends the work.
+TEST_F(Collecting, KilledAnywhereTheNextOneGoesOn) {
+  bool died = true;
+  for (int lives = 0; died; ++lives) {
+    SCOPED_TRACE(lives);
+    CollectRig rig;
+    rig.store_.publish(rig.first_);
+    const PackId dead = rig.store_.publish(rig.second_);
+    rig.snapshot_of({{rig.first_.id, 17, 3}});
+    DyingObjects dying(rig.store_.objects(), lives);
+    {
+      const auto index = Index::open_in_memory(dying).take();
+      static_cast<void>(index->catch_up().ok());
+      CollectOptions options;
+      options.threads = 1;
+      CollectProgress progress;
+      static_cast<void>(collect({rig.config_, dying, *index}, options, progress, {}).ok());
+    }
+    died = dying.died();
+    expect_ok(rig.read({rig.first_.id, 16, 16}));
+    std::vector<std::string> unread;
+    for (const SessionRecord& session : expect_ok(list_sessions(rig.store_.objects(), unread)))
+      expect_ok(revoke(rig.store_.objects(), session));
+    ASSERT_FINE(rig.store_.index().rebuild());
+    for (int i = 0; i < 3; ++i) rig.collected();
+    expect_ok(rig.read({rig.first_.id, 16, 16}));
+    EXPECT_FALSE(rig.is_there(dead));
+    EXPECT_EQ(rig.data_packs().size(), 1U);
+    EXPECT_TRUE(expect_ok(list_session_ids(rig.store_.objects())).empty());
+  }
+}
+
+}  // namespace
+}  // namespace ashlar
