@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/random.h"
+#include "catalog/collections.h"
 #include "catalog/records.h"
 #include "process/process_identity.h"
 #include "support/forwarding_objects.h"
@@ -31,7 +32,7 @@ class Sessions : public testing::Test {
     EXPECT_TRUE(objects_.put_if_absent("sessions/" + record.id.hex(), encode(record)).ok());
     return record.id;
   }
-  bool is_listed(const SessionId& id) { return find_session(objects_, id).ok(); }
+  bool is_living(const SessionId& id) { return list_living_sessions(objects_).take().contains(id); }
   std::unique_ptr<Session> begun(SessionPlan plan = {}) {
     return Session::begin(objects_, StoreId{}, std::move(plan)).take();
   }
@@ -85,12 +86,58 @@ TEST_F(Sessions, OneThatWasTakenAwayPublishesNothing) {
   const auto session = begun({{sample_record(1).id}, {}});
   ASSERT_TRUE(take_away(session->id()).ok());
   EXPECT_FALSE(has_object(sample_record(1).id));
-  EXPECT_FALSE(is_listed(session->id()));
+  EXPECT_FALSE(is_living(session->id()));
   const Status refused = session->commit({sample_record(1)});
   EXPECT_TRUE(is(refused, ErrorCode::kBusy));
   EXPECT_NE(refused.error().text().find("run again"), std::string::npos);
   EXPECT_TRUE(session->lost().stop_requested());
   EXPECT_TRUE(snapshots_in(objects_).empty());
+}
+
+// What it has stored is there for a later run, and a collection can tell.
+TEST_F(Sessions, OneThatLeavesItsPacksStaysAsAnEndedOne) {
+  SessionId id;
+  {
+    const auto session = begun({{sample_record(1).id}, {}});
+    id = session->id();
+    session->leave_packs();
+  }
+  EXPECT_FALSE(has_object(sample_record(1).id));
+  EXPECT_FALSE(is_living(id));
+  const SessionRecord ended = find_session(objects_, id).take();
+  EXPECT_EQ(ended.state, SessionState::kEnded);
+  EXPECT_TRUE(revoke(objects_, ended).ok()) << "it is over already";
+  ASSERT_TRUE(pass_over(objects_, ended).ok());
+  ASSERT_TRUE(forget_session(objects_, find_session(objects_, id).take()).ok());
+  EXPECT_TRUE(list_session_ids(objects_).take().empty());
+}
+
+TEST_F(Sessions, ABeatTellsWhichCondemnedPacksTheWriterKeeps) {
+  PackId leaned;
+  leaned.bytes.fill(std::byte{1});
+  PackId other;
+  other.bytes.fill(std::byte{2});
+  overwrite(objects_, pack_key(PackKind::kData, leaned), as_byte_span("a pack"));
+  const auto session = begun();
+  ASSERT_TRUE(session->leaned().lean_on(PackKind::kData, leaned).take());
+  CollectionCatalog collections(objects_);
+  CollectionState state;
+  state.epoch = 1;
+  state.phase = CollectionPhase::kBarrier;
+  state.list = collections.put_list({{}, 1, {{PackKind::kData, leaned}, {PackKind::kData, other}}}).take();
+  state = collections.advance({}, state).take();
+  ASSERT_TRUE(session->beat().ok());
+  const SessionRecord record = find_session(objects_, session->id()).take();
+  EXPECT_EQ(record.epoch, 1U);
+  EXPECT_EQ(record.keeps, std::vector<PackId>{leaned});
+  overwrite(objects_, pack_key(PackKind::kData, other), as_byte_span("a pack"));
+  EXPECT_FALSE(session->leaned().lean_on(PackKind::kData, other).take());
+  const auto late = begun();
+  EXPECT_EQ(find_session(objects_, late->id()).take().epoch, 1U) << "one that begins now knows it at once";
+  EXPECT_FALSE(late->leaned().lean_on(PackKind::kData, leaned).take());
+  // A list that can't be read is no reason to lean on what it names.
+  overwrite(objects_, CollectionCatalog::key_of(1, state.list), as_byte_span("damaged"));
+  EXPECT_TRUE(is(Session::begin(objects_, StoreId{}, {}), ErrorCode::kCorrupt));
 }
 
 // A record of the session that others wrote is not revived by a beat.
@@ -216,8 +263,8 @@ TEST_F(Sessions, OnlyTheCertainlyDeadAreEnded) {
   EXPECT_TRUE(objects_.stat("sessions/00000000000000000000000000000000").ok())
       << "left for a person to look at";
   EXPECT_TRUE(objects_.stat("sessions/condemned-1").ok());
-  for (const SessionId& left : {alive, elsewhere, clone}) EXPECT_TRUE(is_listed(left));
-  for (const SessionId& dead : {no_such_pid, pid_reused}) EXPECT_FALSE(is_listed(dead));
+  for (const SessionId& left : {alive, elsewhere, clone}) EXPECT_TRUE(is_living(left));
+  for (const SessionId& dead : {no_such_pid, pid_reused}) EXPECT_FALSE(is_living(dead));
   EXPECT_FALSE(has_object(SnapshotId{5})) << "what it announced is swept";
   EXPECT_EQ(end_dead_sessions(objects_).take(), 0U);
 }
@@ -263,7 +310,7 @@ TEST_F(Sessions, OneOfAKilledProcessIsFoundDead) {
   ASSERT_EQ(::kill(child, SIGKILL), 0);
   ASSERT_EQ(::waitpid(child, nullptr, 0), child);
   EXPECT_EQ(end_dead_sessions(objects_).take(), 1U);
-  EXPECT_FALSE(is_listed(session));
+  EXPECT_FALSE(is_living(session));
   ::close(ready[0]);
   ::close(ready[1]);
 }

@@ -221,6 +221,24 @@ SessionRecord session() {
   return record;
 }
 
+CollectionState collection_state() {
+  CollectionState state;
+  state.store = store_config().id;
+  state.revision = 7;
+  state.nonce = numbered<Nonce>(0x90);
+  state.epoch = 3;
+  state.phase = CollectionPhase::kBarrier;
+  state.collector = session().id;
+  state.list = numbered<Nonce>(0xd0);
+  return state;
+}
+
+PackList pack_list() {
+  return {store_config().id,
+          collection_state().epoch,
+          {{PackKind::kData, data_header().pack}, {PackKind::kMeta, meta_header().pack}}};
+}
+
 OpenSnapshot open_snapshot() {
   return {snapshot().id, store_config().id, session().id, numbered<Nonce>(0xb0)};
 }
@@ -340,6 +358,8 @@ std::vector<File> files(ByteSpan data_pack) {
       {"store/" + pack_key(PackKind::kMeta, meta_header().pack), meta_pack_bytes()},
       {"store/snapshots/" + snapshot().id.text(), encode(snapshot())},
       {"session.bin", encode(session())},
+      {"collection-state.bin", encode(collection_state())},
+      {"condemned.bin", encode(pack_list())},
       {"open-snapshot.bin", encode(open_snapshot())},
       {"binned-snapshot.bin", encode(binned_snapshot())},
       {"swept-snapshot.bin", encode(swept_snapshot())},

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <algorithm>
+#include <set>
 #include <string>
 
 #include "base/random.h"
 #include "codec/hash.h"
 #include "document/store_config.h"
+#include "format/collection_record.h"
 #include "format/node_format.h"
 #include "format/pack_format.h"
 #include "format/session_record.h"
@@ -216,6 +218,25 @@ inline SessionRecord session(Prng& prng) {
   out.keeps.resize(prng.below(300));
   for (PackId& pack : out.keeps) pack = id<PackId>(prng);
   return out;
+}
+
+inline CollectionState collection_state(Prng& prng) {
+  CollectionState out;
+  out.store = id<StoreId>(prng);
+  out.revision = prng.next();
+  out.nonce = id<Nonce>(prng);
+  out.epoch = prng.next();
+  out.phase = static_cast<CollectionPhase>(prng.below(3));
+  out.collector = id<SessionId>(prng);
+  if (out.phase != CollectionPhase::kIdle) out.list = id<Nonce>(prng);
+  return out;
+}
+
+inline PackList pack_list(Prng& prng) {
+  std::set<PackName> names;
+  for (std::uint64_t i = prng.below(300); i > 0; --i)
+    names.insert({prng.below(2) == 0 ? PackKind::kData : PackKind::kMeta, id<PackId>(prng)});
+  return {id<StoreId>(prng), prng.next(), {names.begin(), names.end()}};
 }
 
 inline OpenSnapshot open_snapshot(Prng& prng) {

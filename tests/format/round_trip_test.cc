@@ -49,6 +49,15 @@ TEST(RoundTrip, TraceRecord) {
   round_trips<TraceRecord>(random_objects::trace, decode_trace_record, kMaxTraceBytes);
 }
 
+TEST(RoundTrip, CollectionState) {
+  round_trips<CollectionState>(random_objects::collection_state, decode_collection_state,
+                               kMaxCollectionStateBytes);
+}
+
+TEST(RoundTrip, PackList) {
+  round_trips<PackList>(random_objects::pack_list, decode_pack_list, kMaxPackListBytes);
+}
+
 TEST(RoundTrip, SessionRecord) {
   round_trips<SessionRecord>(random_objects::session, decode_session_record, kMaxSessionRecordBytes);
 }

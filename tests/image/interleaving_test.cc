@@ -175,7 +175,7 @@ class History {
       const SnapshotObject object = snapshots.read(id).take();
       EXPECT_NE(record_of(object), nullptr) << id.text() << " is left over";
     }
-    EXPECT_TRUE(list_session_ids(objects_).take().empty());
+    EXPECT_TRUE(list_living_sessions(objects_).take().empty());
   }
 
   SimulatedFileSystem files_;

@@ -407,7 +407,7 @@ class Units(host.HostTest):
         self.need("systemd-analyze", "cmake")
         self.do("cmake", "--install", program.BUILD, "--prefix", self.scratch / "root")
         folder = self.scratch / "root/lib/systemd/system"
-        units = [folder / f"ashlar-{name}" for name in ("serve.service", "serve.socket", "lifecycle.service", "lifecycle.timer")]
+        units = [folder / f"ashlar-{name}" for name in ("serve.service", "serve.socket", "lifecycle.service", "lifecycle.timer", "collect.service", "collect.timer")]
         self.assertRegex(units[0].read_text(), r"\nExecStart=/\S+/ashlar serve --all\n")
         self.assertRegex(units[2].read_text(), r"\nExecStart=/\S+/ashlar lifecycle run --all-accounts\n")
         for unit in units:  # they name the place of the program after installation, where it is not yet

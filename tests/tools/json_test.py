@@ -76,6 +76,7 @@ class Json(program.ProgramTest):
         self.assertEqual((self.scratch / "out.raw").read_bytes(), bytes(changed))
         stats = self.documented("stats", "stats")
         self.assertEqual((stats["snapshots"], stats["logical_bytes"]), (2, 4 << 20))
+        self.documented("collect", "collect")
         self.documented("reindex", "reindex")
         self.documented("analyze", "analyze", self.source, self.source, store=False)
         self.documented("version", "version", store=False)
