@@ -20,7 +20,8 @@ std::vector<SegmentBlocks> blocks_used(const Leaf& leaf);
 
 class StoredBlocks {
  public:
-  explicit StoredBlocks(SegmentReader& segments) : segments_(segments) {}
+  explicit StoredBlocks(SegmentReader& segments, DamagedPlaces damaged = DamagedPlaces::kLeftOut)
+      : segments_(segments), damaged_(damaged) {}
 
   // Returns whether all `blocks` of the segment are stored. Blocks in a damaged place are not; a place that
   // can't be read for another reason is an error.
@@ -33,6 +34,7 @@ class StoredBlocks {
   static constexpr std::size_t kRememberedSegments = 65536;  // about 250 bytes each
 
   SegmentReader& segments_;
+  DamagedPlaces damaged_;
   LruCache<SegmentId, SegmentBlocks, IdHash> present_{kRememberedSegments};
   std::set<PackId> packs_;
 };

@@ -12,7 +12,8 @@ namespace {
 
 Plan::Input input_of(StatesOnly& source, MemoryNodes& nodes) {
   return {source,       nodes, source.size(), std::nullopt,
-          std::nullopt, 0,     false,         [](const Leaf&) { return true; }};
+          std::nullopt, 0,     false,         false,
+          [](const Leaf&) { return true; }};
 }
 
 // A world at random: a source, maybe a parent of another size, maybe a map, maybe lost segments.

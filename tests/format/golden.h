@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "document/store_config.h"
 #include "format/boot_pack_format.h"
+#include "format/damage_record.h"
 #include "format/node_format.h"
 #include "format/pack_format.h"
 #include "format/session_record.h"
@@ -39,6 +40,8 @@ Leaf last_leaf();   // six blocks, the last of them short
 InnerNode root();   // first_leaf, a ZERO constant, last_leaf
 SnapshotRecord snapshot();
 SessionRecord session();
+DamageRecord damage();       // of the data pack
+DamageRecord meta_damage();  // of the meta pack, which is given up as a whole
 OpenSnapshot open_snapshot();
 GoneSnapshot binned_snapshot();
 GoneSnapshot swept_snapshot();

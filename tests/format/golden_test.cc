@@ -36,6 +36,8 @@ TEST(Golden, TheFixturesDecodeToTheirInputs) {
   const auto record = read_fixture("store/snapshots/" + golden::snapshot().id.text());
   EXPECT_EQ(decode_snapshot_record(record).take(), golden::snapshot());
   EXPECT_EQ(decode_session_record(read_fixture("session.bin")).take(), golden::session());
+  EXPECT_EQ(decode_damage_record(read_fixture("damage.bin")).take(), golden::damage());
+  EXPECT_EQ(decode_damage_record(read_fixture("meta-damage.bin")).take(), golden::meta_damage());
   EXPECT_EQ(decode_snapshot_object(record).take(), SnapshotObject(golden::snapshot()));
   EXPECT_EQ(decode_snapshot_object(read_fixture("open-snapshot.bin")).take(),
             SnapshotObject(golden::open_snapshot()));

@@ -68,12 +68,12 @@ class Verifying : public testing::Test {
   }
   VerifyReport verify() {
     VerifyProgress progress;
-    const VerifyParts parts{config_, store_.objects(), store_.index(), snapshots_};
+    const VerifyParts parts{config_, store_.objects(), store_.index(), snapshots_, damage_};
     return expect_ok(verify_all(parts, progress, {}));
   }
   VerifyReport verify(SnapshotId id) {
     VerifyProgress progress;
-    const VerifyParts parts{config_, store_.objects(), store_.index(), snapshots_};
+    const VerifyParts parts{config_, store_.objects(), store_.index(), snapshots_, damage_};
     return expect_ok(verify_snapshot(parts, id, progress, {}));
   }
   std::string key_of(std::uint64_t leaf) {
@@ -97,6 +97,7 @@ class Verifying : public testing::Test {
   StoreRig store_;
   StoreConfig config_;
   SnapshotCatalog snapshots_{store_.objects()};
+  DamagedFrames damage_{store_.objects(), StoreRig::id()};
 };
 
 TEST_F(Verifying, ASoundStoreIsCountedAndHasNoDamage) {
@@ -137,7 +138,7 @@ TEST_F(Verifying, PacksThatCanNotBeReadAreNotCalledDamaged) {
   RemoteObjects remote(store_.objects());
   remote.fault = Fault::kError;
   VerifyProgress progress;
-  const VerifyParts parts{config_, remote, store_.index(), snapshots_};
+  const VerifyParts parts{config_, remote, store_.index(), snapshots_, damage_};
   const VerifyReport report = expect_ok(verify_all(parts, progress, {}));
   ASSERT_FALSE(report.damages.empty());
   EXPECT_EQ(report.damaged(), 0U);
