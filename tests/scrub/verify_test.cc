@@ -268,6 +268,7 @@ TEST_F(SecondCopies, DamageInOneCopyOfASegmentIsWithoutLoss) {
       ASSERT_EQ(report.damages.size(), 1U);
       EXPECT_EQ(report.damages[0].object, pack_key(PackKind::kData, pack));
       EXPECT_TRUE(report.damages[0].losses.empty());
+      EXPECT_EQ(report.damages[0].sound_in, std::set{pack == used ? spare : used});
     }
     flip(pack, 0);
   }
@@ -279,7 +280,14 @@ TEST_F(SecondCopies, DamageInOneCopyOfASegmentIsWithoutLoss) {
   flip(spare, 0);
   Losses lost;
   const VerifyReport both = verify();
-  for (const Damage& damage : both.damages) lost.merge(losses_of(damage));
+  for (const Damage& damage : both.damages) {
+    if (damage.frame == 0U) {
+      EXPECT_EQ(losses_of(damage), (Losses{{one, {blocks(0, 16)}}})) << "of each place";
+    } else {
+      EXPECT_EQ(damage.sound_in, std::set{used});
+    }
+    lost.merge(losses_of(damage));
+  }
   EXPECT_EQ(lost, (Losses{{one, {blocks(0, 16)}}}));
 }
 
@@ -296,14 +304,15 @@ TEST_F(SecondCopies, DamageInOneCopyOfANodeIsWithoutLoss) {
     ASSERT_EQ(report.damages.size(), 1U);
     EXPECT_EQ(report.damages[0].object, pack_key(PackKind::kMeta, pack));
     EXPECT_TRUE(report.damages[0].losses.empty());
+    EXPECT_EQ(report.damages[0].sound_in, std::set{pack == used ? spare : used});
     flip(pack);
   }
   flip(used);
   flip(spare);
-  Losses lost;
   const VerifyReport both = verify();
-  for (const Damage& damage : both.damages) lost.merge(losses_of(damage));
-  EXPECT_EQ(lost, (Losses{{one, {blocks(0, kLeafBlocks)}}}));
+  ASSERT_EQ(both.damages.size(), 2U);
+  for (const Damage& damage : both.damages)
+    EXPECT_EQ(losses_of(damage), (Losses{{one, {blocks(0, kLeafBlocks)}}}));
 }
 
 }  // namespace
