@@ -1,5 +1,5 @@
-#include "action/damage_warnings.h"
 #include "action/account_images.h"
+#include "action/damage_warnings.h"
 #include "action/image_acceptance.h"
 #include "action/image_transfers.h"
 #include "image/contents.h"

@@ -1,5 +1,5 @@
-// DamageWarnings: tells the caller of the damage that an operation's reads have found, whether it succeeds or not.
-// Internal to the module.
+// DamageWarnings: tells the caller of the damage that an operation's reads have found, whether it succeeds or
+// not. Internal to the module.
 #pragma once
 
 #include "base/notices.h"

@@ -1,8 +1,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "action/damage_warnings.h"
 #include "action/account_images.h"
+#include "action/damage_warnings.h"
 #include "action/image_transfers.h"
 #include "action/outside_store.h"
 #include "base/unique_fd.h"

@@ -108,8 +108,9 @@ class Pipeline {
                   progress.stored_bytes),
         admission_(parts.index, parts.segments,
                    [this](SealedSegment segment) { return push(std::move(segment)); }),
-        meta_(parts.objects, parts.index, parts.config.id, session, [this] { return segments_.flush(); },
-              &parts.damage),
+        meta_(
+            parts.objects, parts.index, parts.config.id, session, [this] { return segments_.flush(); },
+            &parts.damage),
         builder_(parts.nodes, meta_, source.size() ? blocks_covering(*source.size()) : unknown_size(),
                  options.parent ? std::optional(tree_root(*options.parent)) : std::nullopt) {
     errors_.on_failure([this] {
@@ -368,10 +369,10 @@ Result<CaptureReport> prepare(SnapshotId id, const SessionId& session, const Wri
     pass = TRY(Pipeline(parts, session, source, options, progress, std::nullopt).run(stop));
   }
   if (pass.lost_leaves > 0) {
-    report.warnings.push_back(
-        fmt::format("data of the parent {} is lost or damaged in the store: {} piece{} of 4 MiB {} read again",
-                    options.parent->id.text(), pass.lost_leaves, pass.lost_leaves == 1 ? "" : "s",
-                    pass.lost_leaves == 1 ? "was" : "were"));
+    report.warnings.push_back(fmt::format(
+        "data of the parent {} is lost or damaged in the store: {} piece{} of 4 MiB {} read again",
+        options.parent->id.text(), pass.lost_leaves, pass.lost_leaves == 1 ? "" : "s",
+        pass.lost_leaves == 1 ? "was" : "were"));
   }
   report.record = TRY(make_record(id, parts, source, options, pass));
   TRY(check_still_there(parts, options, pass));

@@ -9,7 +9,7 @@ namespace {
 
 // The record of a pack as it is stored.
 struct Stored {
-  std::optional<ByteVector> bytes;      // nothing: there is no object
+  std::optional<ByteVector> bytes;     // nothing: there is no object
   std::optional<DamageRecord> record;  // nothing: the bytes are damaged
 };
 
@@ -38,7 +38,9 @@ void tidy(DamageRecord& record) {
   }
 }
 
-bool says_the_same(const DamageRecord& a, const DamageRecord& b) { return !has_more(a, b) && !has_more(b, a); }
+bool says_the_same(const DamageRecord& a, const DamageRecord& b) {
+  return !has_more(a, b) && !has_more(b, a);
+}
 
 }  // namespace
 

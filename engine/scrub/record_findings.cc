@@ -65,7 +65,8 @@ DamageRecord after_check(DamageRecord record, const CheckedPack& checked,
   for (const SegmentId& id : checked.segments) {
     const auto known = record.segments.find(id);
     if (known == record.segments.end()) continue;
-    const FrameSet sound = known->second.damaged & ~frames_at(faults.wrong, id) & ~frames_at(faults.unread, id);
+    const FrameSet sound =
+        known->second.damaged & ~frames_at(faults.wrong, id) & ~frames_at(faults.unread, id);
     note_sound(object, id, known->second, sound, sound_again);
     known->second.damaged &= ~sound;
     known->second.lost &= ~sound;

@@ -1,5 +1,5 @@
-// Record findings: brings the record of a pack's damage in line with what a check of the pack found. Internal to
-// the module.
+// Record findings: brings the record of a pack's damage in line with what a check of the pack found. Internal
+// to the module.
 #pragma once
 
 #include <vector>

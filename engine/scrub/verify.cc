@@ -124,7 +124,8 @@ class Verifier {
   Status load_damage() {
     const Status loaded = parts_.damage.refresh();
     if (!loaded.ok())
-      add_damage(std::string(DamageCatalog::kFolder), std::nullopt, std::nullopt, loaded.error().text(), true);
+      add_damage(std::string(DamageCatalog::kFolder), std::nullopt, std::nullopt, loaded.error().text(),
+                 true);
     return {};
   }
 
@@ -260,8 +261,8 @@ class Verifier {
   }
 
   // Returns the damages of the node's places when no place of it is sound, else none. In a pack with damaged
-  // ends the node may still be readable, but the pack cannot be ingested again: the node is found only as long
-  // as the index lasts.
+  // ends the node may still be readable, but the pack cannot be ingested again: the node is found only as
+  // long as the index lasts.
   Result<std::vector<std::size_t>> damages_of(const NodeId& id) {
     std::vector<std::size_t> damages;
     const auto faults = node_faults_.find(id);
@@ -269,7 +270,8 @@ class Verifier {
     std::optional<PackId> sound;
     for (const NodePlace& place : TRY(parts_.index.node_places(id))) {
       const std::size_t before = damages.size();
-      if (const auto bad = bad_packs_.find(place.pack); bad != bad_packs_.end()) damages.push_back(bad->second);
+      if (const auto bad = bad_packs_.find(place.pack); bad != bad_packs_.end())
+        damages.push_back(bad->second);
       if (faults != node_faults_.end()) {
         if (const auto fault = faults->second.find(place.pack); fault != faults->second.end())
           damages.push_back(fault->second);

@@ -164,8 +164,8 @@ Status DamagedFrames::check_unchanged(Moment since, const std::set<PackId>& pack
   const std::lock_guard lock(mutex_);
   for (const auto& [pack, moment] : grown_) {
     if (moment > since && packs.contains(pack))
-      return busy(fmt::format("damage was found meanwhile in pack {}, which the snapshot relies on: run again",
-                              pack.hex()));
+      return busy(fmt::format(
+          "damage was found meanwhile in pack {}, which the snapshot relies on: run again", pack.hex()));
   }
   return {};
 }

@@ -42,7 +42,8 @@ struct MetaStore::State {
 
   Result<ByteVector> read(const NodePlace& place) {
     if (damage != nullptr && damage->is_lost(place.pack, place.entry.id))
-      return corrupt(fmt::format("pack {}, node {}: was given up as lost", place.pack.hex(), place.entry.id.hex()));
+      return corrupt(
+          fmt::format("pack {}, node {}: was given up as lost", place.pack.hex(), place.entry.id.hex()));
     const auto reader = TRY(pack(place.pack));
     auto encoding = reader->read_node(place.entry).with_context(pack_key(PackKind::kMeta, place.pack));
     if (damage != nullptr && is(encoding, ErrorCode::kCorrupt))
@@ -54,8 +55,8 @@ struct MetaStore::State {
   Result<std::vector<NodePlace>> places(const NodeId& id) {
     auto places = TRY(index.node_places(id));
     if (damage != nullptr && damage->any())
-      std::ranges::stable_partition(places,
-                                    [&](const NodePlace& place) { return !damage->is_damaged(place.pack, id); });
+      std::ranges::stable_partition(
+          places, [&](const NodePlace& place) { return !damage->is_damaged(place.pack, id); });
     return places;
   }
 

@@ -16,8 +16,8 @@
 namespace ashlar {
 
 // Reads nodes by id and checks each encoding against its id. Decoded nodes are cached (bounded). When a node
-// can't be had from one pack, the next that holds it is tried, as SegmentReader does. Places that are known to
-// be damaged are tried last, and what a read finds wrong is recorded. Any number of threads.
+// can't be had from one pack, the next that holds it is tried, as SegmentReader does. Places that are known
+// to be damaged are tried last, and what a read finds wrong is recorded. Any number of threads.
 class MetaStore : public NodeReader {
  public:
   // `damage` may be null: then nothing is known to be damaged.
@@ -35,8 +35,8 @@ class MetaStore : public NodeReader {
 };
 
 // Writes the nodes of one capture. A node that a published, whole meta pack holds is not written again; it is
-// read from there and checked first, once in a session (for the last 65536 nodes). A place that is known to be
-// damaged does not count.
+// read from there and checked first, once in a session (for the last 65536 nodes). A place that is known to
+// be damaged does not count.
 //
 // A meta pack must not be published before the data packs that its leaves refer to: a later capture may find
 // a node by its id and trust it. Therefore `data_is_published` is called before each pack is finished; it

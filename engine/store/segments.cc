@@ -214,10 +214,10 @@ Result<SoundSegment> SegmentReader::locate_sound(const SegmentId& id, DamagedPla
   SoundSegment sound;
   PlaceErrors errors;
   for (const SegmentPlace& place : TRY(state_->index.segment_places(id))) {
-    const bool is_left_out =
-        damaged == DamagedPlaces::kLeftOut && state_->damage != nullptr && state_->damage->is_whole(place.pack);
-    const Status ends = is_left_out ? corrupt(fmt::format("pack {} is damaged", place.pack.hex()))
-                                    : check_ends(place.pack);
+    const bool is_left_out = damaged == DamagedPlaces::kLeftOut && state_->damage != nullptr &&
+                             state_->damage->is_whole(place.pack);
+    const Status ends =
+        is_left_out ? corrupt(fmt::format("pack {} is damaged", place.pack.hex())) : check_ends(place.pack);
     auto segment = !ends.ok()                     ? Result<Located>(ends.error())
                    : held && held->place == place ? Result<Located>(held)
                                                   : read_directory(place);

@@ -31,8 +31,9 @@ class Copier : private TreeVisitor {
         stop_(stop),
         outgoing_(hashes),
         appender_(target.objects, target.index, target.config.id, session),
-        nodes_(target.objects, target.index, target.config.id, session,
-               [this] { return publish_segments(); }, &target.damage) {}
+        nodes_(
+            target.objects, target.index, target.config.id, session, [this] { return publish_segments(); },
+            &target.damage) {}
 
   Status copy(const SnapshotRecord& snapshot) {
     return visit_tree(source_.nodes, snapshot, seen_, *this, stop_);

@@ -77,7 +77,8 @@ TEST_F(Bundles, AStoreThatCannotBeReadJustNowIsAnError) {
   RemoteObjects remote(repo.objects());
   remote.fault = Fault::kError;
   SegmentReader far(remote, parts.index);
-  const WriteParts target{parts.config, parts.objects, parts.index, far, parts.nodes, parts.snapshots};
+  const WriteParts target{parts.config, parts.objects,   parts.index, far,
+                          parts.nodes,  parts.snapshots, parts.damage};
   CopyProgress progress;
   std::size_t at = 0;
   const ReadBytes read = [&](MutableByteSpan out) -> Result<std::size_t> {

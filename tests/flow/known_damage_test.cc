@@ -1,5 +1,5 @@
-// Tests of what is known to be damaged: after verify, or a read, has found a rotten frame, no process relies on it;
-// the source captured again heals the data; and a finding names what it touches, no more and no less.
+// Tests of what is known to be damaged: after verify, or a read, has found a rotten frame, no process relies
+// on it; the source captured again heals the data; and a finding names what it touches, no more and no less.
 #include <algorithm>
 
 #include "catalog/images.h"

@@ -1,5 +1,5 @@
-// Tests of damage records: refusals of bytes with a right checksum that no writer writes, and the comparison and
-// union of findings.
+// Tests of damage records: refusals of bytes with a right checksum that no writer writes, and the comparison
+// and union of findings.
 #include "format/damage_record.h"
 
 #include <gtest/gtest.h>

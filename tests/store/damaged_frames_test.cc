@@ -16,7 +16,9 @@ namespace {
 class ReadOnlyObjects : public ForwardingObjects {
  public:
   using ForwardingObjects::ForwardingObjects;
-  Status put_if_absent(std::string_view, ByteSpan, Lasts) override { return Error(ErrorCode::kIo, "read-only"); }
+  Status put_if_absent(std::string_view, ByteSpan, Lasts) override {
+    return Error(ErrorCode::kIo, "read-only");
+  }
   Status replace(std::string_view, ByteSpan, ByteSpan, Lasts) override {
     return Error(ErrorCode::kIo, "read-only");
   }
@@ -88,7 +90,8 @@ TEST_F(KnownDamage, ADamagedFrameIsNotOneToRelyOn) {
   record(other, 2);
   EXPECT_FALSE(expect_ok(StoredBlocks(reader_).has(segment_.id, block_set(31, 2))));
   record(other, 0);
-  EXPECT_TRUE(expect_ok(StoredBlocks(reader_).has(segment_.id, block_set(0, 16)))) << "the first place has it";
+  EXPECT_TRUE(expect_ok(StoredBlocks(reader_).has(segment_.id, block_set(0, 16))))
+      << "the first place has it";
 }
 
 TEST_F(KnownDamage, NothingInADamagedPackIsOneToRelyOn) {
@@ -276,8 +279,9 @@ class KnownDamageOfNodes : public testing::Test {
  protected:
   static NodeId id_of(std::uint64_t leaf) { return node_id(encode(synthetic_leaf(leaf))); }
   std::unique_ptr<MetaWriter> writer() {
-    return std::make_unique<MetaWriter>(store_.objects(), store_.index(), StoreRig::id(), StoreRig::session(),
-                                        [] { return Status(); }, &damage_);
+    return std::make_unique<MetaWriter>(
+        store_.objects(), store_.index(), StoreRig::id(), StoreRig::session(), [] { return Status(); },
+        &damage_);
   }
   // Puts leaves as one session does and returns how many were written.
   std::uint64_t put(const std::vector<std::uint64_t>& leaves) {

@@ -73,9 +73,9 @@ Result<ExitCode> verify_stored(const Globals& globals, const OpenStore& store, c
     return ExitCode::kFailed;
   }
   const bool is_lost = std::ranges::any_of(report.damages, [](const Damage& d) { return !d.losses.empty(); });
-  print_note(fmt::format("ashlar: damage found in {}, named above: {}", count_text(report.damaged(), "place"),
-                         is_lost ? "restore what is lost from another copy"
-                                 : "no snapshot has lost anything"));
+  print_note(
+      fmt::format("ashlar: damage found in {}, named above: {}", count_text(report.damaged(), "place"),
+                  is_lost ? "restore what is lost from another copy" : "no snapshot has lost anything"));
   return ExitCode::kDamaged;
 }
 
