@@ -139,7 +139,7 @@ Result<MetaStore*> Repo::nodes() {
 
 Result<ReadParts> Repo::read_parts() {
   TRY(open_index());
-  // What is damaged is found by reading, too: a reader does without the list.
+  // A reader does without the list: it finds by itself what is damaged.
   best_effort(damage_->refresh());
   return ReadParts{*segments_, *nodes_};
 }

@@ -2,8 +2,8 @@
 // file, segment and frame, the snapshots and block ranges that are lost with them, and the images and volumes
 // that stand on those.
 //
-// What is found in a pack is recorded (catalog/damage.h) before it is reported, so that no capture relies on
-// it from then on. What was recorded earlier and is found sound is taken out of the record.
+// A finding in a pack is recorded (catalog/damage.h) before it is reported, so that no capture relies on it
+// from then on. Parts that were recorded earlier and are found sound are taken out of the record.
 #pragma once
 
 #include <atomic>

@@ -1,4 +1,4 @@
-// Tests of the records of damage: findings add up, whoever writes at the same time, and nothing else is lost.
+// Tests of the records of damage: findings add up, also those of two writers at once, and no change is lost.
 #include "catalog/damage.h"
 
 #include "catalog/records.h"
