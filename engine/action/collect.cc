@@ -6,7 +6,8 @@ namespace ashlar {
 namespace {
 
 Result<CollectParts> parts_of(Repo& repo) {
-  return CollectParts{repo.config(), repo.objects(), *TRY(repo.index())};
+  const VerifyParts parts = TRY(repo.verify_parts());
+  return CollectParts{parts.config, parts.objects, parts.index, parts.damage};
 }
 
 }  // namespace

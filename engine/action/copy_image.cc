@@ -1,4 +1,5 @@
 #include "action/account_images.h"
+#include "action/damage_warnings.h"
 #include "action/image_acceptance.h"
 #include "action/image_transfers.h"
 #include "image/contents.h"
@@ -10,6 +11,7 @@ namespace {
 Result<ImageCopyReport> copy_available(Repo& from, const ImageRecord& image, Repo& to, const Caller& there,
                                        const NewCopy& copy) {
   const std::vector<SnapshotRecord> snapshots = TRY(records_of(image, from.snapshots()));
+  const DamageWarnings warnings(from, there.notices);
   const ImageOriginal original{from.config().id, TRY(from.read_parts()), image, snapshots};
   const WriteParts target = TRY(to.write_parts());
   const auto pending = TRY(PendingImage::begin(to.objects(), to.config().id, PendingImage::Snapshots::kStay));

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "action/account_images.h"
+#include "action/damage_warnings.h"
 #include "action/image_transfers.h"
 #include "action/outside_store.h"
 #include "base/unique_fd.h"
@@ -48,6 +49,7 @@ Result<ExportedImage> export_image(Repo& repo, const Caller& caller, const Expor
     since = TRY(records_of(base, repo.snapshots()));
     header.set_original(base.source_store, base.source_image);
   }
+  const DamageWarnings warnings(repo, caller.notices);
   const ReadParts source = TRY(repo.read_parts());
   CopyProgress progress;
   const auto watch = caller.notices.watch("image export", [&progress] { return sample_of(progress); });

@@ -1,6 +1,7 @@
 // restore_to_target(), restore_to_stream(): a snapshot becomes a file, a device or a stream again.
 #include <fmt/format.h>
 
+#include "action/damage_warnings.h"
 #include "action/outside_store.h"
 #include "action/ranges_text.h"
 #include "action/samples.h"
@@ -55,6 +56,7 @@ Result<Restored> restore_to_target(Repo& repo, const Caller& caller, const Resto
   TRY(check_outside_store(request.target, repo.address().directory));
   TRY(repo.read_parts());  // a store that can't be read makes no target
   TRY(check_unused(request.target));
+  const DamageWarnings warnings(repo, caller.notices);
   Restored out = TRY(write_to_target(repo, caller, request, snapshot));
   if (request.verify) TRY(verify_target(repo, caller, request));
   out.verified = request.verify;
@@ -64,6 +66,7 @@ Result<Restored> restore_to_target(Repo& repo, const Caller& caller, const Resto
 Result<Restored> restore_to_stream(Repo& repo, const Caller& caller, SnapshotId id, int fd) {
   Restored out;
   out.snapshot = TRY(repo.snapshots().get(id));
+  const DamageWarnings warnings(repo, caller.notices);
   const ReadParts parts = TRY(repo.read_parts());
   RestoreProgress progress;
   const auto watch = caller.notices.watch("restore", [&progress] { return sample_of(progress); });

@@ -97,7 +97,7 @@ class Pipeline {
         source_(source),
         options_(options),
         progress_(progress),
-        stored_(parts.segments, leaned),
+        stored_(parts.segments, leaned, is_exact() ? DamagedPlaces::kCounted : DamagedPlaces::kLeftOut),
         parent_nodes_(parts.nodes, meta_),
         plan_(plan_input(source, options, std::move(changed))),
         threads_(options.threads != 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency())),
@@ -106,7 +106,9 @@ class Pipeline {
                   progress.stored_bytes),
         admission_(parts.index, parts.segments, leaned,
                    [this](SealedSegment segment) { return push(std::move(segment)); }),
-        meta_(parts.objects, parts.index, parts.config.id, leaned, [this] { return segments_.flush(); }),
+        meta_(
+            parts.objects, parts.index, parts.config.id, leaned, [this] { return segments_.flush(); },
+            &parts.damage),
         builder_(parts.nodes, meta_, source.size() ? blocks_covering(*source.size()) : unknown_size(),
                  options.parent ? std::optional(tree_root(*options.parent)) : std::nullopt) {
     errors_.on_failure([this] {
@@ -137,11 +139,15 @@ class Pipeline {
     const bool has_parent = options.parent.has_value();
     return {source, parent_nodes_, source.size(),
             has_parent ? std::optional(tree_root(*options.parent)) : std::nullopt, std::move(changed),
-            has_parent ? options.parent->generation + 1 : 0, options.changed && options.changed->is_exact,
+            has_parent ? options.parent->generation + 1 : 0, is_exact(), parts_.damage.any() && !is_exact(),
             // A leaf that equals its parent's is kept without reading its blocks, so this is the check of
             // them; before the commit check_still_there() checks their packs again.
             [this](const Leaf& leaf) { return stored_.has(leaf); }};
   }
+
+  // An exact map is that of a volume. Where its base has damage, the volume has nothing else: its snapshot
+  // keeps the base's blocks as they are.
+  bool is_exact() const { return options_.changed && options_.changed->is_exact; }
 
   static BlockCount unknown_size() { return ManifestBuilder::kUnknownSize; }
 
@@ -299,6 +305,12 @@ Status check_still_there(const WriteParts& parts, const CaptureOptions& options,
   return parts.objects.ensure_durable(needed).with_context("an object that the snapshot needs");
 }
 
+// Looks for damage that was found while the capture ran. What it relied on before then may be damaged.
+Status check_still_sound(const WriteParts& parts, DamagedFrames::Moment began, const LeanedPacks& leaned) {
+  TRY(parts.damage.refresh());
+  return parts.damage.check_unchanged(began, leaned.packs());
+}
+
 // Returns the map's regions, or no value and a warning when the map must not be believed.
 std::optional<ChangedRegions> usable_map(const Source& source, const CaptureOptions& options,
                                          std::vector<std::string>& warnings) {
@@ -335,6 +347,8 @@ namespace {
 Result<CaptureReport> prepare(SnapshotId id, LeanedPacks& leaned, const WriteParts& parts, Source& source,
                               const CaptureOptions& options, CaptureProgress& progress,
                               const std::stop_token& stop) {
+  TRY(parts.damage.refresh());
+  const DamagedFrames::Moment began = parts.damage.now();
   CaptureReport report;
   progress.total_bytes = source.size() ? source.size()->value : 0;
   auto changed = usable_map(source, options, report.warnings);
@@ -347,13 +361,14 @@ Result<CaptureReport> prepare(SnapshotId id, LeanedPacks& leaned, const WritePar
     pass = TRY(Pipeline(parts, leaned, source, options, progress, std::nullopt).run(stop));
   }
   if (pass.lost_leaves > 0) {
-    report.warnings.push_back(
-        fmt::format("data of the parent {} is lost from the store: {} piece{} of 4 MiB {} read again",
-                    options.parent->id.text(), pass.lost_leaves, pass.lost_leaves == 1 ? "" : "s",
-                    pass.lost_leaves == 1 ? "was" : "were"));
+    report.warnings.push_back(fmt::format(
+        "data of the parent {} is lost or damaged in the store: {} piece{} of 4 MiB {} read again",
+        options.parent->id.text(), pass.lost_leaves, pass.lost_leaves == 1 ? "" : "s",
+        pass.lost_leaves == 1 ? "was" : "were"));
   }
   report.record = TRY(make_record(id, parts, source, options, pass));
   TRY(check_still_there(parts, options, leaned));
+  TRY(check_still_sound(parts, began, leaned));
   report.read_bytes = pass.outcome.read_bytes;
   report.unchanged_bytes = pass.outcome.unchanged_bytes;
   report.marked_bytes = pass.outcome.marked_bytes;

@@ -145,9 +145,12 @@ Status Plan::plan_changed_leaf(std::uint64_t index, std::shared_ptr<PlannedLeaf>
     const std::uint64_t to = std::min(end, range.end().value);
     if (from < to) TRY(read_origins(*leaf, {Lba{from}, BlockCount{to - from}}));
   }
-  if (all_are(*leaf, BlockOrigin::kParent) && !TRY(plan_audit(index, *leaf))) {
-    emit(KeptLeaves{1});
-    return {};
+  if (all_are(*leaf, BlockOrigin::kParent)) {
+    const bool is_read = is_audited(index) && TRY(plan_audit(index, *leaf));
+    if (!is_read) {
+      emit(KeptLeaves{1});
+      return {};
+    }
   }
   add_runs(*leaf);
   emit(std::move(leaf));
@@ -193,6 +196,7 @@ std::uint64_t Plan::kept_ahead() {
   while (next_changed_ < changed.size() && changed[next_changed_].end().value <= next_leaf_ * kLeafBlocks) {
     ++next_changed_;
   }
+  if (input_.checks_kept) return 0;
   std::uint64_t end = leaves_;
   if (next_changed_ < changed.size()) end = std::min(end, changed[next_changed_].first.value / kLeafBlocks);
   while (end > next_leaf_ && !parent_covers(end - 1)) {
@@ -207,6 +211,10 @@ std::uint64_t Plan::kept_ahead() {
   const std::uint64_t audited =
       next_leaf_ + (phase + audit_stride_ - next_leaf_ % audit_stride_) % audit_stride_;
   return std::min(end, audited) - next_leaf_;
+}
+
+bool Plan::is_audited(std::uint64_t index) const {
+  return !input_.changed_is_exact && index % audit_stride_ == input_.generation % audit_stride_;
 }
 
 bool Plan::parent_covers(std::uint64_t index) const {

@@ -87,6 +87,8 @@ class Plan {
     // Rotates the sample of the audit: each generation takes other leaves and regions.
     std::uint32_t generation = 0;
     bool changed_is_exact = false;  // true: the map is not audited
+    // Whether leaves that the map leaves out are looked at too: the store has damage that they may need.
+    bool checks_kept = false;
     // Returns whether the store has every block that a leaf of the parent names. When one is missing, the
     // plan ignores that leaf and reads the blocks instead.
     std::function<Result<bool>(const Leaf&)> is_stored;
@@ -129,6 +131,7 @@ class Plan {
   Result<bool> load_parent(PlannedLeaf& leaf);
   bool parent_covers(std::uint64_t index) const;
   std::uint64_t kept_ahead();
+  bool is_audited(std::uint64_t index) const;
   Result<bool> plan_audit(std::uint64_t index, PlannedLeaf& leaf);
   void add_runs(PlannedLeaf& leaf);
   void add_request(PlannedLeaf& leaf, PlannedRun run);

@@ -34,8 +34,8 @@ class Collection {
         progress_(progress),
         stop_(stop),
         pace_(options.bytes_per_second),
-        nodes_(parts.objects, parts.index),
-        segments_(parts.objects, parts.index),
+        nodes_(parts.objects, parts.index, &parts.damage),
+        segments_(parts.objects, parts.index, &parts.damage),
         live_(nodes_),
         survey_(parts.objects, parts.index, segments_, live_, pace_) {}
 
@@ -106,18 +106,20 @@ class Collection {
     }
     const Roots roots = TRY(mark_roots());
     TRY(parts_.index.catch_up());
+    TRY(parts_.damage.refresh());
     std::vector<PackUse> uses(packs.size());
     std::vector<char> is_candidate(packs.size(), 0);
-    TRY(parallel_for(packs.size(), options_.threads == 0 ? processor_count() : options_.threads, stop_, [&](std::size_t i) -> Status {
-      const auto& [pack, bytes] = packs[i];
-      progress_.done_bytes += bytes;
-      const SessionRecord* writer = writer_of(roots.sessions, pack.id);
-      if (writer != nullptr && !writer->has_ended()) return {};
-      uses[i] = TRY(survey_.use_of(pack, bytes, stop_));
-      uses[i].may_be_resumed = writer != nullptr && writer->state == SessionState::kEnded;
-      is_candidate[i] = static_cast<char>(uses[i].bytes > 0);  // else it is gone
-      return {};
-    }));
+    TRY(parallel_for(packs.size(), options_.threads == 0 ? processor_count() : options_.threads, stop_,
+                     [&](std::size_t i) -> Status {
+                       const auto& [pack, bytes] = packs[i];
+                       progress_.done_bytes += bytes;
+                       const SessionRecord* writer = writer_of(roots.sessions, pack.id);
+                       if (writer != nullptr && !writer->has_ended()) return {};
+                       uses[i] = TRY(survey_.use_of(pack, bytes, stop_));
+                       uses[i].may_be_resumed = writer != nullptr && writer->state == SessionState::kEnded;
+                       is_candidate[i] = static_cast<char>(uses[i].bytes > 0);  // else it is gone
+                       return {};
+                     }));
     std::vector<PackUse> candidates;
     for (std::size_t i = 0; i < uses.size(); ++i) {
       if (is_candidate[i] != 0) candidates.push_back(uses[i]);
@@ -181,8 +183,8 @@ class Collection {
     return roots;
   }
 
-  // Returns the record of a snapshot that holds what it needs: a published one, one in the bin, and a purged one
-  // that a writer stands on.
+  // Returns the record of a snapshot that holds what it needs: a published one, one in the bin, and a purged
+  // one that a writer stands on.
   static const SnapshotRecord* root_in(const SnapshotObject& object, bool is_base) {
     const auto* gone = std::get_if<GoneSnapshot>(&object);
     if (gone != nullptr && gone->state == GoneState::kPurged && is_base)
@@ -307,6 +309,7 @@ class Collection {
         continue;
       }
       best_effort(parts_.index.forget_pack(pack.id));
+      best_effort(parts_.damage.catalog().remove(pack.id));  // the next verify removes it, too
       ++report_.freed_packs;
       report_.freed_bytes += sizes[pack.id];
     }

@@ -24,6 +24,7 @@
 #include "collect/collection_plan.h"
 #include "document/store_config.h"
 #include "index/index.h"
+#include "store/damaged_frames.h"
 
 namespace ashlar {
 
@@ -33,6 +34,7 @@ struct CollectParts {
   const StoreConfig& config;
   ObjectStore& objects;
   Index& index;
+  DamagedFrames& damage;
 };
 
 struct CollectOptions {

@@ -94,15 +94,20 @@ Result<Survey::Shares> Survey::share_out(const SegmentId& id, const SegmentBlock
   std::erase_if(places, [&](const auto& place) { return !segments_.check_ends(place->place.pack).ok(); });
   std::ranges::sort(places, [&](const auto& a, const auto& b) {
     const auto rank = [&](const LocatedSegment& place) {
-      return std::tuple(~(place.present & live).count(), (place.present & ~live).count(), place.place.pack);
+      const std::size_t sound = (place.present & live & ~segments_.damaged_blocks(place)).count();
+      return std::tuple(kSegmentBlocks - sound, (place.present & ~live).count(), place.place.pack);
     };
     return rank(*a) < rank(*b);
   });
   SegmentBlocks left = live;
-  for (const auto& place : places) {
-    const SegmentBlocks frames = whole_frames(*place, left & place->present);
-    shares[place->place.pack] = frames;
-    left &= ~frames;
+  // Damaged copies come last: a block that is damaged wherever it is stays where it is.
+  for (const bool takes_damaged : {false, true}) {
+    for (const auto& place : places) {
+      const SegmentBlocks taken = takes_damaged ? left : left & ~segments_.damaged_blocks(*place);
+      const SegmentBlocks frames = whole_frames(*place, taken & place->present);
+      shares[place->place.pack] |= frames;
+      left &= ~frames;
+    }
   }
   return shares;
 }

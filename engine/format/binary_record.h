@@ -1,5 +1,5 @@
 // Binary records: the frame that the small binary records share. Pages: docs/format/snapshot.md, session.md,
-// volume.md and trace.md. Internal to the module.
+// volume.md, trace.md and damage.md. Internal to the module.
 //
 //   magic (8 bytes) · version (u16) · the record's fields · XXH3-64 of all bytes before it
 //

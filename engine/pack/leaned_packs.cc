@@ -37,6 +37,12 @@ std::vector<std::string> LeanedPacks::keys() const {
   return keys;
 }
 
+std::set<PackId> LeanedPacks::packs() const {
+  std::set<PackId> packs = this->packs(PackKind::kData);
+  packs.merge(this->packs(PackKind::kMeta));
+  return packs;
+}
+
 std::set<PackId> LeanedPacks::packs(PackKind kind) const {
   const std::lock_guard lock(mutex_);
   std::set<PackId> packs;

@@ -31,7 +31,8 @@ class LeanedPacks {
   std::vector<PackId> exclude(std::set<PackId> condemned);
   // Returns the keys of the packs that the writer leans on. Any thread.
   std::vector<std::string> keys() const;
-  // Returns the ids of those of a kind. Any thread.
+  // Returns the ids of the packs, or of those of a kind. Any thread.
+  std::set<PackId> packs() const;
   std::set<PackId> packs(PackKind kind) const;
 
  private:

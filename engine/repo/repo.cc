@@ -110,9 +110,14 @@ Status Repo::open_index() {
                            : Index::open_in_memory(*objects_, config_.hook_rate));
   TRY(index->catch_up());
   index_ = std::move(index);
-  segments_ = std::make_unique<SegmentReader>(*objects_, *index_);
-  nodes_ = std::make_unique<MetaStore>(*objects_, *index_);
+  damage_ = std::make_unique<DamagedFrames>(*objects_, config_.id);
+  segments_ = std::make_unique<SegmentReader>(*objects_, *index_, damage_.get());
+  nodes_ = std::make_unique<MetaStore>(*objects_, *index_, damage_.get());
   return {};
+}
+
+std::vector<std::string> Repo::take_damage_notes() {
+  return damage_ ? damage_->take_notes() : std::vector<std::string>();
 }
 
 StoreReserve Repo::reserve() const { return {*files_, address_.directory}; }
@@ -134,17 +139,19 @@ Result<MetaStore*> Repo::nodes() {
 
 Result<ReadParts> Repo::read_parts() {
   TRY(open_index());
+  // A reader does without the list: it finds by itself what is damaged.
+  best_effort(damage_->refresh());
   return ReadParts{*segments_, *nodes_};
 }
 
 Result<WriteParts> Repo::write_parts() {
   TRY(open_index());
-  return WriteParts{config_, *objects_, *index_, *segments_, *nodes_, *snapshots_};
+  return WriteParts{config_, *objects_, *index_, *segments_, *nodes_, *snapshots_, *damage_};
 }
 
 Result<VerifyParts> Repo::verify_parts() {
   TRY(open_index());
-  return VerifyParts{config_, *objects_, *index_, *snapshots_};
+  return VerifyParts{config_, *objects_, *index_, *snapshots_, *damage_};
 }
 
 Result<CatchUpReport> Repo::reindex() {

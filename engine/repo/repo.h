@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "catalog/snapshots.h"
 #include "document/store_config.h"
@@ -12,6 +13,7 @@
 #include "repo/host_directory.h"
 #include "repo/store_address.h"
 #include "repo/store_reserve.h"
+#include "store/damaged_frames.h"
 #include "store/meta_store.h"
 #include "store/parts.h"
 #include "store/segments.h"
@@ -53,6 +55,8 @@ class Repo {
   Result<ReadParts> read_parts();
   Result<WriteParts> write_parts();
   Result<VerifyParts> verify_parts();
+  // Returns lines about damage that reads of this repo have found since the last call.
+  std::vector<std::string> take_damage_notes();
   // Throws the index away and makes it anew from the packs.
   Result<CatchUpReport> reindex();
 
@@ -68,6 +72,7 @@ class Repo {
   std::unique_ptr<ObjectStore> objects_;
   std::unique_ptr<SnapshotCatalog> snapshots_;
   std::unique_ptr<Index> index_;
+  std::unique_ptr<DamagedFrames> damage_;
   std::unique_ptr<SegmentReader> segments_;
   std::unique_ptr<MetaStore> nodes_;
 };

@@ -11,6 +11,7 @@ PackFault whole_pack(const std::string& object, const Error& error) {
   fault.object = object;
   fault.what = error.text();
   fault.is_unread = !says_damage(error);
+  fault.is_wrong = error.code() == ErrorCode::kCorrupt;
   return fault;
 }
 
@@ -35,10 +36,14 @@ void check_frames(const WholePackReader& reader, const LocatedSegment& segment, 
     const FrameEntry& entry = segment.directory.frames[frame];
     const ByteSpan stored =
         ByteSpan(payload).subspan(segment.frame_offsets[frame] - begin, entry.stored_bytes);
-    const auto decoded = decode_verified(segment, frame, stored, decoder,
-                                         blocks.span().first(entry.block_count * kBlockBytes));
+    const bool is_absent = entry.codec == FrameCodec::kAbsent;
+    const Status decoded = is_absent ? corrupt("it was dropped by a collection")
+                                     : decode_verified(segment, frame, stored, decoder,
+                                                       blocks.span().first(entry.block_count * kBlockBytes));
     if (decoded.ok()) continue;
     PackFault fault = segment_fault(object, segment.place.entry, decoded.error());
+    fault.is_wrong = fault.is_wrong && !is_absent;
+    fault.is_absent = is_absent;
     fault.frame = frame;
     fault.first = segment.frame_first_block[frame];
     fault.count = entry.block_count;
@@ -96,6 +101,7 @@ std::vector<PackFault> check_data_pack(const DataPackCheck& check, PackTally& ta
     faults.push_back(whole_pack(object, gap()));
   for (const SegmentEntry& entry : entries.value()) {
     if (check.wanted && !check.wanted(entry.id)) continue;
+    if (check.checked) check.checked(entry.id);
     auto directory = tail.ok() ? tail.value().directory(entry) : reader.value()->read_directory(entry);
     if (directory.ok()) {
       const auto segment = locate_segment({check.pack, entry}, directory.take());
@@ -123,6 +129,7 @@ std::vector<PackFault> check_meta_pack(const MetaPackCheck& check, PackTally& ta
     faults.push_back(whole_pack(object, gap()));
   for (const NodeEntry& entry : entries.value()) {
     if (check.wanted && !check.wanted(entry.id)) continue;
+    if (check.checked) check.checked(entry.id);
     const auto encoding = reader.value()->read_node(entry);
     if (!encoding.ok() || !(decode_leaf(encoding.value()).ok() || decode_inner_node(encoding.value()).ok())) {
       PackFault fault =

@@ -26,6 +26,8 @@ struct PackFault {
   std::uint32_t count = 0;
   std::string what;
   bool is_unread = false;  // it could not be read, so nothing is known of its bytes
+  bool is_absent = false;  // no fault by itself: a collection has dropped the frame, which no snapshot needed
+  bool is_wrong = false;   // bytes were read and are not those that were stored: to be recorded as damage
 };
 
 // Returns whether an error says that bytes were read and are wrong, or that an object is gone. Any other one,
@@ -40,13 +42,15 @@ struct PackTally {
 };
 
 // Checks a pack. `wanted` selects the segments or nodes to read; without it all are read, and the footer's
-// entries must leave no gap between them. `done` is called with the number of bytes that were read.
+// entries must leave no gap between them. `done` is called with the number of bytes that were read, and
+// `checked` with each segment or node that was selected.
 // Everything that is wrong becomes a fault; what could not be read too, marked as such.
 struct DataPackCheck {
   ObjectStore& objects;
   PackId pack;
   std::function<bool(const SegmentId&)> wanted;
   std::function<void(std::uint64_t)> done;
+  std::function<void(const SegmentId&)> checked = nullptr;
 };
 std::vector<PackFault> check_data_pack(const DataPackCheck& check, PackTally& tally);
 
@@ -55,6 +59,7 @@ struct MetaPackCheck {
   PackId pack;
   std::function<bool(const NodeId&)> wanted;
   std::function<void(std::uint64_t)> done;
+  std::function<void(const NodeId&)> checked = nullptr;
 };
 std::vector<PackFault> check_meta_pack(const MetaPackCheck& check, PackTally& tally);
 

@@ -15,6 +15,8 @@
 #include "manifest/tree.h"
 #include "scrub/pack_check.h"
 #include "scrub/record_check.h"
+#include "scrub/record_findings.h"
+#include "scrub/snapshot_names.h"
 #include "store/segments.h"
 
 namespace ashlar {
@@ -59,6 +61,7 @@ class Verifier {
     for (const auto* packs : {&data, &meta}) {
       for (const ListedPack& pack : *packs) progress_.total_bytes += pack.bytes;
     }
+    TRY(check_damage_records());
     TRY(check_packs(PackKind::kMeta, ids_of(meta), nullptr));
     TRY(check_packs(PackKind::kData, ids_of(data), nullptr));
     for (const SnapshotId id : ids) {
@@ -96,6 +99,7 @@ class Verifier {
         progress_.total_bytes += place.entry.bytes;
       }
     }
+    TRY(load_damage());
     TRY(check_packs(PackKind::kMeta, {meta.begin(), meta.end()}, &needs));
     TRY(check_packs(PackKind::kData, {data.begin(), data.end()}, &needs));
     TRY(walk_snapshot(record, nullptr));
@@ -116,41 +120,85 @@ class Verifier {
     return ids;
   }
 
+  // Loads what is recorded. A record that can't be read just now hinders no check.
+  Status load_damage() {
+    const Status loaded = parts_.damage.refresh();
+    if (!loaded.ok())
+      add_damage(std::string(DamageCatalog::kFolder), std::nullopt, std::nullopt, loaded.error().text(),
+                 true);
+    return {};
+  }
+
+  // Checks the records of damage. One whose pack is gone is removed: a collection was cut off before it did
+  // so. One that is damaged itself is made anew by the check of its pack.
+  Status check_damage_records() {
+    TRY(load_damage());
+    DamageCatalog& records = parts_.damage.catalog();
+    const auto ids = records.list_ids();
+    if (!ids.ok()) return {};  // said by load_damage()
+    for (const PackId& pack : ids.value()) {
+      const auto is_gone = [&](PackKind kind) {
+        return is(parts_.objects.stat(pack_key(kind, pack)), ErrorCode::kNotFound);
+      };
+      if (is_gone(PackKind::kData) && is_gone(PackKind::kMeta)) {
+        best_effort(records.remove(pack));
+        continue;
+      }
+      const auto record = records.find(pack);
+      if (!record.ok())
+        add_damage(DamageCatalog::key_of(pack), std::nullopt, std::nullopt, record.error().text(),
+                   !says_damage(record.error()));
+    }
+    return {};
+  }
+
   Status check_packs(PackKind kind, const std::vector<PackId>& packs, const Needs* needs) {
     std::mutex mutex;
     return parallel_for(packs.size(), processor_count(), stop_, [&](std::size_t i) -> Status {
       PackTally tally;
-      const auto faults =
-          kind == PackKind::kData ? check_data(packs[i], needs, tally) : check_meta(packs[i], needs, tally);
+      CheckedPack checked{kind, packs[i], needs == nullptr, {}, {}, {}};
+      kind == PackKind::kData ? check_data(needs, checked, tally) : check_meta(needs, checked, tally);
+      auto sound_again = record_findings(parts_.damage, checked);
       const std::lock_guard lock(mutex);
       ++report_.packs;
       report_.segments += tally.segments;
       report_.blocks += tally.blocks;
       report_.nodes += tally.nodes;
       report_.bytes_read += ByteCount{tally.bytes};
-      for (const PackFault& fault : faults) note_fault(packs[i], fault);
+      for (const PackFault& fault : checked.faults) note_fault(packs[i], fault);
+      if (!sound_again.ok()) {
+        report_.unrecorded.push_back(sound_again.error().text());
+      } else {
+        for (SoundAgain& sound : sound_again.value()) report_.sound_again.push_back(std::move(sound));
+      }
       return {};
     });
   }
 
-  std::vector<PackFault> check_data(const PackId& pack, const Needs* needs, PackTally& tally) {
-    DataPackCheck check{parts_.objects, pack, nullptr,
-                        [this](std::uint64_t bytes) { progress_.done_bytes += bytes; }};
+  void check_data(const Needs* needs, CheckedPack& checked, PackTally& tally) {
+    DataPackCheck check{parts_.objects, checked.pack, nullptr,
+                        [this](std::uint64_t bytes) { progress_.done_bytes += bytes; },
+                        [&](const SegmentId& id) { checked.segments.push_back(id); }};
     if (needs != nullptr)
       check.wanted = [needs](const SegmentId& id) { return needs->segments.contains(id); };
-    return check_data_pack(check, tally);
+    checked.faults = check_data_pack(check, tally);
   }
 
-  std::vector<PackFault> check_meta(const PackId& pack, const Needs* needs, PackTally& tally) {
-    MetaPackCheck check{parts_.objects, pack, nullptr,
-                        [this](std::uint64_t bytes) { progress_.done_bytes += bytes; }};
+  void check_meta(const Needs* needs, CheckedPack& checked, PackTally& tally) {
+    MetaPackCheck check{parts_.objects, checked.pack, nullptr,
+                        [this](std::uint64_t bytes) { progress_.done_bytes += bytes; },
+                        [&](const NodeId& id) { checked.nodes.push_back(id); }};
     if (needs != nullptr) check.wanted = [needs](const NodeId& id) { return needs->nodes.contains(id); };
-    return check_meta_pack(check, tally);
+    checked.faults = check_meta_pack(check, tally);
   }
 
   // Records a fault. Data is lost only when every place of a segment or a node has a fault, because reads try
   // them all; a fault in one of several is damage without loss.
   void note_fault(const PackId& pack, const PackFault& fault) {
+    if (fault.is_absent) {
+      absent_[*fault.segment][pack] |= block_set(fault.first, fault.count);
+      return;
+    }
     const std::size_t damage =
         add_damage(fault.object, fault.segment, fault.frame, fault.what, fault.is_unread);
     if (fault.node) node_faults_[*fault.node].emplace(pack, damage);
@@ -163,13 +211,13 @@ class Verifier {
 
   std::size_t add_damage(std::string object, std::optional<SegmentId> segment,
                          std::optional<std::uint32_t> frame, std::string what, bool is_unread = false) {
-    report_.damages.push_back({std::move(object), segment, frame, std::move(what), is_unread, {}});
+    report_.damages.push_back({std::move(object), segment, frame, std::move(what), is_unread, {}, {}});
     return report_.damages.size() - 1;
   }
 
   void lose(std::size_t damage, SnapshotId snapshot, BlockRange range) {
     auto& losses = report_.damages[damage].losses;
-    if (losses.empty() || losses.back().snapshot != snapshot) losses.push_back({snapshot, {}});
+    if (losses.empty() || losses.back().snapshot != snapshot) losses.push_back({snapshot, {}, {}, {}});
     auto& ranges = losses.back().ranges;
     if (!ranges.empty() && ranges.back().end() == range.first) {
       ranges.back().count += range.count;
@@ -182,7 +230,7 @@ class Verifier {
     ++report_.snapshots;
     const std::size_t damage = add_damage(SnapshotCatalog::key_of(id), std::nullopt, std::nullopt,
                                           error.text(), !says_damage(error));
-    report_.damages[damage].losses.push_back({id, {}});
+    report_.damages[damage].losses.push_back({id, {}, {}, {}});
   }
 
   Status walk_snapshot(const SnapshotRecord& snapshot, Needs* needs) {
@@ -209,31 +257,34 @@ class Verifier {
       return false;
     }
     if (needs != nullptr) needs->nodes.insert(ref.id);
-    if (const auto damage = TRY(damage_of(ref.id))) {
-      lose(*damage, walked_, {first, blocks});
+    if (const auto damages = TRY(damages_of(ref.id)); !damages.empty()) {
+      for (const std::size_t damage : damages) lose(damage, walked_, {first, blocks});
       return false;
     }
     return level == 0 ? walk_leaf(ref, first, blocks, needs) : walk_inner(ref, level, index, blocks, needs);
   }
 
-  // Returns the damage of the node's first place when no place of it is sound. In a pack with damaged ends
-  // the node may still be readable, but the pack cannot be ingested again: the node is found only as long as
-  // the index lasts.
-  Result<std::optional<std::size_t>> damage_of(const NodeId& id) {
+  // Returns the damages of the node's places when no place of it is sound, else none. In a pack with damaged
+  // ends the node may still be readable, but the pack cannot be ingested again: the node is found only as
+  // long as the index lasts.
+  Result<std::vector<std::size_t>> damages_of(const NodeId& id) {
+    std::vector<std::size_t> damages;
     const auto faults = node_faults_.find(id);
-    std::optional<std::size_t> first;
-    if (faults == node_faults_.end() && bad_packs_.empty()) return first;
+    if (faults == node_faults_.end() && bad_packs_.empty()) return damages;
+    std::optional<PackId> sound;
     for (const NodePlace& place : TRY(parts_.index.node_places(id))) {
-      std::optional<std::size_t> damage;
-      if (const auto bad = bad_packs_.find(place.pack); bad != bad_packs_.end()) damage = bad->second;
+      const std::size_t before = damages.size();
+      if (const auto bad = bad_packs_.find(place.pack); bad != bad_packs_.end())
+        damages.push_back(bad->second);
       if (faults != node_faults_.end()) {
         if (const auto fault = faults->second.find(place.pack); fault != faults->second.end())
-          damage = fault->second;
+          damages.push_back(fault->second);
       }
-      if (!damage) return damage;
-      if (!first) first = damage;
+      if (damages.size() == before) sound = place.pack;
     }
-    return first;
+    if (!sound) return damages;
+    for (const std::size_t damage : damages) report_.damages[damage].sound_in.insert(*sound);
+    return std::vector<std::size_t>();
   }
 
   Result<bool> walk_inner(const NodeRef& ref, std::uint8_t level, std::uint64_t index, BlockCount blocks,
@@ -289,7 +340,14 @@ class Verifier {
     if (bad_packs_.contains(place.pack)) return ~SegmentBlocks();
     SegmentBlocks lost;
     for (const LostBlocks& blocks : faults_at(place)) lost |= block_set(blocks.first, blocks.count);
-    return lost;
+    return lost | absent_at(place);
+  }
+
+  SegmentBlocks absent_at(const SegmentPlace& place) const {
+    const auto segment = absent_.find(place.entry.id);
+    if (segment == absent_.end()) return {};
+    const auto found = segment->second.find(place.pack);
+    return found == segment->second.end() ? SegmentBlocks() : found->second;
   }
 
   const std::vector<LostBlocks>& faults_at(const SegmentPlace& place) const {
@@ -308,7 +366,7 @@ class Verifier {
   }
 
   // Returns whether the blocks of an extent can be read: its segment is in a pack, and each of them is
-  // without a fault in one of its places. What is lost is reported with the faults of the first place.
+  // without a fault in one of its places. What is lost is reported with the faults of all places.
   Result<bool> check_extent(const SegmentId& segment, const LeafExtent& extent, Lba lba) {
     const auto places = TRY(parts_.index.segment_places(segment));
     const SegmentPlace* place = places.empty() ? nullptr : &places.front();
@@ -324,15 +382,46 @@ class Verifier {
       lose(known->second, walked_, {lba, BlockCount{extent.block_count}});
       return false;
     }
-    if (bad_packs_.empty() && !faults_.contains(segment)) return true;
+    if (bad_packs_.empty() && !faults_.contains(segment) && !absent_.contains(segment)) return true;
     SegmentBlocks lost = block_set(extent.first_block, extent.block_count);
+    note_sound_copies(places, lost);
     for (const SegmentPlace& each : places) lost &= lost_at(each);
     if (lost.none()) return true;
-    if (const auto bad = bad_packs_.find(place->pack); bad != bad_packs_.end())
-      lose_blocks(bad->second, lost, extent, lba);
-    for (const LostBlocks& blocks : faults_at(*place))
-      lose_blocks(blocks.damage, lost & block_set(blocks.first, blocks.count), extent, lba);
+    SegmentBlocks dropped = lost;
+    for (const SegmentPlace& each : places) {
+      dropped &= absent_at(each);
+      if (const auto bad = bad_packs_.find(each.pack); bad != bad_packs_.end())
+        lose_blocks(bad->second, lost, extent, lba);
+      for (const LostBlocks& blocks : faults_at(each))
+        lose_blocks(blocks.damage, lost & block_set(blocks.first, blocks.count), extent, lba);
+    }
+    if (dropped.any()) lose_blocks(damage_of_missing(segment), dropped, extent, lba);
     return false;
+  }
+
+  // Returns the damage of a segment of which no pack holds all blocks that are needed.
+  std::size_t damage_of_missing(const SegmentId& segment) {
+    const auto [known, added] = missing_.try_emplace(segment, 0);
+    if (added)
+      known->second = add_damage("packs/", segment, std::nullopt,
+                                 fmt::format("blocks of segment {} are in no pack", segment.hex()));
+    return known->second;
+  }
+
+  // Names, for each damage of a place, the packs in which the blocks of an extent that it hits are sound.
+  void note_sound_copies(const std::vector<SegmentPlace>& places, const SegmentBlocks& wanted) {
+    for (const SegmentPlace& place : places) {
+      if (const auto bad = bad_packs_.find(place.pack); bad != bad_packs_.end())
+        note_sound_copies(bad->second, places, wanted);
+      for (const LostBlocks& blocks : faults_at(place))
+        note_sound_copies(blocks.damage, places, wanted & block_set(blocks.first, blocks.count));
+    }
+  }
+  void note_sound_copies(std::size_t damage, const std::vector<SegmentPlace>& places,
+                         const SegmentBlocks& hit) {
+    for (const SegmentPlace& place : places) {
+      if ((hit & ~lost_at(place)).any()) report_.damages[damage].sound_in.insert(place.pack);
+    }
   }
 
   void forget() {
@@ -343,6 +432,7 @@ class Verifier {
   }
 
   Result<VerifyReport> finish() {
+    TRY(name_users(parts_.objects, report_.damages));
     std::stable_sort(report_.damages.begin(), report_.damages.end(),
                      [](const Damage& a, const Damage& b) { return a.object < b.object; });
     return std::move(report_);
@@ -357,6 +447,8 @@ class Verifier {
   VerifyReport report_;
 
   std::unordered_map<SegmentId, std::map<PackId, std::vector<LostBlocks>>, IdHash> faults_;
+  // Blocks whose frames are absent.
+  std::unordered_map<SegmentId, std::map<PackId, SegmentBlocks>, IdHash> absent_;
   std::unordered_map<NodeId, std::map<PackId, std::size_t>, IdHash>
       node_faults_;  // value: index of the damage
   // Value: index of the damage that names the node.

@@ -45,7 +45,18 @@ struct Admission::State {
 
   Result<SegmentHandle> bring_in(const SegmentId& id) {
     if (const auto found = held.find(id); found != held.end()) return found->second;
-    const SoundSegment sound = TRY(segments.locate_sound(id, leaned));
+    return hold(id, TRY(segments.locate_sound(id, leaned)));
+  }
+
+  Result<SegmentHandle> bring_in_of_parent(const SegmentId& id) {
+    auto handle = bring_in(id);
+    if (!is(handle, ErrorCode::kCorrupt)) return handle;
+    SoundSegment damaged = TRY(segments.locate_sound(id, leaned, DamagedPlaces::kCounted));
+    damaged.present.reset();
+    return hold(id, damaged);
+  }
+
+  SegmentHandle hold(const SegmentId& id, const SoundSegment& sound) {
     ++counters.directories_read;
     const SegmentHandle handle = new_handle(id);
     known.add(handle, sound.segment->directory.blocks, sound.present);
@@ -146,7 +157,7 @@ Status Admission::admit(std::span<const BlockId> ids, std::span<const std::byte*
   return {};
 }
 
-Result<SegmentHandle> Admission::bring_in(const SegmentId& id) { return state_->bring_in(id); }
+Result<SegmentHandle> Admission::bring_in(const SegmentId& id) { return state_->bring_in_of_parent(id); }
 bool Admission::is_sealed(SegmentHandle handle) const { return !state_->ids[handle.value].is_zero(); }
 SegmentId Admission::id_of(SegmentHandle handle) const { return state_->ids[handle.value]; }
 Status Admission::seal() { return state_->seal(); }

@@ -1,10 +1,10 @@
 // Admission: during a capture, the only part that decides whether a block is stored already, and where.
 //
 // A block is known when its whole id is in the directory of a published segment, in a frame that is not
-// absent, or in a segment of this session. Directories are found through hooks (index.h): when a hook is in
-// the index, the directory of its segment and those of the two adjacent segments are loaded, and the
-// neighbours of the block are found there (locality, Zhu et al., FAST'08). Deciding "new" wrongly costs a
-// duplicate; deciding "known" wrongly would lose data, so only the whole id counts.
+// absent and not known to be damaged, or in a segment of this session. Directories are found through hooks
+// (index.h): when a hook is in the index, the directory of its segment and those of the two adjacent segments
+// are loaded, and the neighbours of the block are found there (locality, Zhu et al., FAST'08). Deciding "new"
+// wrongly costs a duplicate; deciding "known" wrongly would lose data, so only the whole id counts.
 //
 // New blocks are copied, in the order in which they are admitted, into the open segment. A full segment is
 // sealed and handed to `sink`. The session refers to segments by handles, because an open segment has no id
@@ -65,7 +65,7 @@ class Admission {
   Status admit(std::span<const BlockId> ids, std::span<const std::byte* const> data,
                std::span<BlockPlace> places);
   // Loads the directory of a published segment and returns its handle. Used for the parent's segments under a
-  // changed leaf.
+  // changed leaf. A segment in damaged places only gets a handle, and none of its blocks is known.
   Result<SegmentHandle> bring_in(const SegmentId& id);
 
   // Returns whether the segment has its id.

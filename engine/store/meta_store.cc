@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "store/pack_appender.h"
 #include "store/place_errors.h"
 
@@ -17,10 +19,11 @@ constexpr std::size_t kReusedOpenPacks = 16;
 }  // namespace
 
 struct MetaStore::State {
-  State(ObjectStore& o, Index& i) : objects(o), index(i) {}
+  State(ObjectStore& o, Index& i, DamagedFrames* d) : objects(o), index(i), damage(d) {}
 
   ObjectStore& objects;
   Index& index;
+  DamagedFrames* damage;
   std::mutex mutex;
   LruCache<NodeId, std::shared_ptr<const Leaf>, IdHash> leaves{kLeaves};
   LruCache<NodeId, std::shared_ptr<const InnerNode>, IdHash> inner_nodes{kInnerNodes};
@@ -38,15 +41,30 @@ struct MetaStore::State {
   }
 
   Result<ByteVector> read(const NodePlace& place) {
+    if (damage != nullptr && damage->is_lost(place.pack, place.entry.id))
+      return corrupt(
+          fmt::format("pack {}, node {}: was given up as lost", place.pack.hex(), place.entry.id.hex()));
     const auto reader = TRY(pack(place.pack));
-    return reader->read_node(place.entry).with_context(pack_key(PackKind::kMeta, place.pack));
+    auto encoding = reader->read_node(place.entry).with_context(pack_key(PackKind::kMeta, place.pack));
+    if (damage != nullptr && is(encoding, ErrorCode::kCorrupt))
+      damage->report(place.pack, place.entry.id, encoding.error().text());
+    return encoding;
+  }
+
+  // Returns the places of a node, those that are known to be damaged last.
+  Result<std::vector<NodePlace>> places(const NodeId& id) {
+    auto places = TRY(index.node_places(id));
+    if (damage != nullptr && damage->any())
+      std::ranges::stable_partition(
+          places, [&](const NodePlace& place) { return !damage->is_damaged(place.pack, id); });
+    return places;
   }
 
   Result<ByteVector> encoding(const NodeId& id) {
     PlaceErrors errors;
     for (const bool caught_up : {false, true}) {
       if (caught_up) TRY(index.look_again(id));
-      for (const NodePlace& place : TRY(index.node_places(id))) {
+      for (const NodePlace& place : TRY(places(id))) {
         auto bytes = read(place);
         if (bytes.ok()) return bytes;
         errors.note(bytes.take_error());
@@ -84,7 +102,8 @@ Status remember(std::mutex& mutex, LruCache<NodeId, std::shared_ptr<const Node>,
 
 }  // namespace
 
-MetaStore::MetaStore(ObjectStore& objects, Index& index) : state_(std::make_unique<State>(objects, index)) {}
+MetaStore::MetaStore(ObjectStore& objects, Index& index, DamagedFrames* damage)
+    : state_(std::make_unique<State>(objects, index, damage)) {}
 MetaStore::~MetaStore() = default;
 
 Result<std::shared_ptr<const Leaf>> MetaStore::leaf(const NodeId& id) {
@@ -104,12 +123,13 @@ Status MetaStore::remember_inner(ByteSpan encoding) {
 }
 
 MetaWriter::MetaWriter(ObjectStore& objects, Index& index, const StoreId& store, LeanedPacks& leaned,
-                       std::function<Status()> data_is_published)
+                       std::function<Status()> data_is_published, DamagedFrames* damage)
     : objects_(objects),
       index_(index),
       store_(store),
       leaned_(leaned),
       data_is_published_(std::move(data_is_published)),
+      damage_(damage),
       known_(kKnownNodes),
       open_packs_(kReusedOpenPacks) {}
 
@@ -130,10 +150,15 @@ Result<bool> MetaWriter::is_whole(const PackId& pack) {
   return false;
 }
 
+Result<bool> MetaWriter::may_lean_on(const NodePlace& place) {
+  if (damage_ != nullptr && damage_->is_damaged(place.pack, place.entry.id)) return false;
+  return is_whole(place.pack);
+}
+
 Result<bool> MetaWriter::is_in_whole_pack(const NodeId& id) {
   const std::lock_guard lock(mutex_);
   for (const NodePlace& place : TRY(index_.node_places(id))) {
-    if (TRY(is_whole(place.pack)) && TRY(leaned_.lean_on(PackKind::kMeta, place.pack))) return true;
+    if (TRY(may_lean_on(place)) && TRY(leaned_.lean_on(PackKind::kMeta, place.pack))) return true;
   }
   return false;
 }
@@ -143,7 +168,7 @@ Result<bool> MetaWriter::is_stored(const NodeId& id) {
   const std::lock_guard lock(mutex_);
   if (known_.get(id) != nullptr) return true;
   for (const NodePlace& place : TRY(index_.node_places(id))) {
-    if (!TRY(is_whole(place.pack))) continue;
+    if (!TRY(may_lean_on(place))) continue;
     const auto node = (*open_packs_.get(place.pack))->read_node(place.entry);
     if (node.ok()) {
       if (!TRY(leaned_.lean_on(PackKind::kMeta, place.pack))) continue;

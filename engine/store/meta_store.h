@@ -11,15 +11,18 @@
 #include "index/index.h"
 #include "pack/leaned_packs.h"
 #include "pack/pack_store.h"
+#include "store/damaged_frames.h"
 #include "store/node_store.h"
 
 namespace ashlar {
 
 // Reads nodes by id and checks each encoding against its id. Decoded nodes are cached (bounded). When a node
-// can't be had from one pack, the next that holds it is tried, as SegmentReader does. Any number of threads.
+// can't be had from one pack, the next that holds it is tried, as SegmentReader does. Places that are known
+// to be damaged are tried last, and what a read finds wrong is recorded. Any number of threads.
 class MetaStore : public NodeReader {
  public:
-  MetaStore(ObjectStore& objects, Index& index);
+  // `damage` may be null: then nothing is known to be damaged.
+  MetaStore(ObjectStore& objects, Index& index, DamagedFrames* damage = nullptr);
   ~MetaStore() override;
   Result<std::shared_ptr<const Leaf>> leaf(const NodeId& id) override;
   Result<std::shared_ptr<const InnerNode>> inner(const NodeId& id) override;
@@ -33,7 +36,8 @@ class MetaStore : public NodeReader {
 };
 
 // Writes the nodes of one capture. A node that a published, whole meta pack holds is not written again; it is
-// read from there and checked first, once in a session (for the last 65536 nodes).
+// read from there and checked first, once in a session (for the last 65536 nodes). A place that is known to
+// be damaged does not count.
 //
 // A meta pack must not be published before the data packs that its leaves refer to: a later capture may find
 // a node by its id and trust it. Therefore `data_is_published` is called before each pack is finished; it
@@ -43,7 +47,7 @@ class MetaWriter : public NodeWriter {
  public:
   // `leaned` names the session, and so the packs.
   MetaWriter(ObjectStore& objects, Index& index, const StoreId& store, LeanedPacks& leaned,
-             std::function<Status()> data_is_published);
+             std::function<Status()> data_is_published, DamagedFrames* damage = nullptr);
   ~MetaWriter() override;
   Status put(const NodeId& id, ByteSpan encoding) override;
   // Publishes the open pack, if any.
@@ -59,6 +63,7 @@ class MetaWriter : public NodeWriter {
  private:
   Status publish();
   Result<bool> is_whole(const PackId& pack);
+  Result<bool> may_lean_on(const NodePlace& place);
   Result<bool> is_stored(const NodeId& id);
 
   ObjectStore& objects_;
@@ -66,6 +71,7 @@ class MetaWriter : public NodeWriter {
   StoreId store_;
   LeanedPacks& leaned_;
   std::function<Status()> data_is_published_;
+  DamagedFrames* damage_;
   std::unique_ptr<MetaPackWriter> pack_;
   std::set<NodeId> open_;     // ids in the pack being written
   mutable std::mutex mutex_;  // of the members below it, up to damaged_packs_

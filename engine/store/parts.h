@@ -4,6 +4,7 @@
 
 namespace ashlar {
 
+class DamagedFrames;
 class Index;
 class MetaStore;
 class NodeReader;
@@ -26,6 +27,7 @@ struct WriteParts {
   SegmentReader& segments;
   MetaStore& nodes;
   SnapshotCatalog& snapshots;
+  DamagedFrames& damage;
 };
 
 // Parts for verifying.
@@ -34,6 +36,7 @@ struct VerifyParts {
   ObjectStore& objects;
   Index& index;
   SnapshotCatalog& snapshots;
+  DamagedFrames& damage;
 };
 
 }  // namespace ashlar

@@ -49,6 +49,15 @@ std::size_t LocatedSegment::frame_of(std::size_t block) const {
   return static_cast<std::size_t>(behind - frame_first_block.begin()) - 1;
 }
 
+SegmentBlocks blocks_of(const LocatedSegment& segment, const FrameSet& frames) {
+  SegmentBlocks blocks;
+  if (frames.none()) return blocks;
+  for (std::size_t i = 0; i < segment.directory.frames.size(); ++i) {
+    if (frames[i]) blocks |= block_set(segment.frame_first_block[i], segment.directory.frames[i].block_count);
+  }
+  return blocks;
+}
+
 std::string describe_frame(const LocatedSegment& segment, std::size_t frame) {
   return fmt::format("pack {}, segment {}, frame {}", segment.place.pack.hex(), segment.directory.id.hex(),
                      frame);
@@ -73,18 +82,19 @@ Status decode_verified(const LocatedSegment& segment, std::size_t frame, ByteSpa
 }
 
 struct SegmentReader::State {
-  State(ObjectStore& o, Index& i) : objects(o), index(i) {}
+  State(ObjectStore& o, Index& i, DamagedFrames* d) : objects(o), index(i), damage(d) {}
 
   ObjectStore& objects;
   Index& index;
+  DamagedFrames* damage;
   std::mutex mutex;
   LruCache<SegmentId, std::shared_ptr<const LocatedSegment>, IdHash> directories{kDirectories};
   LruCache<PackId, std::shared_ptr<PackReader>, IdHash> packs{kOpenPacks};
   std::set<PackId> whole;  // packs whose header and trailer were found right
 };
 
-SegmentReader::SegmentReader(ObjectStore& objects, Index& index)
-    : state_(std::make_unique<State>(objects, index)) {}
+SegmentReader::SegmentReader(ObjectStore& objects, Index& index, DamagedFrames* damage)
+    : state_(std::make_unique<State>(objects, index, damage)) {}
 SegmentReader::~SegmentReader() = default;
 
 Result<std::shared_ptr<PackReader>> SegmentReader::pack(const PackId& id) {
@@ -171,7 +181,31 @@ Result<std::vector<SegmentReader::Located>> SegmentReader::locate_all(const Segm
   return errors.any() ? errors.decisive() : in_no_pack(state_->index, id);
 }
 
-Result<SoundSegment> SegmentReader::locate_sound(const SegmentId& id, LeanedPacks& leaned) {
+SegmentBlocks SegmentReader::damaged_blocks(const LocatedSegment& segment) const {
+  if (state_->damage == nullptr || !state_->damage->any()) return {};
+  return blocks_of(segment, state_->damage->damaged(segment.place.pack, segment.directory.id));
+}
+
+Status SegmentReader::check_not_lost(const LocatedSegment& segment, std::size_t first,
+                                     std::size_t last) const {
+  if (state_->damage == nullptr || !state_->damage->any()) return {};
+  const FrameSet lost = state_->damage->lost(segment.place.pack, segment.directory.id);
+  for (std::size_t frame = first; frame <= last; ++frame) {
+    if (lost[frame]) return corrupt(fmt::format("{}: was given up as lost", describe_frame(segment, frame)));
+  }
+  return {};
+}
+
+// A directory that is hearsay may be that of another pack, and an absent frame is gone on purpose.
+void SegmentReader::report(const LocatedSegment& segment, std::size_t frame, const Error& error) {
+  const bool is_damage = error.code() == ErrorCode::kCorrupt && !segment.is_hearsay &&
+                         segment.directory.frames[frame].codec != FrameCodec::kAbsent;
+  if (!is_damage || state_->damage == nullptr) return;
+  state_->damage->report(segment.place.pack, segment.directory.id, frame, error.text());
+}
+
+Result<SoundSegment> SegmentReader::locate_sound(const SegmentId& id, LeanedPacks& leaned,
+                                                 DamagedPlaces damaged) {
   Located held;
   {
     const std::lock_guard lock(state_->mutex);
@@ -184,7 +218,10 @@ Result<SoundSegment> SegmentReader::locate_sound(const SegmentId& id, LeanedPack
     SoundSegment sound;
     bool was_refused = false;
     for (const SegmentPlace& place : TRY(state_->index.segment_places(id))) {
-      const auto ends = check_ends(place.pack);
+      const bool is_left_out = damaged == DamagedPlaces::kLeftOut && state_->damage != nullptr &&
+                               state_->damage->is_whole(place.pack);
+      const Status ends =
+          is_left_out ? corrupt(fmt::format("pack {} is damaged", place.pack.hex())) : check_ends(place.pack);
       auto segment = !ends.ok()                     ? Result<Located>(ends.error())
                      : held && held->place == place ? Result<Located>(held)
                                                     : read_directory(place);
@@ -194,13 +231,15 @@ Result<SoundSegment> SegmentReader::locate_sound(const SegmentId& id, LeanedPack
       }
       const Located found = segment.take();
       if (!held) cache(id, found);
-      if ((found->present & ~sound.present).none()) continue;
+      SegmentBlocks present = found->present;
+      if (damaged == DamagedPlaces::kLeftOut) present &= ~damaged_blocks(*found);
+      if (sound.segment && (present & ~sound.present).none()) continue;
       if (!TRY(leaned.lean_on(PackKind::kData, place.pack))) {
         was_refused = true;
         continue;
       }
       if (!sound.segment) sound.segment = found;
-      sound.present |= found->present;
+      sound.present |= present;
       if (sound.present == block_set(0, found->directory.blocks.size())) return sound;
     }
     if (sound.segment) return sound;
@@ -269,13 +308,28 @@ Status SegmentReader::read(const LocatedSegment& segment, std::size_t first, std
                            MutableByteSpan out) {
   CHECK(count > 0 && out.size() == count * kBlockBytes);
   if (first + count > segment.directory.blocks.size()) return corrupt("an extent runs past its segment");
+  const bool is_damaged = (damaged_blocks(segment) & block_set(first, count)).any();
+  if (is_damaged && read_undamaged(segment.directory.id, first, count, out).ok()) return {};
   const Status read = read_at(segment, first, count, out);
   if (read.ok()) return {};
   return read_elsewhere(segment, first, count, out, read.error());
 }
 
-// Goes from one frame border of any of the places to the next, and takes each piece from the first place that
-// has it.
+Status SegmentReader::read_undamaged(const SegmentId& id, std::size_t first, std::size_t count,
+                                     MutableByteSpan out) {
+  std::vector<Located> undamaged;
+  for (Located& place : TRY(locate_all(id))) {
+    const SegmentBlocks usable = place->present & ~damaged_blocks(*place);
+    if ((usable & block_set(first, count)).any()) undamaged.push_back(std::move(place));
+  }
+  PlaceErrors errors;
+  const auto is_usable = [this](const LocatedSegment& place, std::size_t block) {
+    return place.present[block] && !damaged_blocks(place)[block];
+  };
+  return read_pieces(undamaged, first, count, out, is_usable, errors);
+}
+
+// Takes each piece from the first place that has it.
 Status SegmentReader::read_elsewhere(const LocatedSegment& segment, std::size_t first, std::size_t count,
                                      MutableByteSpan out, Error error) {
   const SegmentId id = segment.directory.id;
@@ -291,56 +345,68 @@ Status SegmentReader::read_elsewhere(const LocatedSegment& segment, std::size_t 
       if (caught_up) return errors.decisive();
       continue;
     }
-    std::set<std::size_t> used;
-    bool found = true;
-    for (std::size_t at = first; at < first + count && found;) {
-      std::size_t end = first + count;
-      for (const Located& other : others.value()) {
-        const std::size_t frame = other->frame_of(at);
-        end = std::min<std::size_t>(
-            end, other->frame_first_block[frame] + other->directory.frames[frame].block_count);
-      }
-      const MutableByteSpan piece = out.subspan((at - first) * kBlockBytes, (end - at) * kBlockBytes);
-      found = false;
-      for (std::size_t i = 0; i < others.value().size() && !found; ++i) {
-        const Status read = read_at(*others.value()[i], at, end - at, piece);
-        found = read.ok();
-        if (found) {
-          used.insert(i);
-        } else {
-          errors.note(read.error());
-        }
-      }
-      at = end;
-    }
-    if (found) {
-      // Later reads begin where all of this one was found.
-      if (used.size() == 1) cache(id, others.value()[*used.begin()]);
-      return {};
-    }
+    const auto any = [](const LocatedSegment&, std::size_t) { return true; };
+    if (read_pieces(others.value(), first, count, out, any, errors).ok()) return {};
     if (caught_up) return errors.decisive();
   }
   return error;
 }
 
+// Goes from one frame border of any of the places to the next. `is_usable` says of which places a piece may
+// be read. What failed is noted in `errors`.
+Status SegmentReader::read_pieces(const std::vector<Located>& places, std::size_t first, std::size_t count,
+                                  MutableByteSpan out, const PieceFilter& is_usable, PlaceErrors& errors) {
+  std::set<std::size_t> used;
+  for (std::size_t at = first; at < first + count;) {
+    std::size_t end = first + count;
+    for (const Located& place : places) {
+      const std::size_t frame = place->frame_of(at);
+      end = std::min<std::size_t>(
+          end, place->frame_first_block[frame] + place->directory.frames[frame].block_count);
+    }
+    const MutableByteSpan piece = out.subspan((at - first) * kBlockBytes, (end - at) * kBlockBytes);
+    bool found = false;
+    for (std::size_t i = 0; i < places.size() && !found; ++i) {
+      if (!is_usable(*places[i], at)) continue;
+      const Status read = read_at(*places[i], at, end - at, piece);
+      found = read.ok();
+      if (found) {
+        used.insert(i);
+      } else {
+        errors.note(read.error());
+      }
+    }
+    if (!found) return corrupt("a piece of a segment is in no place");
+    at = end;
+  }
+  // Later reads begin where all of this one was found.
+  if (used.size() == 1) cache(places[*used.begin()]->directory.id, places[*used.begin()]);
+  return {};
+}
+
 Status SegmentReader::read_at(const LocatedSegment& segment, std::size_t first, std::size_t count,
                               MutableByteSpan out) {
   const auto reader = TRY(pack(segment.place.pack));
-  const FrameRun run =
-      TRY(read_frames(*reader, segment, segment.frame_of(first), segment.frame_of(first + count - 1)));
+  const std::size_t last_frame = segment.frame_of(first + count - 1);
+  TRY(check_not_lost(segment, segment.frame_of(first), last_frame));
+  const FrameRun run = TRY(read_frames(*reader, segment, segment.frame_of(first), last_frame));
+  const auto decode = [&](std::size_t frame, MutableByteSpan blocks) {
+    Status decoded =
+        decode_verified(segment, frame, stored_frame(run, segment, frame), thread_decoder(), blocks);
+    if (!decoded.ok()) report(segment, frame, decoded.error());
+    return decoded;
+  };
   AlignedBuffer edge;  // holds a frame of which only a part is wanted
   for (std::size_t frame = run.first; frame <= run.last; ++frame) {
     const std::size_t frame_first = segment.frame_first_block[frame];
     const std::size_t frame_count = segment.directory.frames[frame].block_count;
-    const ByteSpan stored = stored_frame(run, segment, frame);
     if (frame_first >= first && frame_first + frame_count <= first + count) {
-      TRY(decode_verified(segment, frame, stored, thread_decoder(),
-                          out.subspan((frame_first - first) * kBlockBytes, frame_count * kBlockBytes)));
+      TRY(decode(frame, out.subspan((frame_first - first) * kBlockBytes, frame_count * kBlockBytes)));
       continue;
     }
     if (edge.size() < frame_count * kBlockBytes) edge = AlignedBuffer(kMaxFrameBlocks * kBlockBytes);
     const MutableByteSpan blocks = edge.span().first(frame_count * kBlockBytes);
-    TRY(decode_verified(segment, frame, stored, thread_decoder(), blocks));
+    TRY(decode(frame, blocks));
     const std::size_t from = std::max(first, frame_first);
     const std::size_t to = std::min(first + count, frame_first + frame_count);
     std::memcpy(out.data() + (from - first) * kBlockBytes, blocks.data() + (from - frame_first) * kBlockBytes,

@@ -8,11 +8,16 @@
 // frame. When no known place has them, the index catches up once: another process may have stored them again.
 // When one of the places failed with an error that is not damage, that error is returned.
 //
+// Frames that are known to be damaged (damaged_frames.h) are not sound for writers, and are read last: bytes
+// that match their ids are right. A frame that was given up as lost is an error. A frame that a read finds
+// wrong is recorded.
+//
 // Threads: any number.
 #pragma once
 
 #include <bitset>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -23,8 +28,11 @@
 #include "index/index.h"
 #include "pack/leaned_packs.h"
 #include "pack/pack_store.h"
+#include "store/damaged_frames.h"
 
 namespace ashlar {
+
+class PlaceErrors;
 
 // A set of blocks of a segment, by number.
 using SegmentBlocks = std::bitset<kSegmentBlocks>;
@@ -55,6 +63,9 @@ std::string describe_frame(const LocatedSegment& segment, std::size_t frame);
 Status decode_verified(const LocatedSegment& segment, std::size_t frame, ByteSpan stored,
                        FrameDecoder& decoder, MutableByteSpan blocks);
 
+// Returns the blocks of these frames.
+SegmentBlocks blocks_of(const LocatedSegment& segment, const FrameSet& frames);
+
 // A segment that new snapshots may lean on.
 struct SoundSegment {
   std::shared_ptr<const LocatedSegment> segment;  // at its first sound place
@@ -64,9 +75,16 @@ struct SoundSegment {
 // Returns the calling thread's own decoder.
 FrameDecoder& thread_decoder();
 
+// Whether a place with a damaged frame is one to rely on.
+enum class DamagedPlaces : unsigned char {
+  kLeftOut,
+  kCounted,  // for a volume's own snapshot, which has no other source for what its base has lost
+};
+
 class SegmentReader {
  public:
-  SegmentReader(ObjectStore& objects, Index& index);
+  // `damage` may be null: then nothing is known to be damaged.
+  SegmentReader(ObjectStore& objects, Index& index, DamagedFrames* damage = nullptr);
   ~SegmentReader();
   SegmentReader(const SegmentReader&) = delete;
   SegmentReader& operator=(const SegmentReader&) = delete;
@@ -81,7 +99,8 @@ class SegmentReader {
   // whose header and trailer are right and whose directory was read. (A pack that has lost them is still
   // found by the present index, but not by a rebuilt one.) Fails when no place is sound. Where the only
   // places may not be leaned on, the index catches up once: a collection has moved the blocks.
-  Result<SoundSegment> locate_sound(const SegmentId& id, LeanedPacks& leaned);
+  Result<SoundSegment> locate_sound(const SegmentId& id, LeanedPacks& leaned,
+                                    DamagedPlaces damaged = DamagedPlaces::kLeftOut);
   // Caches a decoded directory that was not read from its pack, marked as hearsay; a directory that is cached
   // already stays. Returns kCorrupt when it cannot be the directory that the index describes.
   Result<std::shared_ptr<const LocatedSegment>> remember(SegmentDirectory directory);
@@ -91,6 +110,9 @@ class SegmentReader {
   // pack; decodes and verifies their frames. Only the directory is cached. What can't be had from the place
   // of `segment` is read from its other places.
   Status read(const LocatedSegment& segment, std::size_t first, std::size_t count, MutableByteSpan out);
+
+  // Returns the blocks in frames that are known to be damaged at this place.
+  SegmentBlocks damaged_blocks(const LocatedSegment& segment) const;
 
   // Returns ok when a pack has its header and its trailer; each pack is checked once.
   Status check_ends(const PackId& id);
@@ -106,8 +128,16 @@ class SegmentReader {
   Result<Located> read_directory(const SegmentPlace& place);
   // Reads blocks from one place.
   Status read_at(const LocatedSegment& segment, std::size_t first, std::size_t count, MutableByteSpan out);
+  using PieceFilter = std::function<bool(const LocatedSegment&, std::size_t block)>;
+  // Reads blocks piece by piece, each from the first place that `is_usable` accepts and that has it.
+  Status read_pieces(const std::vector<Located>& places, std::size_t first, std::size_t count,
+                     MutableByteSpan out, const PieceFilter& is_usable, PlaceErrors& errors);
+  // Reads blocks from the places of the segment where they are not known to be damaged.
+  Status read_undamaged(const SegmentId& id, std::size_t first, std::size_t count, MutableByteSpan out);
   Status read_elsewhere(const LocatedSegment& segment, std::size_t first, std::size_t count,
                         MutableByteSpan out, Error error);
+  Status check_not_lost(const LocatedSegment& segment, std::size_t first, std::size_t last) const;
+  void report(const LocatedSegment& segment, std::size_t frame, const Error& error);
   void cache(const SegmentId& id, Located segment);
 
   std::unique_ptr<State> state_;

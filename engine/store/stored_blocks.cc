@@ -15,7 +15,7 @@ std::vector<SegmentBlocks> blocks_used(const Leaf& leaf) {
 
 Result<bool> StoredBlocks::has(const SegmentId& id, const SegmentBlocks& blocks) {
   if (const auto* present = present_.get(id)) return (blocks & ~*present).none();
-  const auto sound = segments_.locate_sound(id, leaned_);
+  const auto sound = segments_.locate_sound(id, leaned_, damaged_);
   if (!sound.ok()) {
     if (is_not_to_rely_on(sound.error())) return false;
     return sound.error();

@@ -19,7 +19,8 @@ std::vector<SegmentBlocks> blocks_used(const Leaf& leaf);
 
 class StoredBlocks {
  public:
-  StoredBlocks(SegmentReader& segments, LeanedPacks& leaned) : segments_(segments), leaned_(leaned) {}
+  StoredBlocks(SegmentReader& segments, LeanedPacks& leaned, DamagedPlaces damaged = DamagedPlaces::kLeftOut)
+      : segments_(segments), leaned_(leaned), damaged_(damaged) {}
 
   // Returns whether all `blocks` of the segment are stored. Blocks in a damaged place are not; a place that
   // can't be read for another reason is an error.
@@ -31,6 +32,7 @@ class StoredBlocks {
 
   SegmentReader& segments_;
   LeanedPacks& leaned_;
+  DamagedPlaces damaged_;
   LruCache<SegmentId, SegmentBlocks, IdHash> present_{kRememberedSegments};
 };
 

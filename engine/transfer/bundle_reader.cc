@@ -231,6 +231,7 @@ Result<ImageCopyReport> import_image(const ImportParts& parts, const ReadBytes& 
                                      const std::stop_token& stop) {
   const auto pending =
       TRY(PendingImage::begin(parts.target.objects, parts.target.config.id, PendingImage::Snapshots::kStay));
+  TRY(parts.target.damage.refresh());
   Import import(parts, pending->leaned(), read, progress, stop);
   Status taken = import.take_in(accept);
   if (is(taken, ErrorCode::kCancelled)) {

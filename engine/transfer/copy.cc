@@ -32,19 +32,23 @@ class Copier : private TreeVisitor {
         stop_(stop),
         outgoing_(hashes),
         appender_(target.objects, target.index, target.config.id, leaned.session()),
-        nodes_(target.objects, target.index, target.config.id, leaned,
-               [this] { return publish_segments(); }) {}
+        nodes_(
+            target.objects, target.index, target.config.id, leaned, [this] { return publish_segments(); },
+            &target.damage) {}
 
   Status copy(const SnapshotRecord& snapshot) {
     return visit_tree(source_.nodes, snapshot, seen_, *this, stop_);
   }
   // Returns the record of a snapshot that was copied, with the root that the target has.
   Result<SnapshotRecord> record(const SnapshotRecord& snapshot) const { return outgoing_.record(snapshot); }
-  // Publishes the rest. Afterwards everything that the copies need is published and durable.
+  // Publishes the rest. Afterwards everything that the copies need is published and durable. Fails with kBusy
+  // when damage was found meanwhile in a pack that they rely on.
   Status finish() {
     TRY(publish_segments());
     TRY(nodes_.finish());
-    return target_.objects.ensure_durable(leaned_.keys()).with_context("a pack that the copy needs");
+    TRY(target_.objects.ensure_durable(leaned_.keys()).with_context("a pack that the copy needs"));
+    TRY(target_.damage.refresh());
+    return target_.damage.check_unchanged(began_, leaned_.packs());
   }
   // Keeps the segments that were sent so far for the next copy. Nodes are dropped, because segments that they
   // name may not have been sent.
@@ -114,6 +118,7 @@ class Copier : private TreeVisitor {
   std::set<SegmentId> sent_;
   std::vector<SegmentId> waiting_;
   StoredBlocks there_{target_.segments, leaned_};
+  const DamagedFrames::Moment began_ = target_.damage.now();
   std::uint64_t segment_bytes_ = 0;
 };
 
@@ -151,6 +156,7 @@ Result<CopyReport> copy_snapshots(const ReadParts& source, const WriteParts& tar
     progress.total_bytes += byte_count(original.data_blocks).value;
   const bool is_within = std::ranges::all_of(
       originals, [&](const SnapshotRecord& original) { return original.store == target.config.id; });
+  TRY(target.damage.refresh());
   const EitherStop either(stop, session->lost());
   Copier copier(source, target, session->leaned(), is_within ? RegionHashes::kKeep : RegionHashes::kLeaveOut,
                 progress, either.token());

@@ -11,8 +11,9 @@ namespace ashlar {
 namespace {
 
 Plan::Input input_of(StatesOnly& source, MemoryNodes& nodes) {
-  return {source,       nodes, source.size(), std::nullopt,
-          std::nullopt, 0,     false,         [](const Leaf&) { return true; }};
+  return {source,       nodes,        source.size(),
+          std::nullopt, std::nullopt, 0,
+          false,        false,        [](const Leaf&) { return true; }};
 }
 
 // A world at random: a source, maybe a parent of another size, maybe a map, maybe lost segments.

@@ -49,7 +49,7 @@ struct CollectRig {
   }
   Result<CollectReport> run(const CollectOptions& options = {}) {
     CollectProgress progress;
-    return collect({config_, store_.objects(), store_.index()}, options, progress, {});
+    return collect({config_, store_.objects(), store_.index(), damage_}, options, progress, {});
   }
   CollectReport collected(const CollectOptions& options = {}) { return expect_ok(run(options)); }
   bool is_there(const PackId& pack, PackKind kind = PackKind::kData) {
@@ -71,6 +71,7 @@ struct CollectRig {
   }
 
   StoreRig store_;
+  DamagedFrames damage_{store_.objects(), StoreRig::id()};
   StoreConfig config_;
   std::uint64_t made_ = 0;
   const SealedSegment first_ = sealed_segment(seeds_from(0, 64));
@@ -263,7 +264,8 @@ TEST_F(Collecting, KilledAnywhereTheNextOneGoesOn) {
       CollectOptions options;
       options.threads = 1;
       CollectProgress progress;
-      static_cast<void>(collect({rig.config_, dying, *index}, options, progress, {}).ok());
+      DamagedFrames damage(dying, StoreRig::id());
+      static_cast<void>(collect({rig.config_, dying, *index, damage}, options, progress, {}).ok());
     }
     died = dying.died();
     expect_ok(rig.read({rig.first_.id, 16, 16}));

@@ -77,7 +77,8 @@ TEST_F(Bundles, AStoreThatCannotBeReadJustNowIsAnError) {
   RemoteObjects remote(repo.objects());
   remote.fault = Fault::kError;
   SegmentReader far(remote, parts.index);
-  const WriteParts target{parts.config, parts.objects, parts.index, far, parts.nodes, parts.snapshots};
+  const WriteParts target{parts.config, parts.objects,   parts.index, far,
+                          parts.nodes,  parts.snapshots, parts.damage};
   CopyProgress progress;
   std::size_t at = 0;
   const ReadBytes read = [&](MutableByteSpan out) -> Result<std::size_t> {
@@ -92,6 +93,30 @@ TEST_F(Bundles, AStoreThatCannotBeReadJustNowIsAnError) {
   ASSERT_FALSE(report.ok());
   EXPECT_EQ(report.error().code(), ErrorCode::kIo);
   EXPECT_EQ(objects_there(), before);
+}
+
+// Another process finds the damage: an import has to look for it.
+TEST_F(Bundles, WhatIsDamagedThereComesInAgain) {
+  const ByteVector bundle = exported(sample("web"));
+  ASSERT_OK(imported(bundle));
+  const PackId pack = list_packs(there_.repo().objects(), PackKind::kData).take().at(0).id;
+  const SegmentEntry segment = there_.repo().index().take()->pack_segments(pack).take().at(0);
+  const std::string path = (directory_ / "there/") + pack_key(PackKind::kData, pack);
+  ByteVector bytes = file_bytes(path);
+  bytes[segment.payload_offset] ^= std::byte{1};
+  std::ofstream(path, std::ios::binary | std::ios::trunc)
+      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  World other(posix_file_system(), directory_ / "there", {{}, {}, true});
+  ASSERT_OK(other.open());
+  ASSERT_EQ(other.verify().take().damages.size(), 1U);
+
+  const auto again = imported(bundle, "again");
+  ASSERT_OK(again);
+  EXPECT_EQ(again.value().copy.segments_sent, 1U);
+  const VerifyReport healed = there_.verify().take();
+  ASSERT_EQ(healed.damages.size(), 1U);
+  EXPECT_TRUE(healed.damages[0].losses.empty());
+  EXPECT_EQ(healed.damages[0].sound_in.size(), 1U);
 }
 
 TEST_F(Bundles, OnlyTheDifferenceGoesOut) {

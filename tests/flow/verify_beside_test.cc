@@ -49,8 +49,9 @@ class VerifyBeside : public testing::Test {
   Result<VerifyReport> verify(ObjectStore& objects) {
     SnapshotCatalog snapshots(objects);
     VerifyProgress progress;
-    return verify_all({world_.repo().config(), objects, *TRY(world_.repo().index()), snapshots}, progress,
-                      {});
+    DamagedFrames damage(objects, world_.repo().config().id);
+    return verify_all({world_.repo().config(), objects, *TRY(world_.repo().index()), snapshots, damage},
+                      progress, {});
   }
 
   void expect_sound(const Result<VerifyReport>& report, std::uint64_t snapshots) {

@@ -239,6 +239,36 @@ PackList pack_list() {
           {{PackKind::kData, data_header().pack}, {PackKind::kMeta, meta_header().pack}}};
 }
 
+DamageRecord damage() {
+  DamageRecord record;
+  record.kind = PackKind::kData;
+  record.store = store_config().id;
+  record.pack = data_header().pack;
+  record.revision = 3;
+  record.nonce = numbered<Nonce>(0x60);
+  SegmentDamage some;
+  for (const std::size_t frame : {0, 1, 9}) some.damaged[frame] = true;
+  some.lost[9] = true;
+  record.segments[numbered<SegmentId>(0x20)] = some;
+  SegmentDamage all;
+  all.damaged.set();
+  record.segments[numbered<SegmentId>(0x80)] = all;
+  return record;
+}
+
+DamageRecord meta_damage() {
+  DamageRecord record;
+  record.kind = PackKind::kMeta;
+  record.store = store_config().id;
+  record.pack = meta_header().pack;
+  record.nonce = numbered<Nonce>(0x50);
+  record.is_whole = true;
+  record.is_given_up = true;
+  record.nodes[numbered<NodeId>(0x20)] = NodeDamage::kDamaged;
+  record.nodes[numbered<NodeId>(0x40)] = NodeDamage::kLost;
+  return record;
+}
+
 OpenSnapshot open_snapshot() {
   return {snapshot().id, store_config().id, session().id, numbered<Nonce>(0xb0)};
 }
@@ -360,6 +390,8 @@ std::vector<File> files(ByteSpan data_pack) {
       {"session.bin", encode(session())},
       {"collection-state.bin", encode(collection_state())},
       {"condemned.bin", encode(pack_list())},
+      {"damage.bin", encode(damage())},
+      {"meta-damage.bin", encode(meta_damage())},
       {"open-snapshot.bin", encode(open_snapshot())},
       {"binned-snapshot.bin", encode(binned_snapshot())},
       {"swept-snapshot.bin", encode(swept_snapshot())},

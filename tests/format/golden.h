@@ -11,6 +11,7 @@
 #include "document/store_config.h"
 #include "format/boot_pack_format.h"
 #include "format/collection_record.h"
+#include "format/damage_record.h"
 #include "format/node_format.h"
 #include "format/pack_format.h"
 #include "format/session_record.h"
@@ -42,6 +43,8 @@ SnapshotRecord snapshot();
 SessionRecord session();
 CollectionState collection_state();
 PackList pack_list();
+DamageRecord damage();       // of the data pack
+DamageRecord meta_damage();  // of the meta pack, which is given up as a whole
 OpenSnapshot open_snapshot();
 GoneSnapshot binned_snapshot();
 GoneSnapshot swept_snapshot();

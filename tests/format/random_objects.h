@@ -9,6 +9,7 @@
 #include "codec/hash.h"
 #include "document/store_config.h"
 #include "format/collection_record.h"
+#include "format/damage_record.h"
 #include "format/node_format.h"
 #include "format/pack_format.h"
 #include "format/session_record.h"
@@ -237,6 +238,31 @@ inline PackList pack_list(Prng& prng) {
   for (std::uint64_t i = prng.below(300); i > 0; --i)
     names.insert({prng.below(2) == 0 ? PackKind::kData : PackKind::kMeta, id<PackId>(prng)});
   return {id<StoreId>(prng), prng.next(), {names.begin(), names.end()}};
+}
+
+inline DamageRecord damage(Prng& prng) {
+  DamageRecord out;
+  out.kind = prng.below(2) == 0 ? PackKind::kData : PackKind::kMeta;
+  out.store = id<StoreId>(prng);
+  out.pack = id<PackId>(prng);
+  out.revision = 1 + prng.below(std::uint64_t{1} << 63U);
+  out.nonce = id<Nonce>(prng);
+  out.is_whole = prng.below(3) == 0;
+  out.is_given_up = out.is_whole && prng.below(2) == 0;
+  for (std::uint64_t n = prng.below(20); n > 0; --n) {
+    if (out.kind == PackKind::kMeta) {
+      out.nodes[id<NodeId>(prng)] = static_cast<NodeDamage>(1 + prng.below(2));
+      continue;
+    }
+    SegmentDamage& damage = out.segments[id<SegmentId>(prng)];
+    const std::uint64_t frames = 1 + prng.below(kSegmentBlocks);
+    for (std::uint64_t i = 1 + prng.below(12); i > 0; --i) {
+      const std::uint64_t frame = prng.below(frames);
+      damage.damaged[frame] = true;
+      damage.lost[frame] = prng.below(2) == 0;
+    }
+  }
+  return out;
 }
 
 inline OpenSnapshot open_snapshot(Prng& prng) {

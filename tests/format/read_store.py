@@ -4,6 +4,7 @@ zstd command.
 
     read_store.py STORE SNAPSHOT-ID [OUTPUT]      writes the volume (sparse), or prints its SHA-256 without OUTPUT
     read_store.py STORE --list                    prints snapshot ids
+    read_store.py STORE --damage                  prints what is recorded as damaged, a line for each finding
 
 It shares no code with the engine, which proves that the pages are sufficient. It checks every SHA-256 that it
 meets: node ids, segment ids, block ids and content digests. It does not check XXH3 checksums: Python has no
@@ -192,6 +193,13 @@ class Store:
              f"{name}: content digest")
         return size, level, kind, root_id, root_digest
 
+    def damage(self):
+        folder = os.path.join(self.path, "damage")
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        for name in sorted(n for n in names if re.fullmatch("[0-9a-f]{32}", n)):
+            with open(os.path.join(folder, name), "rb") as file:
+                yield from damage_lines(file.read(), name, self.id)
+
     def node(self, node_id):
         need(node_id in self.nodes, f"no meta pack holds node {node_id.hex()}")
         pack, offset, size = self.nodes[node_id]
@@ -256,6 +264,38 @@ class Store:
         need(sha256(b"ashlar leaf content v1", *marks) == digest == raw[24:56], "leaf: content digest")
 
 
+def bits(raw):
+    return [i for i in range(8 * len(raw)) if raw[i // 8] >> i % 8 & 1]
+
+
+def damage_lines(raw, name, store_id):
+    """The findings of a damage record: "<pack> <segment or node> [<frame>] damaged|lost"."""
+    need(raw[:8] == b"ASHLDAMG", f"{name}: magic")
+    check_version(struct.unpack_from("<H", raw, 8)[0], name)
+    kind, flags, count, revision = struct.unpack_from("<BBIQ", raw, 10)
+    need(kind in (1, 2) and flags in (0, 1, 3) and revision > 0, f"{name}: kind, flags or revision")
+    need(raw[24:40] == store_id and raw[40:56].hex() == name, f"{name}: of another store or name")
+    if flags:
+        yield f"{name} whole {'lost' if flags == 3 else 'damaged'}"
+    at, last = 72, b""
+    for _ in range(count):
+        entry, at = raw[at : at + 32], at + 32
+        need(last < entry and len(entry) == 32, f"{name}: order of the entries")
+        last, size = entry, raw[at]
+        if kind == 2:
+            need(size in (1, 2), f"{name}: state of a node")
+            yield f"{name} {entry.hex()} {'damaged' if size == 1 else 'lost'}"
+            at += 1
+            continue
+        damaged, lost = bits(raw[at + 1 :][:size]), bits(raw[at + 1 + size :][:size])
+        need(1 <= size <= 128 and damaged and damaged[-1] >= 8 * (size - 1), f"{name}: length of a set")
+        need(set(lost) <= set(damaged), f"{name}: lost, but not damaged")
+        for frame in damaged:
+            yield f"{name} {entry.hex()} {frame} {'lost' if frame in lost else 'damaged'}"
+        at += 1 + 2 * size
+    need(at == len(raw) - 8, f"{name}: length")
+
+
 def write_volume(store, name, out):
     size, level, kind, root_id, digest = store.snapshot(name)
     blocks = -(-size // BLOCK)
@@ -274,6 +314,8 @@ def main():
     store = Store(sys.argv[1])
     if sys.argv[2] == "--list":
         print("\n".join(store.snapshots()))
+    elif sys.argv[2] == "--damage":
+        print("\n".join(store.damage()))
     elif len(sys.argv) > 3:
         with open(sys.argv[3], "w+b") as out:
             write_volume(store, sys.argv[2], out)

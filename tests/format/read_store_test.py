@@ -31,6 +31,24 @@ def refused(store):
     return False
 
 
+def numbered(first):
+    return bytes(range(first, first + 32)).hex()
+
+
+def check_damage(fixtures, store):
+    """The golden records of damage say what the page says they do."""
+    data, meta = "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf", "c0c1c2c3c4c5c6c7c8c9cacbcccdcecf"
+    (store / "damage").mkdir()
+    shutil.copy(fixtures / "damage.bin", store / "damage" / data)
+    shutil.copy(fixtures / "meta-damage.bin", store / "damage" / meta)
+    lines = list(read_store.Store(store).damage())
+    assert lines[:3] == [f"{data} {numbered(0x20)} {frame} {state}"
+                         for frame, state in ((0, "damaged"), (1, "damaged"), (9, "lost"))], lines[:3]
+    assert lines[3:-3] == [f"{data} {numbered(0x80)} {frame} damaged" for frame in range(1024)]
+    assert lines[-3:] == [f"{meta} whole lost", f"{meta} {numbered(0x20)} damaged", f"{meta} {numbered(0x40)} lost"]
+    shutil.rmtree(store / "damage")
+
+
 def main():
     fixtures = pathlib.Path(sys.argv[1])
     expected = (fixtures / "volume.sha256").read_text().split()[0]
@@ -55,6 +73,7 @@ def main():
                 assert refused(copy), f"{name}: a flipped bit at {offset:#x} was not noticed"
             (copy / name).write_bytes(whole)
         assert volume_sum(copy) == expected
+        check_damage(fixtures, copy)
     print(f"the golden volume reads as {expected}")
 
 

@@ -62,6 +62,10 @@ TEST(RoundTrip, SessionRecord) {
   round_trips<SessionRecord>(random_objects::session, decode_session_record, kMaxSessionRecordBytes);
 }
 
+TEST(RoundTrip, DamageRecord) {
+  round_trips<DamageRecord>(random_objects::damage, decode_damage_record, kMaxDamageRecordBytes);
+}
+
 TEST(RoundTrip, SnapshotObjects) {
   for (std::uint64_t seed = kFirstSeed; seed < kFirstSeed + kRounds; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));

@@ -45,8 +45,7 @@ class Verifying : public testing::Test {
   }
   // Publishes a snapshot with these leaves; its new nodes lie in one new meta pack.
   SnapshotId snapshot(std::uint64_t id, const std::vector<std::uint64_t>& leaves) {
-    MetaWriter writer(store_.objects(), store_.index(), config_.id, store_.leaned(),
-                      nothing_to_wait_for());
+    MetaWriter writer(store_.objects(), store_.index(), config_.id, store_.leaned(), nothing_to_wait_for());
     MetaStore nodes(store_.objects(), store_.index());
     ManifestBuilder builder(nodes, writer, BlockCount{leaves.size() * kLeafBlocks}, std::nullopt);
     for (const std::uint64_t number : leaves) expect_ok(builder.add_leaf(leaf_of(number)));
@@ -68,12 +67,12 @@ class Verifying : public testing::Test {
   }
   VerifyReport verify() {
     VerifyProgress progress;
-    const VerifyParts parts{config_, store_.objects(), store_.index(), snapshots_};
+    const VerifyParts parts{config_, store_.objects(), store_.index(), snapshots_, damage_};
     return expect_ok(verify_all(parts, progress, {}));
   }
   VerifyReport verify(SnapshotId id) {
     VerifyProgress progress;
-    const VerifyParts parts{config_, store_.objects(), store_.index(), snapshots_};
+    const VerifyParts parts{config_, store_.objects(), store_.index(), snapshots_, damage_};
     return expect_ok(verify_snapshot(parts, id, progress, {}));
   }
   std::string key_of(std::uint64_t leaf) {
@@ -97,6 +96,7 @@ class Verifying : public testing::Test {
   StoreRig store_;
   StoreConfig config_;
   SnapshotCatalog snapshots_{store_.objects()};
+  DamagedFrames damage_{store_.objects(), StoreRig::id()};
 };
 
 TEST_F(Verifying, ASoundStoreIsCountedAndHasNoDamage) {
@@ -137,7 +137,7 @@ TEST_F(Verifying, PacksThatCanNotBeReadAreNotCalledDamaged) {
   RemoteObjects remote(store_.objects());
   remote.fault = Fault::kError;
   VerifyProgress progress;
-  const VerifyParts parts{config_, remote, store_.index(), snapshots_};
+  const VerifyParts parts{config_, remote, store_.index(), snapshots_, damage_};
   const VerifyReport report = expect_ok(verify_all(parts, progress, {}));
   ASSERT_FALSE(report.damages.empty());
   EXPECT_EQ(report.damaged(), 0U);
@@ -267,6 +267,7 @@ TEST_F(SecondCopies, DamageInOneCopyOfASegmentIsWithoutLoss) {
       ASSERT_EQ(report.damages.size(), 1U);
       EXPECT_EQ(report.damages[0].object, pack_key(PackKind::kData, pack));
       EXPECT_TRUE(report.damages[0].losses.empty());
+      EXPECT_EQ(report.damages[0].sound_in, std::set{pack == used ? spare : used});
     }
     flip(pack, 0);
   }
@@ -278,7 +279,14 @@ TEST_F(SecondCopies, DamageInOneCopyOfASegmentIsWithoutLoss) {
   flip(spare, 0);
   Losses lost;
   const VerifyReport both = verify();
-  for (const Damage& damage : both.damages) lost.merge(losses_of(damage));
+  for (const Damage& damage : both.damages) {
+    if (damage.frame == 0U) {
+      EXPECT_EQ(losses_of(damage), (Losses{{one, {blocks(0, 16)}}})) << "of each place";
+    } else {
+      EXPECT_EQ(damage.sound_in, std::set{used});
+    }
+    lost.merge(losses_of(damage));
+  }
   EXPECT_EQ(lost, (Losses{{one, {blocks(0, 16)}}}));
 }
 
@@ -295,14 +303,15 @@ TEST_F(SecondCopies, DamageInOneCopyOfANodeIsWithoutLoss) {
     ASSERT_EQ(report.damages.size(), 1U);
     EXPECT_EQ(report.damages[0].object, pack_key(PackKind::kMeta, pack));
     EXPECT_TRUE(report.damages[0].losses.empty());
+    EXPECT_EQ(report.damages[0].sound_in, std::set{pack == used ? spare : used});
     flip(pack);
   }
   flip(used);
   flip(spare);
-  Losses lost;
   const VerifyReport both = verify();
-  for (const Damage& damage : both.damages) lost.merge(losses_of(damage));
-  EXPECT_EQ(lost, (Losses{{one, {blocks(0, kLeafBlocks)}}}));
+  ASSERT_EQ(both.damages.size(), 2U);
+  for (const Damage& damage : both.damages)
+    EXPECT_EQ(losses_of(damage), (Losses{{one, {blocks(0, kLeafBlocks)}}}));
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // ashlar verify: reads what is stored and says what is damaged, or compares a target with a snapshot.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "action/snapshots.h"
 #include "base/clock.h"
 #include "base/units.h"
@@ -8,6 +10,7 @@
 #include "program/output.h"
 #include "program/stop.h"
 #include "program/store_option.h"
+#include "shapes/damage_output.h"
 
 namespace ashlar {
 namespace {
@@ -18,49 +21,18 @@ struct Options {
   std::string against;
 };
 
-// Losses are named by snapshot; volumes of unknown size are cut nowhere.
-constexpr ByteCount kUncut{kMaxVolumeBytes};
-
 Status check(const Options& options) {
   if (options.all == !options.snapshot.empty()) return invalid("give either a snapshot or --all");
   if (options.all && !options.against.empty()) return invalid("--against needs a snapshot to compare with");
   return {};
 }
 
-Json damage_json(const Damage& damage) {
-  Json losses = Json::array();
-  for (const Damage::Loss& loss : damage.losses) {
-    losses.push_back({{"snapshot", loss.snapshot.text()}, {"ranges", ranges_json(loss.ranges, kUncut)}});
-  }
-  return {{"object", damage.object},
-          {"segment", damage.segment ? Json(damage.segment->hex()) : Json(nullptr)},
-          {"frame", damage.frame ? Json(*damage.frame) : Json(nullptr)},
-          {"what", damage.what},
-          {"unread", damage.is_unread},
-          {"losses", losses}};
-}
-
-std::string damage_text(const Damage& damage) {
-  std::string text = (damage.is_unread ? "not read: " : "damaged: ") + damage.object;
-  if (damage.segment) text += ", segment " + damage.segment->hex();
-  if (damage.frame) text += fmt::format(", frame {}", *damage.frame);
-  text += ": " + damage.what + "\n";
-  if (damage.losses.empty()) text += "  no snapshot needs it\n";
-  for (const Damage::Loss& loss : damage.losses) {
-    if (loss.ranges.empty()) text += fmt::format("  {} the whole snapshot\n", loss.snapshot.text());
-    for (const BlockRange& range : loss.ranges) {
-      text += fmt::format("  {} blocks {} to {} ({} bytes at offset {})\n", loss.snapshot.text(),
-                          range.first.value, range.end().value - 1, byte_count(range.count).value,
-                          byte_offset(range.first).value);
-    }
-  }
-  return text;
-}
-
 void print_verified(const Globals& globals, const VerifyReport& report, double seconds) {
   if (globals.json) {
     Json damages = Json::array();
     for (const Damage& damage : report.damages) damages.push_back(damage_json(damage));
+    Json sound_again = Json::array();
+    for (const SoundAgain& sound : report.sound_again) sound_again.push_back(sound_again_json(sound));
     print_json({{"ok", report.damages.empty()},
                 {"packs", report.packs},
                 {"segments", report.segments},
@@ -69,10 +41,13 @@ void print_verified(const Globals& globals, const VerifyReport& report, double s
                 {"snapshots", report.snapshots},
                 {"read_bytes", report.bytes_read.value},
                 {"damages", damages},
+                {"sound_again", sound_again},
+                {"unrecorded", report.unrecorded},
                 {"seconds", seconds}});
     return;
   }
   for (const Damage& damage : report.damages) print(damage_text(damage));
+  for (const SoundAgain& sound : report.sound_again) print(sound_again_text(sound));
   print(fmt::format("{}: {}, {}, {}, {}, {}; {} read in {}\n",
                     report.damages.empty() ? "no damage found"
                                            : fmt::format("places damaged: {}, not read: {}", report.damaged(),
@@ -89,14 +64,18 @@ Result<ExitCode> verify_stored(const Globals& globals, const OpenStore& store, c
   if (!options.all) snapshot = TRY(SnapshotId::parse(options.snapshot));
   const VerifyReport report = TRY(verify_stored(*store.repo, store.caller, snapshot));
   print_verified(globals, report, monotonic_seconds() - started);
+  for (const std::string& line : report.unrecorded)
+    print_note("ashlar: warning: damage could not be recorded, so later captures may rely on it: " + line);
   if (report.damages.empty()) return ExitCode::kDone;
   if (report.damaged() == 0) {
     print_note(fmt::format("ashlar: {} could not be read, named above: verify again when that is mended",
                            count_text(report.damages.size(), "place")));
     return ExitCode::kFailed;
   }
-  print_note(fmt::format("ashlar: damage found in {}, named above: restore what is lost from another copy",
-                         count_text(report.damaged(), "place")));
+  const bool is_lost = std::ranges::any_of(report.damages, [](const Damage& d) { return !d.losses.empty(); });
+  print_note(
+      fmt::format("ashlar: damage found in {}, named above: {}", count_text(report.damaged(), "place"),
+                  is_lost ? "restore what is lost from another copy" : "no snapshot has lost anything"));
   return ExitCode::kDamaged;
 }
 
