@@ -29,6 +29,7 @@ Result<ImageRecord> make_available(ImageCatalog& images, const SnapshotCatalog& 
       return busy(now.id.text() + " was marked as failed by another program meanwhile");
     now.boot = boot;
     TRY(fill_contents(snapshots, now));
+    TRY(snapshots.ensure_durable(snapshots_of(now)));
     now.state = ImageState::kAvailable;
     now.session = {};
     return {};
@@ -52,6 +53,7 @@ Status fill_contents(const SnapshotCatalog& snapshots, ImageRecord& record) {
 Result<ImageRecord> register_image(ImageCatalog& images, const SnapshotCatalog& snapshots,
                                    ImageRecord wanted) {
   TRY(fill_contents(snapshots, wanted));
+  TRY(snapshots.ensure_durable(snapshots_of(wanted)));
   wanted.id = ImageId{random_u64()};
   wanted.revision = 1;
   wanted.created = UtcTime::now();

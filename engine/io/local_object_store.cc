@@ -269,6 +269,13 @@ Result<ObjectInfo> LocalObjectStore::stat(std::string_view key) {
 Status LocalObjectStore::ensure_durable(std::span<const std::string> keys) {
   std::set<std::string> folders;
   for (const std::string& key : keys) {
+    if (key.ends_with('/')) {
+      const std::string folder = key.substr(0, key.size() - 1);
+      TRY(state_->check_key(folder));
+      if (!is(state_->files.list(state_->path(folder)), ErrorCode::kNotFound))
+        folders.insert(state_->path(folder));
+      continue;
+    }
     TRY(stat(key));
     TRY(state_->make_parents(key));
     const std::string name = state_->path(key);

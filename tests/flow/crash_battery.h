@@ -3,6 +3,7 @@
 // cut off is done or not done, and runs again.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <functional>
@@ -24,14 +25,39 @@ class Stage {
     if (!repo) repo = TRY(Repo::open(files, StoreAddress{store}, simulated_host()));
     return repo.get();
   }
+  // Returns the parts for a capture, with an index of another disk once that was given.
+  Result<WriteParts> write_parts(const std::string& store) {
+    Repo& here = *TRY(repo(store));
+    if (!seen_) return here.write_parts();
+    TRY(look_at(here, store));
+    return WriteParts{here.config(), here.objects(), *index_, *segments_, *nodes_, here.snapshots()};
+  }
+  void use_index_of(const SimulatedFileSystem& other) { seen_ = &other; }
   Caller caller() { return {AccountId{1}, notices_, {}}; }
 
   SimulatedFileSystem& files;
   Known& known;  // a step that succeeds brings it up to date
 
  private:
+  Status look_at(Repo& here, const std::string& store) {
+    const auto own = files.before(files.operations());
+    files.become(*seen_);
+    objects_ = std::make_unique<LocalObjectStore>(files, store);
+    index_ = TRY(Index::open_in_memory(*objects_, here.config().hook_rate));
+    TRY(index_->catch_up());
+    files.become(*own);
+    segments_ = std::make_unique<SegmentReader>(*objects_, *index_);
+    nodes_ = std::make_unique<MetaStore>(*objects_, *index_);
+    return {};
+  }
+
   CollectedNotices notices_;
   std::map<std::string, std::unique_ptr<Repo>> repos_;
+  const SimulatedFileSystem* seen_ = nullptr;
+  std::unique_ptr<LocalObjectStore> objects_;
+  std::unique_ptr<Index> index_;
+  std::unique_ptr<SegmentReader> segments_;
+  std::unique_ptr<MetaStore> nodes_;
 };
 
 // A step acts by what is known, so that it runs again after any part of it was done.
@@ -47,6 +73,9 @@ struct RecordedFlow {
   std::uint64_t begin = 0;                  // number of the first operation
   std::vector<Known> known;                 // before each step, and at the end
   std::vector<std::uint64_t> acknowledged;  // operations when each step had returned
+
+  // Whether steps run again with an index that is older or newer than the packs.
+  bool has_stale_index = false;
 
   // Returns the number of steps that were acknowledged before an operation.
   std::size_t done_before(std::uint64_t operation) const {
@@ -73,6 +102,21 @@ class CrashBattery : public testing::Test {
     Known known;
     for (const CrashStep& step : setup) run(flow->files, known, step);
     flow->files.crash(SimulatedFileSystem::kLoseUnsynced);
+    record(*flow, std::move(known), std::move(steps));
+    return flow;
+  }
+  // Records `steps` on a store that a power cut before an operation of another flow left.
+  static std::unique_ptr<RecordedFlow> recorded_after(const RecordedFlow& other, std::uint64_t operation,
+                                                      std::vector<CrashStep> steps) {
+    const auto disk = other.files.before(operation);
+    disk->crash(SimulatedFileSystem::kKeepUnsynced);
+    auto flow = std::make_unique<RecordedFlow>();
+    flow->files.become(*disk);
+    const std::size_t done = other.done_before(operation);
+    const Known& after = other.known[std::min(done + 1, other.steps.size())];
+    CrashTally tally;
+    Known known = CrashObserver(*disk, other.known[done], after, tally).observe();
+    EXPECT_EQ(tally.faults(), 0U);
     record(*flow, std::move(known), std::move(steps));
     return flow;
   }
@@ -124,6 +168,9 @@ class CrashBattery : public testing::Test {
     return files.operations();
   }
 
+  // The kinds of a death.
+  enum class Death : unsigned char { kPowerCut, kCutAgainInRecovery, kKilled };
+
   static void check_state(const RecordedFlow& flow, std::uint64_t cut, std::uint64_t seed, Prng& prng,
                           CrashTally& tally) {
     const std::size_t noted = tally.notes.size();
@@ -132,43 +179,86 @@ class CrashBattery : public testing::Test {
     const Known& before = flow.known[done];
     const Known& after = flow.known[done + (is_cut ? 1 : 0)];
     const auto disk = flow.files.before(cut);
-    ++tally.points;
-    disk->crash(seed);
-    const bool falls_again = prng.below(4) == 0;
-    if (falls_again) cut_recovery(*disk, after, prng);
-    Known now = CrashObserver(*disk, before, after, tally).observe();
-    if (tally.notes.size() == noted && prng.below(4) == 0) run_again(*disk, flow, done, now, tally);
+    constexpr std::array kDeaths{Death::kPowerCut, Death::kPowerCut, Death::kCutAgainInRecovery,
+                                 Death::kKilled};
+    // Before a folder is synced, others see names that are not durable.
     const auto trace = flow.files.trace();
+    const bool shows_more = cut < trace.size() && trace[cut].starts_with("sync directory");
+    const Death death =
+        shows_more && prng.below(2) == 0 ? Death::kKilled : kDeaths.at(prng.below(kDeaths.size()));
+    const bool runs_again = death == Death::kKilled || flow.has_stale_index || prng.below(4) == 0;
+    ++tally.points;
+    if (death != Death::kKilled) disk->crash(seed);
+    if (death == Death::kCutAgainInRecovery) cut_recovery(*disk, after, prng);
+    const Known now = CrashObserver(*disk, before, after, tally).observe();
+    if (tally.notes.size() == noted && runs_again) {
+      // After a kill the user may take a step that is seen to be done for done, and go on.
+      const bool was_killed = death == Death::kKilled;
+      const std::size_t first = done + (was_killed ? prng.below(2) : 0);
+      const Known then = run_again(*disk, flow, first, now, was_killed ? 1 + prng.below(2) : 1, prng, tally);
+      if (was_killed) {
+        disk->crash(prng.below(2) == 0 ? SimulatedFileSystem::kLoseUnsynced : seed);
+        CrashObserver(*disk, sure(before, now, then), then, tally).observe();
+      } else {
+        CrashObserver(*disk, then, then, tally).observe();
+      }
+    }
+    constexpr std::array kWords{"power cut", "power cut, and another one in the recovery,", "killed"};
     for (std::size_t i = noted; i < tally.notes.size(); ++i)
       tally.notes[i] +=
-          fmt::format(" (power cut before operation {} \"{}\", in step \"{}\", seed {}{})", cut,
-                      cut < trace.size() ? trace[cut] : "end", is_cut ? flow.steps[done].name : "end", seed,
-                      falls_again ? ", and once more in the recovery" : "");
+          fmt::format(" ({} before operation {} \"{}\", in step \"{}\", seed {})",
+                      kWords.at(static_cast<std::size_t>(death)), cut,
+                      cut < trace.size() ? trace[cut] : "end", is_cut ? flow.steps[done].name : "end", seed);
   }
 
   // Cuts the power while the stores are recovered.
   static void cut_recovery(SimulatedFileSystem& files, const Known& after, Prng& prng) {
     files.stop_at(files.operations() + prng.below(12));
     for (const auto& [store, known] : after.stores) {
-      const Status recovered = recover(files, store);
-      best_effort(recovered);
+      const auto recovered = recover(files, store);
+      best_effort(recovered.ok() ? Status() : Status(recovered.error()));
     }
     files.crash(prng.next());
   }
 
-  // Runs the step again that was cut off.
-  static void run_again(SimulatedFileSystem& files, const RecordedFlow& flow, std::size_t done, Known known,
-                        CrashTally& tally) {
-    const CrashStep& step = flow.steps[std::min(done, flow.steps.size() - 1)];
-    {
+  // Runs steps from number `first` on, `count` at most. Returns what is known then.
+  static Known run_again(SimulatedFileSystem& files, const RecordedFlow& flow, std::size_t first, Known known,
+                         std::size_t count, Prng& prng, CrashTally& tally) {
+    for (std::size_t i = std::min(first, flow.steps.size() - 1); count > 0 && i < flow.steps.size();
+         ++i, --count) {
       Stage stage(files, known);
-      const Status again = step.run(stage);
-      if (!again.ok()) {
-        tally.note(tally.wrong, "again: " + again.error().text());
-        return;
-      }
+      const auto seen = flow.files.before(prng.below(2) == 0 ? flow.begin : flow.files.operations());
+      if (flow.has_stale_index) stage.use_index_of(*seen);
+      const Status again = flow.steps[i].run(stage);
+      if (!again.ok()) tally.note(tally.wrong, "again: " + again.error().text());
     }
-    CrashObserver(files, known, known, tally).observe();
+    return known;
+  }
+
+  // Returns what a power cut may not undo: what was acknowledged before a process was killed, and what
+  // changed from `now` to `then` since. What the killed process did besides was seen, and may not be durable.
+  static Known sure(const Known& before, const Known& now, const Known& then) {
+    Known known = before;
+    for (const auto& [store, things] : then.stores) {
+      const auto at = now.stores.find(store);
+      const KnownStore old = at == now.stores.end() ? KnownStore{} : at->second;
+      if (at == now.stores.end()) known.stores[store];
+      if (!known.stores.contains(store)) continue;
+      add_changes(old.snapshots, things.snapshots, known.stores[store].snapshots);
+      add_changes(old.images, things.images, known.stores[store].images);
+    }
+    add_changes(now.layouts, then.layouts, known.layouts);
+    return known;
+  }
+  template <class Map>
+  static void add_changes(const Map& from, const Map& to, Map& known) {
+    for (const auto& [key, value] : to) {
+      const auto old = from.find(key);
+      if (old == from.end() || old->second != value) known[key] = value;
+    }
+    for (const auto& [key, value] : from) {
+      if (!to.contains(key)) known.erase(key);
+    }
   }
 };
 

@@ -17,7 +17,6 @@
 #include "flow/world.h"
 #include "image/contents.h"
 #include "image/register.h"
-#include "io/descriptor.h"
 #include "simulated/simulated_file_system.h"
 #include "transfer/layout_reader.h"
 
@@ -60,15 +59,34 @@ struct CrashTally {
 
 inline HostChoice simulated_host() { return {{}, {}, true}; }
 
-inline Result<ByteVector> bytes_of(Repo& repo, const SnapshotRecord& record) {
-  const UniqueFd fd(::memfd_create("restored", MFD_CLOEXEC));
-  RestoreProgress progress;
-  TRY(restore_stream(TRY(repo.read_parts()), record, fd.get(), progress, {}));
-  ByteVector bytes(record.size.value);
-  if (::lseek(fd.get(), 0, SEEK_SET) != 0) return last_errno("lseek");
-  if (TRY(read_full(fd.get(), bytes, "restored")) != bytes.size()) return corrupt("restored too little");
-  return bytes;
-}
+// A file in memory that snapshots are restored to, one after the other.
+class RestoredFile {
+ public:
+  static constexpr std::size_t kMaxBytes = std::size_t{1} << 20U;
+
+  RestoredFile() : fd_(::memfd_create("restored", MFD_CLOEXEC)) {
+    if (::ftruncate(fd_.get(), kMaxBytes) != 0) std::abort();
+    memory_ = ::mmap(nullptr, kMaxBytes, PROT_READ, MAP_SHARED, fd_.get(), 0);
+    if (memory_ == MAP_FAILED) std::abort();
+  }
+  ~RestoredFile() { ::munmap(memory_, kMaxBytes); }
+  RestoredFile(const RestoredFile&) = delete;
+  RestoredFile& operator=(const RestoredFile&) = delete;
+
+  // Returns the bytes of a snapshot, until the next call.
+  Result<ByteSpan> restore(Repo& repo, const SnapshotRecord& record) {
+    if (record.size.value > kMaxBytes || ::lseek(fd_.get(), 0, SEEK_SET) != 0) return invalid("too large");
+    RestoreProgress progress;
+    TRY(restore_stream(TRY(repo.read_parts()), record, fd_.get(), progress, {}));
+    const off_t end = ::lseek(fd_.get(), 0, SEEK_CUR);
+    if (static_cast<std::uint64_t>(end) != record.size.value) return corrupt("it has another size");
+    return ByteSpan(static_cast<const std::byte*>(memory_), record.size.value);
+  }
+
+ private:
+  UniqueFd fd_;
+  void* memory_ = nullptr;
+};
 
 // Reads the bundle of a layout on any file system.
 inline Result<ByteVector> layout_bytes(FileSystem& files, const std::string& place) {
@@ -90,15 +108,15 @@ inline Result<ByteVector> layout_bytes(FileSystem& files, const std::string& pla
 
 // Makes a store usable after the writers on it died with their machine, as its user does: takes their
 // sessions away, and fails the images that they were making.
-inline Status recover(FileSystem& files, const std::string& store) {
-  const auto repo = TRY(Repo::open(files, StoreAddress{store}, simulated_host()));
+inline Result<std::unique_ptr<Repo>> recover(FileSystem& files, const std::string& store) {
+  auto repo = TRY(Repo::open(files, StoreAddress{store}, simulated_host()));
   std::vector<std::string> unread;
   for (const SessionRecord& session : TRY(list_sessions(repo->objects(), unread)))
     TRY(revoke(repo->objects(), session));
   if (!unread.empty()) return corrupt(unread.front());
   ImageCatalog images(repo->objects());
   TRY(fail_abandoned_images(images, repo->objects()));
-  return {};
+  return repo;
 }
 
 // Finds out what is on a disk, and holds it against what may be there: each thing as in `before` or as in
@@ -114,14 +132,16 @@ class CrashObserver {
       const bool is_old = before_.stores.contains(store);
       static const KnownStore kNone;
       const KnownStore& before = is_old ? before_.stores.at(store) : kNone;
-      const Status recovered = recover(files_, store);
-      const bool is_absent = is(recovered, ErrorCode::kNotFound) ||
-                             (!recovered.ok() && recovered.error().kind() == ErrorKind::kNotAStore);
+      auto repo = recover(files_, store);
+      const bool is_absent =
+          is(repo, ErrorCode::kNotFound) || (!repo.ok() && repo.error().kind() == ErrorKind::kNotAStore);
       if (!is_old && is_absent) continue;
-      if (recovered.ok()) {
-        now.stores[store] = observe_store(store, before, known);
+      if (repo.ok()) {
+        now.stores[store] = observe_store(*repo.value(), before, known);
+        repo.value().reset();
+        look_for_leftovers(store);
       } else {
-        tally_.note(tally_.wrong, store + " is refused: " + recovered.error().text());
+        tally_.note(tally_.wrong, store + " is refused: " + repo.error().text());
       }
     }
     for (const auto& [place, bytes] : after_.layouts) observe_layout(place, bytes, now);
@@ -153,14 +173,8 @@ class CrashObserver {
     }
   }
 
-  KnownStore observe_store(const std::string& store, const KnownStore& before, const KnownStore& after) {
+  KnownStore observe_store(Repo& repo, const KnownStore& before, const KnownStore& after) {
     KnownStore now;
-    auto opened = Repo::open(files_, StoreAddress{store}, simulated_host());
-    if (!opened.ok()) {
-      tally_.note(tally_.wrong, store + " does not open: " + opened.error().text());
-      return now;
-    }
-    Repo& repo = *opened.value();
     tally_.acked += before.snapshots.size() + before.images.size();
     const std::uint64_t wrong = tally_.wrong;
     observe_snapshots(repo, before, after, now);
@@ -169,8 +183,6 @@ class CrashObserver {
     compare(before.snapshots, after.snapshots, now.snapshots, [](SnapshotId id) { return id.text(); });
     compare(before.images, after.images, now.images, [](ImageId id) { return id.text(); });
     verify(repo, has_wrong_bytes);
-    opened.value().reset();
-    look_for_leftovers(store);
     return now;
   }
 
@@ -191,7 +203,8 @@ class CrashObserver {
   // Returns the content that the snapshot should have, if it has that.
   Content content_of(Repo& repo, const SnapshotRecord& record, const KnownStore& before,
                      const KnownStore& after) {
-    const auto bytes = bytes_of(repo, record);
+    static RestoredFile file;
+    const auto bytes = file.restore(repo, record);
     if (!bytes.ok()) {
       tally_.note(tally_.wrong, record.id.text() + ": " + bytes.error().text());
       return nullptr;

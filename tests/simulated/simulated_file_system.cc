@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "simulated/simulated_disk.h"
 #include "simulated/simulated_random_file.h"
@@ -32,7 +33,7 @@ class SimulatedReadableFile : public ReadableFile {
     if (offset >= node_->bytes.size()) return std::size_t{0};
     const ByteSpan from = ByteSpan(node_->bytes).subspan(offset);
     const std::size_t length = std::min(from.size(), out.size());
-    std::ranges::copy(from.first(length), out.begin());
+    if (length > 0) std::memcpy(out.data(), from.data(), length);
     return length;
   }
 
@@ -312,6 +313,13 @@ std::unique_ptr<SimulatedFileSystem> SimulatedFileSystem::before(std::uint64_t n
   const bool is_now = number == disk_->trace.size();
   const SimulatedDisk& then = is_now ? *disk_ : *disk_->recorded.at(number - disk_->first_recorded.value());
   return std::unique_ptr<SimulatedFileSystem>(new SimulatedFileSystem(then.copy()));
+}
+
+void SimulatedFileSystem::become(const SimulatedFileSystem& other) {
+  const auto twin = other.before(other.operations());
+  const Guard guard(disk_->mutex);
+  disk_->root = twin->disk_->root;
+  disk_->next_inode = std::max(disk_->next_inode, twin->disk_->next_inode);
 }
 
 }  // namespace ashlar

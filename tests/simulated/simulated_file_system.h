@@ -90,6 +90,8 @@ class SimulatedFileSystem : public FileSystem {
   // Returns a disk of its own, as this one was before operation `number`: one since record(), or
   // operations(). Its operations are counted from 0, and no file of it is open or locked.
   std::unique_ptr<SimulatedFileSystem> before(std::uint64_t number) const;
+  // Takes the contents of another disk in place of its own. Open files stay those of the old contents.
+  void become(const SimulatedFileSystem& other);
 
  private:
   explicit SimulatedFileSystem(std::shared_ptr<SimulatedDisk> disk);
