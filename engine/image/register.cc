@@ -29,7 +29,6 @@ Result<ImageRecord> make_available(ImageCatalog& images, const SnapshotCatalog& 
       return busy(now.id.text() + " was marked as failed by another program meanwhile");
     now.boot = boot;
     TRY(fill_contents(snapshots, now));
-    TRY(snapshots.ensure_durable(snapshots_of(now)));
     now.state = ImageState::kAvailable;
     now.session = {};
     return {};

@@ -270,18 +270,17 @@ Status LocalObjectStore::ensure_durable(std::span<const std::string> keys) {
   std::set<std::string> folders;
   for (const std::string& key : keys) {
     if (key.ends_with('/')) {
-      const std::string folder = key.substr(0, key.size() - 1);
-      TRY(state_->check_key(folder));
-      if (!is(state_->files.list(state_->path(folder)), ErrorCode::kNotFound))
-        folders.insert(state_->path(folder));
-      continue;
+      TRY(state_->check_key(key.substr(0, key.size() - 1)));
+    } else {
+      TRY(stat(key));
+      TRY(state_->make_parents(key));
     }
-    TRY(stat(key));
-    TRY(state_->make_parents(key));
-    const std::string name = state_->path(key);
-    folders.insert(name.substr(0, name.rfind('/')));
+    folders.insert(state_->path(key.substr(0, key.rfind('/'))));
   }
-  for (const std::string& folder : folders) TRY(state_->files.sync_directory(folder));
+  for (const std::string& folder : folders) {
+    Status synced = state_->files.sync_directory(folder);
+    if (!synced.ok() && !is(synced, ErrorCode::kNotFound)) return synced;
+  }
   return {};
 }
 

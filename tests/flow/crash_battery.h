@@ -95,13 +95,14 @@ class CrashBattery : public testing::Test {
     return std::getenv("ASHLAR_LONG_TESTS") != nullptr;
   }  // NOLINT(concurrency-mt-unsafe)
 
-  // Runs `setup`, cuts the power, and then runs and records `steps`.
+  // Runs `setup`, and then runs and records `steps`.
   static std::unique_ptr<RecordedFlow> recorded(const std::vector<CrashStep>& setup,
                                                 std::vector<CrashStep> steps) {
     auto flow = std::make_unique<RecordedFlow>();
     Known known;
     for (const CrashStep& step : setup) run(flow->files, known, step);
-    flow->files.crash(SimulatedFileSystem::kLoseUnsynced);
+    // Everything is durable from here on.
+    flow->files.crash(SimulatedFileSystem::kKeepUnsynced);
     record(*flow, std::move(known), std::move(steps));
     return flow;
   }
@@ -174,6 +175,7 @@ class CrashBattery : public testing::Test {
   static void check_state(const RecordedFlow& flow, std::uint64_t cut, std::uint64_t seed, Prng& prng,
                           CrashTally& tally) {
     const std::size_t noted = tally.notes.size();
+    const std::uint64_t faults = tally.faults();
     const std::size_t done = flow.done_before(cut);
     const bool is_cut = done < flow.steps.size();
     const Known& before = flow.known[done];
@@ -185,13 +187,13 @@ class CrashBattery : public testing::Test {
     const auto trace = flow.files.trace();
     const bool shows_more = cut < trace.size() && trace[cut].starts_with("sync directory");
     const Death death =
-        shows_more && prng.below(2) == 0 ? Death::kKilled : kDeaths.at(prng.below(kDeaths.size()));
+        shows_more && prng.below(4) != 0 ? Death::kKilled : kDeaths.at(prng.below(kDeaths.size()));
     const bool runs_again = death == Death::kKilled || flow.has_stale_index || prng.below(4) == 0;
     ++tally.points;
     if (death != Death::kKilled) disk->crash(seed);
     if (death == Death::kCutAgainInRecovery) cut_recovery(*disk, after, prng);
     const Known now = CrashObserver(*disk, before, after, tally).observe();
-    if (tally.notes.size() == noted && runs_again) {
+    if (tally.faults() == faults && runs_again) {
       // After a kill the user may take a step that is seen to be done for done, and go on.
       const bool was_killed = death == Death::kKilled;
       const std::size_t first = done + (was_killed ? prng.below(2) : 0);
