@@ -197,8 +197,9 @@ TEST_F(Images, ATakenOverNameStaysTakenOver) {
     LocalObjectStore after(*files, kRoot);
     const ImageCatalog images(after);
     for (const ImageRecord& image : images.list().take()) EXPECT_TRUE(images.check_name(image).ok());
-    EXPECT_EQ(images.get(ImageId{0x1002}).ok(), is_published);
-    if (is_published) break;
+    if (!is_published) continue;
+    EXPECT_TRUE(images.get(ImageId{0x1002}).ok());
+    break;
   }
 }
 

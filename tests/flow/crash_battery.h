@@ -194,10 +194,11 @@ class CrashBattery : public testing::Test {
     if (death == Death::kCutAgainInRecovery) cut_recovery(*disk, after, prng);
     const Known now = CrashObserver(*disk, before, after, tally).observe();
     if (tally.faults() == faults && runs_again) {
-      // After a kill the user may take a step that is seen to be done for done, and go on.
+      // After a kill the user mostly takes a step that is seen to be done for done, and goes on.
       const bool was_killed = death == Death::kKilled;
-      const std::size_t first = done + (was_killed ? prng.below(2) : 0);
-      const Known then = run_again(*disk, flow, first, now, was_killed ? 1 + prng.below(2) : 1, prng, tally);
+      const std::size_t first = done + (was_killed && prng.below(4) != 0 ? 1 : 0);
+      const std::size_t count = was_killed && prng.below(4) == 0 ? 2 : 1;
+      const Known then = run_again(*disk, flow, first, now, count, prng, tally);
       if (was_killed) {
         disk->crash(prng.below(2) == 0 ? SimulatedFileSystem::kLoseUnsynced : seed);
         CrashObserver(*disk, sure(before, now, then), then, tally).observe();

@@ -333,7 +333,7 @@ TEST_F(CrashStates, Recovery) {
   const CrashStep web = capture_image_step(first_and_last(), "web");
   const auto broken = recorded({init_step(kHere), capture_step(disks_[1])}, {web});
   std::vector<std::unique_ptr<RecordedFlow>> flows;
-  for (std::uint64_t cut = broken->begin + 9; cut < broken->files.operations(); cut += 25)
+  for (std::uint64_t cut = broken->begin + 9; cut < broken->files.operations(); cut += 35)
     flows.push_back(recorded_after(*broken, cut, {recover_step(), purge_step(), web}));
   check("recovery", flows);
 }

@@ -82,7 +82,7 @@ class Crash {
   void damage(MutableByteSpan tail) {
     const std::uint64_t fate = prng_.below(4);
     if (fate == 0) std::ranges::fill(tail, std::byte{0});
-    if (fate == 1 || fate == 2) damage_sectors(tail);
+    if (fate == 1) damage_sectors(tail);
   }
 
   void damage_sectors(MutableByteSpan tail) {
