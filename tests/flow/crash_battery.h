@@ -91,9 +91,8 @@ class CrashBattery : public testing::Test {
   static constexpr std::uint64_t kPoints = 2000;
 #endif
 
-  static bool is_long() {
-    return std::getenv("ASHLAR_LONG_TESTS") != nullptr;
-  }  // NOLINT(concurrency-mt-unsafe)
+  // NOLINTNEXTLINE(concurrency-mt-unsafe)
+  static bool is_long() { return std::getenv("ASHLAR_LONG_TESTS") != nullptr; }
 
   // Runs `setup`, and then runs and records `steps`.
   static std::unique_ptr<RecordedFlow> recorded(const std::vector<CrashStep>& setup,
