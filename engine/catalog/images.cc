@@ -44,6 +44,9 @@ Status ImageCatalog::claim(const ImageRecord& record) {
   if (theirs == ours) return {};
   const ImageId other = TRY(ImageId::parse(theirs).with_context(key));
   if (TRY(holds_its_name(other, record))) return taken(record, theirs);
+  // A loss of power must not bring back that it needs the name.
+  const std::vector<std::string> folder{std::string(ImageKind::kFolder)};
+  TRY(objects_.ensure_durable(folder).with_context("make records durable"));
   Status replaced = objects_.replace(key, as_byte_span(theirs), as_byte_span(ours));
   if (is(replaced, ErrorCode::kBusy) || is(replaced, ErrorCode::kNotFound))
     return taken(record, "another image");

@@ -57,6 +57,16 @@ Result<SnapshotRecord> SnapshotCatalog::get(SnapshotId id) const {
   return unknown(id);
 }
 
+Status SnapshotCatalog::ensure_durable(const std::vector<SnapshotId>& ids) const {
+  std::vector<std::string> keys;
+  for (const SnapshotId id : ids) {
+    TRY(get(id));
+    keys.push_back(key_of(id));
+  }
+  Status durable = objects_.ensure_durable(keys);
+  return std::move(durable).with_context("make snapshots durable");
+}
+
 Result<std::vector<SnapshotId>> SnapshotCatalog::list_ids() const {
   std::vector<SnapshotId> ids;
   TRY(objects_.list(kFolder, [&](const ObjectInfo& object) -> Status {

@@ -42,6 +42,9 @@ class SnapshotCatalog {
   // named in `unread`: the result is a proposal for a parent, and a wrong one only costs time.
   Result<std::optional<SnapshotRecord>> newest_of(const SourceIdentity& identity,
                                                   std::vector<std::string>& unread) const;
+  // Returns ok when the snapshots are published and survive a loss of power: a snapshot can be seen shortly
+  // before it is durable. A record that names snapshots is published after this. Fails like get().
+  Status ensure_durable(const std::vector<SnapshotId>& ids) const;
   // Returns what the object holds. Fails with kNotFound when there is none.
   Result<SnapshotObject> read(SnapshotId id) const;
 

@@ -100,6 +100,7 @@ Result<VolumeRecord> Volumes::create(const VolumeSpec& spec) {
                     record.size.value, base.id.text(), base.size.value));
   }
   TRY(check_limits(record));
+  TRY(repo_.snapshots().ensure_durable({base.id}));
   Status made = create_overlay(record);
   if (made.ok()) made = catalog_.publish(record);
   if (!made.ok()) {

@@ -19,6 +19,15 @@ Result<bool> is_there(const SnapshotCatalog& snapshots, SnapshotId id) {
   return record.error();
 }
 
+// Reads the users of snapshots. A user that is gone stays gone: a loss of power after a snapshot's deletion
+// does not bring it back.
+Result<SnapshotUsers> users_for_good(ObjectStore& objects) {
+  SnapshotUsers users = TRY(SnapshotUsers::read(objects));
+  const std::vector<std::string> folders{std::string(VolumeKind::kFolder), std::string(ImageKind::kFolder)};
+  TRY(objects.ensure_durable(folders).with_context("make records durable"));
+  return users;
+}
+
 }  // namespace
 
 // Deletes snapshots in an order that is safe when a volume or an image is made on one at the same time. The
@@ -29,7 +38,7 @@ std::vector<Status> delete_snapshots(ObjectStore& objects, const std::vector<Sna
   SnapshotCatalog snapshots(objects);
   std::vector<Status> done(ids.size());
   std::vector<std::pair<std::size_t, GoneSnapshot>> moved;
-  const auto before = SnapshotUsers::read(objects);
+  const auto before = users_for_good(objects);
   for (std::size_t i = 0; i < ids.size(); ++i) {
     done[i] = before.ok() ? before.value().check_unused(ids[i]) : Status(before.error());
     if (!done[i].ok()) continue;
@@ -102,6 +111,7 @@ Result<ImageRecord> restore_image(ObjectStore& objects, ImageId id) {
     return {};
   };
   TRY(look());
+  TRY(snapshots.ensure_durable(snapshots_of(before)));
   ImageRecord now = before;
   now.state = before.former_state;
   now.former_state = ImageState::kAvailable;
@@ -160,7 +170,7 @@ class SnapshotPurge {
 
   // A snapshot that is in use although it lies in the bin (its deletion was cut off) is taken back.
   Status purge(const std::vector<GoneSnapshot>& old, std::vector<GoneSnapshot>& ended, Purged& purged) {
-    const SnapshotUsers users = TRY(SnapshotUsers::read(objects_));
+    const SnapshotUsers users = TRY(users_for_good(objects_));
     for (const GoneSnapshot& binned : old) {
       Status done;
       if (users.check_unused(binned.id).ok()) {

@@ -52,6 +52,7 @@ Status fill_contents(const SnapshotCatalog& snapshots, ImageRecord& record) {
 Result<ImageRecord> register_image(ImageCatalog& images, const SnapshotCatalog& snapshots,
                                    ImageRecord wanted) {
   TRY(fill_contents(snapshots, wanted));
+  TRY(snapshots.ensure_durable(snapshots_of(wanted)));
   wanted.id = ImageId{random_u64()};
   wanted.revision = 1;
   wanted.created = UtcTime::now();

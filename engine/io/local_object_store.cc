@@ -269,12 +269,18 @@ Result<ObjectInfo> LocalObjectStore::stat(std::string_view key) {
 Status LocalObjectStore::ensure_durable(std::span<const std::string> keys) {
   std::set<std::string> folders;
   for (const std::string& key : keys) {
-    TRY(stat(key));
-    TRY(state_->make_parents(key));
-    const std::string name = state_->path(key);
-    folders.insert(name.substr(0, name.rfind('/')));
+    if (key.ends_with('/')) {
+      TRY(state_->check_key(key.substr(0, key.size() - 1)));
+    } else {
+      TRY(stat(key));
+      TRY(state_->make_parents(key));
+    }
+    folders.insert(state_->path(key.substr(0, key.rfind('/'))));
   }
-  for (const std::string& folder : folders) TRY(state_->files.sync_directory(folder));
+  for (const std::string& folder : folders) {
+    Status synced = state_->files.sync_directory(folder);
+    if (!synced.ok() && !is(synced, ErrorCode::kNotFound)) return synced;
+  }
   return {};
 }
 

@@ -72,7 +72,8 @@ class ObjectStore {
   virtual Result<ObjectInfo> stat(std::string_view key) = 0;
   // Returns ok when all of the objects exist and will survive a loss of power. An object of another writer
   // can be seen shortly before it is durable, so a caller that builds on an object asks first. Returns
-  // kNotFound when one is missing.
+  // kNotFound when one is missing. A folder ("images/") stands for everything that was put, replaced and
+  // removed in it: a caller asks for that before it relies on what is not there.
   virtual Status ensure_durable(std::span<const std::string> keys) = 0;
   // Calls `visit` for every object whose key starts with the folder `prefix` ("packs/"), sorted by key.
   virtual Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) = 0;

@@ -173,5 +173,35 @@ TEST_F(Images, OfTwoThatMeetAtANameAtMostOneIsThere) {
   }
 }
 
+// A claim is taken over from an image that another process has deregistered, not durably. The power is cut at
+// any operation: the image is back with its name, or it stays deregistered.
+TEST_F(Images, ATakenOverNameStaysTakenOver) {
+  ImageRecord old = sample_image(1, "web");
+  ASSERT_TRUE(catalog_.publish(old).ok());
+  ImageRecord gone = old;
+  gone.state = ImageState::kDeregistered;
+  gone.deregistered = UtcTime{1};
+  ++gone.revision;
+  ASSERT_TRUE(objects_
+                  .replace(ImageCatalog::key_of(old.id), as_byte_span(encode(old)),
+                           as_byte_span(encode(gone)), Lasts::kWhilePowered)
+                  .ok());
+  const auto disk = files_.before(files_.operations());
+  for (std::uint64_t n = 0;; ++n) {
+    SCOPED_TRACE(n);
+    const auto files = disk->before(0);
+    LocalObjectStore objects(*files, kRoot);
+    files->stop_at(n);
+    const bool is_published = ImageCatalog(objects).publish(sample_image(2, "web")).ok();
+    files->crash(SimulatedFileSystem::kLoseUnsynced);
+    LocalObjectStore after(*files, kRoot);
+    const ImageCatalog images(after);
+    for (const ImageRecord& image : images.list().take()) EXPECT_TRUE(images.check_name(image).ok());
+    if (!is_published) continue;
+    EXPECT_TRUE(images.get(ImageId{0x1002}).ok());
+    break;
+  }
+}
+
 }  // namespace
 }  // namespace ashlar

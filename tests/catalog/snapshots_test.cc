@@ -38,6 +38,17 @@ TEST_F(Snapshots, ArePublishedFoundListedAndRemoved) {
   EXPECT_EQ(snapshots_in(objects_), (std::vector{sample_record(1), sample_record(3)}));
 }
 
+TEST_F(Snapshots, AreMadeDurableBeforeTheyAreNamed) {
+  const SnapshotRecord record = sample_record(1);
+  ASSERT_TRUE(publish_snapshot(objects_, sample_record(2)).ok());
+  ASSERT_TRUE(objects_.put_if_absent(key(record.id), encode(record), Lasts::kWhilePowered).ok());
+  EXPECT_TRUE(is(catalog_.ensure_durable({record.id, SnapshotId{0xabc}}), ErrorCode::kNotFound));
+  ASSERT_TRUE(catalog_.ensure_durable({record.id, sample_record(2).id}).ok());
+  files_.crash(SimulatedFileSystem::kLoseUnsynced);
+  LocalObjectStore objects(files_, kRoot);
+  EXPECT_TRUE(SnapshotCatalog(objects).get(record.id).ok());
+}
+
 TEST_F(Snapshots, AnUnknownIdSaysWhereToLook) {
   const SnapshotId id{0xabc};
   const std::string text = "no snapshot snap-00000000000000abc in this store";

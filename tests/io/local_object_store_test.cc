@@ -439,5 +439,20 @@ TEST(LocalObjectStoreDurability, AnObjectOfAnotherWriterIsMadeDurableBeforeItIsB
             ErrorCode::kNotFound);
 }
 
+// A folder stands for what was removed from it as well.
+TEST(LocalObjectStoreDurability, WhatAnotherProcessRemovedIsMadeDurable) {
+  for (const bool ask : {false, true}) {
+    SimulatedHost host;
+    LocalObjectStore objects(host.files, host.root);
+    ASSERT_TRUE(objects.put_if_absent("images/old", as_byte_span("x")).ok());
+    ASSERT_TRUE(objects.remove("images/old", Lasts::kWhilePowered).ok());
+    if (ask) {
+      EXPECT_TRUE(objects.ensure_durable(std::vector<std::string>{"images/", "volumes/"}).ok());
+    }
+    host.simulated.crash(SimulatedFileSystem::kLoseUnsynced);
+    EXPECT_EQ(LocalObjectStore(host.files, host.root).stat("images/old").ok(), !ask);
+  }
+}
+
 }  // namespace
 }  // namespace ashlar

@@ -135,6 +135,36 @@ TEST(SimulatedCrash, HandlesAndLocksDieWithTheMachine) {
   EXPECT_FAILS(files.lock("/l"), ErrorCode::kBusy);
 }
 
+TEST(SimulatedRecord, GivesTheDiskAsItWasBeforeEachOperation) {
+  SimulatedFileSystem files;
+  ASSERT_DONE(file_with(files, "/old", "old")->sync());
+  ASSERT_DONE(files.sync_directory("/"));
+  files.record();
+  const std::uint64_t begin = files.operations();
+  auto file = file_with(files, "/new", "new");
+  ASSERT_DONE(file->sync());
+  ASSERT_DONE(files.rename("/new", "/old"));
+  ASSERT_DONE(files.sync_directory("/"));
+  EXPECT_EQ(text_at(*files.before(begin), "/new"), "(not_found)");
+  EXPECT_EQ(text_at(*files.before(begin + 1), "/new"), "");
+  EXPECT_EQ(text_at(*files.before(begin + 3), "/new"), "new");
+  const auto renamed = files.before(begin + 4);
+  EXPECT_EQ(text_at(*renamed, "/old"), "new");
+  // The copy forgets what was not synced, and the disk that it is of does not.
+  renamed->crash(SimulatedFileSystem::kLoseUnsynced);
+  EXPECT_EQ(text_at(*renamed, "/old"), "old");
+  EXPECT_EQ(text_at(files, "/old"), "new");
+  const auto now = files.before(files.operations());
+  now->crash(SimulatedFileSystem::kLoseUnsynced);
+  EXPECT_EQ(text_at(*now, "/old"), "new");
+  EXPECT_EQ(now->place_of("/old").take(), files.place_of("/old").take());
+  // The copy is a disk of its own.
+  ASSERT_DONE(now->remove("/old"));
+  EXPECT_EQ(text_at(files, "/old"), "new");
+  now->become(files);
+  EXPECT_EQ(text_at(*now, "/old"), "new");
+}
+
 TEST(SimulatedFault, AFailedSyncLosesTheBytesAndIsReportedOnce) {
   SimulatedFileSystem files;
   auto file = file_with(files, "/f", "safe ");

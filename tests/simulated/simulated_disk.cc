@@ -56,18 +56,35 @@ class Crash {
 
   void settle_bytes(SimulatedNode& file) {
     const std::size_t unsynced = file.bytes.size() - file.synced;
-    std::size_t kept = unsynced;
-    if (seed_ == SimulatedFileSystem::kLoseUnsynced) kept = 0;
-    const bool random =
-        seed_ != SimulatedFileSystem::kLoseUnsynced && seed_ != SimulatedFileSystem::kKeepUnsynced;
-    if (random && prng_.below(3) != 0) kept = prng_.below(unsynced + 1);
-    file.bytes.resize(file.synced + kept);
-    if (random && prng_.below(2) == 0) damage_sectors(MutableByteSpan(file.bytes).subspan(file.synced));
+    file.bytes.resize(file.synced + kept_of(unsynced));
+    if (is_random() && file.bytes.size() > file.synced)
+      damage(MutableByteSpan(file.bytes).subspan(file.synced));
     file.synced = file.bytes.size();
     file.locked = false;
   }
 
-  // Damages sectors of the tail: the medium may have the new size and not the bytes.
+  bool is_random() const {
+    return seed_ != SimulatedFileSystem::kLoseUnsynced && seed_ != SimulatedFileSystem::kKeepUnsynced;
+  }
+
+  // Returns how many of the unsynced bytes the new size takes in.
+  std::size_t kept_of(std::size_t unsynced) {
+    if (seed_ == SimulatedFileSystem::kLoseUnsynced) return 0;
+    if (seed_ == SimulatedFileSystem::kKeepUnsynced) return unsynced;
+    const std::uint64_t fate = prng_.below(4);
+    if (fate == 0) return 0;
+    if (fate == 1) return unsynced;
+    const std::size_t kept = prng_.below(unsynced + 1);
+    return fate == 2 ? kept : kept - kept % kSectorBytes;
+  }
+
+  // Damages unsynced bytes: the medium may have the new size and not the bytes.
+  void damage(MutableByteSpan tail) {
+    const std::uint64_t fate = prng_.below(4);
+    if (fate == 0) std::ranges::fill(tail, std::byte{0});
+    if (fate == 1) damage_sectors(tail);
+  }
+
   void damage_sectors(MutableByteSpan tail) {
     while (!tail.empty()) {
       const MutableByteSpan sector = tail.first(std::min(tail.size(), kSectorBytes));
@@ -81,6 +98,31 @@ class Crash {
   std::uint64_t seed_;
   Prng prng_;
   std::set<const SimulatedNode*> settled_;
+};
+
+// Copies nodes; a node that several names lead to stays one.
+class Copier {
+ public:
+  SimulatedNode::Ref copy(const SimulatedNode::Ref& node) {
+    if (!node) return nullptr;
+    const auto [at, is_new] = copies_.try_emplace(node.get());
+    if (!is_new) return at->second;
+    const auto made = at->second = std::make_shared<SimulatedNode>();
+    made->is_directory = node->is_directory;
+    made->inode = node->inode;
+    made->bytes = node->bytes;
+    made->synced = node->synced;
+    if (node->sectors) made->sectors = std::make_unique<SimulatedSectors>(*node->sectors);
+    for (const auto& [name, child] : node->entries) made->entries[name] = copy(child);
+    for (const auto& [name, child] : node->durable) made->durable[name] = copy(child);
+    for (const auto& [name, states] : node->history) {
+      for (const SimulatedNode::Ref& state : states) made->history[name].push_back(copy(state));
+    }
+    return made;
+  }
+
+ private:
+  std::map<const SimulatedNode*, SimulatedNode::Ref> copies_;
 };
 
 Error path_error(int error_number, const std::string& path) { return Error::from_errno(error_number, path); }
@@ -101,9 +143,21 @@ void SimulatedNode::set(const std::string& name, Ref node) {
   }
 }
 
-SimulatedDisk::SimulatedDisk()
-    : root(std::make_shared<SimulatedNode>()), stop_at(std::numeric_limits<std::uint64_t>::max()) {
-  root->is_directory = true;
+SimulatedDisk::SimulatedDisk() : stop_at(std::numeric_limits<std::uint64_t>::max()) { root = new_node(true); }
+
+SimulatedDisk::Ref SimulatedDisk::new_node(bool is_directory) {
+  auto node = std::make_shared<SimulatedNode>();
+  node->is_directory = is_directory;
+  node->inode = next_inode++;
+  return node;
+}
+
+std::shared_ptr<SimulatedDisk> SimulatedDisk::copy() const {
+  auto made = std::make_shared<SimulatedDisk>();
+  made->root = Copier().copy(root);
+  made->next_inode = next_inode;
+  made->full = full;
+  return made;
 }
 
 Result<SimulatedDisk::Place> SimulatedDisk::resolve(const std::string& path) const {
@@ -134,6 +188,7 @@ Status SimulatedDisk::begin(std::string what, Space space) {
     stopped = true;
     return alive(epoch);
   }
+  if (first_recorded) recorded.push_back(copy());
   trace.push_back(what);
   if (const auto failure = failures.find(number); failure != failures.end()) {
     const int error_number = failure->second;

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@ struct SimulatedNode {
 
   bool is_directory = false;
   bool locked = false;
+  std::uint64_t inode = 0;
 
   ByteVector bytes;
   std::size_t synced = 0;                     // number of leading `bytes` that are durable
@@ -56,6 +58,7 @@ class SimulatedDisk {
 
   SimulatedDisk();
 
+  Ref new_node(bool is_directory);
   Result<Place> resolve(const std::string& path) const;
   Result<Ref> existing(const std::string& path) const;
 
@@ -65,6 +68,9 @@ class SimulatedDisk {
   // Returns an error when the machine has stopped, or has crashed since `epoch`.
   Status alive(std::uint64_t epoch) const;
   void crash(std::uint64_t seed);
+  // Returns a disk with the same contents and the same unsynced changes. It has no locks, no faults and an
+  // empty trace.
+  std::shared_ptr<SimulatedDisk> copy() const;
 
   std::mutex mutex;
   Ref root;
@@ -72,6 +78,10 @@ class SimulatedDisk {
   std::vector<std::string> trace;
   std::map<std::uint64_t, int> failures;
   std::uint64_t stop_at;
+  std::uint64_t next_inode = 1;
+  // The disk before each operation since `first_recorded`; nothing while that has no value.
+  std::optional<std::uint64_t> first_recorded;
+  std::vector<std::shared_ptr<SimulatedDisk>> recorded;
   bool stopped = false;
   bool full = false;
   Prng torn{0x5eed};  // decides how much of a failed append arrives

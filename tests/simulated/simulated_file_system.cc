@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "simulated/simulated_disk.h"
 #include "simulated/simulated_random_file.h"
@@ -32,7 +33,7 @@ class SimulatedReadableFile : public ReadableFile {
     if (offset >= node_->bytes.size()) return std::size_t{0};
     const ByteSpan from = ByteSpan(node_->bytes).subspan(offset);
     const std::size_t length = std::min(from.size(), out.size());
-    std::ranges::copy(from.first(length), out.begin());
+    if (length > 0) std::memcpy(out.data(), from.data(), length);
     return length;
   }
 
@@ -106,12 +107,6 @@ class SimulatedFileLock : public FileLock {
   std::uint64_t epoch_;
 };
 
-Node new_node(bool is_directory) {
-  auto node = std::make_shared<SimulatedNode>();
-  node->is_directory = is_directory;
-  return node;
-}
-
 // Returns whether `node` is `directory` or lies below it: a directory can't be moved below itself.
 bool contains(const SimulatedNode& directory, const SimulatedNode& node) {
   if (&directory == &node) return true;
@@ -133,6 +128,7 @@ int rename_obstacle(const SimulatedNode& node, const SimulatedDisk::Place& to) {
 }  // namespace
 
 SimulatedFileSystem::SimulatedFileSystem() : disk_(std::make_shared<SimulatedDisk>()) {}
+SimulatedFileSystem::SimulatedFileSystem(std::shared_ptr<SimulatedDisk> disk) : disk_(std::move(disk)) {}
 SimulatedFileSystem::~SimulatedFileSystem() = default;
 
 Result<std::unique_ptr<ReadableFile>> SimulatedFileSystem::open(const std::string& path, ReadMode) {
@@ -148,7 +144,7 @@ Result<std::unique_ptr<WritableFile>> SimulatedFileSystem::create(const std::str
   TRY(disk_->begin("create " + path, Space::kTakes));
   const auto place = TRY(disk_->resolve(path).with_context("create"));
   if (place.node) return Error::from_errno(EEXIST, "create " + path);
-  Node node = new_node(false);
+  Node node = disk_->new_node(false);
   place.directory->set(place.name, node);
   return std::unique_ptr<WritableFile>(std::make_unique<SimulatedWritableFile>(disk_, std::move(node), path));
 }
@@ -159,7 +155,7 @@ Result<std::unique_ptr<RandomFile>> SimulatedFileSystem::create_random(const std
   TRY(disk_->begin("create " + path, Space::kTakes));
   const auto place = TRY(disk_->resolve(path).with_context("create"));
   if (place.node) return Error::from_errno(EEXIST, "create " + path);
-  Node node = new_node(false);
+  Node node = disk_->new_node(false);
   node->sectors = std::make_unique<SimulatedSectors>(0);
   if (bytes > 0) node->sectors->resize(bytes);
   place.directory->set(place.name, node);
@@ -222,7 +218,7 @@ Status SimulatedFileSystem::make_directory(const std::string& path) {
   if (place.node && place.node->is_directory) return disk_->alive(disk_->epoch);
   TRY(disk_->begin("make directory " + path, Space::kTakes));
   if (place.node) return invalid(path + " is a file, not a directory");
-  place.directory->set(place.name, new_node(true));
+  place.directory->set(place.name, disk_->new_node(true));
   return {};
 }
 
@@ -258,8 +254,7 @@ Result<FilePlace> SimulatedFileSystem::place_of(const std::string& path) {
   const Guard guard(disk_->mutex);
   TRY(disk_->alive(disk_->epoch));
   const Node node = TRY(disk_->existing(path).with_context("place of"));
-  // A node keeps its address as long as any name leads to it, also over a crash.
-  return FilePlace{"simulated", reinterpret_cast<std::uintptr_t>(node.get())};
+  return FilePlace{"simulated", node->inode};
 }
 
 Result<std::unique_ptr<FileLock>> SimulatedFileSystem::lock(const std::string& path) {
@@ -268,7 +263,7 @@ Result<std::unique_ptr<FileLock>> SimulatedFileSystem::lock(const std::string& p
   auto place = TRY(disk_->resolve(path).with_context("lock"));
   if (!place.node) {
     TRY(disk_->begin("make lock file " + path, Space::kTakes));
-    place.node = new_node(false);
+    place.node = disk_->new_node(false);
     place.directory->set(place.name, place.node);
   }
   if (place.node->is_directory) return Error::from_errno(EISDIR, "lock " + path);
@@ -305,6 +300,26 @@ void SimulatedFileSystem::set_full(bool full) {
 void SimulatedFileSystem::crash(std::uint64_t seed) {
   const Guard guard(disk_->mutex);
   disk_->crash(seed);
+}
+
+void SimulatedFileSystem::record() {
+  const Guard guard(disk_->mutex);
+  disk_->first_recorded = disk_->trace.size();
+  disk_->recorded.clear();
+}
+
+std::unique_ptr<SimulatedFileSystem> SimulatedFileSystem::before(std::uint64_t number) const {
+  const Guard guard(disk_->mutex);
+  const bool is_now = number == disk_->trace.size();
+  const SimulatedDisk& then = is_now ? *disk_ : *disk_->recorded.at(number - disk_->first_recorded.value());
+  return std::unique_ptr<SimulatedFileSystem>(new SimulatedFileSystem(then.copy()));
+}
+
+void SimulatedFileSystem::become(const SimulatedFileSystem& other) {
+  const auto twin = other.before(other.operations());
+  const Guard guard(disk_->mutex);
+  disk_->root = twin->disk_->root;
+  disk_->next_inode = std::max(disk_->next_inode, twin->disk_->next_inode);
 }
 
 }  // namespace ashlar

@@ -27,6 +27,8 @@
 //     check(files);
 //   }
 //
+// record() and before() give the same states without running the flow again for each of them.
+//
 // Any thread may call anything. Paths may be absolute or relative; "/" exists from the start.
 #pragma once
 
@@ -83,7 +85,17 @@ class SimulatedFileSystem : public FileSystem {
   // Cuts the power and turns it on again. Faults that were set and did not happen yet are forgotten.
   void crash(std::uint64_t seed);
 
+  // Keeps the disk as it is before each operation from this one on.
+  void record();
+  // Returns a disk of its own, as this one was before operation `number`: one since record(), or
+  // operations(). Its operations are counted from 0, and no file of it is open or locked.
+  std::unique_ptr<SimulatedFileSystem> before(std::uint64_t number) const;
+  // Takes the contents of another disk in place of its own. Open files stay those of the old contents.
+  void become(const SimulatedFileSystem& other);
+
  private:
+  explicit SimulatedFileSystem(std::shared_ptr<SimulatedDisk> disk);
+
   std::shared_ptr<SimulatedDisk> disk_;
 };
 

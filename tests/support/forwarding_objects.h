@@ -103,6 +103,10 @@ class InterruptedObjects : public ForwardingObjects {
   using ForwardingObjects::remove;
   using ForwardingObjects::replace;
 
+  Result<std::unique_ptr<ObjectWriter>> create(std::string_view key) override {
+    step();
+    return ForwardingObjects::create(key);
+  }
   Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
     step();
     return ForwardingObjects::open(key, mode);
