@@ -52,10 +52,10 @@ Result<NamedRecords<typename Kind::Record>> list_named(const RecordFolder<Kind>&
   return listing;
 }
 
-// Removes a record without reading it, so that a damaged one can be removed too.
+// Removes a record, a damaged one too.
 template <class Kind>
 Status remove_named(RecordFolder<Kind>& folder, typename Kind::Id id, std::string_view name) {
-  Status gone = folder.remove(id);
+  Status gone = folder.free(id);
   if (is(gone, ErrorCode::kNotFound)) return unknown_name<typename Kind::Id>(name);
   return gone;
 }

@@ -25,9 +25,8 @@ Result<LifecyclePolicy> put_lifecycle_policy(Repo& repo, const Caller& caller, L
   wanted.id = lifecycle_policy_id(wanted.owner, wanted.name);
   wanted.created = UtcTime::now();
   LifecyclePolicyCatalog catalog(repo.objects());
-  Status made = catalog.publish(wanted);
-  if (made.ok()) return wanted;
-  if (!is(made, ErrorCode::kBusy)) return made.take_error();
+  auto made = catalog.claim(wanted);
+  if (!is(made, ErrorCode::kBusy)) return made;
   return catalog.update(wanted.id, [&](LifecyclePolicy& policy) -> Status {
     wanted.created = policy.created;
     wanted.revision = policy.revision;

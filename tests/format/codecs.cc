@@ -65,6 +65,8 @@ std::vector<NamedFormat> binary_formats() {
        8, true, kSnapshotVersion},
       {"volume record", encode(golden::volume()), decode_and_encode<decode_volume_record>, Seal::kEnd, 8,
        true, kVolumeVersion},
+      {"free record", encode(golden::free_record()), decode_and_encode<decode_free_record>},
+      {"claim of a name", encode(golden::name_claim()), decode_and_encode<decode_name_claim>},
       {"trace", encode(golden::trace()), decode_and_encode<decode_trace_record>},
       {"boot pack header", encode(golden::boot_pack_header()), decode_and_encode<decode_boot_pack_header>},
       {"session record", encode(golden::session()), decode_and_encode<decode_session_record>, Seal::kEnd, 8,

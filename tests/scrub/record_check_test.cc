@@ -57,7 +57,7 @@ TEST_F(RecordCheckTest, EachDamagedObjectIsNamed) {
     overwrite(objects_, key, sound);
   }
   for (const char* key : {"images/ami-00000000000000007", "launch-templates/lt-00000000000000007",
-                          "lifecycle-policies/policy-00000000000000007"}) {
+                          "lifecycle-policies/policy-00000000000000007", "image-names/000000000001-00"}) {
     ASSERT_TRUE(objects_.put_if_absent(key, as_byte_span("{}")).ok());
     EXPECT_THAT(objects_at_fault(), testing::ElementsAre(key));
     ASSERT_TRUE(objects_.remove(key).ok());
