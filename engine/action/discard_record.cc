@@ -23,6 +23,7 @@ Result<DiscardedRecord> discard(ObjectStore& objects, const Catalog& catalog, Id
   if (!is(record, ErrorCode::kCorrupt)) return record.error();
   const std::string key = Catalog::key_of(id);
   const ByteVector bytes = TRY(get_object(objects, key, kMaxDamagedBytes));
+  if (!is(catalog.get(id), ErrorCode::kCorrupt)) return busy(key + " can be read again");
   DiscardedRecord discarded{record.error().text(),
                             fmt::format("damaged/{}.{}", id.text(), UtcTime::now().unix_ns)};
   TRY(objects.put_if_absent(discarded.kept, bytes));

@@ -227,6 +227,7 @@ Status revoke(ObjectStore& objects, const SessionRecord& session) {
 Status discard_session(ObjectStore& objects, const SessionId& id) {
   const std::string key = key_of(id);
   const ByteVector bytes = TRY(get_object(objects, key, 2 * kMaxSessionRecordBytes));
+  if (decode_session_record(bytes).ok()) return busy(key + " can be read again");
   TRY(objects.put_if_absent(fmt::format("damaged/{}.{}", id.hex(), UtcTime::now().unix_ns), bytes));
   TRY(remove_if_there(objects, key));
   return sweep_open(objects, id, TRY(SnapshotCatalog(objects).list_ids()));

@@ -85,6 +85,11 @@ struct VerbStore {
   }
   bool is_published(std::uint64_t number) const { return snapshots.get(id_of(number)).ok(); }
   bool is_in_bin(std::uint64_t number) const { return snapshots.find_in_bin(id_of(number)).ok(); }
+  void damage_session() {
+    const std::string key = "sessions/" + session->id().hex();
+    auto bytes = get_object(objects, key, 1 << 20);
+    if (bytes.ok()) overwrite(objects, key, ByteSpan(bytes.value()).first(bytes.value().size() - 1));
+  }
   // A swept one is removed by the next purge.
   bool is_open(std::uint64_t number) const {
     const auto object = snapshots.read(id_of(number));
@@ -210,7 +215,10 @@ std::vector<NamedVerb> all_verbs() {
                 !store.is_open(9);
        }},
       {"revoke a damaged session",
-       [](VerbStore& store, ObjectStore& objects) { return discard_session(objects, store.session->id()); },
+       [](VerbStore& store, ObjectStore& objects) {
+         store.damage_session();
+         return discard_session(objects, store.session->id());
+       },
        [](VerbStore& store) {
          return is(find_session(store.objects, store.session->id()), ErrorCode::kNotFound) &&
                 !store.is_open(9);
