@@ -19,21 +19,22 @@ std::string DeletedThing::id_text() const {
   return std::visit([](const auto& one) { return one.text(); }, id);
 }
 
-Result<std::vector<DeletedThing>> describe_bin(Repo& repo, const Caller& caller) {
-  std::vector<DeletedThing> things;
-  std::vector<std::string> unread;
-  for (BinEntry& entry : TRY(repo.snapshots().list_bin(unread)))
-    things.push_back({entry.snapshot, entry.deleted, std::move(entry.name)});
-  for (const std::string& one : unread) caller.notices.warn(one);
+Result<BinList> describe_bin(Repo& repo, const Caller& caller) {
+  BinList list;
+  for (BinEntry& entry : TRY(repo.snapshots().list_bin(list.unread)))
+    list.things.push_back({entry.snapshot, entry.deleted, std::move(entry.name)});
   const AccountImages images = AccountImages::open(repo, caller);
   for (const ImageId id : TRY(images.catalog().list_ids())) {
-    const auto record = images.catalog().get(id);
-    if (record.ok() && record.value().state == ImageState::kDeregistered &&
-        record.value().owner == caller.account)
-      things.push_back({id, *record.value().deregistered, record.value().name});
+    auto record = images.catalog().get(id);
+    if (is(record, ErrorCode::kNotFound)) continue;  // removed meanwhile
+    if (!record.ok()) {
+      list.unread.push_back(record.take_error());
+    } else if (record.value().state == ImageState::kDeregistered && record.value().owner == caller.account) {
+      list.things.push_back({id, *record.value().deregistered, record.value().name});
+    }
   }
-  std::ranges::stable_sort(things, {}, &DeletedThing::deleted);
-  return things;
+  std::ranges::stable_sort(list.things, {}, &DeletedThing::deleted);
+  return list;
 }
 
 Status restore_snapshot_from_bin(Repo& repo, const Caller& /*caller*/, SnapshotId id) {

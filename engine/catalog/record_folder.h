@@ -126,9 +126,9 @@ class RecordFolder {
     return ids;
   }
 
-  // Returns all records, oldest first. A record that can't be read is named in `unread`, if that is given;
-  // else it fails the call.
-  Result<std::vector<Record>> list(std::vector<std::string>* unread = nullptr) const {
+  // Returns all records, oldest first. The error of a record that can't be read is added to `unread`, if
+  // that is given; else it fails the call.
+  Result<std::vector<Record>> list(std::vector<Error>* unread = nullptr) const {
     std::vector<Record> records;
     for (const Id id : TRY(list_ids())) {
       auto record = get(id);
@@ -138,7 +138,7 @@ class RecordFolder {
       }
       if (is(record, ErrorCode::kNotFound)) continue;  // the record was deleted since
       if (unread == nullptr) return record.take_error();
-      unread->push_back(record.error().text());
+      unread->push_back(record.take_error());
     }
     std::ranges::sort(records, [](const Record& a, const Record& b) {
       return std::tie(a.created, a.id) < std::tie(b.created, b.id);

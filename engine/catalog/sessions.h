@@ -77,8 +77,8 @@ class Session {
 
 // Returns the ids of all sessions, also of those whose record can't be read.
 Result<std::vector<SessionId>> list_session_ids(ObjectStore& objects);
-// Returns the sessions; names those that can't be read in `unread`.
-Result<std::vector<SessionRecord>> list_sessions(ObjectStore& objects, std::vector<std::string>& unread);
+// Returns the sessions; adds the errors of those that can't be read to `unread`.
+Result<std::vector<SessionRecord>> list_sessions(ObjectStore& objects, std::vector<Error>& unread);
 // Returns a session. Fails with kNotFound ("no session … in this store").
 Result<SessionRecord> find_session(ObjectStore& objects, const SessionId& id);
 

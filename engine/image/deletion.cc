@@ -195,7 +195,7 @@ class SnapshotPurge {
   // A writer that stands on a purged snapshot named it in its session before it read it, and so is seen here.
   Status remove_ended() {
     if (ended_.empty()) return {};
-    std::vector<std::string> unread;
+    std::vector<Error> unread;
     std::set<SnapshotId> bases;
     for (const SessionRecord& session : TRY(list_sessions(objects_, unread)))
       bases.insert(session.bases.begin(), session.bases.end());

@@ -113,7 +113,7 @@ TEST_F(Templates, ANameThatWasFreedIsTakenAgainWithALaterRevision) {
   EXPECT_EQ(code_of(delete_launch_template(repo(), owner(), "web")), ErrorCode::kNotFound);
   const auto listing = describe_launch_templates(repo(), owner()).take();
   EXPECT_THAT(listing.found, IsEmpty());
-  EXPECT_THAT(listing.damaged, IsEmpty());
+  EXPECT_THAT(listing.unread, IsEmpty());
   const auto again = create_launch_template(repo(), owner(), {"web", "", choices(1)});
   ASSERT_OK(again);
   EXPECT_EQ(again.value().revision, 4U);
@@ -127,7 +127,8 @@ TEST_F(Templates, ADamagedRecordIsNamedHidesNoneAndIsDeleted) {
   EXPECT_EQ(code_of(find_launch_template(repo(), owner(), "web")), ErrorCode::kCorrupt);
   const auto listing = describe_launch_templates(repo(), owner()).take();
   EXPECT_THAT(listing.found, SizeIs(1));
-  EXPECT_THAT(listing.damaged, testing::ElementsAre(HasSubstr("launch-templates/lt-0")));
+  ASSERT_THAT(listing.unread, SizeIs(1));
+  EXPECT_THAT(listing.unread[0].text(), HasSubstr("launch-templates/lt-0"));
   ASSERT_OK(delete_launch_template(repo(), owner(), "web"));
   const auto again = delete_launch_template(repo(), owner(), "web");
   EXPECT_EQ(code_of(again), ErrorCode::kNotFound);
