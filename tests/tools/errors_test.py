@@ -221,6 +221,8 @@ class Errors(program.ProgramTest):
         self.ok("snapshots")
 
     def test_lists_show_what_can_be_read(self):
+        self.need_root()  # to become a user who may not read one file
+        self.scratch.chmod(0o755)
         deleted, rotten = self.capture(self.source), self.capture(self.source)
         for snapshot in (deleted, rotten):
             self.ok("delete", snapshot)
@@ -230,16 +232,17 @@ class Errors(program.ProgramTest):
             "Images": ("images/ami-00000000000000001", ["image", "list"]),
             "volumes": ("volumes/vol-00000000000000001", ["volume", "list"]),
             "LaunchTemplates": ("launch-templates/lt-00000000000000001", ["template", "list"]),
-            "LifecyclePolicies": ("lifecycle-policies/policy-00000000000000001", ["lifecycle", "list"]),
+            "Policies": ("lifecycle-policies/policy-00000000000000001", ["lifecycle", "list"]),
         }
         for member, (key, verb) in damaged.items():
             path = self.store / key
             path.parent.mkdir(exist_ok=True)
-            for status, spoil in ((3, lambda: path.write_bytes(b"rotten")), (1, lambda: path.symlink_to(path))):
+            path.write_bytes(b"rotten")
+            subprocess.run(["chown", "-R", "65534", self.store], check=True)
+            for status, how in ((3, {}), (1, {"user": 65534})):
                 with self.subTest(verb=verb, status=status):
-                    path.unlink(missing_ok=True)
-                    spoil()
-                    done = self.run_ashlar(*verb, "--json")
+                    path.chmod(0 if how else 0o644)
+                    done = self.run_ashlar(*verb, "--json", **how)
                     self.assertEqual(done.returncode, status, done.stderr)
                     self.assertIn(path.name, done.stderr.decode())
                     listed = json.loads(done.stdout)[member]
