@@ -109,7 +109,7 @@ struct VerbStore {
     return image.ok() ? image.value().state : ImageState::kPurged;
   }
 
-  // What no verb below may touch, but the one that is named.
+  // Checks that all is there that only the named verb may change.
   void expect_kept(std::string_view verb) {
     EXPECT_TRUE(is_published(1));
     EXPECT_TRUE(is_published(4));
