@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
-#include <optional>
 
 #include "action/account_images.h"
 #include "catalog/settings.h"
@@ -21,21 +19,22 @@ std::string DeletedThing::id_text() const {
   return std::visit([](const auto& one) { return one.text(); }, id);
 }
 
-Result<std::vector<DeletedThing>> describe_bin(Repo& repo, const Caller& caller) {
-  std::vector<DeletedThing> things;
-  std::vector<std::string> unread;
-  for (BinEntry& entry : TRY(repo.snapshots().list_bin(unread)))
-    things.push_back({entry.snapshot, entry.deleted, std::move(entry.name)});
-  for (const std::string& one : unread) caller.notices.warn(one);
+Result<BinList> describe_bin(Repo& repo, const Caller& caller) {
+  BinList list;
+  for (BinEntry& entry : TRY(repo.snapshots().list_bin(list.unread)))
+    list.things.push_back({entry.snapshot, entry.deleted, std::move(entry.name)});
   const AccountImages images = AccountImages::open(repo, caller);
   for (const ImageId id : TRY(images.catalog().list_ids())) {
-    const auto record = images.catalog().get(id);
-    if (record.ok() && record.value().state == ImageState::kDeregistered &&
-        record.value().owner == caller.account)
-      things.push_back({id, *record.value().deregistered, record.value().name});
+    auto record = images.catalog().get(id);
+    if (is(record, ErrorCode::kNotFound)) continue;  // removed meanwhile
+    if (!record.ok()) {
+      list.unread.push_back(record.take_error());
+    } else if (record.value().state == ImageState::kDeregistered && record.value().owner == caller.account) {
+      list.things.push_back({id, *record.value().deregistered, record.value().name});
+    }
   }
-  std::ranges::stable_sort(things, {}, &DeletedThing::deleted);
-  return things;
+  std::ranges::stable_sort(list.things, {}, &DeletedThing::deleted);
+  return list;
 }
 
 Status restore_snapshot_from_bin(Repo& repo, const Caller& /*caller*/, SnapshotId id) {
@@ -53,35 +52,6 @@ Status restore_image_from_bin(Repo& repo, const Caller& caller, ImageId id) {
 }
 
 namespace {
-
-// The times that decide about a purge.
-struct BinTimes {
-  UtcTime oldest_deletion{std::numeric_limits<std::uint64_t>::max()};  // of what lies in the bin
-  UtcTime newest;  // of all that was ever stored or deleted
-};
-
-void take_in(BinTimes& times, UtcTime created, std::optional<UtcTime> deleted) {
-  times.newest = std::max({times.newest, created, deleted.value_or(UtcTime{})});
-  if (deleted) times.oldest_deletion = std::min(times.oldest_deletion, *deleted);
-}
-
-Result<BinTimes> times_of(Repo& repo) {
-  BinTimes times;
-  for (const SnapshotId id : TRY(repo.snapshots().list_ids())) {
-    const auto object = repo.snapshots().read(id);
-    if (!object.ok()) continue;
-    const SnapshotRecord* record = record_of(object.value());
-    if (record == nullptr) continue;
-    const auto* gone = std::get_if<GoneSnapshot>(&object.value());
-    take_in(times, record->created, gone == nullptr ? std::nullopt : std::optional(gone->deleted));
-  }
-  const ImageCatalog images(repo.objects());
-  for (const ImageId id : TRY(images.list_ids())) {
-    const auto image = images.get(id);
-    if (image.ok()) take_in(times, image.value().created, image.value().deregistered);
-  }
-  return times;
-}
 
 Status check_clock(const BinTimes& times, UtcTime now) {
   const auto doubt = [](std::string text) {
@@ -102,11 +72,11 @@ Result<Purged> purge_bin(Repo& repo, const Caller& /*caller*/, PurgeAge age, Pur
   const std::uint64_t days = age == PurgeAge::kAny ? 0 : TRY(get_settings(repo.objects())).bin_days;
   const std::uint64_t kept_ns = days * kDay;
   const UtcTime until{now.unix_ns - std::min(now.unix_ns, kept_ns)};
-  if (days > 0 && clock == PurgeClock::kCheck) {
-    const BinTimes times = TRY(times_of(repo));
-    if (times.oldest_deletion <= until) TRY(check_clock(times, now));
-  }
-  return repo.reserve().run([&] { return purge_bin(repo.objects(), until); });
+  const bool is_checked = days > 0 && clock == PurgeClock::kCheck;
+  const auto allow = [&](const BinTimes& times) {
+    return is_checked && times.oldest_deletion <= until ? check_clock(times, now) : Status();
+  };
+  return repo.reserve().run([&] { return purge_bin(repo.objects(), until, allow); });
 }
 
 }  // namespace ashlar

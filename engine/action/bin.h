@@ -15,12 +15,16 @@ namespace ashlar {
 struct DeletedThing {
   std::variant<SnapshotId, ImageId> id;
   UtcTime deleted;
-  std::string name;  // empty when the record can't be read
+  std::string name;
 
   std::string id_text() const;
 };
-// Lists the bin, oldest deletion first.
-Result<std::vector<DeletedThing>> describe_bin(Repo& repo, const Caller& caller);
+struct BinList {
+  std::vector<DeletedThing> things;  // oldest deletion first
+  std::vector<Error> unread;         // of objects that can't be read, and may lie in the bin
+};
+// Lists the bin.
+Result<BinList> describe_bin(Repo& repo, const Caller& caller);
 
 // Brings a deleted snapshot back. Fails with kNotFound, kind kNotInBin, when it is not in the bin.
 Status restore_snapshot_from_bin(Repo& repo, const Caller& caller, SnapshotId id);

@@ -27,7 +27,7 @@ Result<DescribedImages> list_images(const AccountImages& images, bool include_de
     auto record = images.catalog().get(id);
     if (is(record, ErrorCode::kNotFound)) continue;
     if (!record.ok()) {
-      listed.damaged.push_back(record.error().text());
+      listed.unread.push_back(record.take_error());
       continue;
     }
     const bool is_shown = include_deprecated ? may_see(record.value(), images.account())

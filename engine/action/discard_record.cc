@@ -2,9 +2,11 @@
 
 #include "action/stores.h"
 #include "base/clock.h"
+#include "base/random.h"
 #include "catalog/images.h"
 #include "catalog/settings.h"
 #include "catalog/volumes.h"
+#include "format/free_record.h"
 #include "image/snapshot_users.h"
 
 namespace ashlar {
@@ -12,18 +14,35 @@ namespace {
 
 constexpr std::size_t kMaxDamagedBytes = std::size_t{64} << 20U;  // a damaged record may be longer than any
 
+// Replaces the damaged bytes by `gone`, so that a record that another process put in their place meanwhile
+// stays, and then removes the object. The id was random, so the key never has another record.
 template <class Catalog, class Id>
-Result<DiscardedRecord> discard(ObjectStore& objects, const Catalog& catalog, Id id) {
+Result<DiscardedRecord> discard(ObjectStore& objects, const Catalog& catalog, Id id, ByteSpan gone) {
   const auto record = catalog.get(id);
   if (record.ok()) return invalid(id.text() + " is not damaged");
   if (!is(record, ErrorCode::kCorrupt)) return record.error();
   const std::string key = Catalog::key_of(id);
   const ByteVector bytes = TRY(get_object(objects, key, kMaxDamagedBytes));
+  if (!is(catalog.get(id), ErrorCode::kCorrupt)) return busy(key + " can be read again");
   DiscardedRecord discarded{record.error().text(),
                             fmt::format("damaged/{}.{}", id.text(), UtcTime::now().unix_ns)};
   TRY(objects.put_if_absent(discarded.kept, bytes));
-  TRY(objects.remove(key));
+  TRY(objects.replace(key, bytes, gone));
+  best_effort(objects.remove(key));
   return discarded;
+}
+
+ByteVector swept(SnapshotId id) {
+  return encode(GoneSnapshot{id, GoneState::kSwept, 0, UtcTime::now(), random_id<Nonce>(), {}});
+}
+
+ByteVector free_record() { return encode(FreeRecord{1, random_id<Nonce>()}); }
+
+// Returns settings whose bytes no earlier settings of the store had.
+std::string fresh_settings() {
+  StoreSettings settings;
+  settings.revision = UtcTime::now().unix_ns;
+  return encode(settings);
 }
 
 // Settings that are gone have no bytes to keep.
@@ -36,11 +55,11 @@ Result<DiscardedRecord> discard_settings(ObjectStore& objects) {
   if (bytes.ok()) {
     discarded.kept = fmt::format("damaged/settings.{}", UtcTime::now().unix_ns);
     TRY(objects.put_if_absent(discarded.kept, bytes.value()));
-    TRY(objects.replace(kSettingsKey, bytes.value(), as_byte_span(encode(StoreSettings{}))));
+    TRY(objects.replace(kSettingsKey, bytes.value(), as_byte_span(fresh_settings())));
     return discarded;
   }
   if (!is(bytes, ErrorCode::kNotFound)) return bytes.error();
-  TRY(put_first_settings(objects));
+  TRY(objects.put_if_absent(kSettingsKey, as_byte_span(fresh_settings())));
   return discarded;
 }
 
@@ -49,7 +68,8 @@ Result<DiscardedRecord> discard_settings(ObjectStore& objects) {
 Result<DiscardedRecord> discard_damaged_record(Repo& repo, const Caller& caller, const std::string& id) {
   ObjectStore& objects = repo.objects();
   if (const auto snapshot = SnapshotId::parse(id); snapshot.ok()) {
-    DiscardedRecord discarded = TRY(discard(objects, repo.snapshots(), snapshot.value()));
+    DiscardedRecord discarded =
+        TRY(discard(objects, repo.snapshots(), snapshot.value(), swept(snapshot.value())));
     const auto users = SnapshotUsers::read(objects);
     const Status unused = users.ok() ? users.value().check_unused(snapshot.value()) : Status(users.error());
     if (!unused.ok())
@@ -59,9 +79,9 @@ Result<DiscardedRecord> discard_damaged_record(Repo& repo, const Caller& caller,
     return discarded;
   }
   if (const auto volume = VolumeId::parse(id); volume.ok())
-    return discard(objects, VolumeCatalog(objects), volume.value());
+    return discard(objects, VolumeCatalog(objects), volume.value(), free_record());
   if (const auto image = ImageId::parse(id); image.ok())
-    return discard(objects, ImageCatalog(objects), image.value());
+    return discard(objects, ImageCatalog(objects), image.value(), free_record());
   if (id == "settings") return discard_settings(objects);
   return invalid(fmt::format("'{}' is not the id of a snapshot, a volume or an image", id));
 }

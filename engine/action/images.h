@@ -25,8 +25,8 @@ struct DescribeImages {
   bool include_deprecated = false;     // deprecated images of other accounts too
 };
 struct DescribedImages {
-  std::vector<ImageRecord> images;   // oldest first
-  std::vector<std::string> damaged;  // what is wrong with records that can't be read
+  std::vector<ImageRecord> images;  // oldest first
+  std::vector<Error> unread;        // of records that can't be read
 };
 // Returns images that the account may see. Fails with kNotFound when an image of `ids` is not among them. A
 // damaged record of another image hides none.

@@ -49,7 +49,7 @@ Result<InstanceList> describe_instances(Host& host, const Caller& /*caller*/) {
     if (record.ok()) {
       listing.instances.push_back(TRY(describe(instances, record.take())));
     } else if (!is(record, ErrorCode::kNotFound)) {
-      listing.damaged.push_back(record.error().text());
+      listing.unread.push_back(record.take_error());
     }
   }
   std::ranges::sort(listing.instances, {}, [](const InstanceDescription& one) {

@@ -37,7 +37,7 @@ struct InstanceDescription {
 };
 struct InstanceList {
   std::vector<InstanceDescription> instances;  // oldest first
-  std::vector<std::string> damaged;            // the errors of records that can't be read
+  std::vector<Error> unread;                   // of records that can't be read
 };
 // Returns the machines of this host. A machine that is being launched is left out.
 Result<InstanceList> describe_instances(Host& host, const Caller& caller);

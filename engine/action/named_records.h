@@ -17,8 +17,8 @@ namespace ashlar {
 
 template <class Record>
 struct NamedRecords {
-  std::vector<Record> found;         // by name
-  std::vector<std::string> damaged;  // what keeps others from being read; hides none of those found
+  std::vector<Record> found;  // by name
+  std::vector<Error> unread;  // of records that can't be read; they hide none of those found
 };
 
 template <class Id>
@@ -45,17 +45,17 @@ Result<NamedRecords<typename Kind::Record>> list_named(const RecordFolder<Kind>&
   for (const typename Kind::Id id : TRY(folder.list_ids())) {
     auto record = folder.get(id);
     if (!record.ok() && record.error().code() != ErrorCode::kNotFound)
-      listing.damaged.push_back(record.error().text());
+      listing.unread.push_back(record.error());
     if (record.ok() && (!owner || record.value().owner == *owner)) listing.found.push_back(record.take());
   }
   std::ranges::sort(listing.found, {}, [](const auto& record) { return std::pair(record.name, record.id); });
   return listing;
 }
 
-// Removes a record without reading it, so that a damaged one can be removed too.
+// Removes a record, a damaged one too.
 template <class Kind>
 Status remove_named(RecordFolder<Kind>& folder, typename Kind::Id id, std::string_view name) {
-  Status gone = folder.remove(id);
+  Status gone = folder.free(id);
   if (is(gone, ErrorCode::kNotFound)) return unknown_name<typename Kind::Id>(name);
   return gone;
 }

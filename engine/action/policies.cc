@@ -25,9 +25,8 @@ Result<LifecyclePolicy> put_lifecycle_policy(Repo& repo, const Caller& caller, L
   wanted.id = lifecycle_policy_id(wanted.owner, wanted.name);
   wanted.created = UtcTime::now();
   LifecyclePolicyCatalog catalog(repo.objects());
-  Status made = catalog.publish(wanted);
-  if (made.ok()) return wanted;
-  if (!is(made, ErrorCode::kBusy)) return made.take_error();
+  auto made = catalog.claim(wanted);
+  if (!is(made, ErrorCode::kBusy)) return made;
   return catalog.update(wanted.id, [&](LifecyclePolicy& policy) -> Status {
     wanted.created = policy.created;
     wanted.revision = policy.revision;
@@ -59,9 +58,9 @@ Result<LifecycleRun> plan_lifecycle_run(Repo& repo, const Caller& caller, const 
   LifecycleRun run;
   run.now = UtcTime::now();
   NamedRecords<LifecyclePolicy> policies = TRY(policies_of(repo, caller, request));
-  run.damaged = std::move(policies.damaged);
+  run.unread = std::move(policies.unread);
   run.plan = TRY(plan_lifecycle(repo.objects(), policies.found, run.now));
-  run.damaged.insert(run.damaged.end(), run.plan.damaged.begin(), run.plan.damaged.end());
+  for (const std::string& damaged : run.plan.damaged) run.unread.push_back(corrupt(damaged));
   return run;
 }
 

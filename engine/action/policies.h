@@ -32,7 +32,8 @@ Result<LifecyclePolicyId> delete_lifecycle_policy(Repo& repo, const Caller& call
 struct LifecycleRun {
   LifecyclePlan plan;
   UtcTime now;
-  std::vector<std::string> damaged;  // policies, images and volumes that are damaged, and left out
+  std::vector<Error>
+      unread;  // of policies that can't be read, and of damaged images and volumes: all left out
 };
 struct PlanLifecycle {
   std::vector<std::string> names;  // of the account's policies; empty: all of them

@@ -22,7 +22,7 @@ std::chrono::nanoseconds since_boot() {
 
 // Lists the sessions, and notes their beats in this host's file. Where that can't be written, each run sees
 // every session for the first time.
-Result<std::vector<DescribedSession>> look(Repo& repo, std::vector<std::string>& unread) {
+Result<std::vector<DescribedSession>> look(Repo& repo, std::vector<Error>& unread) {
   const ProcessIdentity self = TRY(this_process());
   const std::string path = repo.host().path() + "/sessions-seen";
   const auto text = read_file(repo.host().files(), path, kMaxWatchBytes);
@@ -50,15 +50,14 @@ Result<std::vector<DescribedSession>> look(Repo& repo, std::vector<std::string>&
 
 }  // namespace
 
-Result<std::vector<DescribedSession>> describe_sessions(Repo& repo, const Caller& caller) {
-  std::vector<std::string> unread;
-  auto sessions = look(repo, unread);
-  for (const std::string& one : unread) caller.notices.warn(one);
-  return sessions;
+Result<SessionList> describe_sessions(Repo& repo, const Caller& /*caller*/) {
+  SessionList list;
+  list.sessions = TRY(look(repo, list.unread));
+  return list;
 }
 
 Status revoke_session(Repo& repo, const Caller& /*caller*/, const SessionId& id, RevokeWhen when) {
-  std::vector<std::string> unread;
+  std::vector<Error> unread;
   const auto sessions = TRY(look(repo, unread));
   const auto found =
       std::ranges::find(sessions, id, [](const DescribedSession& one) { return one.record.id; });

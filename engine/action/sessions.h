@@ -21,8 +21,12 @@ struct DescribedSession {
   Writer writer = Writer::kUnknown;
   std::chrono::seconds silent{0};  // for how long this host has seen no beat of it
 };
-// Lists all sessions; warns of those that can't be read. Remembers their beats on this host.
-Result<std::vector<DescribedSession>> describe_sessions(Repo& repo, const Caller& caller);
+struct SessionList {
+  std::vector<DescribedSession> sessions;
+  std::vector<Error> unread;  // of records that can't be read
+};
+// Lists all sessions. Remembers their beats on this host.
+Result<SessionList> describe_sessions(Repo& repo, const Caller& caller);
 
 enum class RevokeWhen : unsigned char {
   kSilent,  // only when its writer is certainly gone, or it was silent for kSilentAfter

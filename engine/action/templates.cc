@@ -68,12 +68,11 @@ Result<LaunchTemplate> create_launch_template(Repo& repo, const Caller& caller,
   record.id = launch_template_id(record.owner, record.name);
   record.created = UtcTime::now();
   record.versions = {{1, record.created, request.description, request.choices}};
-  Status made = LaunchTemplateCatalog(repo.objects()).publish(record);
+  auto made = LaunchTemplateCatalog(repo.objects()).claim(std::move(record));
   if (is(made, ErrorCode::kBusy))
     return busy(fmt::format("launch template '{}' exists already", request.name))
         .about(ErrorKind::kTemplateExists, request.name);
-  TRY(std::move(made));
-  return record;
+  return made;
 }
 
 Result<LaunchTemplate> create_launch_template_version(Repo& repo, const Caller& caller,

@@ -36,7 +36,7 @@ Result<VolumeRecord> clone_volume(Host& host, const Caller& caller, const CloneV
 
 struct VolumeList {
   std::vector<VolumeRecord> records;  // oldest first
-  std::vector<std::string> unread;    // what is wrong with records that can't be read
+  std::vector<Error> unread;          // of records that can't be read
 };
 // Returns the volumes of the store.
 Result<VolumeList> describe_volumes(Repo& repo, const Caller& caller);

@@ -1,9 +1,12 @@
 #include "catalog/images.h"
 
+#include "base/random.h"
+#include "format/name_claim.h"
+
 namespace ashlar {
 namespace {
 
-constexpr std::size_t kMaxClaimBytes = 64;
+constexpr std::size_t kMaxClaimBytes = 4096;  // of a claim that is damaged too
 
 std::string claim_key(const ImageRecord& record) {
   return fmt::format("image-names/{}-{}", record.owner.text(), to_hex(sha256(as_byte_span(record.name))));
@@ -13,8 +16,17 @@ Error taken(const ImageRecord& record, std::string_view by) {
   return busy(fmt::format("{} has the name '{}' already", by, record.name));
 }
 
+ByteVector claim_of(ImageId image, std::uint64_t revision) {
+  return encode(NameClaim{revision, image, random_id<Nonce>()});
+}
+
 bool is_namesake(const ImageRecord& other, const ImageRecord& record) {
   return is_alive(other) && other.owner == record.owner && other.name == record.name;
+}
+
+Result<NameClaim> read_claim(ObjectStore& objects, const std::string& key) {
+  const ByteVector bytes = TRY(get_object(objects, key, kMaxClaimBytes));
+  return decode_name_claim(bytes).with_context(key);
 }
 
 }  // namespace
@@ -33,28 +45,40 @@ Result<bool> ImageCatalog::holds_its_name(ImageId id, const ImageRecord& wanted)
   return true;  // a record that cannot be read may need its name
 }
 
+// Replaces a claim, of which `held` are the bytes, by `ours`.
+Status ImageCatalog::take(const ImageRecord& record, ByteSpan held, ByteSpan ours) {
+  Status taken_over = objects_.replace(claim_key(record), held, ours);
+  if (is(taken_over, ErrorCode::kBusy) || is(taken_over, ErrorCode::kNotFound))
+    return taken(record, "another image");
+  return taken_over;
+}
+
 Status ImageCatalog::claim(const ImageRecord& record) {
   const std::string key = claim_key(record);
-  const std::string ours = record.id.text();
-  Status claimed = objects_.put_if_absent(key, as_byte_span(ours));
+  Status claimed = objects_.put_if_absent(key, claim_of(record.id, 1));
   if (!is(claimed, ErrorCode::kBusy)) return claimed;
-  auto bytes = get_object(objects_, key, kMaxClaimBytes);
-  if (is(bytes, ErrorCode::kNotFound)) return taken(record, "another image");
-  const std::string theirs(as_text(TRY(std::move(bytes))));
-  if (theirs == ours) return {};
-  const ImageId other = TRY(ImageId::parse(theirs).with_context(key));
-  if (TRY(holds_its_name(other, record))) return taken(record, theirs);
-  // A loss of power must not bring back that it needs the name.
+  const ByteVector held = TRY(get_object(objects_, key, kMaxClaimBytes));
+  const auto theirs = decode_name_claim(held);
+  // A loss of power must not bring back that another image needs the name.
   const std::vector<std::string> folder{std::string(ImageKind::kFolder)};
+  if (is(theirs, ErrorCode::kCorrupt)) {
+    // Which image has the name is not known; the records of images tell.
+    TRY(look_for_namesake(record));
+    TRY(objects_.ensure_durable(folder).with_context("make records durable"));
+    return take(record, held, claim_of(record.id, UtcTime::now().unix_ns));
+  }
+  if (!theirs.ok()) return theirs.error().with_context(key);
+  const ImageId other = theirs.value().image;
+  if (other == record.id) return {};
+  if (TRY(holds_its_name(other, record))) return taken(record, other.text());
   TRY(objects_.ensure_durable(folder).with_context("make records durable"));
-  Status replaced = objects_.replace(key, as_byte_span(theirs), as_byte_span(ours));
-  if (is(replaced, ErrorCode::kBusy) || is(replaced, ErrorCode::kNotFound))
-    return taken(record, "another image");
-  TRY(std::move(replaced));
+  const std::uint64_t revision = theirs.value().revision + 1;
+  const ByteVector ours = claim_of(record.id, revision);
+  TRY(take(record, held, ours));
   if (!TRY(holds_its_name(other, record))) return {};
-  // Fails when another writer has taken the claim.
-  best_effort(objects_.replace(key, as_byte_span(ours), as_byte_span(theirs)));
-  return taken(record, theirs);
+  // Gives the name back. Fails when another writer has taken the claim.
+  best_effort(objects_.replace(key, ours, claim_of(other, revision + 1)));
+  return taken(record, other.text());
 }
 
 // Looks for a living image of the same owner and name. Claims alone are not enough: they may be given back
@@ -69,18 +93,13 @@ Status ImageCatalog::look_for_namesake(const ImageRecord& record) const {
 }
 
 Status ImageCatalog::confirm(const ImageRecord& record) {
-  const auto bytes = get_object(objects_, claim_key(record), kMaxClaimBytes);
-  if (bytes.ok() && as_text(bytes.value()) == record.id.text()) return look_for_namesake(record);
-  if (!bytes.ok() && bytes.error().code() != ErrorCode::kNotFound) return bytes.error();
-  return taken(record, "another image");
-}
-
-// Removes the claim if it belongs to this image. Between check and removal no other writer takes it: the
-// image's record still exists and needs its name.
-Status ImageCatalog::release(const ImageRecord& record) {
-  const auto bytes = get_object(objects_, claim_key(record), kMaxClaimBytes);
-  if (!bytes.ok() || as_text(bytes.value()) != record.id.text()) return {};
-  return remove_if_there(objects_, claim_key(record));
+  const auto held = get_object(objects_, claim_key(record), kMaxClaimBytes);
+  if (is(held, ErrorCode::kNotFound)) return taken(record, "another image");
+  if (!held.ok()) return held.error();
+  const NameClaim claim = TRY(decode_name_claim(held.value()).with_context(claim_key(record)));
+  if (claim.image != record.id) return taken(record, "another image");
+  TRY(take(record, held.value(), claim_of(record.id, claim.revision + 1)));
+  return look_for_namesake(record);
 }
 
 Status ImageCatalog::publish(const ImageRecord& record) {
@@ -108,16 +127,24 @@ Result<ImageRecord> ImageCatalog::replace(const ImageRecord& before, ImageRecord
 Status ImageCatalog::check_name(const ImageRecord& record) const {
   if (!is_alive(record)) return {};
   const std::string key = claim_key(record);
-  const auto bytes = get_object(objects_, key, kMaxClaimBytes);
-  if (bytes.ok() && as_text(bytes.value()) == record.id.text()) return {};
-  if (!bytes.ok() && !is(bytes, ErrorCode::kNotFound)) return bytes.error();
+  const auto claim = read_claim(objects_, key);
+  if (!claim.ok() && !is(claim, ErrorCode::kNotFound)) return claim.error();
+  if (claim.ok() && claim.value().image == record.id) return {};
   return corrupt(fmt::format("{}: does not hold the name '{}' for {}", key, record.name, record.id.text()));
 }
 
-Status ImageCatalog::remove(ImageId id) {
-  const auto record = get(id);
-  if (record.ok() && is_alive(record.value())) TRY(release(record.value()));
-  return records_.remove(id);
+Result<std::vector<std::pair<std::string, Error>>> ImageCatalog::unreadable_claims() const {
+  std::vector<std::string> keys;
+  TRY(objects_.list("image-names/", [&](const ObjectInfo& object) -> Status {
+    keys.push_back(object.key);
+    return {};
+  }));
+  std::vector<std::pair<std::string, Error>> unreadable;
+  for (const std::string& key : keys) {
+    const auto claim = read_claim(objects_, key);
+    if (!claim.ok()) unreadable.emplace_back(key, claim.error());
+  }
+  return unreadable;
 }
 
 }  // namespace ashlar

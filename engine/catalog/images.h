@@ -1,11 +1,14 @@
 // ImageCatalog: the records of images under `images/<id>`, replaced as a whole, and the claims of their names
-// under `image-names/<owner>-<SHA-256 of the name>`: objects that hold the image's id.
+// under `image-names/<owner>-<SHA-256 of the name>` (format/name_claim.h).
 //
 // Invariant: an owner has at most one living image of a name. A writer that publishes an image claims its
-// name first and checks the claim again afterwards. It may take a claim whose image does not exist, has
-// failed or is deregistered; it then looks for that image again, and gives the name back if the image has
-// appeared. After publishing, a writer also looks at all other images for one of its name. So when several
-// writers meet at a name, at most one succeeds.
+// name first and confirms the claim afterwards: it replaces it by the next version, so that no earlier write
+// of another writer, whose answer was lost, can take the name later. It may take a claim whose image does not
+// exist, has failed or is deregistered; it then looks for that image again, and gives the name back if the
+// image has appeared. After publishing, a writer also looks at all other images for one of its name. So when
+// several writers meet at a name, at most one succeeds.
+//
+// A claim stays when its image goes: it is worth nothing then, and the next image of the name takes it.
 #pragma once
 
 #include "catalog/record_folder.h"
@@ -59,13 +62,15 @@ class ImageCatalog {
   }
   // Fails with kCorrupt when the image has a name that no claim, or that of another image, holds.
   Status check_name(const ImageRecord& record) const;
-  // Removes the record and the claim of its name.
-  Status remove(ImageId id);
+  // Returns the claims that can't be read, by key.
+  Result<std::vector<std::pair<std::string, Error>>> unreadable_claims() const;
+  // Removes the record.
+  Status remove(ImageId id) { return records_.remove(id); }
 
  private:
   Status claim(const ImageRecord& record);
+  Status take(const ImageRecord& record, ByteSpan held, ByteSpan ours);
   Status confirm(const ImageRecord& record);
-  Status release(const ImageRecord& record);
   Result<bool> holds_its_name(ImageId id, const ImageRecord& wanted) const;
 
   ObjectStore& objects_;

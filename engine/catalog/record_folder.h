@@ -2,6 +2,9 @@
 //
 // A Kind names the record and its form: types Record and Id, kFolder ("volumes/"), kMaxBytes, encode(record)
 // → bytes or text, and decode(bytes). A record has `id` and `created`.
+//
+// A random id is never given again, so its record is published and removed. An id that is made of a name
+// comes back: its record is claimed and freed, and its key is never deleted (format/free_record.h).
 #pragma once
 
 #include <fmt/format.h>
@@ -12,7 +15,10 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/clock.h"
+#include "base/random.h"
 #include "base/result.h"
+#include "format/free_record.h"
 #include "io/object_store.h"
 
 namespace ashlar {
@@ -33,6 +39,42 @@ class RecordFolder {
     Status status = objects_.put_if_absent(key_of(record.id), TRY(checked_bytes(record)));
     if (is(status, ErrorCode::kBusy)) return busy(fmt::format("{} exists already", record.id.text()));
     return std::move(status).with_context(fmt::format("publish {}", record.id.text()));
+  }
+
+  // Publishes a record of a name, and returns it as stored: with the revision after the last one that the key
+  // had. Fails with kBusy when the name has a record, or when another writer was faster. For records that
+  // have a revision.
+  Result<Record> claim(Record record) {
+    Status made = publish(record);
+    if (made.ok()) return record;
+    if (!is(made, ErrorCode::kBusy)) return made.take_error();
+    const std::string key = key_of(record.id);
+    const ByteVector held = TRY(get_object(objects_, key, Kind::kMaxBytes));
+    if (!looks_free(held)) return made.take_error();
+    record.revision = TRY(decode_free_record(held).with_context(key)).revision + 1;
+    Status replaced = objects_.replace(key, held, TRY(checked_bytes(record)));
+    if (is(replaced, ErrorCode::kBusy)) return made.take_error();
+    TRY(std::move(replaced).with_context(fmt::format("publish {}", record.id.text())));
+    return record;
+  }
+
+  // Removes the record of a name and leaves a free record in its place. A damaged record is removed too.
+  // Fails with kNotFound when the name has no record.
+  Status free(Id id) {
+    const std::string key = key_of(id);
+    for (;;) {
+      const auto bytes = get_object(objects_, key, kMaxFreedBytes);
+      if (is(bytes, ErrorCode::kNotFound)) return unknown(id);
+      if (!bytes.ok()) return bytes.error().with_context(id.text());
+      if (looks_free(bytes.value()) && decode_free_record(bytes.value()).ok()) return unknown(id);
+      const auto record = Kind::decode(bytes.value());
+      // The revision of a damaged record is not known; no record changes once in a nanosecond.
+      const std::uint64_t revision = record.ok() ? record.value().revision + 1 : UtcTime::now().unix_ns;
+      Status freed = objects_.replace(key, bytes.value(), encode_free(revision));
+      if (!is(freed, ErrorCode::kBusy)) return std::move(freed).with_context("delete " + id.text());
+      const auto now = get_object(objects_, key, kMaxFreedBytes);
+      if (now.ok() && now.value() == bytes.value()) return freed;  // the store itself is busy
+    }
   }
 
   // Replaces `before` by `now`. Fails with kBusy when another writer has changed the record.
@@ -65,6 +107,10 @@ class RecordFolder {
     auto bytes = get_object(objects_, key, Kind::kMaxBytes);
     if (is(bytes, ErrorCode::kNotFound)) return unknown(id);
     if (!bytes.ok()) return bytes.take_error().with_context(id.text());
+    if (looks_free(bytes.value())) {
+      TRY(decode_free_record(bytes.value()).with_context(key));
+      return unknown(id);
+    }
     Record record = TRY(Kind::decode(bytes.value()).with_context(key));
     if (record.id != id) return corrupt(fmt::format("{}: holds the record of {}", key, record.id.text()));
     return record;
@@ -80,9 +126,9 @@ class RecordFolder {
     return ids;
   }
 
-  // Returns all records, oldest first. A record that can't be read is named in `unread`, if that is given;
-  // else it fails the call.
-  Result<std::vector<Record>> list(std::vector<std::string>* unread = nullptr) const {
+  // Returns all records, oldest first. The error of a record that can't be read is added to `unread`, if
+  // that is given; else it fails the call.
+  Result<std::vector<Record>> list(std::vector<Error>* unread = nullptr) const {
     std::vector<Record> records;
     for (const Id id : TRY(list_ids())) {
       auto record = get(id);
@@ -92,7 +138,7 @@ class RecordFolder {
       }
       if (is(record, ErrorCode::kNotFound)) continue;  // the record was deleted since
       if (unread == nullptr) return record.take_error();
-      unread->push_back(record.error().text());
+      unread->push_back(record.take_error());
     }
     std::ranges::sort(records, [](const Record& a, const Record& b) {
       return std::tie(a.created, a.id) < std::tie(b.created, b.id);
@@ -100,6 +146,7 @@ class RecordFolder {
     return records;
   }
 
+  // Deletes the object. For random ids.
   Status remove(Id id) {
     Status status = objects_.remove(key_of(id));
     if (is(status, ErrorCode::kNotFound)) return unknown(id);
@@ -107,6 +154,12 @@ class RecordFolder {
   }
 
  private:
+  static constexpr std::size_t kMaxFreedBytes = std::size_t{64} << 20U;  // a damaged record may be long
+
+  static ByteVector encode_free(std::uint64_t revision) {
+    return ashlar::encode(FreeRecord{revision, random_id<Nonce>()});
+  }
+
   static Error unknown(Id id) {
     return not_found(fmt::format("no {} {} in this store", Id::kNoun, id.text()))
         .about(Id::kMissing, id.text());

@@ -240,14 +240,14 @@ Result<SessionRecord> find_session(ObjectStore& objects, const SessionId& id) {
   return record;
 }
 
-Result<std::vector<SessionRecord>> list_sessions(ObjectStore& objects, std::vector<std::string>& unread) {
+Result<std::vector<SessionRecord>> list_sessions(ObjectStore& objects, std::vector<Error>& unread) {
   std::vector<SessionRecord> records;
   for (const SessionId& id : TRY(list_session_ids(objects))) {
     auto record = find_session(objects, id);
     if (record.ok()) {
       records.push_back(record.take());
     } else if (!is(record, ErrorCode::kNotFound)) {  // sessions end at any time
-      unread.push_back(record.error().text());
+      unread.push_back(record.take_error());
     }
   }
   return records;
@@ -298,6 +298,7 @@ Status forget_session(ObjectStore& objects, const SessionRecord& session) {
 Status discard_session(ObjectStore& objects, const SessionId& id) {
   const std::string key = key_of(id);
   const ByteVector bytes = TRY(get_object(objects, key, 2 * kMaxSessionRecordBytes));
+  if (decode_session_record(bytes).ok()) return busy(key + " can be read again");
   TRY(objects.put_if_absent(fmt::format("damaged/{}.{}", id.hex(), UtcTime::now().unix_ns), bytes));
   TRY(remove_if_there(objects, key));
   return sweep_open(objects, id, TRY(SnapshotCatalog(objects).list_ids()));
@@ -306,7 +307,7 @@ Status discard_session(ObjectStore& objects, const SessionId& id) {
 Result<std::size_t> end_dead_sessions(ObjectStore& objects) {
   std::size_t ended = 0;
   Status first_error;
-  std::vector<std::string> unread;
+  std::vector<Error> unread;
   for (const SessionRecord& session : TRY(list_sessions(objects, unread))) {
     if (session.has_ended() || !TRY(is_certainly_gone(session))) continue;
     Status done = revoke(objects, session);

@@ -93,8 +93,8 @@ class Session {
 
 // Returns the ids of all sessions, also of those whose record can't be read.
 Result<std::vector<SessionId>> list_session_ids(ObjectStore& objects);
-// Returns the sessions; names those that can't be read in `unread`.
-Result<std::vector<SessionRecord>> list_sessions(ObjectStore& objects, std::vector<std::string>& unread);
+// Returns the sessions; adds the errors of those that can't be read to `unread`.
+Result<std::vector<SessionRecord>> list_sessions(ObjectStore& objects, std::vector<Error>& unread);
 // Returns the ids of the sessions that have not ended, and of those whose record can't be read.
 Result<std::set<SessionId>> list_living_sessions(ObjectStore& objects);
 // Returns a session. Fails with kNotFound ("no session … in this store").

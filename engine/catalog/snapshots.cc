@@ -183,14 +183,14 @@ Result<GoneSnapshot> SnapshotCatalog::find_in_bin(SnapshotId id) const {
       .about(ErrorKind::kNotInBin, id.text());
 }
 
-Result<std::vector<BinEntry>> SnapshotCatalog::list_bin(std::vector<std::string>& unread) const {
+Result<std::vector<BinEntry>> SnapshotCatalog::list_bin(std::vector<Error>& unread) const {
   std::vector<BinEntry> entries;
   for (const SnapshotId id : TRY(list_ids())) {
     const auto binned = find_in_bin(id);
     if (binned.ok()) {
       entries.push_back({id, binned.value().deleted, binned.value().record->name});
     } else if (!is(binned, ErrorCode::kNotFound)) {
-      unread.push_back(binned.error().text());
+      unread.push_back(binned.error());
     }
   }
   std::ranges::stable_sort(entries, {}, &BinEntry::deleted);

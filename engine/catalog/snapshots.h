@@ -65,8 +65,9 @@ class SnapshotCatalog {
   Result<SnapshotRecord> take_back(const GoneSnapshot& binned);
   // Returns a snapshot in the bin. Fails with kNotFound ("no snapshot snap-… in the bin") for any other.
   Result<GoneSnapshot> find_in_bin(SnapshotId id) const;
-  // Returns what lies in the bin, oldest deletion first. An object that can't be read is named in `unread`.
-  Result<std::vector<BinEntry>> list_bin(std::vector<std::string>& unread) const;
+  // Returns what lies in the bin, oldest deletion first. Adds the errors of objects that can't be
+  // read to `unread`.
+  Result<std::vector<BinEntry>> list_bin(std::vector<Error>& unread) const;
   // Makes a binned snapshot a purged one, which can't come back. Fails with kBusy when it has changed.
   Result<GoneSnapshot> purge(const GoneSnapshot& binned);
   // Removes the object of a purged or swept snapshot. Returns ok when it is gone.

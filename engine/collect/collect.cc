@@ -149,10 +149,10 @@ class Collection {
   }
 
   Result<std::vector<SessionRecord>> read_sessions() {
-    std::vector<std::string> unread;
+    std::vector<Error> unread;
     auto sessions = TRY(list_sessions(parts_.objects, unread));
     if (unread.empty()) return sessions;
-    return corrupt(fmt::format("nothing is freed, because a session may need any pack: {}", unread.front()));
+    return doubt(unread.front());
   }
 
   Status mark() {
@@ -289,6 +289,9 @@ class Collection {
 
   Status free_rest() {
     if (condemned_.empty()) return become_idle(session_->id());
+    // A loss of power must not bring back a snapshot that was purged.
+    const std::vector<std::string> folder{std::string(SnapshotCatalog::kFolder)};
+    TRY(parts_.objects.ensure_durable(folder).with_context("make records durable"));
     CollectionState free = state_;
     free.phase = CollectionPhase::kFree;
     free.list = TRY(collections_.put_list(list()));

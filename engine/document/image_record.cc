@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "document/image_names.h"
 #include "document/json_record.h"
 
@@ -194,6 +196,26 @@ bool read_life(JsonMembers& members, ImageRecord& record) {
          signatures;
 }
 
+// An image of this version is not encrypted: it has no key, and neither have its devices.
+bool read_encryption(JsonMembers& members) {
+  bool encrypted = false;
+  std::string key;
+  members.flag("encrypted", encrypted);
+  members.text("key", key);
+  return !encrypted && key.empty();
+}
+
+bool says_encrypted(const Json& object) {
+  return object.is_object() && object.value("encrypted", Json()) == true;
+}
+
+// Looks at the image and its devices, of a record whose checksum is right.
+bool is_encrypted(const Json& body) {
+  const Json devices = body.value("devices", Json::array());
+  return says_encrypted(body) ||
+         (devices.is_array() && std::any_of(devices.begin(), devices.end(), says_encrypted));
+}
+
 bool read_origin(JsonMembers& members, ImageRecord& record) {
   bool fine = true;
   members.id("id", record.id);
@@ -274,18 +296,22 @@ std::string encode(const ImageRecord& record) {
   write_origin(record, body);
   write_attributes(record, body);
   write_life(record, body);
+  body["encrypted"] = false;
+  body["key"] = "";
   return write_json_record(kFormat, std::move(body));
 }
 
 Result<ImageRecord> decode_image_record(std::string_view text) {
   std::uint32_t version = 0;
   const Json body = TRY(read_json_record(kFormat, text, version));
+  if (is_encrypted(body)) return unsupported("image record: encrypted, and this program can't decrypt");
   ImageRecord record;
   JsonMembers members(body);
+  const bool plain = read_encryption(members);
   const bool origin = read_origin(members, record);
   const bool attributes = read_attributes(members, record);
   const bool life = read_life(members, record);
-  if (!origin || !attributes || !life || !members.all_read())
+  if (!plain || !origin || !attributes || !life || !members.all_read())
     return damaged("a member is missing, of a wrong type, or unknown");
   Status limits = check_limits(record);
   if (!limits.ok()) return damaged(limits.error().text());

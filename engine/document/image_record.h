@@ -164,7 +164,8 @@ Status check_image_name(std::string_view name);
 // Returns kInvalid when a limit is broken; the message names it.
 Status check_limits(const ImageRecord& record);
 std::string encode(const ImageRecord& record);
-// Returns kUnsupported for a newer version. Refuses members that version 1 does not have.
+// Returns kUnsupported for a newer version and for an encrypted image. Refuses members that version 1 does
+// not have.
 Result<ImageRecord> decode_image_record(std::string_view text);
 
 // Returns the snapshots of an image, each once, ascending.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "codec/hash.h"
 #include "format/tags.h"
 
@@ -37,21 +39,22 @@ Result<Json> read_json_record(const JsonFormat& format, std::string_view text, s
   if (text.size() > format.max_bytes) return damaged("too long");
   // The parser takes a zero byte for the end of its input.
   if (text.find('\0') != std::string_view::npos) return damaged("holds a zero byte");
-  bool deep = false;
+  int deepest = 0;
   const auto shallow = [&](int depth, Json::parse_event_t, const Json&) {
-    if (depth > format.depth) deep = true;
-    return !deep;
+    deepest = std::max(deepest, depth);
+    return deepest <= kMaxJsonRecordDepth;
   };
   Json body = Json::parse(text, shallow, false);
-  if (deep || !body.is_object() || body.value("format", Json()) != format.name)
+  if (deepest > kMaxJsonRecordDepth || !body.is_object() || body.value("format", Json()) != format.name)
     return damaged(fmt::format("not a JSON document of the format '{}'", format.name));
+  if (body.value("checksum", Json()) != checksum_of(body)) return damaged("checksum does not match");
   const Json written = body.value("version", Json());
   if (!written.is_number_unsigned() || written == 0U) return damaged("impossible version");
   if (written > format.version) {
     return unsupported(fmt::format("{}: format version {} is newer than this program", format.what,
                                    written.get<std::uint64_t>()));
   }
-  if (body.value("checksum", Json()) != checksum_of(body)) return damaged("checksum does not match");
+  if (deepest > format.depth) return damaged("its members are nested too deeply");
   version = written.get<std::uint32_t>();
   for (const char* key : {"format", "version", "checksum"}) body.erase(key);
   return body;

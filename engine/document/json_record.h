@@ -2,7 +2,8 @@
 // docs/format/image.md, docs/format/instance.md, docs/format/settings.md.
 //
 // The checksum is the XXH3-64 of the compact dump (members ascending, UTF-8 as it is) of the object without
-// the checksum member.
+// the checksum member. A reader checks it before it believes the version: every version of a record keeps
+// these three members and the bounds of length and depth (docs/format/store.md).
 //
 // A member that the record's version does not know is refused: a program that replaces the record would lose
 // it.
@@ -21,18 +22,21 @@
 
 namespace ashlar {
 
+// Deepest nesting of a record of any version: parsers recurse, and a file must not choose our stack depth.
+constexpr int kMaxJsonRecordDepth = 8;
+
 struct JsonFormat {
   std::string_view name;  // the value of "format": "ashlar instance"
   std::string_view what;  // name in messages: "instance record"
   std::uint32_t version = 1;
   std::size_t max_bytes = 0;
-  int depth = 1;  // deepest nesting: parsers recurse, and a file must not choose our stack depth
+  int depth = 1;  // deepest nesting of this version, at most kMaxJsonRecordDepth
 };
 
 // Returns the text of a record with these members; adds "format", "version" and "checksum".
 std::string write_json_record(const JsonFormat& format, nlohmann::json body);
-// Returns the members of a record after it checked name, version and checksum, and puts the record's version
-// into `version`. Fails with kCorrupt, or with kUnsupported for a newer version.
+// Returns the members of a record after it checked name, checksum and version, and puts the record's version
+// into `version`. Fails with kCorrupt, or with kUnsupported for a whole record of a newer version.
 Result<nlohmann::json> read_json_record(const JsonFormat& format, std::string_view text,
                                         std::uint32_t& version);
 

@@ -162,15 +162,15 @@ Result<StoreConfig> decode_store_config(std::string_view text) {
       !read(body, "version", version)) {
     return damaged("this is not the description of a store");
   }
+  std::string checksum;
+  if (!read(body, "checksum", checksum) || checksum != checksum_of(body))
+    return damaged("checksum does not match");
   if (version < kStoreVersion) return damaged("impossible version");
   if (version > kStoreVersion) {
     return unsupported(
         fmt::format("the store has format version {}, this program knows up to {}: use a newer ashlar",
                     version, kStoreVersion));
   }
-  std::string checksum;
-  if (!read(body, "checksum", checksum) || checksum != checksum_of(body))
-    return damaged("checksum does not match");
   const std::vector<std::string> to_read = TRY(read_features(body, kToRead));
   if (!to_read.empty()) {
     return unsupported(fmt::format(

@@ -30,16 +30,16 @@ Result<OpenedRecord> open_record(const BinaryRecordKind& kind, ByteSpan bytes) {
   const auto damaged = [&](std::string_view what) { return corrupt(fmt::format("{}: {}", kind.name, what)); };
   ByteReader head(bytes);
   if (!head.expect(kind.magic)) return damaged("bad magic");
+  if (bytes.size() < kMagicBytes + kVersionBytes + kChecksumBytes) return damaged("wrong length");
+  const ByteSpan body = bytes.first(bytes.size() - kChecksumBytes);
+  if (ByteReader(bytes.last(kChecksumBytes)).u64() != checksum64(body))
+    return damaged("checksum does not match");
   const std::uint16_t version = head.u16();
   if (version > kind.newest)
     return unsupported(fmt::format("{}: format version {} is newer than this program", kind.name, version));
   if (version == 0) return damaged("impossible version");
   if (version < kind.oldest)
     return unsupported(fmt::format("{}: format version {} is no longer read", kind.name, version));
-  if (bytes.size() < kMagicBytes + kVersionBytes + kChecksumBytes) return damaged("wrong length");
-  const ByteSpan body = bytes.first(bytes.size() - kChecksumBytes);
-  if (ByteReader(bytes.last(kChecksumBytes)).u64() != checksum64(body))
-    return damaged("checksum does not match");
   return OpenedRecord{version, ByteReader(body.subspan(kMagicBytes + kVersionBytes))};
 }
 

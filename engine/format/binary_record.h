@@ -3,8 +3,8 @@
 //
 //   magic (8 bytes) · version (u16) · the record's fields · XXH3-64 of all bytes before it
 //
-// A decoder opens the frame, which checks magic, version and checksum, and then reads the fields to their
-// end.
+// Every version of a record keeps this frame (docs/format/store.md). A decoder opens the frame, which checks
+// the checksum before it believes the version, and then reads the fields to their end.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +32,8 @@ struct OpenedRecord {
   std::uint16_t version = 0;
   ByteReader fields;  // without the checksum; views the bytes that were opened
 };
-// Fails with kUnsupported for a version outside of `kind.oldest` to `kind.newest`, with kCorrupt for bytes
-// that are not a record of this kind or that have changed.
+// Fails with kUnsupported for a whole record of a version outside of `kind.oldest` to `kind.newest`, with
+// kCorrupt for bytes that are not a record of this kind or that have changed.
 Result<OpenedRecord> open_record(const BinaryRecordKind& kind, ByteSpan bytes);
 
 }  // namespace ashlar

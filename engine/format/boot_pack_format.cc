@@ -50,6 +50,8 @@ ByteVector encode(const BootPackHeader& header) {
 Result<BootPackHeader> decode_boot_pack_header(ByteSpan bytes) {
   ByteReader in(bytes);
   if (bytes.size() != kBootPackHeaderBytes || !in.expect(kMagic)) return damaged("bad magic");
+  if (ByteReader(bytes.last(8)).u64() != checksum64(bytes.first(kBootPackHeaderBytes - 8)))
+    return damaged("checksum does not match");
   const auto version = in.u16();
   if (version > kBootPackVersion) {
     return unsupported(fmt::format("boot pack: format version {} is newer than this program", version));
@@ -59,8 +61,6 @@ Result<BootPackHeader> decode_boot_pack_header(ByteSpan bytes) {
   in.copy(header.id.span());
   header.snapshot.value = in.u64();
   in.copy(header.store.span());
-  if (in.u64() != checksum64(bytes.first(kBootPackHeaderBytes - 8)))
-    return damaged("checksum does not match");
   return header;
 }
 

@@ -154,16 +154,16 @@ ByteVector encode(const OverlayMapHeader& header) {
 Result<OverlayMapHeader> decode_overlay_map_header(ByteSpan bytes) {
   ByteReader in(bytes);
   if (!in.expect(kHeaderMagic)) return damaged("bad magic");
-  const auto version = in.u16();
-  if (version > kOverlayMapVersion) {
-    return unsupported(fmt::format("overlay map: format version {} is newer than this program", version));
-  }
-  if (version == 0) return damaged("impossible version");
   if (bytes.size() != kOverlayMapHeaderBytes) return damaged("wrong length of the header");
   const ByteSpan body = bytes.first(kOverlayMapHeaderBytes - kHeaderChecksumBytes);
   if (ByteReader(bytes.last(kHeaderChecksumBytes)).u64() != checksum64(body)) {
     return damaged("checksum of the header does not match");
   }
+  const auto version = in.u16();
+  if (version > kOverlayMapVersion) {
+    return unsupported(fmt::format("overlay map: format version {} is newer than this program", version));
+  }
+  if (version == 0) return damaged("impossible version");
   if (!in.reserved(6)) return damaged("reserved bytes are not zero");
   OverlayMapHeader header;
   header.volume.value = in.u64();

@@ -100,8 +100,8 @@ ByteVector encode(const PackHeader& header) {
 Result<PackHeader> decode_pack_header(ByteSpan bytes) {
   ByteReader in(bytes);
   if (bytes.size() != kPackHeaderBytes || !in.expect(kPackMagic)) return damaged("not a pack (bad magic)");
-  TRY(check_version(in.u16(), "pack"));
   if (!checksum_matches(bytes)) return damaged("header checksum does not match");
+  TRY(check_version(in.u16(), "pack"));
   PackHeader header;
   const auto kind = in.u8();
   if (kind != 1 && kind != 2) return damaged("unknown kind");
@@ -161,25 +161,38 @@ namespace {
 
 // The clear head of a directory.
 struct SegmentHead {
+  std::uint16_t version = 0;
   std::uint8_t key_mode = 0;
   std::uint32_t sealed_bytes = 0;  // the length of the rest of the directory
   std::uint32_t payload_bytes = 0;
+  bool is_plain = false;  // the reserved bytes are zero
 };
 
+// Reads the fields and checks the length only: the checksum, which is checked next, covers the rest.
 Result<SegmentHead> decode_segment_head(ByteReader& in) {
   if (!in.expect(kSegmentMagic)) return damaged("no segment here (bad magic)");
-  TRY(check_version(in.u16(), "segment"));
   SegmentHead head;
+  head.version = in.u16();
   head.key_mode = in.u8();
-  if (!in.reserved(1)) return damaged("segment: reserved bytes are not zero");
+  const std::uint8_t reserved = in.u8();
   head.sealed_bytes = in.u32();
   head.payload_bytes = in.u32();
-  if (!in.reserved(4) || !in.ok()) return damaged("segment: head cut short, or reserved bytes are not zero");
+  head.is_plain = in.reserved(4) && reserved == 0;
+  if (!in.ok()) return damaged("segment: head cut short");
   if (head.sealed_bytes < kSegmentHeaderBytes - kSegmentHeadBytes ||
       head.sealed_bytes > kMaxDirectoryBytes - kSegmentHeadBytes) {
     return damaged("segment: a directory of impossible length");
   }
   return head;
+}
+
+// Returns whether the checksum in a directory's header is that of all its other bytes.
+bool is_sealed(ByteSpan directory) {
+  constexpr std::size_t checksum_at = kSegmentHeaderBytes - kChecksumBytes;
+  ByteWriter summed;
+  summed.bytes(directory.first(checksum_at));
+  summed.bytes(directory.subspan(kSegmentHeaderBytes));
+  return ByteReader(directory.subspan(checksum_at)).u64() == checksum64(summed.span());
 }
 
 // The fields between the clear head and the frame entries.
@@ -188,7 +201,6 @@ struct SegmentHeader {
   std::uint32_t block_count = 0;
   std::uint32_t frame_count = 0;
   SegmentId id;
-  std::uint64_t checksum = 0;
   std::size_t tail_bytes() const { return frame_count * kFrameEntryBytes + block_count * BlockId::kBytes; }
 };
 
@@ -198,7 +210,7 @@ Result<SegmentHeader> decode_segment_header(ByteReader& in) {
   header.block_count = in.u32();
   header.frame_count = in.u32();
   in.copy(header.id.span());
-  header.checksum = in.u64();
+  in.bytes(kChecksumBytes);
   if (!in.ok()) return damaged("segment: header cut short");
   if (header.block_count == 0 || header.block_count > kSegmentBlocks)
     return damaged("segment: bad block count");
@@ -259,12 +271,10 @@ Result<SegmentDirectory> decode_segment_directory(ByteSpan bytes) {
   ByteReader in(bytes);
   const SegmentHead head = TRY(decode_segment_head(in));
   if (in.left() != head.sealed_bytes) return damaged("segment: directory has a wrong length");
+  if (!is_sealed(bytes)) return damaged("segment: directory checksum does not match");
+  TRY(check_version(head.version, "segment"));
+  if (!head.is_plain) return damaged("segment: reserved bytes are not zero");
   const SegmentHeader header = TRY(decode_segment_header(in));
-  ByteWriter summed;
-  summed.bytes(bytes.first(kSegmentHeaderBytes - kChecksumBytes));
-  summed.bytes(bytes.subspan(kSegmentHeaderBytes));
-  if (checksum64(summed.span()) != header.checksum)
-    return damaged("segment: directory checksum does not match");
   if (head.key_mode != kKeyModeNone || header.is_salted) return encrypted("segment");
   if (in.left() != header.tail_bytes()) return damaged("segment: directory has a wrong length");
   SegmentDirectory directory;

@@ -73,7 +73,7 @@ ByteVector encode(const SegmentDirectory& directory);
 // Checks lengths, the checksum, frame counts and the id. Fails with kCorrupt when one of them is wrong.
 Result<SegmentDirectory> decode_segment_directory(ByteSpan bytes);
 // Returns the length of the directory that starts with these bytes, of which it reads the first
-// kSegmentHeadBytes. Does not check the checksum. The length is at most kMaxDirectoryBytes.
+// kSegmentHeadBytes. Checks neither version nor checksum. The length is at most kMaxDirectoryBytes.
 Result<std::size_t> segment_directory_bytes(ByteSpan head);
 
 // The entries of a footer.

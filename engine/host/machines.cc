@@ -155,7 +155,7 @@ Result<std::vector<VolumeId>> Machines::remove_locked(const InstanceRecord& reco
 // kept.
 Status Machines::remove_unrecorded(InstanceId id) {
   if (!TRY(instances_.is_launch_unfinished(id))) return instances_.remove(id);
-  std::vector<std::string> unread;  // a record that can't be read is not known to be this machine's
+  std::vector<Error> unread;  // a record that can't be read is not known to be this machine's
   for (const VolumeRecord& record : TRY(volumes_.catalog().list(&unread))) {
     const auto tag = record.tags.find(kInstanceTag);
     if (tag == record.tags.end() || tag->second != id.text()) continue;

@@ -75,9 +75,10 @@ Status ServedVolumes::close(VolumeId id) {
 
 Status ServedVolumes::open_all() {
   Volumes& volumes = parts_.volumes;
-  std::vector<std::string> unread;
+  std::vector<Error> unread;
   const std::vector<VolumeRecord> records = TRY(volumes.catalog().list(&unread));
-  for (const std::string& what : unread) {
+  for (const Error& error : unread) {
+    const std::string& what = error.text();
     if (unread_.insert(what).second) parts_.notices.warn("a volume is not served: " + what);
   }
   for (const VolumeRecord& record : records) {

@@ -131,31 +131,43 @@ Result<ImageRecord> restore_image(ObjectStore& objects, ImageId id) {
 
 namespace {
 
-// Purges snapshots that were deleted at or before a time, and removes what is left of others: purged ones
-// that no writer stands on any more, swept ones, and those whose writer is gone.
+void take_in(BinTimes& times, UtcTime created, std::optional<UtcTime> deleted) {
+  times.newest = std::max({times.newest, created, deleted.value_or(UtcTime{})});
+  if (deleted) times.oldest_deletion = std::min(times.oldest_deletion, *deleted);
+}
+
+// The objects of snapshots that are not published. Purges those that were deleted at or before a time, and
+// removes what is left of others: purged ones that no writer stands on any more, swept ones, and those whose
+// writer is gone.
 class SnapshotPurge {
  public:
-  SnapshotPurge(ObjectStore& objects, UtcTime until) : objects_(objects), until_(until) {}
+  explicit SnapshotPurge(ObjectStore& objects) : objects_(objects) {}
 
   // Everything is read before the users are: a volume or an image that is made later finds its snapshot
   // deleted already.
-  Status run(Purged& purged) {
-    std::vector<GoneSnapshot> old;
-    std::vector<GoneSnapshot> ended;
+  Status read(BinTimes& times, std::vector<Error>& unread) {
     for (const SnapshotId id : TRY(snapshots_.list_ids())) {
       const auto object = snapshots_.read(id);
-      if (!object.ok()) continue;  // gone meanwhile, or `verify` names it
-      if (const auto* open = std::get_if<OpenSnapshot>(&object.value())) TRY(end_without_writer(*open));
-      const auto* gone = std::get_if<GoneSnapshot>(&object.value());
-      if (gone == nullptr) continue;
-      if (gone->state != GoneState::kBinned) {
-        ended.push_back(*gone);
-      } else if (gone->deleted <= until_) {
-        old.push_back(*gone);
+      if (is(object, ErrorCode::kNotFound)) continue;  // gone meanwhile
+      if (!object.ok()) {
+        unread.push_back(object.error());
+        continue;
       }
+      const SnapshotRecord* record = record_of(object.value());
+      const auto* gone = std::get_if<GoneSnapshot>(&object.value());
+      if (record != nullptr)
+        take_in(times, record->created, gone == nullptr ? std::nullopt : std::optional(gone->deleted));
+      if (const auto* open = std::get_if<OpenSnapshot>(&object.value())) open_.push_back(*open);
+      if (gone != nullptr) (gone->state == GoneState::kBinned ? binned_ : ended_).push_back(*gone);
     }
-    if (!old.empty()) TRY(purge(old, ended, purged));
-    return remove(ended);
+    return {};
+  }
+
+  Status run(UtcTime until, Purged& purged) {
+    for (const OpenSnapshot& open : open_) TRY(end_without_writer(open));
+    std::erase_if(binned_, [until](const GoneSnapshot& one) { return one.deleted > until; });
+    if (!binned_.empty()) TRY(purge(purged));
+    return remove_ended();
   }
 
  private:
@@ -169,16 +181,16 @@ class SnapshotPurge {
   }
 
   // A snapshot that is in use although it lies in the bin (its deletion was cut off) is taken back.
-  Status purge(const std::vector<GoneSnapshot>& old, std::vector<GoneSnapshot>& ended, Purged& purged) {
+  Status purge(Purged& purged) {
     const SnapshotUsers users = TRY(users_for_good(objects_));
-    for (const GoneSnapshot& binned : old) {
+    for (const GoneSnapshot& binned : binned_) {
       Status done;
       if (users.check_unused(binned.id).ok()) {
         auto now = snapshots_.purge(binned);
         if (now.ok()) {
           purged.snapshots.push_back(binned.id);
           best_effort(TraceCatalog(objects_).remove(binned.id));  // a trace is advice: losing it costs time
-          ended.push_back(now.take());
+          ended_.push_back(now.take());
         } else {
           done = now.take_error();
         }
@@ -193,14 +205,14 @@ class SnapshotPurge {
   }
 
   // A writer that stands on a purged snapshot named it in its session before it read it, and so is seen here.
-  Status remove(const std::vector<GoneSnapshot>& ended) {
-    if (ended.empty()) return {};
-    std::vector<std::string> unread;
+  Status remove_ended() {
+    if (ended_.empty()) return {};
+    std::vector<Error> unread;
     std::set<SnapshotId> bases;
     for (const SessionRecord& session : TRY(list_sessions(objects_, unread))) {
       if (!session.has_ended()) bases.insert(session.bases.begin(), session.bases.end());
     }
-    for (const GoneSnapshot& gone : ended) {
+    for (const GoneSnapshot& gone : ended_) {
       const bool is_needed = gone.state == GoneState::kPurged && (!unread.empty() || bases.contains(gone.id));
       if (!is_needed) TRY(snapshots_.remove(gone));
     }
@@ -209,8 +221,28 @@ class SnapshotPurge {
 
   ObjectStore& objects_;
   SnapshotCatalog snapshots_{objects_};
-  const UtcTime until_;
+  std::vector<OpenSnapshot> open_;
+  std::vector<GoneSnapshot> binned_;
+  std::vector<GoneSnapshot> ended_;  // swept or purged
 };
+
+// Returns the images that lie in the bin or were purged and not removed.
+Result<std::vector<ImageRecord>> retired_images(const ImageCatalog& images, BinTimes& times,
+                                                std::vector<Error>& unread) {
+  std::vector<ImageRecord> retired;
+  for (const ImageId id : TRY(images.list_ids())) {
+    auto record = images.get(id);
+    if (is(record, ErrorCode::kNotFound)) continue;  // gone meanwhile
+    if (!record.ok()) {
+      unread.push_back(record.take_error());
+      continue;
+    }
+    take_in(times, record.value().created, record.value().deregistered);
+    if (record.value().deregistered || record.value().state == ImageState::kPurged)
+      retired.push_back(record.take());
+  }
+  return retired;
+}
 
 // Marks an image before it is removed, and only when its record is unchanged: so a restore at the same time
 // wins. An image that is gone was removed by another purge, which reports it.
@@ -232,16 +264,19 @@ Status purge_image(ImageCatalog& images, const ImageRecord& record, Purged& purg
 
 }  // namespace
 
-Result<Purged> purge_bin(ObjectStore& objects, UtcTime until) {
+Result<Purged> purge_bin(ObjectStore& objects, UtcTime until,
+                         const std::function<Status(const BinTimes&)>& allow) {
   Purged purged;
-  TRY(SnapshotPurge(objects, until).run(purged));
+  BinTimes times;
+  SnapshotPurge snapshots(objects);
+  TRY(snapshots.read(times, purged.unread));
   ImageCatalog images(objects);
-  for (const ImageId id : TRY(images.list_ids())) {
-    const auto record = images.get(id);
-    if (!record.ok()) continue;
-    const bool is_old = record.value().deregistered && *record.value().deregistered <= until;
-    if (is_old || record.value().state == ImageState::kPurged)
-      TRY(purge_image(images, record.value(), purged));
+  const std::vector<ImageRecord> retired = TRY(retired_images(images, times, purged.unread));
+  if (allow) TRY(allow(times));
+  TRY(snapshots.run(until, purged));
+  for (const ImageRecord& record : retired) {
+    const bool is_old = record.deregistered && *record.deregistered <= until;
+    if (is_old || record.state == ImageState::kPurged) TRY(purge_image(images, record, purged));
   }
   return purged;
 }

@@ -1,6 +1,8 @@
 // Deletion: deleting snapshots and images through the recycle bin, and restoring them.
 #pragma once
 
+#include <functional>
+#include <limits>
 #include <vector>
 
 #include "catalog/images.h"
@@ -33,7 +35,15 @@ Result<ImageRecord> restore_image(ObjectStore& objects, ImageId id);
 struct Purged {
   std::vector<SnapshotId> snapshots;
   std::vector<ImageId> images;  // deregistered ones
+  std::vector<Error> unread;    // objects of snapshots and images that can't be read; they stay
 };
-Result<Purged> purge_bin(ObjectStore& objects, UtcTime until);
+// The times that decide about a purge.
+struct BinTimes {
+  UtcTime oldest_deletion{std::numeric_limits<std::uint64_t>::max()};  // of what lies in the bin
+  UtcTime newest;  // of all that was ever stored or deleted
+};
+// Purges nothing, and returns the error, when `allow` fails. It is called once all objects were read.
+Result<Purged> purge_bin(ObjectStore& objects, UtcTime until,
+                         const std::function<Status(const BinTimes&)>& allow = nullptr);
 
 }  // namespace ashlar

@@ -160,7 +160,7 @@ Result<CatchUpReport> IndexState::rebuild() {
   const Lock lock(mutex_);
   if (directory_) TRY(directory_->clear());
   auto report = heal(0);
-  if (report.ok()) write_held();
+  if (report.ok()) TRY(write_held().with_context("the index could not be written"));
   return report;
 }
 
@@ -340,15 +340,19 @@ void IndexState::write_pending(std::chrono::milliseconds wait) {
   take_written(rows, std::move(written));
 }
 
-void IndexState::write_held() {
+Status IndexState::write_held() {
   const IndexBatch rows = batch();
-  if (directory_ && !(rows.added.empty() && rows.gone.empty())) take_written(rows, directory_->write(rows));
+  if (!directory_ || (rows.added.empty() && rows.gone.empty())) return {};
+  auto written = directory_->write(rows);
+  const Status done = written.ok() ? Status() : Status(written.error());
+  take_written(rows, std::move(written));
+  return done;
 }
 
 void IndexState::write_when_due(Lock* lock) {
   if (!directory_ || pending_rows_ < write_at_) return;
   if (lock == nullptr) {
-    write_held();
+    best_effort(write_held());
     return;
   }
   const Released released(lock);

@@ -123,7 +123,7 @@ class IndexState {
   void write_when_due(Lock* lock);
 
   // Writes what is pending, with writing_ and mutex_ held.
-  void write_held();
+  Status write_held();
   // Writes what is pending, with no lock but catching_up_ held. Waits so long for another process.
   void write_pending(std::chrono::milliseconds wait);
   Result<CatchUpReport> catch_up(Gone gone);

@@ -45,6 +45,7 @@ class RecordCheck {
 
   Status check_names() {
     const ImageCatalog images(objects_);
+    for (const auto& [key, error] : TRY(images.unreadable_claims())) note(key, error);
     for (const ImageId id : TRY(images.list_ids())) {
       const auto image = images.get(id);
       if (!image.ok()) continue;  // noted already

@@ -33,7 +33,7 @@ class Bin : public ActionWorld {
   }
   std::vector<std::string> names(const Caller& caller) {
     std::vector<std::string> names;
-    for (const DeletedThing& thing : describe_bin(repo(), caller).take()) names.push_back(thing.name);
+    for (const DeletedThing& thing : describe_bin(repo(), caller).take().things) names.push_back(thing.name);
     return names;
   }
 };

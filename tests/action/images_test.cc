@@ -80,8 +80,8 @@ TEST_F(Images, ADamagedRecordIsNamedAndHidesNoOther) {
   ASSERT_OK(here().objects().put_if_absent(key, as_byte_span(std::string_view("{}"))));
   const DescribedImages described = describe_images(here(), owner_, {}).take();
   EXPECT_EQ(described.images.size(), 1U);
-  ASSERT_EQ(described.damaged.size(), 1U);
-  EXPECT_NE(described.damaged[0].find(damaged.text()), std::string::npos);
+  ASSERT_EQ(described.unread.size(), 1U);
+  EXPECT_NE(described.unread[0].text().find(damaged.text()), std::string::npos);
 }
 
 TEST_F(Images, OnlyTheOwnerChangesAnImage) {

@@ -110,7 +110,7 @@ TEST_F(InstanceActions, DescribeListsTheOldestFirstAndNamesDamage) {
   EXPECT_EQ(listing.instances[0].record.id, first.id);
   EXPECT_EQ(listing.instances[0].state, InstanceState::kStopped);
   EXPECT_EQ(listing.instances[1].record.id, second.id);
-  EXPECT_EQ(listing.damaged.size(), 1U);
+  EXPECT_EQ(listing.unread.size(), 1U);
   EXPECT_EQ(describe_instances(*host_, own_, {second.id}).take()[0].directory,
             instances().directory(second.id));
   EXPECT_EQ(describe_instances(*host_, own_, {InstanceId{1}}).error().kind(), ErrorKind::kNoSuchInstance);

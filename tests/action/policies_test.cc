@@ -82,10 +82,11 @@ TEST_F(Policies, ADamagedOneIsNamedAndDeleted) {
   ASSERT_OK(put_lifecycle_policy(repo(), owner(), policy("app")));
   std::ofstream(store_path() + "/lifecycle-policies/" + made.value().id.text()) << "{}";
   EXPECT_THAT(describe_lifecycle_policies(repo(), owner()).take().found, SizeIs(1));
-  EXPECT_THAT(plan_lifecycle_run(repo(), owner(), {}).take().damaged,
-              ElementsAre(HasSubstr(made.value().id.text())));
+  const auto run = plan_lifecycle_run(repo(), owner(), {}).take();
+  ASSERT_THAT(run.unread, SizeIs(1));
+  EXPECT_THAT(run.unread[0].text(), HasSubstr(made.value().id.text()));
   ASSERT_OK(delete_lifecycle_policy(repo(), owner(), "web"));
-  EXPECT_THAT(plan_lifecycle_run(repo(), owner(), {{}, true}).take().damaged, IsEmpty());
+  EXPECT_THAT(plan_lifecycle_run(repo(), owner(), {{}, true}).take().unread, IsEmpty());
 }
 
 }  // namespace

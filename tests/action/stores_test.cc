@@ -48,6 +48,16 @@ TEST_F(Stores, ADamagedRecordIsDiscardedAndItsBytesAreKept) {
   EXPECT_EQ(code_of(discard_damaged_record(repo(), owner(), id.text())), ErrorCode::kNotFound);
 }
 
+// A write of other settings whose answer was lost must not take effect on the fresh ones.
+TEST_F(Stores, SettingsThatWereGivenUpStartWithBytesOfTheirOwn) {
+  ObjectStore& objects = repo().objects();
+  const ByteVector first = get_object(objects, "settings.json", 1 << 20).take();
+  ASSERT_OK(objects.replace("settings.json", first, as_byte_span("{}")));
+  ASSERT_OK(discard_damaged_record(repo(), owner(), "settings"));
+  EXPECT_EQ(modify_settings(repo(), owner(), {}).take().bin_days, StoreSettings{}.bin_days);
+  EXPECT_NE(get_object(objects, "settings.json", 1 << 20).take(), first);
+}
+
 TEST_F(Stores, OnlyStatedSettingsChange) {
   EXPECT_EQ(modify_settings(repo(), owner(), {}).take(), StoreSettings{});
   ASSERT_OK(modify_settings(repo(), owner(), {.bin_days = 30, .unsigned_images = {}}));

@@ -100,6 +100,26 @@ TEST_F(Templates, TheDefaultVersionIsNotDeleted) {
       << "numbers are not given again";
 }
 
+// Its key is never deleted: a deletion that takes effect late would remove the new one.
+TEST_F(Templates, ANameThatWasFreedIsTakenAgainWithALaterRevision) {
+  make_web();
+  EXPECT_EQ(web().revision, 2U);
+  const std::string key = LaunchTemplateCatalog::key_of(web().id);
+  ASSERT_OK(delete_launch_template(repo(), owner(), "web"));
+  const auto free = decode_free_record(get_object(repo().objects(), key, 4096).take());
+  ASSERT_OK(free);
+  EXPECT_EQ(free.value().revision, 3U);
+  EXPECT_EQ(code_of(find_launch_template(repo(), owner(), "web")), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(delete_launch_template(repo(), owner(), "web")), ErrorCode::kNotFound);
+  const auto listing = describe_launch_templates(repo(), owner()).take();
+  EXPECT_THAT(listing.found, IsEmpty());
+  EXPECT_THAT(listing.unread, IsEmpty());
+  const auto again = create_launch_template(repo(), owner(), {"web", "", choices(1)});
+  ASSERT_OK(again);
+  EXPECT_EQ(again.value().revision, 4U);
+  EXPECT_EQ(web(), again.value());
+}
+
 TEST_F(Templates, ADamagedRecordIsNamedHidesNoneAndIsDeleted) {
   make_web();
   ASSERT_OK(create_launch_template(repo(), owner(), {"app", "", choices(1)}));
@@ -107,7 +127,8 @@ TEST_F(Templates, ADamagedRecordIsNamedHidesNoneAndIsDeleted) {
   EXPECT_EQ(code_of(find_launch_template(repo(), owner(), "web")), ErrorCode::kCorrupt);
   const auto listing = describe_launch_templates(repo(), owner()).take();
   EXPECT_THAT(listing.found, SizeIs(1));
-  EXPECT_THAT(listing.damaged, testing::ElementsAre(HasSubstr("launch-templates/lt-0")));
+  ASSERT_THAT(listing.unread, SizeIs(1));
+  EXPECT_THAT(listing.unread[0].text(), HasSubstr("launch-templates/lt-0"));
   ASSERT_OK(delete_launch_template(repo(), owner(), "web"));
   const auto again = delete_launch_template(repo(), owner(), "web");
   EXPECT_EQ(code_of(again), ErrorCode::kNotFound);

@@ -1,6 +1,8 @@
 #include "catalog/images.h"
 
 #include "catalog/records.h"
+#include "codec/hash.h"
+#include "format/name_claim.h"
 #include "support/forwarding_objects.h"
 
 namespace ashlar {
@@ -134,6 +136,37 @@ TEST_F(Images, AClaimWithoutAnImageIsTaken) {
   ASSERT_TRUE(catalog_.publish(sample_image(1, "web")).ok());
   ASSERT_TRUE(RecordFolder<ImageKind>(objects_).remove(ImageId{0x1001}).ok());
   EXPECT_TRUE(catalog_.publish(sample_image(2, "web")).ok());
+}
+
+std::string claim_key(const ImageRecord& record) {
+  return "image-names/" + record.owner.text() + "-" + to_hex(sha256(as_byte_span(record.name)));
+}
+
+TEST_F(Images, AClaimIsReplacedAndNeverDeleted) {
+  const auto claim = [&] {
+    return decode_name_claim(get_object(objects_, claim_key(sample_image(1, "web")), 4096).take()).take();
+  };
+  ASSERT_TRUE(catalog_.publish(sample_image(1, "web")).ok());
+  const NameClaim first = claim();
+  EXPECT_EQ(first.image, ImageId{0x1001});
+  EXPECT_EQ(first.revision, 2U) << "put, and replaced once its image was there";
+  ASSERT_TRUE(catalog_.remove(ImageId{0x1001}).ok());
+  EXPECT_EQ(claim(), first);
+  ASSERT_TRUE(catalog_.publish(sample_image(2, "web")).ok());
+  EXPECT_EQ(claim().image, ImageId{0x1002});
+  EXPECT_EQ(claim().revision, 4U);
+}
+
+TEST_F(Images, ADamagedClaimIsTakenUnlessALivingImageHasTheName) {
+  ASSERT_TRUE(catalog_.publish(sample_image(1, "web")).ok());
+  overwrite(objects_, claim_key(sample_image(1, "web")), as_byte_span("ami"));
+  EXPECT_EQ(catalog_.check_name(sample_image(1, "web")).error().code(), ErrorCode::kCorrupt);
+  EXPECT_EQ(catalog_.publish(sample_image(2, "web")).error().code(), ErrorCode::kBusy);
+  EXPECT_EQ(catalog_.unreadable_claims().take().size(), 1U);
+  ASSERT_TRUE(catalog_.remove(ImageId{0x1001}).ok());
+  EXPECT_TRUE(catalog_.publish(sample_image(2, "web")).ok());
+  EXPECT_TRUE(catalog_.check_name(sample_image(2, "web")).ok());
+  EXPECT_TRUE(catalog_.unreadable_claims().take().empty());
 }
 
 // The state of a damaged image is unknown, so it keeps its name.

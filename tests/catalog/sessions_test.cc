@@ -48,7 +48,7 @@ class Sessions : public testing::Test {
 TEST_F(Sessions, AreVisibleFromBeginningToEnd) {
   StoreId store;
   store.bytes[3] = std::byte{9};
-  std::vector<std::string> unread;
+  std::vector<Error> unread;
   EXPECT_TRUE(list_sessions(objects_, unread).take().empty());
   {
     const auto session =
@@ -271,10 +271,10 @@ TEST_F(Sessions, OnlyTheCertainlyDeadAreEnded) {
 
 TEST_F(Sessions, ADamagedRecordIsNamed) {
   overwrite(objects_, "sessions/00000000000000000000000000000000", as_byte_span("damaged"));
-  std::vector<std::string> unread;
+  std::vector<Error> unread;
   EXPECT_TRUE(list_sessions(objects_, unread).take().empty());
   ASSERT_EQ(unread.size(), 1U);
-  EXPECT_NE(unread[0].find("sessions/0000"), std::string::npos);
+  EXPECT_NE(unread[0].text().find("sessions/0000"), std::string::npos);
   ASSERT_TRUE(discard_session(objects_, SessionId{}).ok());
   EXPECT_TRUE(list_session_ids(objects_).take().empty());
 }

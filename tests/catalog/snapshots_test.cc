@@ -17,7 +17,7 @@ class Snapshots : public testing::Test {
     return {sample_record(number).id, StoreId{}, random_id<SessionId>(), random_id<Nonce>()};
   }
   std::vector<BinEntry> bin() {
-    std::vector<std::string> unread;
+    std::vector<Error> unread;
     auto entries = catalog_.list_bin(unread).take();
     EXPECT_TRUE(unread.empty());
     return entries;
@@ -135,10 +135,10 @@ TEST_F(Snapshots, ADamagedEntryOfTheBinIsNamed) {
   for (std::size_t at = 0; at < bytes.size(); ++at) {
     bytes[at] ^= std::byte{4};
     overwrite(objects_, key(binned.id), bytes);
-    std::vector<std::string> unread;
+    std::vector<Error> unread;
     EXPECT_TRUE(catalog_.list_bin(unread).take().empty()) << at;
     ASSERT_EQ(unread.size(), 1U) << at;
-    EXPECT_NE(unread[0].find(binned.id.text()), std::string::npos);
+    EXPECT_NE(unread[0].text().find(binned.id.text()), std::string::npos);
     bytes[at] ^= std::byte{4};
   }
 }

@@ -269,7 +269,7 @@ TEST_F(Collecting, KilledAnywhereTheNextOneGoesOn) {
     }
     died = dying.died();
     expect_ok(rig.read({rig.first_.id, 16, 16}));
-    std::vector<std::string> unread;
+    std::vector<Error> unread;
     for (const SessionRecord& session : expect_ok(list_sessions(rig.store_.objects(), unread)))
       expect_ok(revoke(rig.store_.objects(), session));
     ASSERT_FINE(rig.store_.index().rebuild());

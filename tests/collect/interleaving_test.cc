@@ -224,7 +224,7 @@ class History {
     if (prng.below(2) == 0) static_cast<void>(purge_bin(objects, UtcTime::now()).ok());
   }
   void take_away(ObjectStore& objects, Prng& prng) {
-    std::vector<std::string> unread;
+    std::vector<Error> unread;
     const auto sessions = list_sessions(objects, unread);
     if (!sessions.ok() || sessions.value().empty()) return;
     static_cast<void>(revoke(objects, sessions.value()[prng.below(sessions.value().size())]).ok());
@@ -258,7 +258,7 @@ class History {
   }
 
   void come_to_rest() {
-    std::vector<std::string> unread;
+    std::vector<Error> unread;
     for (const SessionRecord& session : list_sessions(objects_, unread).take())
       EXPECT_TRUE(revoke(objects_, session).ok());
     EXPECT_TRUE(purge_bin(objects_, UtcTime{1}).ok());

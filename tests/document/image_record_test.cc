@@ -10,6 +10,7 @@
 
 #include "document/golden_image.h"
 #include "document/json_changes.h"
+#include "document/json_fixture.h"
 
 namespace ashlar {
 namespace {
@@ -56,18 +57,8 @@ TEST(ImageRecord, WhatIsWrittenIsRead) {
   EXPECT_EQ(decode_image_record(encode(purged)).take(), purged);
 }
 
-TEST(ImageRecord, EveryTruncationAndEveryFlippedBitIsRefusedOrMeansTheSame) {
-  const std::string text = encode(golden::image());
-  for (std::size_t size = 0; size + 1 < text.size(); ++size)
-    ASSERT_EQ(refusal(text.substr(0, size)), ErrorCode::kCorrupt) << size;
-  for (std::size_t bit = 0; bit < text.size() * 8; ++bit) {
-    std::string flipped = text;
-    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
-    const auto got = decode_image_record(flipped);
-    if (got.ok()) {
-      ASSERT_EQ(got.value(), golden::image()) << bit;
-    }
-  }
+TEST(ImageRecord, EveryTruncationAndEveryFlippedBitIsDamage) {
+  expect_damage_is_refused(golden::image(), decode_image_record);
 }
 
 TEST(ImageRecord, EveryMemberIsNeededAndNoOtherIsTaken) {
@@ -137,11 +128,22 @@ TEST(ImageRecord, ImpossibleValuesAreDamage) {
                                      {{"version", 0}}};
   for (const Json& change : changes) EXPECT_EQ(refusal(with(change)), ErrorCode::kCorrupt) << change;
   EXPECT_EQ(refusal(with({{"version", 2}})), ErrorCode::kUnsupported);
+  EXPECT_EQ(refusal(with({{"key", "7"}})), ErrorCode::kCorrupt) << "a key of what is not encrypted";
+  EXPECT_EQ(refusal(with({{"encrypted", "no"}})), ErrorCode::kCorrupt);
   for (const std::string& text :
        {std::string(), std::string("[]"), std::string("null"), std::string(60000, '['),
         std::string(kMaxImageRecordBytes + 1, ' '), std::string("{\"format\":\"\xff\"}")}) {
     EXPECT_EQ(refusal(text), ErrorCode::kCorrupt);
   }
+}
+
+TEST(ImageRecord, AnEncryptedImageIsUnsupportedAndNotDamage) {
+  const auto encrypted = decode_image_record(with({{"encrypted", true}, {"key", "alias/backup"}}));
+  EXPECT_TRUE(is(encrypted, ErrorCode::kUnsupported));
+  EXPECT_EQ(encrypted.error().text(), "image record: encrypted, and this program can't decrypt");
+  Json devices = Json::parse(encode(golden::image()))["devices"];
+  devices[0]["encrypted"] = true;
+  EXPECT_TRUE(is(decode_image_record(with({{"devices", devices}})), ErrorCode::kUnsupported));
 }
 
 TEST(ImageRecord, LimitsNameWhatIsWrong) {

@@ -41,7 +41,7 @@ TEST(StoreConfig, AnyLayoutOfTheSameMembersIsRead) {
       << "unknown members are passed over";
 }
 
-TEST(StoreConfig, EveryTruncationAndEveryFlippedBitIsRefusedOrMeansTheSame) {
+TEST(StoreConfig, EveryTruncationAndEveryFlippedBitIsDamage) {
   const std::string text = encode(golden::store_config());
   for (std::size_t size = 0; size + 1 < text.size(); ++size) {  // the last byte is a newline
     EXPECT_EQ(refused(text.substr(0, size)).code(), ErrorCode::kCorrupt) << size;
@@ -49,10 +49,7 @@ TEST(StoreConfig, EveryTruncationAndEveryFlippedBitIsRefusedOrMeansTheSame) {
   for (std::size_t bit = 0; bit < text.size() * 8; ++bit) {
     std::string flipped = text;
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
-    const auto got = decode_store_config(flipped);
-    if (got.ok()) {
-      EXPECT_EQ(got.value(), golden::store_config()) << "bit " << bit;  // a white-space byte became another
-    }
+    EXPECT_EQ(refused(flipped).code(), ErrorCode::kCorrupt) << "bit " << bit;
   }
 }
 

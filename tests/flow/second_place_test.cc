@@ -21,22 +21,6 @@ class SecondPlaceFlow : public testing::Test {
     snapshot_ = first.value().record;
   }
 
-  std::vector<std::string> packs_in(const std::string& folder) const {
-    std::vector<std::string> files;
-    for (const auto& entry : fs::recursive_directory_iterator(store_ + "/" + folder)) {
-      if (entry.is_regular_file()) files.push_back(entry.path());
-    }
-    return files;
-  }
-
-  static void flip(const std::string& path, std::uint64_t offset) {
-    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
-    file.seekg(static_cast<std::streamoff>(offset));
-    const auto byte = static_cast<char>(file.get() ^ 0x10);
-    file.seekp(static_cast<std::streamoff>(offset));
-    file.put(byte);
-  }
-
   // Captures the image again, in a new process as it were, and expects that it can be restored. Twice: the
   // second capture finds both the damaged place and the sound one.
   void expect_captured_whole(const CaptureOptions& options) {
@@ -102,7 +86,7 @@ TEST_F(SecondPlaceFlow, ACaptureOverDamagedDataPacksCanBeRestored) {
     for (const bool has_parent : {false, true}) {
       SCOPED_TRACE(testing::Message() << static_cast<int>(how) << (has_parent ? " on a parent" : ""));
       SetUp();
-      for (const std::string& pack : packs_in("packs")) harm(pack, how);
+      for (const std::string& pack : files_below(store_ + "/packs")) harm(pack, how);
       CaptureOptions options;
       if (has_parent) options.parent = snapshot_;
       expect_captured_whole(options);
@@ -114,13 +98,13 @@ TEST_F(SecondPlaceFlow, ACaptureOverDamagedNodesCanBeRestored) {
   for (const Harm how : {Harm::kRemoved, Harm::kEmptied, Harm::kHalved, Harm::kFirstByte, Harm::kLastByte}) {
     SCOPED_TRACE(static_cast<int>(how));
     SetUp();
-    for (const std::string& pack : packs_in("meta")) harm(pack, how);
+    for (const std::string& pack : files_below(store_ + "/meta")) harm(pack, how);
     expect_captured_whole({});
   }
   SetUp();
   Prng prng(52);
   for (int i = 0; i < 40; ++i) {
-    const std::string pack = packs_in("meta").front();
+    const std::string pack = files_below(store_ + "/meta").front();
     const std::uint64_t at = prng.below(fs::file_size(pack));
     SCOPED_TRACE(testing::Message() << "byte " << at);
     flip(pack, at);

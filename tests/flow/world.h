@@ -33,6 +33,24 @@ inline std::vector<std::byte> file_bytes(const std::string& path) {
   return bytes;
 }
 
+// Returns the paths of all files below a directory, in no order.
+inline std::vector<std::string> files_below(const std::string& directory) {
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  }
+  return files;
+}
+
+// Flips a bit of the byte at `offset`; a second call flips it back.
+inline void flip(const std::string& path, std::uint64_t offset) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekg(static_cast<std::streamoff>(offset));
+  const auto byte = static_cast<char>(file.get() ^ 0x10);
+  file.seekp(static_cast<std::streamoff>(offset));
+  file.put(byte);
+}
+
 // An image as a file on disk, and as a vector in memory that is the model of it.
 class Image {
  public:

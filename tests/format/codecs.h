@@ -14,11 +14,18 @@ namespace ashlar {
 
 using Reencode = std::function<Result<ByteVector>(ByteSpan)>;
 
+// Where the checksum of an encoding with a version stands.
+enum class Seal {
+  kNone,       // there is none: the id of a manifest node covers it
+  kEnd,        // XXH3-64 of all bytes before it, in the last eight
+  kDirectory,  // in the header of a segment's directory
+};
+
 struct NamedFormat {
   std::string name;
   ByteVector golden;
   Reencode reencode;
-  bool has_checksum = true;        // if false, every accepted encoding must be canonical
+  Seal seal = Seal::kEnd;          // if kNone, every accepted encoding must be canonical
   std::size_t version_offset = 8;  // offset of the low byte of the version
   bool wide_version = true;        // u16 if true, else u8
   unsigned newest = 1;             // newest version that the code knows
@@ -61,6 +68,9 @@ Reencode footer_codec(std::uint64_t footer_offset,
     }
   };
 }
+
+// Returns the bytes with their checksum made right.
+ByteVector sealed_again(Seal seal, ByteVector bytes);
 
 // Returns the golden bytes and the codec of every binary format (ashlar.json is text and has its own tests).
 std::vector<NamedFormat> binary_formats();

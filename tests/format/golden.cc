@@ -292,6 +292,10 @@ GoneSnapshot swept_snapshot() {
   return gone;
 }
 
+FreeRecord free_record() { return {5, numbered<Nonce>(0xe0)}; }
+
+NameClaim name_claim() { return {2, ImageId{0x1122334455667788}, numbered<Nonce>(0xf0)}; }
+
 VolumeRecord volume() {
   VolumeRecord record;
   record.id = VolumeId{0xfedcba9876543210};
@@ -396,6 +400,8 @@ std::vector<File> files(ByteSpan data_pack) {
       {"binned-snapshot.bin", encode(binned_snapshot())},
       {"swept-snapshot.bin", encode(swept_snapshot())},
       {"volume.bin", encode(volume())},
+      {"free-record.bin", encode(free_record())},
+      {"name-claim.bin", encode(name_claim())},
       {"trace.bin", encode(trace())},
       {"boot-pack-header.bin", encode(boot_pack_header())},
       {"leaf.bin", encode(leaf_of_all_kinds())},

@@ -12,6 +12,8 @@
 #include "format/boot_pack_format.h"
 #include "format/collection_record.h"
 #include "format/damage_record.h"
+#include "format/free_record.h"
+#include "format/name_claim.h"
 #include "format/node_format.h"
 #include "format/pack_format.h"
 #include "format/session_record.h"
@@ -49,6 +51,8 @@ OpenSnapshot open_snapshot();
 GoneSnapshot binned_snapshot();
 GoneSnapshot swept_snapshot();
 VolumeRecord volume();
+FreeRecord free_record();
+NameClaim name_claim();
 TraceRecord trace();
 BootPackHeader boot_pack_header();
 // A leaf outside of the volume, with every kind of extent and regions both with and without a hash.

@@ -25,7 +25,7 @@ std::string data_pack_name() { return "store/" + pack_key(PackKind::kData, golde
 
 TEST(Golden, TheFixturesAreWhatTheirInputsEncodeToToday) {
   const auto files = golden::files(read_fixture(data_pack_name()));
-  ASSERT_EQ(files.size(), 18U);
+  ASSERT_EQ(files.size(), 20U);
   for (const golden::File& file : files)
     EXPECT_EQ(to_hex(read_fixture(file.name)), to_hex(file.bytes)) << file.name;
 }
@@ -48,6 +48,8 @@ TEST(Golden, TheFixturesDecodeToTheirInputs) {
   EXPECT_EQ(decode_snapshot_object(read_fixture("swept-snapshot.bin")).take(),
             SnapshotObject(golden::swept_snapshot()));
   EXPECT_EQ(decode_volume_record(read_fixture("volume.bin")).take(), golden::volume());
+  EXPECT_EQ(decode_free_record(read_fixture("free-record.bin")).take(), golden::free_record());
+  EXPECT_EQ(decode_name_claim(read_fixture("name-claim.bin")).take(), golden::name_claim());
   EXPECT_EQ(decode_trace_record(read_fixture("trace.bin")).take(), golden::trace());
   EXPECT_EQ(decode_boot_pack_header(read_fixture("boot-pack-header.bin")).take(), golden::boot_pack_header());
   EXPECT_EQ(decode_leaf(read_fixture("leaf.bin")).take(), golden::leaf_of_all_kinds());

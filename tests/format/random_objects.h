@@ -10,6 +10,8 @@
 #include "document/store_config.h"
 #include "format/collection_record.h"
 #include "format/damage_record.h"
+#include "format/free_record.h"
+#include "format/name_claim.h"
 #include "format/node_format.h"
 #include "format/pack_format.h"
 #include "format/session_record.h"
@@ -171,6 +173,12 @@ inline VolumeRecord volume(Prng& prng) {
   out.name = text(prng, kMaxTextBytes);
   out.tags = tags(prng);
   return out;
+}
+
+inline FreeRecord free_record(Prng& prng) { return {1 + prng.below(~std::uint64_t{0}), id<Nonce>(prng)}; }
+
+inline NameClaim name_claim(Prng& prng) {
+  return {1 + prng.below(~std::uint64_t{0}), ImageId{1 + prng.below(~std::uint64_t{0})}, id<Nonce>(prng)};
 }
 
 inline TraceRecord trace(Prng& prng) {

@@ -45,6 +45,14 @@ TEST(RoundTrip, VolumeRecord) {
   round_trips<VolumeRecord>(random_objects::volume, decode_volume_record, kMaxVolumeRecordBytes);
 }
 
+TEST(RoundTrip, FreeRecord) {
+  round_trips<FreeRecord>(random_objects::free_record, decode_free_record, kFreeRecordBytes);
+}
+
+TEST(RoundTrip, NameClaim) {
+  round_trips<NameClaim>(random_objects::name_claim, decode_name_claim, kNameClaimBytes);
+}
+
 TEST(RoundTrip, TraceRecord) {
   round_trips<TraceRecord>(random_objects::trace, decode_trace_record, kMaxTraceBytes);
 }

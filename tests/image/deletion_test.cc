@@ -52,7 +52,7 @@ class Deletion : public testing::Test {
   }
   bool is_there(SnapshotId id) { return snapshots_.get(id).ok(); }
   bool is_bin_empty() {
-    std::vector<std::string> unread;
+    std::vector<Error> unread;
     return snapshots_.list_bin(unread).take().empty() && unread.empty();
   }
   // Leaves a deletion as it is when it was cut off before it looked for users.

@@ -137,7 +137,7 @@ class History {
     images_.push_back(made.value());
   }
   void take_away(ObjectStore& objects, Prng& prng) {
-    std::vector<std::string> unread;
+    std::vector<Error> unread;
     const auto sessions = list_sessions(objects, unread);
     if (!sessions.ok() || sessions.value().empty()) return;
     const SessionRecord session = sessions.value()[prng.below(sessions.value().size())];
@@ -150,7 +150,7 @@ class History {
 
   // Ends what dead writers left, and purges once more: what no one needs has to be gone then.
   void come_to_rest() {
-    std::vector<std::string> unread;
+    std::vector<Error> unread;
     for (const SessionRecord& session : list_sessions(objects_, unread).take())
       EXPECT_TRUE(revoke(objects_, session).ok());
     EXPECT_TRUE(unread.empty());

@@ -219,8 +219,7 @@ class NodePack : public testing::Test {
       const ByteVector encoding = encode(synthetic_leaf(number));
       expect_ok(writer.put(node_id(encoding), encoding));
     }
-    const ByteVector junk = {std::byte{9}, std::byte{9}};
-    if (with_junk_) expect_ok(writer.put(node_id(junk), junk));
+    if (!junk_.empty()) expect_ok(writer.put(node_id(junk_), junk_));
     expect_ok(writer.finish());
     pack_ = place(1).pack;
     key_ = pack_key(PackKind::kMeta, pack_);
@@ -233,7 +232,7 @@ class NodePack : public testing::Test {
     return check_meta_pack(check, tally_);
   }
 
-  bool with_junk_ = false;
+  ByteVector junk_;
   StoreRig store_;
   PackId pack_;
   std::string key_;
@@ -268,13 +267,29 @@ TEST_F(NodePack, WithoutItsEndsTheWholePackIsAtFault) {
 
 class NodePackWithJunk : public NodePack {
  protected:
-  NodePackWithJunk() { with_junk_ = true; }
+  NodePackWithJunk() { junk_ = {std::byte{9}, std::byte{9}}; }
+};
+
+class NodePackOfANewerProgram : public NodePack {
+ protected:
+  NodePackOfANewerProgram() {
+    junk_ = encode(synthetic_leaf(4));
+    junk_[1] = std::byte{kNodeVersion + 1};
+  }
 };
 
 TEST_F(NodePackWithJunk, BytesThatAreNoNodeAreAFaultEvenUnderTheirId) {
   const auto faults = check();
   ASSERT_EQ(faults.size(), 1U);
   EXPECT_NE(faults[0].what.find("does not decode"), std::string::npos) << faults[0].what;
+  EXPECT_FALSE(faults[0].is_unread);
+}
+
+// Its id is the seal of a node: one that matches its id is whole.
+TEST_F(NodePackOfANewerProgram, ANodeOfANewerVersionIsNotCalledDamaged) {
+  const auto faults = check();
+  ASSERT_EQ(faults.size(), 1U);
+  EXPECT_TRUE(faults[0].is_unread) << faults[0].what;
 }
 
 }  // namespace

@@ -57,7 +57,7 @@ TEST_F(RecordCheckTest, EachDamagedObjectIsNamed) {
     overwrite(objects_, key, sound);
   }
   for (const char* key : {"images/ami-00000000000000007", "launch-templates/lt-00000000000000007",
-                          "lifecycle-policies/policy-00000000000000007"}) {
+                          "lifecycle-policies/policy-00000000000000007", "image-names/000000000001-00"}) {
     ASSERT_TRUE(objects_.put_if_absent(key, as_byte_span("{}")).ok());
     EXPECT_THAT(objects_at_fault(), testing::ElementsAre(key));
     ASSERT_TRUE(objects_.remove(key).ok());
@@ -78,10 +78,16 @@ TEST_F(RecordCheckTest, ASnapshotThatAVolumeNeedsIsLookedFor) {
 }
 
 TEST_F(RecordCheckTest, ARecordThatCanNotBeReadIsNotCalledDamaged) {
-  UnreadableFolder objects(objects_, "volumes/", ErrorCode::kIo);
-  const std::vector<RecordFault> faults = check_records(objects).take();
-  ASSERT_EQ(faults.size(), 1U);
-  EXPECT_TRUE(faults[0].is_unread);
+  for (const std::string folder : {"volumes/", "settings.json"}) {
+    for (const ErrorCode code : {ErrorCode::kIo, ErrorCode::kExhausted, ErrorCode::kBusy,
+                                 ErrorCode::kUnsupported, ErrorCode::kCancelled, ErrorCode::kCorrupt}) {
+      SCOPED_TRACE(folder + " " + std::string(error_code_name(code)));
+      UnreadableFolder objects(objects_, folder, code);
+      const std::vector<RecordFault> faults = check_records(objects).take();
+      ASSERT_EQ(faults.size(), 1U);
+      EXPECT_EQ(faults[0].is_unread, code != ErrorCode::kCorrupt);
+    }
+  }
 }
 
 }  // namespace

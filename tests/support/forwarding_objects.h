@@ -2,6 +2,7 @@
 // overrides the calls that it watches or breaks.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -91,6 +92,58 @@ class DyingObjects : public ForwardingObjects {
     return Error(ErrorCode::kIo, "dead");
   }
   int lives_;
+};
+
+// A store whose operation number `at`, counted from 0, fails with `code` and changes nothing.
+class FailingCall : public ForwardingObjects {
+ public:
+  FailingCall(ObjectStore& inner, int at, ErrorCode code)
+      : ForwardingObjects(inner), left_(at), code_(code) {}
+  bool failed() const { return left_ < 0; }
+  using ForwardingObjects::put_if_absent;
+  using ForwardingObjects::remove;
+  using ForwardingObjects::replace;
+
+  Result<std::unique_ptr<ObjectWriter>> create(std::string_view key) override {
+    TRY(step());
+    return ForwardingObjects::create(key);
+  }
+  Result<std::shared_ptr<ObjectReader>> open(std::string_view key, ReadMode mode) override {
+    TRY(step());
+    return ForwardingObjects::open(key, mode);
+  }
+  Result<ObjectInfo> stat(std::string_view key) override {
+    TRY(step());
+    return ForwardingObjects::stat(key);
+  }
+  Status ensure_durable(std::span<const std::string> keys) override {
+    TRY(step());
+    return ForwardingObjects::ensure_durable(keys);
+  }
+  Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) override {
+    TRY(step());
+    return ForwardingObjects::list(prefix, visit);
+  }
+  Status remove(std::string_view key, Lasts lasts) override {
+    TRY(step());
+    return ForwardingObjects::remove(key, lasts);
+  }
+  Status put_if_absent(std::string_view key, ByteSpan bytes, Lasts lasts) override {
+    TRY(step());
+    return ForwardingObjects::put_if_absent(key, bytes, lasts);
+  }
+  Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes, Lasts lasts) override {
+    TRY(step());
+    return ForwardingObjects::replace(key, expected, bytes, lasts);
+  }
+
+ private:
+  Status step() {
+    if (left_-- != 0) return {};
+    return Error(code_, "told to fail");
+  }
+  std::atomic<int> left_;
+  const ErrorCode code_;
 };
 
 // A store that calls `act` once: before its operation number `at`, counted from 0.

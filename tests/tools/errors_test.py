@@ -36,11 +36,15 @@ class Errors(program.ProgramTest):
         self.assertNotIn("warning", self.run_ashlar("capture", self.source).stderr.decode())
 
     def test_a_newer_store(self):
-        config = self.store / "ashlar.json"
-        body = json.loads(config.read_text())
-        config.write_text(json.dumps({**body, "version": body["version"] + 1}))
+        (self.store / "ashlar.json").write_text(
+            '{"checksum": "f9610a837a19a174", "format": "ashlar store", "version": 3}')
         for verb in (["snapshots"], ["capture", self.source], ["verify", "--all"], ["reindex"]):
             self.fails(1, *verb, says="newer ashlar", code="unsupported")
+
+    def test_a_version_that_rotted_is_damage(self):
+        config = self.store / "ashlar.json"
+        config.write_text(config.read_text().replace('"version": 2', '"version": 3'))
+        self.fails(3, "snapshots", says=("ashlar.json", "checksum"), code="corrupt")
 
     def test_a_damaged_description_of_the_store(self):
         config = self.store / "ashlar.json"
@@ -216,6 +220,39 @@ class Errors(program.ProgramTest):
         self.assertFalse(record.exists())
         self.ok("snapshots")
 
+    def test_lists_show_what_can_be_read(self):
+        self.need_root()  # to become a user who may not read one file
+        self.scratch.chmod(0o755)
+        deleted, rotten = self.capture(self.source), self.capture(self.source)
+        for snapshot in (deleted, rotten):
+            self.ok("delete", snapshot)
+        damaged = {
+            "bin": (f"snapshots/{rotten}", ["bin", "list"]),
+            "sessions": ("sessions/" + "0" * 31 + "1", ["sessions", "list"]),
+            "Images": ("images/ami-00000000000000001", ["image", "list"]),
+            "volumes": ("volumes/vol-00000000000000001", ["volume", "list"]),
+            "LaunchTemplates": ("launch-templates/lt-00000000000000001", ["template", "list"]),
+            "Policies": ("lifecycle-policies/policy-00000000000000001", ["lifecycle", "list"]),
+        }
+        for member, (key, verb) in damaged.items():
+            path = self.store / key
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"rotten")
+            subprocess.run(["chown", "-R", "65534", self.store], check=True)
+            for status, how in ((3, {}), (1, {"user": 65534})):
+                with self.subTest(verb=verb, status=status):
+                    path.chmod(0 if how else 0o644)
+                    done = self.run_ashlar(*verb, "--json", **how)
+                    self.assertEqual(done.returncode, status, done.stderr)
+                    self.assertIn(path.name, done.stderr.decode())
+                    listed = json.loads(done.stdout)[member]
+                    self.assertEqual([one["id"] for one in listed], [deleted] if member == "bin" else [])
+            path.unlink()
+        (self.store / "snapshots" / rotten).write_bytes(b"rotten")
+        done = self.run_ashlar("bin", "purge", "--all", "--json")
+        self.assertEqual((done.returncode, json.loads(done.stdout)), (3, {"purged": [deleted]}))
+        self.assertIn(rotten, done.stderr.decode())
+
     def test_a_store_that_cannot_be_written(self):
         snapshot = self.capture(self.source)
         folder = self.mount("--bind", self.store)
@@ -241,6 +278,15 @@ class Errors(program.ProgramTest):
         self.assertEqual([s["id"] for s in self.ok_json("snapshots", store=store)["snapshots"]], [first])
         self.ok("restore", first, self.scratch / "out.raw", "--verify", store=store)
         self.ok("delete", first, store=store)
+
+    def test_an_index_without_room(self):
+        self.capture(self.file("big.raw", program.noise(8 << 20, seed=2)))
+        index = program.host_directory(self.store) / "index"
+        shutil.rmtree(index)
+        index.mkdir()
+        self.mount("-t", "tmpfs", "-o", "size=16k", "tmpfs", at=index)
+        self.fails(1, "reindex", says=("index", "No space left on device"), code="exhausted")
+        self.ok("verify", "--all")
 
     def test_a_full_standard_output(self):
         self.capture(self.source)

@@ -99,11 +99,12 @@ class ProgramTest(unittest.TestCase):
         if os.geteuid() != 0:
             self.skipTest("mounting needs root")
 
-    def mount(self, *words):
-        """Mounts WORDS... on a new folder and returns it; skips the test where this host cannot mount."""
+    def mount(self, *words, at=None):
+        """Mounts WORDS... on a folder, by default a new one, and returns it; skips the test where this host
+        cannot mount."""
         self.need_root()
-        folder = self.scratch / f"mount-{len(self.mounts)}"
-        folder.mkdir()
+        folder = at or self.scratch / f"mount-{len(self.mounts)}"
+        folder.mkdir(exist_ok=True)
         done = subprocess.run(["mount", *map(str, words), folder], capture_output=True, text=True)
         if done.returncode != 0:
             self.skipTest(f"mount {words}: {done.stderr.strip()}")

@@ -1,8 +1,10 @@
 // Tests of an overlay's map: torn ends, flipped bits, and how long a large one takes to open.
 #include <chrono>
+#include <cstring>
 #include <iostream>
 
 #include "base/random.h"
+#include "codec/hash.h"
 #include "simulated/simulated_file_system.h"
 #include "support/temporary_directory.h"
 #include "volume/overlay.h"
@@ -55,6 +57,22 @@ struct Flushed {
     return overlay->states({Lba{0}, BlockCount{(9 << 20) / kBlockBytes}});
   }
 };
+
+TEST(OverlayMap, EveryFlippedBitOfTheHeaderIsDamage) {
+  const ByteVector sound = encode(OverlayMapHeader{kVolume, 0x5a17});
+  ASSERT_TRUE(decode_overlay_map_header(sound).ok());
+  for (std::size_t bit = 0; bit < sound.size() * 8; ++bit) {
+    ByteVector flipped = sound;
+    flipped[bit / 8] ^= static_cast<std::byte>(1U << (bit % 8));
+    EXPECT_TRUE(is(decode_overlay_map_header(flipped), ErrorCode::kCorrupt)) << bit;
+  }
+  ByteVector newer(sound.begin(), sound.end() - 8);
+  newer[8] = std::byte{kOverlayMapVersion + 1};
+  const std::uint64_t sum = checksum64(newer);
+  newer.resize(sound.size());
+  std::memcpy(newer.data() + newer.size() - sizeof sum, &sum, sizeof sum);
+  EXPECT_TRUE(is(decode_overlay_map_header(newer), ErrorCode::kUnsupported));
+}
 
 TEST(OverlayMap, ATornEndIsDroppedAtEveryLength) {
   Flushed flushed;

@@ -7,6 +7,7 @@
 #include "program/terminal_notices.h"
 #include "shapes/image_output.h"
 #include "shapes/image_words.h"
+#include "shapes/unread.h"
 
 namespace ashlar {
 namespace {
@@ -66,8 +67,7 @@ Result<ExitCode> show(const Globals& globals, const ListOptions& options, Form f
   } else {
     print(form == Form::kTable ? table_of(described) : details_of(described, caller.account));
   }
-  for (const std::string& what : described.damaged) print_warning(what);
-  return described.damaged.empty() ? ExitCode::kDone : ExitCode::kDamaged;
+  return name_unread(described.unread);
 }
 
 struct WaitOptions {

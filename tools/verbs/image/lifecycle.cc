@@ -7,6 +7,7 @@
 #include "program/output.h"
 #include "program/store_option.h"
 #include "shapes/policy_output.h"
+#include "shapes/unread.h"
 
 namespace ashlar {
 namespace {
@@ -29,16 +30,11 @@ Result<ExitCode> put(const Globals& globals, const Options& options) {
   return ExitCode::kDone;
 }
 
-ExitCode finish(const std::vector<std::string>& damaged) {
-  for (const std::string& what : damaged) print_warning(what);
-  return damaged.empty() ? ExitCode::kDone : ExitCode::kDamaged;
-}
-
 Result<ExitCode> list(const Globals& globals) {
   const OpenStore store = TRY(open_for_actions(globals));
   const auto policies = TRY(describe_lifecycle_policies(*store.repo, store.caller));
   globals.json ? print_json(policies_json(policies.found)) : print(policies_text(policies.found));
-  return finish(policies.damaged);
+  return name_unread(policies.unread);
 }
 
 Result<ExitCode> describe(const Globals& globals, const Options& options) {
@@ -78,7 +74,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   }
   if (globals.json) print_json({{"DryRun", options.dry_run}, {"Actions", actions}});
   if (!finished.ok()) print_warning(finished.error().text());
-  const ExitCode code = finish(planned.damaged);
+  const ExitCode code = name_unread(planned.unread);
   return all_done && finished.ok() ? code : ExitCode::kFailed;
 }
 

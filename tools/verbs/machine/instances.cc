@@ -7,6 +7,7 @@
 #include "program/host_option.h"
 #include "program/output.h"
 #include "shapes/instance_output.h"
+#include "shapes/unread.h"
 
 namespace ashlar {
 namespace {
@@ -41,7 +42,9 @@ Result<ExitCode> list(const Globals& globals) {
   if (globals.json) {
     Json all = Json::array();
     for (const InstanceDescription& one : listing.instances) all.push_back(instance_json(one));
-    print_json({{"instances", all}, {"damaged", listing.damaged}});
+    Json unread = Json::array();
+    for (const Error& error : listing.unread) unread.push_back(error.text());
+    print_json({{"instances", all}, {"damaged", unread}});
   } else {
     Table table({"ID", "STATE", "CREATED", "SNAPSHOT", "NAME"});
     for (const auto& [record, state, directory] : listing.instances) {
@@ -50,8 +53,7 @@ Result<ExitCode> list(const Globals& globals) {
     }
     print(table.text());
   }
-  for (const std::string& error : listing.damaged) print_warning(error);
-  return listing.damaged.empty() ? ExitCode::kDone : ExitCode::kDamaged;
+  return name_unread(listing.unread);
 }
 
 Result<ExitCode> describe(const Globals& globals, const Options& options) {

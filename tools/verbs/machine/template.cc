@@ -7,6 +7,7 @@
 #include "program/store_option.h"
 #include "shapes/launch_options.h"
 #include "shapes/template_output.h"
+#include "shapes/unread.h"
 
 namespace ashlar {
 namespace {
@@ -50,8 +51,7 @@ Result<ExitCode> list(const Globals& globals) {
                std::to_string(record.versions.back().number), record.created.iso8601()});
   }
   globals.json ? print_json({{"LaunchTemplates", all}}) : print(table.text());
-  for (const std::string& what : listing.damaged) print_warning(what);
-  return listing.damaged.empty() ? ExitCode::kDone : ExitCode::kDamaged;
+  return name_unread(listing.unread);
 }
 
 Result<ExitCode> describe(const Globals& globals, const Options& options) {

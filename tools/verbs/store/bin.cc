@@ -6,6 +6,7 @@
 #include "program/cli.h"
 #include "program/output.h"
 #include "program/store_option.h"
+#include "shapes/unread.h"
 
 namespace ashlar {
 namespace {
@@ -20,12 +21,13 @@ Result<ExitCode> list(const Globals& globals) {
   const OpenStore store = TRY(open_for_actions(globals));
   Json all = Json::array();
   Table table({"ID", "DELETED", "NAME"});
-  for (const DeletedThing& thing : TRY(describe_bin(*store.repo, store.caller))) {
+  const BinList listing = TRY(describe_bin(*store.repo, store.caller));
+  for (const DeletedThing& thing : listing.things) {
     all.push_back({{"id", thing.id_text()}, {"deleted", thing.deleted.iso8601()}, {"name", thing.name}});
     table.add({thing.id_text(), thing.deleted.iso8601(), thing.name});
   }
   globals.json ? print_json({{"bin", all}}) : print(table.text());
-  return ExitCode::kDone;
+  return name_unread(listing.unread);
 }
 
 Result<ExitCode> restore(const Globals& globals, const Options& options) {
@@ -50,13 +52,13 @@ Result<ExitCode> purge(const Globals& globals, const Options& options) {
   for (const ImageId id : purged.images) ids.push_back(id.text());
   if (globals.json) {
     print_json({{"purged", ids}});
-    return ExitCode::kDone;
+    return name_unread(purged.unread);
   }
   for (const std::string& id : ids) print(id + "\n");
   if (ids.empty())
     print_note(options.all ? "the bin is empty: nothing was purged"
                            : "nothing was in the bin for long enough: nothing was purged");
-  return ExitCode::kDone;
+  return name_unread(purged.unread);
 }
 
 }  // namespace

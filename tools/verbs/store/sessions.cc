@@ -6,6 +6,7 @@
 #include "program/cli.h"
 #include "program/output.h"
 #include "program/store_option.h"
+#include "shapes/unread.h"
 
 namespace ashlar {
 namespace {
@@ -54,7 +55,8 @@ Result<ExitCode> list(const Globals& globals) {
   const OpenStore store = TRY(open_for_actions(globals));
   Json all = Json::array();
   Table table({"ID", "STARTED", "HOST", ">PID", "WRITER", ">SILENT"});
-  for (const DescribedSession& session : TRY(describe_sessions(*store.repo, store.caller))) {
+  const SessionList listing = TRY(describe_sessions(*store.repo, store.caller));
+  for (const DescribedSession& session : listing.sessions) {
     const SessionRecord& record = session.record;
     all.push_back(session_json(session));
     table.add({record.id.hex(), record.started.iso8601(), record.host.substr(0, record.host.find(' ')),
@@ -62,7 +64,7 @@ Result<ExitCode> list(const Globals& globals) {
                fmt::format("{} s", session.silent.count())});
   }
   globals.json ? print_json({{"sessions", all}}) : print(table.text());
-  return ExitCode::kDone;
+  return name_unread(listing.unread);
 }
 
 Result<ExitCode> revoke(const Globals& globals, const Options& options) {

@@ -5,6 +5,7 @@
 #include "program/host_option.h"
 #include "program/output.h"
 #include "shapes/tag_words.h"
+#include "shapes/unread.h"
 #include "shapes/volume_output.h"
 
 namespace ashlar {
@@ -41,8 +42,7 @@ Result<ExitCode> list(const Globals& globals) {
   TerminalNotices notices(globals);
   const std::unique_ptr<Repo> repo = TRY(open_store(globals));
   const auto [records, unread] = TRY(describe_volumes(*repo, TRY(caller_of(globals, *repo, notices, {}))));
-  for (const std::string& what : unread) print_warning(what);
-  const ExitCode code = unread.empty() ? ExitCode::kDone : ExitCode::kDamaged;
+  const ExitCode code = name_unread(unread);
   if (globals.json) {
     Json volumes = Json::array();
     for (const VolumeRecord& record : records) volumes.push_back(volume_json(record));
