@@ -236,7 +236,7 @@ TEST(PlanModel, LostLeavesOfTheParentAreCounted) {
   EXPECT_EQ(plan.lost_leaves(), 1U);
 }
 
-// Of 200 leaves the audit samples each fourth one, and leaf 101 is not among them.
+// The audit samples each fourth of 200 leaves, and leaf 101 is not among them.
 TEST(PlanModel, WhereDamageIsKnownTheLeavesThatAMapLeavesOutAreLookedAt) {
   constexpr std::uint64_t kLeaves = 200;
   constexpr std::uint64_t kLost = 101;
