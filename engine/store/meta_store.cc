@@ -55,8 +55,8 @@ struct MetaStore::State {
   Result<std::vector<NodePlace>> places(const NodeId& id) {
     auto places = TRY(index.node_places(id));
     if (damage != nullptr && damage->any())
-      std::ranges::stable_partition(
-          places, [&](const NodePlace& place) { return !damage->is_damaged(place.pack, id); });
+      std::stable_partition(places.begin(), places.end(),
+                            [&](const NodePlace& place) { return !damage->is_damaged(place.pack, id); });
     return places;
   }
 

@@ -236,6 +236,30 @@ TEST(PlanModel, LostLeavesOfTheParentAreCounted) {
   EXPECT_EQ(plan.lost_leaves(), 1U);
 }
 
+// The audit samples each fourth of 200 leaves, and leaf 101 is not among them.
+TEST(PlanModel, WhereDamageIsKnownTheLeavesThatAMapLeavesOutAreLookedAt) {
+  constexpr std::uint64_t kLeaves = 200;
+  constexpr std::uint64_t kLost = 101;
+  ParentTree parent = ParentTree::full(BlockCount{kLeaves * kLeafBlocks});
+  StatesOnly source(ByteCount{kLeaves * kLeafBytes}, SourceState::kData);
+  Plan::Input input = input_of(source, parent.nodes);
+  input.parent = parent.root;
+  input.changed = ChangedRegions();
+  input.is_stored = [](const Leaf& leaf) { return number_of(leaf) != kLost; };
+  std::size_t audited = 0;
+  for (const bool checks_kept : {false, true}) {
+    SCOPED_TRACE(checks_kept);
+    input.checks_kept = checks_kept;
+    Plan plan(input);
+    const PlanOutcome outcome = outcome_of(plan);
+    EXPECT_EQ(plan.lost_leaves(), checks_kept ? 1U : 0U);
+    if (!checks_kept) audited = leaves_of(outcome).size();
+    EXPECT_EQ(leaves_of(outcome).size(), audited + (checks_kept ? 1 : 0)) << "no more are audited";
+    EXPECT_EQ(std::ranges::count(outcome.requests, ByteOffset{kLost * kLeafBytes}, &RunRequest::offset),
+              checks_kept ? 1 : 0);
+  }
+}
+
 TEST(PlanModel, AStreamIsAllDataWithoutAnEnd) {
   MemoryNodes nodes;
   StatesOnly source(ByteCount{1}, SourceState::kUnallocated);

@@ -29,7 +29,7 @@ PackFault whole_fault(bool is_wrong) {
   fault.is_unread = !is_wrong;
   return fault;
 }
-FrameSet frames(std::initializer_list<std::size_t> numbers) {
+FrameSet frame_set(std::initializer_list<std::size_t> numbers) {
   FrameSet set;
   for (const std::size_t number : numbers) set[number] = true;
   return set;
@@ -57,7 +57,7 @@ TEST_F(AfterACheck, WrongBytesAreRecorded) {
   checked_.faults = {frame_fault(kSegmentOne, 3, true), frame_fault(kSegmentOne, 4, true),
                      frame_fault(kSegmentTwo, std::nullopt, true)};
   const DamageRecord now = after();
-  EXPECT_EQ(now.segments.at(kSegmentOne).damaged, frames({3, 4}));
+  EXPECT_EQ(now.segments.at(kSegmentOne).damaged, frame_set({3, 4}));
   EXPECT_TRUE(now.segments.at(kSegmentTwo).damaged.all());
   EXPECT_FALSE(now.is_whole);
   EXPECT_TRUE(sound_.empty());
@@ -65,19 +65,19 @@ TEST_F(AfterACheck, WrongBytesAreRecorded) {
 
 TEST_F(AfterACheck, WhatCouldNotBeReadChangesNothing) {
   checked_.faults = {frame_fault(kSegmentOne, 3, false), whole_fault(false)};
-  record_.segments[kSegmentOne].damaged = frames({3});
+  record_.segments[kSegmentOne].damaged = frame_set({3});
   record_.is_whole = true;
   EXPECT_EQ(after(), record_);
   EXPECT_TRUE(sound_.empty());
 }
 
 TEST_F(AfterACheck, WhatIsSoundIsTakenOutAndNamed) {
-  record_.segments[kSegmentOne] = {frames({1, 3, 9}), frames({9})};
+  record_.segments[kSegmentOne] = {frame_set({1, 3, 9}), frame_set({9})};
   record_.segments[kSegmentTwo].damaged.set();
   checked_.faults = {frame_fault(kSegmentOne, 3, true)};
   const DamageRecord now = after();
   ASSERT_EQ(now.segments.size(), 1U);
-  EXPECT_EQ(now.segments.at(kSegmentOne), (SegmentDamage{frames({3}), {}}));
+  EXPECT_EQ(now.segments.at(kSegmentOne), (SegmentDamage{frame_set({3}), {}}));
   ASSERT_EQ(sound_.size(), 3U);
   EXPECT_EQ(sound_[0].frame, 1U);
   EXPECT_EQ(sound_[1].frame, 9U);
@@ -86,14 +86,14 @@ TEST_F(AfterACheck, WhatIsSoundIsTakenOutAndNamed) {
 }
 
 TEST_F(AfterACheck, WhatWasNotCheckedStays) {
-  record_.segments[kSegmentOne].damaged = frames({1});
-  record_.segments[kSegmentTwo].damaged = frames({2});
+  record_.segments[kSegmentOne].damaged = frame_set({1});
+  record_.segments[kSegmentTwo].damaged = frame_set({2});
   record_.is_whole = true;
   checked_.segments = {kSegmentOne};
   checked_.is_complete = false;
   const DamageRecord now = after();
   EXPECT_FALSE(now.segments.contains(kSegmentOne));
-  EXPECT_EQ(now.segments.at(kSegmentTwo).damaged, frames({2}));
+  EXPECT_EQ(now.segments.at(kSegmentTwo).damaged, frame_set({2}));
   EXPECT_TRUE(now.is_whole) << "only a check of all of it says otherwise";
 }
 
