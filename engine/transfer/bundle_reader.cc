@@ -165,7 +165,7 @@ class Import : private TreeVisitor {
     for (EncodedSegment& segment : window_) {
       progress_.done_bytes += segment.directory.blocks.size() * kBlockBytes;
       TRY(staging_.add_segment(segment.directory).with_context("bundle"));
-      if (TRY(there_.has(segment.directory.id, block_set(0, segment.directory.blocks.size())))) continue;
+      if (TRY(there_.has(segment.directory.id, locate_segment({}, segment.directory)->present))) continue;
       ++new_segments_;
       new_bytes_ += segment.payload.size();
       progress_.sent_bytes += segment.payload.size();

@@ -1,10 +1,12 @@
 #include "transfer/bundle_writer.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "manifest/store_block_marks.h"
 #include "manifest/tree_visit.h"
+#include "store/stored_blocks.h"
 #include "transfer/bundle_cuts.h"
 #include "transfer/outgoing_nodes.h"
 #include "transfer/stored_segment.h"
@@ -79,8 +81,12 @@ class Contents : public TreeVisitor {
 
   Status visit_leaf(const NodeRef& ref, const Leaf& leaf) override {
     TRY(check_digest(leaf, block_marks_));
-    for (const SegmentId& id : leaf.segments) {
-      if (!base_.segments.insert(id).second) continue;
+    const std::vector<SegmentBlocks> used = blocks_used(leaf);
+    for (std::size_t i = 0; i < used.size(); ++i) {
+      const SegmentId& id = leaf.segments[i];
+      const bool is_new = base_.segments.insert(id).second;
+      if (is_new || wanted.contains(id)) wanted[id] |= used[i];
+      if (!is_new) continue;
       const SegmentPlace place = TRY(reader_.place_of(id));
       segments.push_back({place.pack, place.entry.payload_offset, id, place.entry.block_count});
     }
@@ -93,6 +99,7 @@ class Contents : public TreeVisitor {
   }
 
   std::vector<BundleSegment> segments;
+  std::map<SegmentId, SegmentBlocks> wanted;  // the blocks of each that are needed
 
  private:
   SegmentReader& reader_;
@@ -101,15 +108,16 @@ class Contents : public TreeVisitor {
   StoreBlockMarks block_marks_{reader_};
 };
 
-Status put_segments(const ReadParts& source, const std::vector<BundleSegment>& row, Output& output,
-                    CopyProgress& progress, const std::stop_token& stop) {
+Status put_segments(const ReadParts& source, const Contents& contents, Output& output, CopyProgress& progress,
+                    const std::stop_token& stop) {
+  const std::vector<BundleSegment>& row = contents.segments;
   const BundleCuts cuts(row);
   for (std::size_t first = 0; first < row.size(); first += kWindow) {
     const std::size_t end = std::min(first + kWindow, row.size());
-    std::vector<SegmentId> ids;
-    ids.reserve(kWindow);
-    for (std::size_t i = first; i < end; ++i) ids.push_back(row[i].id);
-    const auto window = TRY(read_stored_segments(source.segments, ids, stop));
+    std::vector<WantedSegment> wanted;
+    wanted.reserve(kWindow);
+    for (std::size_t i = first; i < end; ++i) wanted.push_back({row[i].id, contents.wanted.at(row[i].id)});
+    const auto window = TRY(read_stored_segments(source.segments, wanted, stop));
     for (std::size_t i = first; i < end; ++i) {
       const EncodedSegment& segment = window[i - first];
       if (i == 0 || cuts.between(row[i - 1], row[i])) TRY(output.cut());
@@ -175,7 +183,7 @@ Result<ExportReport> write_bundle(const ReadParts& source, const BundleHeader& h
   TRY(out.put_item(BundleItem::kImage, {as_byte_span(text)}));
   for (const SnapshotRecord& record : snapshots)
     TRY(out.put_item(BundleItem::kSnapshot, {encode(TRY(outgoing.record(record)))}));
-  TRY(put_segments(source, contents.segments, out, progress, stop));
+  TRY(put_segments(source, contents, out, progress, stop));
   TRY(out.cut());
   NodeItems nodes(base, outgoing, out);
   TRY(visit_trees(source, snapshots, nodes, stop));

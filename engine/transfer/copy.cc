@@ -1,6 +1,9 @@
 #include "transfer/copy.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/either_stop.h"
@@ -80,12 +83,19 @@ class Copier : private TreeVisitor {
   }
   Status put(const OutgoingNodes::Node& node) { return nodes_.put(node.id, node.encoding); }
 
-  // A segment whose blocks are partly in the target is sent whole.
+  // A segment whose blocks are partly in the target is sent with all frames that the source has.
   Status want(const SegmentId& segment, const SegmentBlocks& blocks) {
-    if (sent_.contains(segment)) return {};
+    if (const auto sent = sent_.find(segment); sent != sent_.end()) {
+      if ((blocks & ~sent->second).none()) return {};
+      return corrupt(fmt::format("segment {} has lost blocks that the snapshot needs", segment.hex()));
+    }
+    const auto waiting = std::ranges::find(waiting_, segment, &WantedSegment::id);
+    if (waiting != waiting_.end()) {
+      waiting->blocks |= blocks;
+      return {};
+    }
     if (TRY(there_.has(segment, blocks))) return {};
-    sent_.insert(segment);
-    waiting_.push_back(segment);
+    waiting_.push_back({segment, blocks});
     return waiting_.size() < kWindow ? Status() : send_waiting();
   }
 
@@ -93,6 +103,7 @@ class Copier : private TreeVisitor {
     auto window = TRY(read_stored_segments(source_.segments, waiting_, stop_));
     waiting_.clear();
     for (EncodedSegment& segment : window) {
+      sent_[segment.directory.id] = locate_segment({}, segment.directory)->present;
       segment_bytes_ += segment.payload.size();
       progress_.sent_bytes += segment.payload.size();
       TRY(appender_.append(std::move(segment)));
@@ -115,8 +126,8 @@ class Copier : private TreeVisitor {
   PackAppender appender_;
   MetaWriter nodes_;
   std::set<SeenNode> seen_;
-  std::set<SegmentId> sent_;
-  std::vector<SegmentId> waiting_;
+  std::vector<WantedSegment> waiting_;
+  std::map<SegmentId, SegmentBlocks> sent_;  // the blocks of each that went along
   StoredBlocks there_{target_.segments, leaned_};
   const DamagedFrames::Moment began_ = target_.damage.now();
   std::uint64_t segment_bytes_ = 0;

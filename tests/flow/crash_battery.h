@@ -30,7 +30,8 @@ class Stage {
     Repo& here = *TRY(repo(store));
     if (!seen_) return here.write_parts();
     TRY(look_at(here, store));
-    return WriteParts{here.config(), here.objects(), *index_, *segments_, *nodes_, here.snapshots()};
+    return WriteParts{here.config(), here.objects(), *index_, *segments_, *nodes_, here.snapshots(),
+                      *damage_};
   }
   void use_index_of(const SimulatedFileSystem& other) { seen_ = &other; }
   Caller caller() { return {AccountId{1}, notices_, {}}; }
@@ -46,6 +47,7 @@ class Stage {
     index_ = TRY(Index::open_in_memory(*objects_, here.config().hook_rate));
     TRY(index_->catch_up());
     files.become(*own);
+    damage_ = std::make_unique<DamagedFrames>(*objects_, here.config().id);
     segments_ = std::make_unique<SegmentReader>(*objects_, *index_);
     nodes_ = std::make_unique<MetaStore>(*objects_, *index_);
     return {};
@@ -56,6 +58,7 @@ class Stage {
   const SimulatedFileSystem* seen_ = nullptr;
   std::unique_ptr<LocalObjectStore> objects_;
   std::unique_ptr<Index> index_;
+  std::unique_ptr<DamagedFrames> damage_;
   std::unique_ptr<SegmentReader> segments_;
   std::unique_ptr<MetaStore> nodes_;
 };

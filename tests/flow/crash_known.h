@@ -110,10 +110,10 @@ inline Result<ByteVector> layout_bytes(FileSystem& files, const std::string& pla
 // sessions away, and fails the images that they were making.
 inline Result<std::unique_ptr<Repo>> recover(FileSystem& files, const std::string& store) {
   auto repo = TRY(Repo::open(files, StoreAddress{store}, simulated_host()));
-  std::vector<std::string> unread;
+  std::vector<Error> unread;
   for (const SessionRecord& session : TRY(list_sessions(repo->objects(), unread)))
     TRY(revoke(repo->objects(), session));
-  if (!unread.empty()) return corrupt(unread.front());
+  if (!unread.empty()) return unread.front();
   ImageCatalog images(repo->objects());
   TRY(fail_abandoned_images(images, repo->objects()));
   return repo;

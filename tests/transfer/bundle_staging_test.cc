@@ -122,35 +122,57 @@ TEST_F(Staging, ABundleLargerThanTheScratchFileIsTooLarge) {
 TEST(StoredSegment, IsReadAsItWasEncodedAndInTheOrderAskedFor) {
   StoreRig store;
   std::vector<SealedSegment> segments;
-  std::vector<SegmentId> ids;
+  std::vector<WantedSegment> wanted;
   for (std::uint64_t s = 0; s < 6; ++s) {
     segments.push_back(sealed_segment(seeds_from(100 * s, 5 + 7 * s)));
-    ids.insert(ids.begin(), segments.back().id);
+    wanted.insert(wanted.begin(), {segments.back().id, block_set(0, 5)});
   }
   store.publish(segments);
-  const auto read = expect_ok(read_stored_segments(store.segments(), ids, {}));
-  ASSERT_EQ(read.size(), ids.size());
-  for (std::size_t i = 0; i < ids.size(); ++i) {
+  const auto read = expect_ok(read_stored_segments(store.segments(), wanted, {}));
+  ASSERT_EQ(read.size(), wanted.size());
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
     const EncodedSegment expected = encoded_segment(segments[segments.size() - 1 - i]);
-    EXPECT_EQ(read[i].directory.id, ids[i]);
+    EXPECT_EQ(read[i].directory.id, wanted[i].id);
     EXPECT_EQ(read[i].directory.blocks, expected.directory.blocks);
     EXPECT_EQ(read[i].directory.frames, expected.directory.frames);
     EXPECT_EQ(read[i].payload, expected.payload);
   }
 }
 
-TEST(StoredSegment, WithADamagedFrameDoesNotLeaveTheStore) {
+TEST(StoredSegment, ADamagedFrameThatIsWantedDoesNotLeaveTheStoreAndAnotherIsLeftOut) {
   StoreRig store;
   const SealedSegment segment = sealed_segment(seeds_from(0, 40));
   const PackId pack = store.publish(segment);
   const auto located = expect_ok(store.segments().locate(segment.id));
   store.flip_byte(pack_key(PackKind::kData, pack), located->frame_offsets[2] + 1);
   store.reopen_segments();
-  const auto read = read_stored_segment(store.segments(), segment.id);
+  const auto read = read_stored_segment(store.segments(), {segment.id, block_set(39, 1)});
   ASSERT_FALSE(read.ok());
   EXPECT_EQ(read.error().code(), ErrorCode::kCorrupt);
   EXPECT_NE(read.error().text().find(describe_frame(*located, 2)), std::string::npos) << read.error().text();
-  EXPECT_FALSE(read_stored_segments(store.segments(), {segment.id}, {}).ok());
+  EXPECT_FALSE(read_stored_segments(store.segments(), {{segment.id, block_set(32, 1)}}, {}).ok());
+  const EncodedSegment rest =
+      expect_ok(read_stored_segment(store.segments(), {segment.id, block_set(0, 32)}));
+  EXPECT_EQ(locate_segment({}, rest.directory)->present, block_set(0, 32));
+  expect_ok(check_frames(*locate_segment({}, rest.directory), rest.payload));
+}
+
+// A collection has dropped frames, and a later capture stored some of them again.
+TEST(StoredSegment, FramesAreGatheredFromThePacksThatHaveThem) {
+  StoreRig store;
+  const SealedSegment segment = sealed_segment(seeds_from(0, 64));
+  for (const std::size_t kept : {0, 2}) {
+    EncodedSegment part = encoded_segment(segment);
+    for (std::size_t frame = 0; frame < 4; ++frame) {
+      if (frame != kept) make_absent(part, frame, 1);
+    }
+    store.publish(std::move(part));
+  }
+  store.publish(segment, 64);  // divided in another way
+  const WantedSegment all{segment.id, block_set(0, 64)};
+  EncodedSegment read = expect_ok(read_stored_segment(store.segments(), all));
+  EXPECT_EQ(locate_segment({}, read.directory)->present, all.blocks);
+  expect_ok(check_frames(*locate_segment({}, read.directory), read.payload));
 }
 
 TEST(StoredSegment, FramesThatDoNotFillThePayloadAreRefused) {
