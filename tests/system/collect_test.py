@@ -65,10 +65,27 @@ class Collect(host.HostTest):
         self.ok("reindex")
         self.same(disk, self.restored(second))
         self.assertEqual(self.ok_json("capture", disk)["new_bytes"], 0, "what was moved is still known")
+        self.leaves(second, disk)
         self.destroy(*self.snapshots())
         self.ok("collect")
         self.assertEqual(self.size(), 0)
-        self.assertEqual(sorted(p for p in self.contents() if "/" in p), ["collect/state"])
+        left = sorted(p for p in self.contents() if "/" in p and not p.startswith("image-names/"))
+        self.assertEqual(left, ["collect/state"])
+
+    def leaves(self, snapshot, disk):
+        """Shows that what a collection has moved is copied and exported like anything else."""
+        image = self.ok("image", "create", "--name", "web", "--map", f"/dev/sda={snapshot}").strip()
+        there, elsewhere = self.scratch / "there", self.scratch / "elsewhere"
+        for store in (there, elsewhere):
+            self.ok("init", store, store=False)
+        self.ok("image", "copy", image, "--to", there)
+        self.ok("image", "export", image, self.scratch / "web.ashlar")
+        self.ok("image", "import", self.scratch / "web.ashlar", store=elsewhere)
+        for store in (there, elsewhere):
+            [copied] = [s["id"] for s in self.ok_json("snapshots", store=store)["snapshots"]]
+            self.ok("verify", copied, "--against", disk, store=store)
+            self.ok("verify", "--all", store=store)
+        self.ok("image", "deregister", image)
 
     def test_a_capture_runs_on_and_keeps_what_it_leans_on(self):
         old = self.disk("old.raw", 8 * MIB, 1)
