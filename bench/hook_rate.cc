@@ -55,7 +55,8 @@ Result<std::uint64_t> store(ObjectStore& objects, Index& index, const std::strin
   FrameEncoder encoder(1);
   PackAppender appender(objects, index, StoreId{}, SessionId{});
   SegmentReader segments(objects, index);
-  Admission admission(index, segments, [&](SealedSegment segment) -> Status {
+  LeanedPacks leaned(objects, SessionId{});
+  Admission admission(index, segments, leaned, [&](SealedSegment segment) -> Status {
     return appender.append(TRY(encode_segment(segment, kFrameBlocks, encoder)));
   });
   std::vector<BlockPlace> places;

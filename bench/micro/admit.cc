@@ -33,8 +33,9 @@ void admit(benchmark::State& state, std::span<const BlockId> ids, double least_n
   for (auto _ : state) {
     state.PauseTiming();
     auto reader = std::make_unique<SegmentReader>(store.objects(), store.index());
+    LeanedPacks leaned(store.objects(), SessionId{});
     auto admission =
-        std::make_unique<Admission>(store.index(), *reader, [](SealedSegment) { return Status(); });
+        std::make_unique<Admission>(store.index(), *reader, leaned, [](SealedSegment) { return Status(); });
     state.ResumeTiming();
     const auto counted = admit_runs(*admission, ids, bytes.span());
     state.PauseTiming();

@@ -18,13 +18,10 @@ Result<StoreStats> describe_store(Repo& repo, const Caller& caller) {
   stats.sessions = TRY(list_living_sessions(repo.objects())).size();
   stats.index = TRY(TRY(repo.index())->stats());
   auto planned = plan_collection_of(repo, caller, {});
-  if (planned.ok()) {
+  if (planned.ok())
     stats.plan = std::move(planned.value().plan);
-  } else if (is(planned, ErrorCode::kCorrupt)) {
+  else
     caller.notices.warn(planned.error().text());
-  } else {
-    return planned.take_error();
-  }
   return stats;
 }
 

@@ -95,6 +95,7 @@ Result<std::unique_ptr<Session>> Session::begin(ObjectStore& objects, const Stor
   TRY(objects.put_if_absent(key_of(record.id), encode(record), Lasts::kWhilePowered)
           .with_context("begin a session"));
   std::unique_ptr<Session> session(new Session(objects, std::move(record)));
+  TRY(session->check_hosts());
   // The collection is looked at behind that put: a collector that has raised the epoch since sees the
   // session.
   if (TRY(CollectionCatalog(objects).state()).epoch != 0) TRY(session->beat());
@@ -102,6 +103,21 @@ Result<std::unique_ptr<Session>> Session::begin(ObjectStore& objects, const Stor
   session->beats_ =
       start_thread([raw = session.get()](const std::stop_token& stop) { raw->beat_until_stopped(stop); });
   return session;
+}
+
+// Of two hosts that begin at once each sees the other's session.
+Status Session::check_hosts() {
+  if (!TRY(objects_.needs_one_host())) return {};
+  std::vector<Error> unread;
+  for (const SessionRecord& other : TRY(list_sessions(objects_, unread))) {
+    if (other.has_ended() || other.boot == record_.boot) continue;
+    return busy(fmt::format(
+                    "session {} of another host, {}, writes to this store, and on a network file system one "
+                    "host at a time may",
+                    other.id.hex(), other.host.substr(0, other.host.find(' '))))
+        .about(ErrorKind::kSessionBeats, other.id.hex());
+  }
+  return {};
 }
 
 // The session names each snapshot before its object is made: who takes the session away finds all of them.

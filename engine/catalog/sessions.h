@@ -49,7 +49,8 @@ struct SessionPlan {
 class Session {
  public:
   // Ends the sessions of processes of this host that are gone, and begins one. Fails with kNotFound when a
-  // base is not there.
+  // base is not there, and with kBusy, kind kSessionBeats, where one host at a time may write and another one
+  // has an open session.
   static Result<std::unique_ptr<Session>> begin(ObjectStore& objects, const StoreId& store, SessionPlan plan);
   ~Session();
   Session(const Session&) = delete;
@@ -73,6 +74,7 @@ class Session {
 
  private:
   Session(ObjectStore& objects, SessionRecord record);
+  Status check_hosts();
   Status announce();
   Status see_collection(SessionRecord& next);
   void beat_until_stopped(const std::stop_token& stop);

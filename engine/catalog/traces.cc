@@ -6,8 +6,9 @@ namespace ashlar {
 namespace {
 
 constexpr std::string_view kFolder = "traces/";
+constexpr std::string_view kBootFolder = "boot/";
 
-std::string boot_folder(SnapshotId id) { return fmt::format("boot/{}/", id.text()); }
+std::string boot_folder(SnapshotId id) { return fmt::format("{}{}/", kBootFolder, id.text()); }
 
 }  // namespace
 
@@ -15,9 +16,9 @@ std::string boot_pack_key(SnapshotId snapshot, const BootPackId& pack) {
   return boot_folder(snapshot) + pack.hex();
 }
 
-std::string TraceCatalog::key_of(SnapshotId snapshot) const {
+std::string TraceCatalog::key_of(SnapshotId snapshot, AccountId owner) {
   const std::string key = std::string(kFolder) + snapshot.text();
-  return owner_.value == 0 ? key : key + "." + owner_.text();
+  return owner.value == 0 ? key : key + "." + owner.text();
 }
 
 Result<std::optional<TraceRecord>> TraceCatalog::get(SnapshotId snapshot) const {
@@ -47,6 +48,19 @@ Result<std::vector<SnapshotId>> TraceCatalog::list() const {
     if (id.ok() && object.key == key_of(id.value())) ids.push_back(id.value());
     return {};
   }));
+  return ids;
+}
+
+Result<std::set<SnapshotId>> TraceCatalog::list_all() const {
+  std::set<SnapshotId> ids;
+  for (const std::string_view folder : {kFolder, kBootFolder}) {
+    TRY(objects_.list(folder, [&](const ObjectInfo& object) -> Status {
+      const std::string_view name = std::string_view(object.key).substr(folder.size());
+      const auto id = SnapshotId::parse(name.substr(0, name.find_first_of("./")));
+      if (id.ok()) ids.insert(id.value());
+      return {};
+    }));
+  }
   return ids;
 }
 

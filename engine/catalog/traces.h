@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,10 +21,14 @@ class TraceCatalog {
   // Creates the catalog of one account; value 0 stands for the store's own account.
   explicit TraceCatalog(ObjectStore& objects, AccountId owner = {}) : objects_(objects), owner_(owner) {}
 
+  static std::string key_of(SnapshotId snapshot, AccountId owner);
+
   // Returns the trace of a snapshot, or no value; kCorrupt for a damaged one.
   Result<std::optional<TraceRecord>> get(SnapshotId snapshot) const;
   // Replaces `before` (or no trace) by `now`. Fails with kBusy when another writer has changed it.
   Status replace(const std::optional<TraceRecord>& before, const TraceRecord& now);
+  // Returns the snapshots that have traces of any account, or boot packs.
+  Result<std::set<SnapshotId>> list_all() const;
   // Returns the snapshots that have a trace of this account.
   Result<std::vector<SnapshotId>> list() const;
   // Removes this account's trace of a snapshot; ok when it does not exist.
@@ -33,7 +38,7 @@ class TraceCatalog {
   Status remove_boot_pack(SnapshotId snapshot, const BootPackId& pack);
 
  private:
-  std::string key_of(SnapshotId snapshot) const;
+  std::string key_of(SnapshotId snapshot) const { return key_of(snapshot, owner_); }
 
   ObjectStore& objects_;
   AccountId owner_;

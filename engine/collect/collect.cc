@@ -11,6 +11,7 @@
 #include "base/parallel.h"
 #include "catalog/collections.h"
 #include "catalog/sessions.h"
+#include "catalog/traces.h"
 #include "collect/last_check.h"
 #include "collect/rewriter.h"
 #include "image/deletion.h"
@@ -19,7 +20,7 @@
 namespace ashlar {
 namespace {
 
-// What holds packs and snapshots at one moment.
+// The holders of packs at one moment.
 struct Roots {
   std::vector<SessionRecord> sessions;
   std::vector<SnapshotRecord> snapshots;
@@ -326,10 +327,21 @@ class Collection {
                                                           : forget_session(parts_.objects, session);
       if (!is(done, ErrorCode::kBusy) && !is(done, ErrorCode::kNotFound)) TRY(std::move(done));
     }
+    best_effort(remove_traces());
     TRY(collections_.remove_old_lists(state_));
     TRY(become_idle({}));
     TRY(parts_.index.flush());
     return std::move(report_);
+  }
+
+  // Removes the traces of snapshots that are gone: a purge was cut off, or a server noted them after it.
+  Status remove_traces() {
+    TraceCatalog traces(parts_.objects);
+    const SnapshotCatalog snapshots(parts_.objects);
+    for (const SnapshotId id : TRY(traces.list_all())) {
+      if (is(snapshots.read(id), ErrorCode::kNotFound)) TRY(traces.remove(id));
+    }
+    return {};
   }
 
   const CollectParts& parts_;

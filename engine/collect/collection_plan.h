@@ -12,7 +12,7 @@ namespace ashlar {
 struct PackUse {
   PackName pack;
   std::uint64_t bytes = 0;
-  // What a pack with only the needed frames, or nodes, would take up; 0 when none is needed.
+  // The size of a pack with only the needed frames, or nodes; 0 when none is needed.
   std::uint64_t live_bytes = 0;
   bool may_be_resumed = false;  // its session has stopped halfway, and no collection has passed over it yet
   bool is_damaged = false;      // it could not be read whole, so it stays as it is

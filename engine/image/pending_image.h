@@ -33,7 +33,7 @@ class PendingImage {
 
   // Fails with kBusy when the session was taken away: then nothing may be published.
   Status check_session() { return session_->beat(); }
-  // What was stored is left for a later run, although this one fails.
+  // This run fails, and leaves what it stored for a later one.
   void leave_packs() { session_->leave_packs(); }
   // The packs that the session leans on; names the session.
   LeanedPacks& leaned() { return session_->leaned(); }

@@ -127,6 +127,8 @@ class FileSystem {
   virtual Result<std::vector<DirectoryEntry>> list(const std::string& path) = 0;
   virtual Result<std::uint64_t> file_size(const std::string& path) = 0;
   virtual Result<FilePlace> place_of(const std::string& path) = 0;
+  // Returns whether other hosts may have the file system of `path` mounted at the same time.
+  virtual Result<bool> is_shared_by_hosts(const std::string& /*path*/) { return false; }
   // Takes an advisory lock on a file, which is created when missing and must not be a symbolic link. Returns
   // kBusy when the lock is held elsewhere.
   virtual Result<std::unique_ptr<FileLock>> lock(const std::string& path) = 0;

@@ -383,4 +383,6 @@ Status LocalObjectStore::clear_incoming() {
   return {};
 }
 
+Result<bool> LocalObjectStore::needs_one_host() { return state_->files.is_shared_by_hosts(state_->root); }
+
 }  // namespace ashlar

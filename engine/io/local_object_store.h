@@ -33,6 +33,7 @@ class LocalObjectStore : public ObjectStore {
   Status remove(std::string_view key, Lasts lasts) override;
   Status put_if_absent(std::string_view key, ByteSpan bytes, Lasts lasts) override;
   Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes, Lasts lasts) override;
+  Result<bool> needs_one_host() override;
 
   // Removes what interrupted writers left in incoming/. Safe while writers of any process of this host are
   // active.

@@ -91,6 +91,9 @@ class ObjectStore {
     return replace(key, expected, bytes, Lasts::kForEver);
   }
   virtual Status replace(std::string_view key, ByteSpan expected, ByteSpan bytes, Lasts lasts) = 0;
+  // Returns whether a writer of another host may replace an object although this host has just done so: on a
+  // network file system a lost lock does not stop a rename. Then one host at a time may write.
+  virtual Result<bool> needs_one_host() { return false; }
 };
 
 // Removes an object; returns ok when it does not exist.

@@ -204,6 +204,7 @@ class PosixFileSystem : public FileSystem {
   }
 
   Result<FilePlace> place_of(const std::string& path) override { return posix_place_of(path); }
+  Result<bool> is_shared_by_hosts(const std::string& path) override { return posix_is_shared_by_hosts(path); }
 
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
     for (;;) {

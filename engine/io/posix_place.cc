@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <optional>
@@ -73,7 +74,28 @@ Result<std::string> file_system_name(int fd, const std::string& path) {
   return fmt::format("{:x}-{}", static_cast<unsigned long>(info.f_type), to_hex(id));
 }
 
+// Values of statfs(2) and of the kernel's linux/magic.h.
+constexpr std::array<unsigned long, 10> kSharedFileSystems = {
+    0x6969,      // NFS
+    0xff534d42,  // CIFS
+    0xfe534d42,  // SMB2
+    0x517b,      // SMB
+    0x00c36400,  // Ceph
+    0x01021997,  // 9P
+    0x5346414f,  // AFS
+    0x01161970,  // GFS2
+    0x7461636f,  // OCFS2
+    0x0bd00bd0,  // Lustre
+};
+
 }  // namespace
+
+Result<bool> posix_is_shared_by_hosts(const std::string& path) {
+  struct statfs info {};
+  if (::statfs(path.c_str(), &info) != 0) return last_errno("file system of " + path);
+  const auto type = static_cast<unsigned long>(info.f_type) & 0xffffffffUL;
+  return std::ranges::find(kSharedFileSystems, type) != kSharedFileSystems.end();
+}
 
 Result<FilePlace> posix_place_of(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));

@@ -12,4 +12,8 @@ namespace ashlar {
 // on); elsewhere the id that statfs gives, which lasts as long as the mount on some of them.
 Result<FilePlace> posix_place_of(const std::string& path);
 
+// Returns whether the file system of `path` is one that several hosts mount at a time: of a network or a
+// cluster.
+Result<bool> posix_is_shared_by_hosts(const std::string& path);
+
 }  // namespace ashlar

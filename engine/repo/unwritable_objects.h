@@ -30,6 +30,7 @@ class UnwritableObjects : public ObjectStore {
     return objects_->open(key, mode);
   }
   Result<ObjectInfo> stat(std::string_view key) override { return objects_->stat(key); }
+  Result<bool> needs_one_host() override { return objects_->needs_one_host(); }
   Status ensure_durable(std::span<const std::string> keys) override { return objects_->ensure_durable(keys); }
   Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) override {
     return objects_->list(prefix, visit);

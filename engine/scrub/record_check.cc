@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "catalog/collections.h"
 #include "catalog/images.h"
 #include "catalog/launch_templates.h"
 #include "catalog/lifecycle_policies.h"
@@ -34,6 +35,7 @@ class RecordCheck {
       if (const auto session = find_session(objects_, id); !session.ok())
         note("sessions/" + id.hex(), session.error());
     }
+    TRY(check_collection());
     return std::move(faults_);
   }
 
@@ -41,6 +43,17 @@ class RecordCheck {
   void note(std::string object, const Error& error) {
     if (error.code() == ErrorCode::kNotFound) return;  // removed meanwhile
     faults_.push_back({std::move(object), error.text(), !says_damage(error)});
+  }
+
+  // A list belongs to the state that names it. Any other one is left over, and may be removed at any time.
+  Status check_collection() {
+    const CollectionCatalog collections(objects_);
+    const auto state = collections.state();
+    if (!state.ok()) note(std::string(CollectionCatalog::kStateKey), state.error());
+    if (!state.ok() || state.value().phase == CollectionPhase::kIdle) return {};
+    const auto list = collections.list_of(state.value());
+    if (!list.ok()) note(CollectionCatalog::key_of(state.value().epoch, state.value().list), list.error());
+    return {};
   }
 
   Status check_names() {

@@ -17,6 +17,7 @@
 #include "scrub/record_check.h"
 #include "scrub/record_findings.h"
 #include "scrub/snapshot_names.h"
+#include "scrub/trace_check.h"
 #include "store/segments.h"
 
 namespace ashlar {
@@ -73,7 +74,9 @@ class Verifier {
         TRY(walk_snapshot(*record, nullptr));
       }
     }
-    for (RecordFault& fault : TRY(check_records(parts_.objects)))
+    std::vector<RecordFault> faults = TRY(check_records(parts_.objects));
+    for (RecordFault& fault : TRY(check_traces(parts_.objects))) faults.push_back(std::move(fault));
+    for (RecordFault& fault : faults)
       add_damage(std::move(fault.object), std::nullopt, std::nullopt, std::move(fault.what), fault.is_unread);
     return finish();
   }

@@ -1,5 +1,4 @@
 // PlaceErrors: the errors met while something was looked for in several places, and which of them to return.
-// Internal to the module.
 #pragma once
 
 #include <cerrno>

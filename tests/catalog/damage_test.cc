@@ -2,6 +2,7 @@
 #include "catalog/damage.h"
 
 #include "catalog/records.h"
+#include "codec/hash.h"
 #include "support/forwarding_objects.h"
 
 namespace ashlar {
@@ -159,6 +160,8 @@ TEST_F(DamageRecordsOfAStore, ARecordOfANewerProgramIsLeftAlone) {
   ASSERT_TRUE(catalog_.add(frame_of_pack(2, 1, 3)).ok());
   ByteVector newer = bytes_of(2);
   newer[8] = std::byte{kDamageVersion + 1};
+  const std::uint64_t checksum = checksum64(ByteSpan(newer).first(newer.size() - 8));
+  std::memcpy(newer.data() + newer.size() - 8, &checksum, sizeof checksum);
   put_raw(1, newer);
   EXPECT_TRUE(is(catalog_.add(frame_of_pack(1, 1, 4)), ErrorCode::kUnsupported));
   EXPECT_EQ(bytes_of(1), newer);

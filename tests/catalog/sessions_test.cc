@@ -94,7 +94,7 @@ TEST_F(Sessions, OneThatWasTakenAwayPublishesNothing) {
   EXPECT_TRUE(snapshots_in(objects_).empty());
 }
 
-// What it has stored is there for a later run, and a collection can tell.
+// A later run finds what it has stored, and a collection can tell.
 TEST_F(Sessions, OneThatLeavesItsPacksStaysAsAnEndedOne) {
   SessionId id;
   {
@@ -135,7 +135,7 @@ TEST_F(Sessions, ABeatTellsWhichCondemnedPacksTheWriterKeeps) {
   const auto late = begun();
   EXPECT_EQ(find_session(objects_, late->id()).take().epoch, 1U) << "one that begins now knows it at once";
   EXPECT_FALSE(late->leaned().lean_on(PackKind::kData, leaned).take());
-  // A list that can't be read is no reason to lean on what it names.
+  // While the list can't be read, any pack may be on it.
   overwrite(objects_, CollectionCatalog::key_of(1, state.list), as_byte_span("damaged"));
   EXPECT_TRUE(is(Session::begin(objects_, StoreId{}, {}), ErrorCode::kCorrupt));
 }
@@ -267,6 +267,17 @@ TEST_F(Sessions, OnlyTheCertainlyDeadAreEnded) {
   for (const SessionId& dead : {no_such_pid, pid_reused}) EXPECT_FALSE(is_living(dead));
   EXPECT_FALSE(has_object(SnapshotId{5})) << "what it announced is swept";
   EXPECT_EQ(end_dead_sessions(objects_).take(), 0U);
+}
+
+TEST_F(Sessions, OnANetworkFileSystemOneHostWritesAtATime) {
+  const SessionId other = plant([](SessionRecord& r) { r.boot.fill(std::byte{1}); });
+  const auto local = begun();
+  files_.set_shared();
+  const auto refused = Session::begin(objects_, StoreId{}, {});
+  ASSERT_TRUE(is(refused, ErrorCode::kBusy));
+  EXPECT_NE(refused.error().text().find(other.hex()), std::string::npos);
+  ASSERT_TRUE(revoke(objects_, find_session(objects_, other).take()).ok());
+  EXPECT_TRUE(Session::begin(objects_, StoreId{}, {}).ok());
 }
 
 TEST_F(Sessions, ADamagedRecordIsNamed) {

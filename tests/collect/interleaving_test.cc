@@ -171,7 +171,7 @@ class History {
       leaf = *TRY(opened.nodes.leaf(parent.root.id));
       is_of_base = true;
     }
-    // What a base holds needs no second look: its session names it.
+    // The blocks of a base need no second look: its session names it.
     if (!is_of_base || prng.below(2) == 0) TRY(store_segments(opened, *session, leaf, prng));
     pass(1);
     MetaWriter nodes(objects, *opened.index, config_.id, session->leaned(), [] { return Status(); });

@@ -211,8 +211,8 @@ std::vector<NamedVerb> all_verbs() {
          return session.ok() ? revoke(objects, session.value()) : status_of(session);
        },
        [](VerbStore& store) {
-         return is(find_session(store.objects, store.session->id()), ErrorCode::kNotFound) &&
-                !store.is_open(9);
+         const auto session = find_session(store.objects, store.session->id());
+         return session.ok() && session.value().has_ended() && !store.is_open(9);
        }},
       {"revoke a damaged session",
        [](VerbStore& store, ObjectStore& objects) {

@@ -65,6 +65,9 @@ class SimulatedFileSystem : public FileSystem {
   Result<std::vector<DirectoryEntry>> list(const std::string& path) override;
   Result<std::uint64_t> file_size(const std::string& path) override;
   Result<FilePlace> place_of(const std::string& path) override;
+  Result<bool> is_shared_by_hosts(const std::string& /*path*/) override { return is_shared_; }
+  // Makes this the file system of a network from now on.
+  void set_shared() { is_shared_ = true; }
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
 
   // Returns the number of operations so far, which is also the number of the next one.
@@ -97,6 +100,7 @@ class SimulatedFileSystem : public FileSystem {
   explicit SimulatedFileSystem(std::shared_ptr<SimulatedDisk> disk);
 
   std::shared_ptr<SimulatedDisk> disk_;
+  bool is_shared_ = false;
 };
 
 }  // namespace ashlar

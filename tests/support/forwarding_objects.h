@@ -24,6 +24,7 @@ class ForwardingObjects : public ObjectStore {
   }
   Result<ObjectInfo> stat(std::string_view key) override { return inner_.stat(key); }
   Status ensure_durable(std::span<const std::string> keys) override { return inner_.ensure_durable(keys); }
+  Result<bool> needs_one_host() override { return inner_.needs_one_host(); }
   Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) override {
     return inner_.list(prefix, visit);
   }

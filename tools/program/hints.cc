@@ -75,7 +75,8 @@ std::string hint_of(const Error& error) {
     case ErrorKind::kGuestStaysOn:
       return "use --no-reboot, or stop the machine first";
     case ErrorKind::kSessionBeats:
-      return "look again later, or take it away at once with --now: its work is lost";
+      return fmt::format(
+          "look again later, or take it away with 'ashlar sessions revoke {} --now': its work is lost", id);
     case ErrorKind::kClockDoubtful:
       return "look at the clock, and run the command again with --clock-is-right";
     case ErrorKind::kSettingsLost:
