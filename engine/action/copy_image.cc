@@ -1,3 +1,5 @@
+#include <filesystem>
+
 #include "action/account_images.h"
 #include "action/damage_warnings.h"
 #include "action/image_acceptance.h"
@@ -28,7 +30,10 @@ Result<ImageCopyReport> copy_available(Repo& from, const ImageRecord& image, Rep
 Result<ImageCopyReport> copy_image(Repo& from, const Caller& here, Repo& to, const Caller& there, ImageId id,
                                    const NewCopy& copy) {
   const ImageRecord image = TRY(AccountImages::open(from, here).find_available(id));
-  const bool is_same = from.config().id == to.config().id;
+  // A copy of the store has the same id, and is another place.
+  std::error_code unknown;
+  const bool is_same = from.config().id == to.config().id &&
+                       std::filesystem::equivalent(from.address().directory, to.address().directory, unknown);
   AccountImages::open(to, there);
   TRY(accept_image(to, there, image).with_context(to.address().text()));
   return copy_available(from, image, is_same ? from : to, there, copy);

@@ -3,7 +3,9 @@
 #include "action/stores.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "catalog/collections.h"
 #include "catalog/images.h"
+#include "catalog/sessions.h"
 #include "catalog/settings.h"
 #include "catalog/volumes.h"
 #include "format/free_record.h"
@@ -63,6 +65,20 @@ Result<DiscardedRecord> discard_settings(ObjectStore& objects) {
   return discarded;
 }
 
+// A writer that begins later does not know what a collection was freeing, so neither may be at work.
+Result<DiscardedRecord> discard_collection(Repo& repo) {
+  const auto living = TRY(list_living_sessions(repo.objects()));
+  if (!living.empty())
+    return busy(fmt::format("session {} is open, and may rely on it", living.begin()->hex()))
+        .about(ErrorKind::kSessionBeats, living.begin()->hex());
+  ObjectStore& objects = repo.objects();
+  const auto bytes = get_object(objects, CollectionCatalog::kStateKey, kMaxDamagedBytes);
+  DiscardedRecord discarded{TRY(CollectionCatalog(objects).reset(repo.config().id)),
+                            fmt::format("damaged/collection.{}", UtcTime::now().unix_ns)};
+  TRY(objects.put_if_absent(discarded.kept, bytes.ok() ? ByteSpan(bytes.value()) : ByteSpan()));
+  return discarded;
+}
+
 }  // namespace
 
 Result<DiscardedRecord> discard_damaged_record(Repo& repo, const Caller& caller, const std::string& id) {
@@ -83,7 +99,9 @@ Result<DiscardedRecord> discard_damaged_record(Repo& repo, const Caller& caller,
   if (const auto image = ImageId::parse(id); image.ok())
     return discard(objects, ImageCatalog(objects), image.value(), free_record());
   if (id == "settings") return discard_settings(objects);
-  return invalid(fmt::format("'{}' is not the id of a snapshot, a volume or an image", id));
+  if (id == "collection") return discard_collection(repo);
+  return invalid(
+      fmt::format("'{}' is not the id of a snapshot, a volume or an image, 'settings' or 'collection'", id));
 }
 
 }  // namespace ashlar

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/random.h"
@@ -48,6 +49,25 @@ Result<PackList> CollectionCatalog::list_of(const CollectionState& state) const 
   if (list.epoch != state.epoch || list.store != state.store)
     return corrupt(fmt::format("{}: is the list of another collection", key));
   return list;
+}
+
+Result<std::string> CollectionCatalog::reset(const StoreId& store) {
+  const auto before = state();
+  Status wrong = before.ok() ? Status() : Status(before.error());
+  if (before.ok() && before.value().phase != CollectionPhase::kIdle) {
+    const auto list = list_of(before.value());
+    if (!list.ok()) wrong = list.error();
+  }
+  if (wrong.ok()) return invalid("the state of the collection is not damaged");
+  if (!is(wrong, ErrorCode::kCorrupt)) return wrong.take_error();
+  const ByteVector bytes = TRY(get_object(objects_, kStateKey, std::size_t{1} << 20U));
+  CollectionState idle;
+  idle.store = store;
+  idle.revision = UtcTime::now().unix_ns;  // one that no earlier version had
+  idle.nonce = random_id<Nonce>();
+  idle.epoch = std::max<std::uint64_t>(UtcTime::now().unix_ns, before.ok() ? before.value().epoch + 1 : 0);
+  TRY(objects_.replace(kStateKey, bytes, encode(idle)));
+  return wrong.error().text();
 }
 
 Status CollectionCatalog::remove_old_lists(const CollectionState& state) {

@@ -28,6 +28,10 @@ class CollectionCatalog {
   Result<Nonce> put_list(const PackList& list);
   // Returns the list that a state names. Fails with kNotFound when its collection has ended.
   Result<PackList> list_of(const CollectionState& state) const;
+  // Replaces a state that is damaged, or that names a damaged list, by an idle one with an epoch that no
+  // session has seen, and returns what was wrong. Fails with kInvalid when nothing is. No session may be
+  // open.
+  Result<std::string> reset(const StoreId& store);
   // Removes the lists that the state does not name and that are of its epoch or of an earlier one.
   Status remove_old_lists(const CollectionState& state);
 

@@ -15,6 +15,7 @@
 #include "collect/last_check.h"
 #include "collect/rewriter.h"
 #include "image/deletion.h"
+#include "image/snapshot_users.h"
 #include "store/meta_store.h"
 
 namespace ashlar {
@@ -67,7 +68,8 @@ class Collection {
   Status take() {
     state_ = TRY(collections_.state());
     if (!state_.collector.is_zero() && TRY(list_living_sessions(parts_.objects)).contains(state_.collector))
-      return busy(fmt::format("session {} collects this store", state_.collector.hex()));
+      return busy(fmt::format("session {} collects this store", state_.collector.hex()))
+          .about(ErrorKind::kSessionBeats, state_.collector.hex());
     CollectionState mine = state_;
     mine.store = parts_.config.id;
     mine.collector = session_->id();
@@ -109,23 +111,14 @@ class Collection {
     TRY(parts_.index.catch_up());
     TRY(parts_.damage.refresh());
     std::vector<PackUse> uses(packs.size());
-    std::vector<char> is_candidate(packs.size(), 0);
-    TRY(parallel_for(packs.size(), options_.threads == 0 ? processor_count() : options_.threads, stop_,
-                     [&](std::size_t i) -> Status {
-                       const auto& [pack, bytes] = packs[i];
-                       progress_.done_bytes += bytes;
-                       const SessionRecord* writer = writer_of(roots.sessions, pack.id);
-                       if (writer != nullptr && !writer->has_ended()) return {};
-                       uses[i] = TRY(survey_.use_of(pack, bytes, stop_));
-                       uses[i].may_be_resumed = writer != nullptr && writer->state == SessionState::kEnded;
-                       is_candidate[i] = static_cast<char>(uses[i].bytes > 0);  // else it is gone
-                       return {};
-                     }));
-    std::vector<PackUse> candidates;
-    for (std::size_t i = 0; i < uses.size(); ++i) {
-      if (is_candidate[i] != 0) candidates.push_back(uses[i]);
-    }
-    report_.plan = plan_collection(std::move(candidates), options_.max_live_percent);
+    const unsigned threads = options_.threads == 0 ? processor_count() : options_.threads;
+    TRY(parallel_for(packs.size(), threads, stop_, [&](std::size_t i) -> Status {
+      progress_.done_bytes += packs[i].second;
+      uses[i] = TRY(use_of(packs[i].first, packs[i].second, roots.sessions));
+      return {};
+    }));
+    std::erase_if(uses, [](const PackUse& use) { return use.bytes == 0; });  // gone meanwhile
+    report_.plan = plan_collection(std::move(uses), options_.max_live_percent);
     report_.nodes = live_.nodes();
     for (const SessionRecord& session : roots.sessions) {
       if (session.has_ended()) ended_.push_back(session);
@@ -137,6 +130,19 @@ class Collection {
       if (pack.verdict == Verdict::kFree) condemned_.insert(pack.use.pack);
     }
     return {};
+  }
+
+  // The packs of an open session are not looked into.
+  Result<PackUse> use_of(const PackName& pack, std::uint64_t bytes,
+                         const std::vector<SessionRecord>& sessions) {
+    const SessionRecord* writer = writer_of(sessions, pack.id);
+    PackUse use;
+    use.pack = pack;
+    use.bytes = bytes;
+    use.is_open = writer != nullptr && !writer->has_ended();
+    if (!use.is_open) use = TRY(survey_.use_of(pack, bytes, stop_));
+    use.may_be_resumed = writer != nullptr && writer->state == SessionState::kEnded;
+    return use;
   }
 
   static const SessionRecord* writer_of(const std::vector<SessionRecord>& sessions, const PackId& pack) {
@@ -166,30 +172,47 @@ class Collection {
   Result<Roots> mark_roots() {
     Roots roots;
     roots.sessions = TRY(read_sessions());
-    std::set<SnapshotId> bases;
-    for (const SessionRecord& session : roots.sessions) {
-      if (!session.has_ended()) bases.insert(session.bases.begin(), session.bases.end());
-    }
     SnapshotCatalog snapshots(parts_.objects);
     for (const SnapshotId id : TRY(snapshots.list_ids())) {
       const auto object = snapshots.read(id);
       if (is(object, ErrorCode::kNotFound)) continue;
       if (!object.ok()) return doubt(object.error());
-      const SnapshotRecord* record = root_in(object.value(), bases.contains(id));
+      const SnapshotRecord* record = root_in(object.value());
       if (record == nullptr) continue;
+      marked_.insert(id);
       Status marked = live_.mark(*record, stop_);
       if (is(marked, ErrorCode::kCancelled)) return marked.take_error();
       if (!marked.ok()) return doubt(marked.error());
     }
+    TRY(check_users());
     return roots;
   }
 
+  // Looks whether the snapshots that images and volumes need are among those that were marked. One that was
+  // published meanwhile is marked now. When one is missing, its record may come back from another copy.
+  Status check_users() {
+    const SnapshotCatalog snapshots(parts_.objects);
+    for (const auto& [id, user] : TRY(SnapshotUsers::read(parts_.objects)).needed()) {
+      if (marked_.contains(id)) continue;
+      const auto object = snapshots.read(id);
+      if (!object.ok() && !is(object, ErrorCode::kNotFound)) return doubt(object.error());
+      const SnapshotRecord* record = object.ok() ? root_in(object.value()) : nullptr;
+      if (record != nullptr) {
+        TRY(live_.mark(*record, stop_));
+        continue;
+      }
+      if (!TRY(SnapshotUsers::read(parts_.objects)).check_unused(id).ok())
+        return doubt(not_found(fmt::format("{}, which {} needs, is not in this store", id.text(), user)));
+    }
+    return {};
+  }
+
   // Returns the record of a snapshot that holds what it needs: a published one, one in the bin, and a purged
-  // one that a writer stands on.
-  static const SnapshotRecord* root_in(const SnapshotObject& object, bool is_base) {
+  // one whose object is still there, because a writer may stand on it that began after the sessions were
+  // listed.
+  static const SnapshotRecord* root_in(const SnapshotObject& object) {
     const auto* gone = std::get_if<GoneSnapshot>(&object);
-    if (gone != nullptr && gone->state == GoneState::kPurged && is_base)
-      return gone->record ? &*gone->record : nullptr;
+    if (gone != nullptr && gone->state == GoneState::kPurged) return gone->record ? &*gone->record : nullptr;
     return record_of(object);
   }
 
@@ -199,14 +222,15 @@ class Collection {
 
   Status rewrite() {
     Rewriter rewriter(parts_.objects, parts_.index, parts_.config, session_->id(), options_.level, survey_,
-                      pace_);
+                      parts_.damage, pace_);
     Status done;
     for (const PackKind kind : {PackKind::kData, PackKind::kMeta}) {
-      for (const PlannedPack& pack : report_.plan.packs) {
+      for (PlannedPack& pack : report_.plan.packs) {
         if (!done.ok() || pack.verdict != Verdict::kRewrite || pack.use.pack.kind != kind) continue;
         done = rewriter.rewrite(pack.use.pack, stop_);
         if (is(done, ErrorCode::kCorrupt)) {
           report_.warnings.push_back(done.error().text() + ": the pack stays as it is");
+          pack.verdict = Verdict::kDamaged;
           done = {};
         }
         if (session_->lost().stop_requested()) return session_->beat();
@@ -238,12 +262,13 @@ class Collection {
   // What a writer keeps is taken off the list.
   Status wait_for_writers() {
     std::map<SessionId, std::pair<Nonce, unsigned>> seen;  // the last beat, and in how many looks
+    bool is_told = false;
     while (true) {
       if (stop_.stop_requested()) return cancelled();
       std::size_t waiting = 0;
       for (const SessionRecord& session : TRY(read_sessions())) {
         if (session.has_ended() || session.id == session_->id()) continue;
-        if (session.state == SessionState::kOpen && session.epoch >= state_.epoch) {
+        if (session.state == SessionState::kOpen && session.epoch == state_.epoch) {
           keep(session.keeps);
           continue;
         }
@@ -252,6 +277,11 @@ class Collection {
         looks = nonce == session.nonce ? looks + 1 : 0;
         nonce = session.nonce;
         const bool is_silent = looks >= options_.silent_looks;
+        if (!std::exchange(is_told, true) && options_.on_wait) options_.on_wait(session);
+        if (is_silent)
+          report_.warnings.push_back(
+              fmt::format("session {} of {} gave no sign for 10 minutes, and was taken away",
+                          session.id.hex(), session.host.substr(0, session.host.find(' '))));
         if (session.state == SessionState::kRevoked || is_silent || TRY(is_certainly_gone(session)))
           TRY(take_away(session));
       }
@@ -304,10 +334,11 @@ class Collection {
   // Removes packs that nothing needs. One that can't be removed just now does not keep the others.
   Status remove(const std::vector<PackName>& packs) {
     Status first_error;
-    std::map<PackId, std::uint64_t> sizes;
-    for (const PlannedPack& pack : report_.plan.packs) sizes[pack.use.pack.id] = pack.use.bytes;
     for (const PackName& pack : packs) {
-      Status removed = remove_if_there(parts_.objects, pack_key(pack.kind, pack.id));
+      const std::string key = pack_key(pack.kind, pack.id);
+      const auto object = parts_.objects.stat(key);
+      if (is(object, ErrorCode::kNotFound)) continue;  // freed by a collection that was cut off
+      Status removed = remove_if_there(parts_.objects, key);
       if (!removed.ok()) {
         if (first_error.ok()) first_error = std::move(removed);
         continue;
@@ -315,7 +346,7 @@ class Collection {
       best_effort(parts_.index.forget_pack(pack.id));
       best_effort(parts_.damage.catalog().remove(pack.id));  // the next verify removes it, too
       ++report_.freed_packs;
-      report_.freed_bytes += sizes[pack.id];
+      if (object.ok()) report_.freed_bytes += object.value().size;
     }
     return first_error;
   }
@@ -358,6 +389,7 @@ class Collection {
   CollectionState state_;  // as this collection last wrote it
   std::set<PackName> condemned_;
   std::vector<SessionRecord> ended_;
+  std::set<SnapshotId> marked_;
   CollectReport report_;
 };
 

@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "catalog/sessions.h"
 #include "catalog/snapshots.h"
 #include "collect/collection_plan.h"
 #include "document/store_config.h"
@@ -46,6 +47,8 @@ struct CollectOptions {
   std::chrono::milliseconds look_every{100};
   unsigned silent_looks = 10 * 60 * 10;  // 10 minutes
   unsigned threads = 0;                  // 0: one per processor
+  // Called once, with a writer that is waited for.
+  std::function<void(const SessionRecord&)> on_wait;
 };
 
 struct CollectProgress {

@@ -16,6 +16,7 @@ struct PackUse {
   std::uint64_t live_bytes = 0;
   bool may_be_resumed = false;  // its session has stopped halfway, and no collection has passed over it yet
   bool is_damaged = false;      // it could not be read whole, so it stays as it is
+  bool is_open = false;         // its session is open: nothing more is known of it
 };
 
 enum class Verdict : unsigned char {
@@ -23,7 +24,8 @@ enum class Verdict : unsigned char {
   kFree,      // nothing of it is needed
   kRewrite,   // what is needed moves to new packs
   kPassOver,  // a run that was cut off may find it once more; the next collection judges it anew
-  kDamaged,   // it can't be judged
+  kDamaged,   // it can't be judged, or needed parts of it are damaged wherever they are
+  kOpen,      // its writer is at work
 };
 
 struct PlannedPack {

@@ -10,7 +10,8 @@ namespace ashlar {
 Result<bool> LastCheck::may_be_freed(const PackName& pack, const std::stop_token& stop) {
   const auto checked =
       pack.kind == PackKind::kData ? data_is_elsewhere(pack.id, stop) : nodes_are_elsewhere(pack.id, stop);
-  if (is(checked, ErrorCode::kNotFound)) return true;
+  if (is(checked, ErrorCode::kNotFound))
+    return is(objects_.stat(pack_key(pack.kind, pack.id)), ErrorCode::kNotFound);
   if (is(checked, ErrorCode::kCorrupt)) return false;
   return checked;
 }

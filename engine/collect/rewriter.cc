@@ -13,12 +13,13 @@ constexpr std::uint64_t kPublishBytes = kPackBytes / 2;  // a full disk loses at
 }  // namespace
 
 Rewriter::Rewriter(ObjectStore& objects, Index& index, const StoreConfig& config, const SessionId& session,
-                   int level, Survey& survey, Pace& pace)
+                   int level, Survey& survey, DamagedFrames& damage, Pace& pace)
     : objects_(objects),
       index_(index),
       config_(config),
       session_(session),
       survey_(survey),
+      damage_(damage),
       pace_(pace),
       encoder_(level == 0 ? nullptr : std::make_unique<FrameEncoder>(level)),
       appender_(objects, index, config.id, session) {}
@@ -58,17 +59,27 @@ Status Rewriter::publish_nodes() {
 Status Rewriter::rewrite_data(const PackId& id, const std::stop_token& stop) {
   const auto pack = TRY(WholePackReader::open(objects_, PackKind::kData, id));
   const DataPackTail tail = TRY(pack->read_tail());
+  // All of it is read before any of it is written: a pack with damage is not moved in part.
+  std::vector<EncodedSegment> moved;
+  Status damaged;
   for (const SegmentEntry& entry : tail.entries()) {
     const auto segment = locate_segment({id, entry}, TRY(tail.directory(entry)));
     const SegmentBlocks frames = TRY(survey_.needed(*segment));
     if (frames.none()) continue;
-    EncodedSegment moved = TRY(copy(*pack, *segment, frames));
-    const std::uint64_t bytes = moved.payload.size() + entry.directory_bytes;
-    TRY(pace_.move(2 * bytes, stop));
-    unpublished_ += bytes;
-    if (open_segments_.contains(segment->directory.id)) TRY(publish_segments());
-    open_segments_.insert(segment->directory.id);
-    TRY(appender_.append(std::move(moved)));
+    auto copied = copy(*pack, *segment, frames);
+    if (is(copied, ErrorCode::kCorrupt)) {
+      if (damaged.ok()) damaged = copied.take_error();
+      continue;
+    }
+    moved.push_back(TRY(std::move(copied)));
+    TRY(pace_.move(2 * moved.back().payload.size(), stop));
+  }
+  TRY(std::move(damaged));
+  for (EncodedSegment& segment : moved) {
+    unpublished_ += segment.payload.size() + segment.directory.encoded_bytes();
+    if (open_segments_.contains(segment.directory.id)) TRY(publish_segments());
+    open_segments_.insert(segment.directory.id);
+    TRY(appender_.append(std::move(segment)));
   }
   return {};
 }
@@ -90,7 +101,10 @@ Result<EncodedSegment> Rewriter::copy(const PackReader& pack, const LocatedSegme
     ByteVector stored(frame.stored_bytes);
     TRY(pack.read_raw(segment.frame_offsets[i], stored).with_context(describe_frame(segment, i)));
     const MutableByteSpan plain = blocks.span().first(frame.block_count * kBlockBytes);
-    TRY(decode_verified(segment, i, stored, thread_decoder(), plain));
+    const Status right = decode_verified(segment, i, stored, thread_decoder(), plain);
+    if (is(right, ErrorCode::kCorrupt))
+      damage_.report(segment.place.pack, segment.directory.id, i, right.error().text());
+    TRY(right);
     FrameEntry now = frame;
     ByteSpan kept = stored;
     if (encoder_) {
@@ -110,7 +124,9 @@ Status Rewriter::rewrite_meta(const PackId& id, const std::stop_token& stop) {
   const auto pack = TRY(WholePackReader::open(objects_, PackKind::kMeta, id));
   for (const NodeEntry& entry : TRY(pack->nodes())) {
     if (open_nodes_.contains(entry.id) || !TRY(survey_.is_needed(entry.id, id))) continue;
-    const ByteVector node = TRY(pack->read_node(entry).with_context(pack_key(PackKind::kMeta, id)));
+    const auto read = pack->read_node(entry).with_context(pack_key(PackKind::kMeta, id));
+    if (is(read, ErrorCode::kCorrupt)) damage_.report(id, entry.id, read.error().text());
+    const ByteVector node = TRY(read);
     TRY(pace_.move(2 * node.size(), stop));
     if (!nodes_) nodes_ = TRY(MetaPackWriter::create(objects_, config_.id, session_));
     TRY(nodes_->append(entry.id, node));

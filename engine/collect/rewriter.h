@@ -18,8 +18,9 @@ namespace ashlar {
 class Rewriter {
  public:
   // New packs are those of `session`. `level` is that of zstd, or 0 to keep frames as they are.
+  // What is found damaged is recorded in `damage`.
   Rewriter(ObjectStore& objects, Index& index, const StoreConfig& config, const SessionId& session, int level,
-           Survey& survey, Pace& pace);
+           Survey& survey, DamagedFrames& damage, Pace& pace);
   ~Rewriter();
 
   // Copies what is needed of a pack, and checks every block of it. Fails with kCorrupt when a needed frame or
@@ -45,6 +46,7 @@ class Rewriter {
   const StoreConfig& config_;
   const SessionId session_;
   Survey& survey_;
+  DamagedFrames& damage_;
   Pace& pace_;
   std::unique_ptr<FrameEncoder> encoder_;
   PackAppender appender_;

@@ -52,6 +52,8 @@ Result<PackUse> Survey::use_of_data(PackUse use, const std::stop_token& stop) {
     TRY(pace_.move(entry.directory_bytes, stop));
     const auto segment = locate_segment({use.pack.id, entry}, TRY(tail.directory(entry)));
     const SegmentBlocks frames = TRY(needed(*segment));
+    // The needed frames that are damaged here are damaged wherever they are.
+    use.is_damaged = use.is_damaged || (frames & segments_.damaged_blocks(*segment)).any();
     if (frames.any())
       use.live_bytes += entry.directory_bytes + kSegmentEntryBytes + stored_bytes(*segment, frames);
   }

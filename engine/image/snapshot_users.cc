@@ -69,6 +69,14 @@ std::optional<std::string> SnapshotUsers::damaged_user(SnapshotId id) const {
   return std::nullopt;
 }
 
+std::map<SnapshotId, std::string> SnapshotUsers::needed() const {
+  std::map<SnapshotId, std::string> needed;
+  for (const auto& [snapshot, volume] : volumes_) needed.try_emplace(snapshot, volume.text());
+  for (const auto& [snapshot, image] : needed_by_image_) needed.try_emplace(snapshot, image.text());
+  needed.erase(SnapshotId{});  // a blank volume stands on none
+  return needed;
+}
+
 Status SnapshotUsers::check_unused(SnapshotId id) const {
   if (const auto user = volumes_.find(id); user != volumes_.end())
     return busy(fmt::format("{} is in use by {}: delete that volume first", id.text(), user->second.text()));

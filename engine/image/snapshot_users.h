@@ -30,6 +30,8 @@ class SnapshotUsers {
   Status check_unused(SnapshotId id) const;
   // Returns the key of a damaged record that names the snapshot, if there is one.
   std::optional<std::string> damaged_user(SnapshotId id) const;
+  // Returns each snapshot that is needed, with the text of one id that needs it.
+  std::map<SnapshotId, std::string> needed() const;
   // Returns whether a volume needs the snapshot.
   bool is_base(SnapshotId id) const { return volumes_.contains(id); }
 

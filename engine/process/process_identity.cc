@@ -70,6 +70,10 @@ Result<std::optional<std::uint64_t>> process_start(std::uint32_t pid) {
     if (gone) return std::optional<std::uint64_t>();
     return line.take_error();
   }
+  // A process that has ended and whose parent has not asked for it yet does nothing any more.
+  const std::size_t behind_name = line.value().rfind(") ");
+  const char state = behind_name == std::string::npos ? '?' : line.value()[behind_name + 2];
+  if (state == 'Z' || state == 'X') return std::optional<std::uint64_t>();
   const auto start = parse_stat_start(line.value());
   if (!start) return Error(ErrorCode::kIo, path + ": no start time in it");
   return start;

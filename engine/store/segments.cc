@@ -67,6 +67,8 @@ Status decode_verified(const LocatedSegment& segment, std::size_t frame, ByteSpa
                        FrameDecoder& decoder, MutableByteSpan blocks) {
   const FrameEntry& entry = segment.directory.frames[frame];
   CHECK(stored.size() == entry.stored_bytes && blocks.size() == entry.block_count * kBlockBytes);
+  if (entry.codec == FrameCodec::kAbsent)
+    return corrupt(fmt::format("{}: was dropped by a collection", describe_frame(segment, frame)));
   if (checksum64(stored) != entry.checksum) {
     return corrupt(fmt::format("{}: checksum does not match", describe_frame(segment, frame)));
   }
@@ -166,6 +168,8 @@ Result<std::shared_ptr<const LocatedSegment>> SegmentReader::locate(const Segmen
   return errors.any() ? errors.decisive() : in_no_pack(state_->index, id);
 }
 
+Status SegmentReader::look_again(const SegmentId& id) { return state_->index.look_again(id); }
+
 Result<std::vector<SegmentReader::Located>> SegmentReader::locate_all(const SegmentId& id) {
   std::vector<Located> found;
   PlaceErrors errors;
@@ -216,7 +220,7 @@ Result<SoundSegment> SegmentReader::locate_sound(const SegmentId& id, LeanedPack
   for (const bool caught_up : {false, true}) {
     if (caught_up) TRY(state_->index.look_again(id));
     SoundSegment sound;
-    bool was_refused = false;
+    bool has_moved = false;
     for (const SegmentPlace& place : TRY(state_->index.segment_places(id))) {
       const bool is_left_out = damaged == DamagedPlaces::kLeftOut && state_->damage != nullptr &&
                                state_->damage->is_whole(place.pack);
@@ -226,6 +230,7 @@ Result<SoundSegment> SegmentReader::locate_sound(const SegmentId& id, LeanedPack
                      : held && held->place == place ? Result<Located>(held)
                                                     : read_directory(place);
       if (!segment.ok()) {
+        has_moved = has_moved || is(segment, ErrorCode::kNotFound);
         errors.note(segment.take_error());
         continue;
       }
@@ -235,7 +240,7 @@ Result<SoundSegment> SegmentReader::locate_sound(const SegmentId& id, LeanedPack
       if (damaged == DamagedPlaces::kLeftOut) present &= ~damaged_blocks(*found);
       if (sound.segment && (present & ~sound.present).none()) continue;
       if (!TRY(leaned.lean_on(PackKind::kData, place.pack))) {
-        was_refused = true;
+        has_moved = true;
         continue;
       }
       if (!sound.segment) sound.segment = found;
@@ -243,7 +248,7 @@ Result<SoundSegment> SegmentReader::locate_sound(const SegmentId& id, LeanedPack
       if (sound.present == block_set(0, found->directory.blocks.size())) return sound;
     }
     if (sound.segment) return sound;
-    if (!was_refused) break;
+    if (!has_moved) break;
   }
   if (errors.any()) return errors.decisive();
   return corrupt(fmt::format("segment {} is in no pack of this store", id.hex()));

@@ -93,12 +93,14 @@ class SegmentReader {
   Result<SegmentPlace> place_of(const SegmentId& id) const;
   // Returns the directory of a stored segment; kCorrupt when no pack holds it.
   Result<std::shared_ptr<const LocatedSegment>> locate(const SegmentId& id);
+  // Makes the index catch up, for a segment whose places it knows seem to be gone.
+  Status look_again(const SegmentId& id);
   // Returns the segment at each place whose directory can be read, and fails when there is none.
   Result<std::vector<std::shared_ptr<const LocatedSegment>>> locate_all(const SegmentId& id);
   // Returns what a writer may lean on: the blocks of the segment in packs that `leaned` lets it lean on,
   // whose header and trailer are right and whose directory was read. (A pack that has lost them is still
-  // found by the present index, but not by a rebuilt one.) Fails when no place is sound. Where the only
-  // places may not be leaned on, the index catches up once: a collection has moved the blocks.
+  // found by the present index, but not by a rebuilt one.) Fails when no place is sound. When a place is gone
+  // or may not be leaned on, and no other is sound, the index catches up once: a collection has moved it.
   Result<SoundSegment> locate_sound(const SegmentId& id, LeanedPacks& leaned,
                                     DamagedPlaces damaged = DamagedPlaces::kLeftOut);
   // Caches a decoded directory that was not read from its pack, marked as hearsay; a directory that is cached

@@ -51,14 +51,15 @@ class Output {
   std::uint64_t items_ = 0;
 };
 
-// Collects the nodes, as they leave the store, and the segments that the receiver has; they are not exported.
+// Collects the nodes, as they leave the store, and the blocks that the receiver has; they are not exported.
 class Base : public TreeVisitor {
  public:
   explicit Base(OutgoingNodes& outgoing) : outgoing_(outgoing) {}
 
   Status visit_leaf(const NodeRef& ref, const Leaf& leaf) override {
     nodes.insert(TRY(outgoing_.leaf(ref, leaf)).id);
-    segments.insert(leaf.segments.begin(), leaf.segments.end());
+    const std::vector<SegmentBlocks> used = blocks_used(leaf);
+    for (std::size_t i = 0; i < used.size(); ++i) blocks[leaf.segments[i]] |= used[i];
     return {};
   }
   Status visit_inner(const NodeRef& ref, const InnerNode& node) override {
@@ -67,7 +68,7 @@ class Base : public TreeVisitor {
   }
 
   std::set<NodeId> nodes;
-  std::set<SegmentId> segments;
+  std::map<SegmentId, SegmentBlocks> blocks;  // those that the receiver has
 
  private:
   OutgoingNodes& outgoing_;
@@ -84,8 +85,9 @@ class Contents : public TreeVisitor {
     const std::vector<SegmentBlocks> used = blocks_used(leaf);
     for (std::size_t i = 0; i < used.size(); ++i) {
       const SegmentId& id = leaf.segments[i];
-      const bool is_new = base_.segments.insert(id).second;
-      if (is_new || wanted.contains(id)) wanted[id] |= used[i];
+      if ((used[i] & ~base_.blocks[id]).none()) continue;
+      const auto [known, is_new] = wanted.try_emplace(id);
+      known->second |= used[i];
       if (!is_new) continue;
       const SegmentPlace place = TRY(reader_.place_of(id));
       segments.push_back({place.pack, place.entry.payload_offset, id, place.entry.block_count});

@@ -95,13 +95,20 @@ class Gathering {
   EncodedSegment out_;
 };
 
+Result<EncodedSegment> gather(SegmentReader& segments, const WantedSegment& wanted) {
+  return Gathering(segments, TRY(segments.locate_all(wanted.id)), wanted.blocks).run();
+}
+
 }  // namespace
 
 Result<EncodedSegment> read_stored_segment(SegmentReader& segments, const WantedSegment& wanted) {
   const auto first = TRY(segments.locate(wanted.id));
   auto whole = read_at(segments, *first);
-  if (whole.ok() && (wanted.blocks & ~first->present).none()) return whole;
-  return Gathering(segments, TRY(segments.locate_all(wanted.id)), wanted.blocks).run();
+  if (whole.ok() && first->present == block_set(0, first->directory.blocks.size())) return whole;
+  auto gathered = gather(segments, wanted);
+  if (gathered.ok()) return gathered;
+  TRY(segments.look_again(wanted.id));  // a collection may have moved it
+  return gather(segments, wanted);
 }
 
 Result<std::vector<EncodedSegment>> read_stored_segments(SegmentReader& segments,

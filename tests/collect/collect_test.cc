@@ -5,6 +5,7 @@
 #include "catalog/collections.h"
 #include "catalog/records.h"
 #include "catalog/sessions.h"
+#include "catalog/volumes.h"
 #include "image/deletion.h"
 #include "store/meta_store.h"
 #include "support/forwarding_objects.h"
@@ -166,8 +167,12 @@ TEST_F(Collecting, ADamagedFrameKeepsItsPack) {
   store_.flip_byte(pack_key(PackKind::kData, pack), place.entry.payload_offset + 5);
   const CollectReport report = collected();
   EXPECT_EQ(report.freed_packs, 0U);
+  EXPECT_EQ(report.written_bytes, 0U) << "it is not moved in part";
+  EXPECT_EQ(report.plan.sum(Verdict::kDamaged).packs, 1U);
   EXPECT_EQ(report.warnings.size(), 1U);
   EXPECT_TRUE(is_there(pack));
+  EXPECT_TRUE(damage_.catalog().find(pack).take().has_value()) << "every later writer knows of it";
+  EXPECT_EQ(collected().plan.sum(Verdict::kDamaged).packs, 1U);
 }
 
 TEST_F(Collecting, APackThatCannotBeJudgedStays) {
@@ -234,6 +239,82 @@ TEST_F(Collecting, AWriterKeepsWhatItLeansOnAndLeansOnNothingElse) {
   EXPECT_EQ(expect_ok(find_session(store_.objects(), writer->id())).keeps, std::vector<PackId>{leaned});
   collector.join();
   EXPECT_TRUE(is_there(leaned));
+  EXPECT_FALSE(is_there(other));
+}
+
+// Calls `act` when the sessions were listed for the n-th time since packs were condemned.
+class AfterListing : public ForwardingObjects {
+ public:
+  AfterListing(ObjectStore& inner, int at, std::function<void()> act)
+      : ForwardingObjects(inner), inner_(inner), left_(at), act_(std::move(act)) {}
+  Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) override {
+    TRY(ForwardingObjects::list(prefix, visit));
+    const bool counts =
+        prefix == "sessions/" && TRY(CollectionCatalog(inner_).state()).phase == CollectionPhase::kBarrier;
+    if (counts && --left_ == 0) act_();
+    return {};
+  }
+
+ private:
+  ObjectStore& inner_;
+  int left_;
+  const std::function<void()> act_;
+};
+
+// While packs are condemned, a writer that keeps one publishes a snapshot and ends. Another one begins on it,
+// and it is purged. None of this is in the list of sessions that the collection has read.
+TEST_F(Collecting, APurgedBaseOfAWriterThatBeganMeanwhileIsNeeded) {
+  const PackId pack = store_.publish(first_);
+  std::unique_ptr<Session> writer;
+  AfterListing objects(store_.objects(), 2, [&] {
+    const SnapshotId base = snapshot_of({{first_.id, 0, 64}});
+    writer = expect_ok(Session::begin(store_.objects(), StoreRig::id(), {{SnapshotId{77}}, {base}}));
+    destroy(base);
+  });
+  CollectProgress progress;
+  const auto done = collect({config_, objects, store_.index(), damage_}, {}, progress, {});
+  ASSERT_TRUE(done.ok()) << done.error().text();
+  ASSERT_TRUE(writer != nullptr);
+  EXPECT_TRUE(is_there(pack));
+  writer.reset();
+  for (int i = 0; i < 2; ++i) collected();
+  EXPECT_FALSE(is_there(pack));
+}
+
+TEST_F(Collecting, NothingIsFreedWhileAVolumeNeedsASnapshotThatIsGone) {
+  const PackId pack = store_.publish(first_);
+  const SnapshotId base = snapshot_of({{first_.id, 0, 64}});
+  VolumeRecord volume;
+  volume.id = VolumeId{5};
+  volume.store = StoreRig::id();
+  volume.base = base;
+  volume.size = ByteCount{10 * kBlockBytes};
+  ASSERT_FINE(VolumeCatalog(store_.objects()).publish(volume));
+  const std::string key = SnapshotCatalog::key_of(base);
+  const ByteVector record = store_.bytes_of(key);
+  expect_ok(store_.objects().remove(key));
+  const auto refused = run();
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().text().find(base.text()), std::string::npos);
+  EXPECT_TRUE(is_there(pack));
+  expect_ok(store_.objects().put_if_absent(key, record));
+  EXPECT_EQ(collected().freed_packs, 0U);
+}
+
+TEST_F(Collecting, ADamagedStateIsGivenUpForAnEpochThatNoSessionHasSeen) {
+  CollectionCatalog collections(store_.objects());
+  const PackId dead = store_.publish(second_);
+  collected();
+  EXPECT_FALSE(is_there(dead));
+  const std::uint64_t before = expect_ok(collections.state()).epoch;
+  EXPECT_TRUE(is(collections.reset(StoreRig::id()), ErrorCode::kInvalid));
+  store_.flip_byte("collect/state", 60);
+  EXPECT_TRUE(is(run(), ErrorCode::kCorrupt));
+  EXPECT_TRUE(is(Session::begin(store_.objects(), StoreRig::id(), {}), ErrorCode::kCorrupt));
+  ASSERT_FINE(collections.reset(StoreRig::id()));
+  EXPECT_GT(expect_ok(collections.state()).epoch, before);
+  const PackId other = store_.publish(second_);
+  EXPECT_EQ(collected().freed_packs, 1U);
   EXPECT_FALSE(is_there(other));
 }
 

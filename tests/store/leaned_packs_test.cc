@@ -67,5 +67,15 @@ TEST_F(Leaning, BlocksInACondemnedPackAreNewAndAMovedSegmentIsFound) {
   EXPECT_FALSE(writer.packs(PackKind::kData).contains(pack));
 }
 
+TEST_F(Leaning, ASegmentThatWasMovedIsFoundByAReaderThatHasNotSeenIt) {
+  const PackId pack = store_.publish(first_);
+  const auto index = Index::open_in_memory(store_.objects()).take();
+  expect_ok(index->catch_up());
+  SegmentReader reader(store_.objects(), *index);
+  store_.publish(first_);
+  expect_ok(store_.objects().remove(pack_key(PackKind::kData, pack)));
+  EXPECT_EQ(expect_ok(reader.locate_sound(first_.id, store_.leaned())).present, block_set(0, 8));
+}
+
 }  // namespace
 }  // namespace ashlar

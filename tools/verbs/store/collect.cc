@@ -31,6 +31,8 @@ std::string_view verdict_text(Verdict verdict) {
       return "rewrite";
     case Verdict::kPassOver:
       return "pass over";
+    case Verdict::kOpen:
+      return "open";
     case Verdict::kDamaged:
       break;
   }
@@ -50,6 +52,7 @@ Json report_json(const CollectReport& report, const Options& options, double sec
                {"keep", sum_json(report.plan, Verdict::kKeep)},
                {"pass_over", sum_json(report.plan, Verdict::kPassOver)},
                {"damaged", sum_json(report.plan, Verdict::kDamaged)},
+               {"open", sum_json(report.plan, Verdict::kOpen)},
                {"freed_packs", report.freed_packs},
                {"freed_bytes", report.freed_bytes},
                {"written_bytes", report.written_bytes},
@@ -73,7 +76,7 @@ void print_plan(const CollectReport& report) {
     table.add({pack_key(pack.use.pack.kind, pack.use.pack.id), std::to_string(pack.use.bytes),
                std::to_string(pack.use.live_bytes), std::string(verdict_text(pack.verdict))});
   }
-  print(table.text());
+  if (report.plan.sum(Verdict::kKeep).packs < report.plan.packs.size()) print(table.text());
   const CollectionPlan::Sum keep = report.plan.sum(Verdict::kKeep);
   print(fmt::format("{} would be freed; {} with {} would stay as they are\n",
                     format_size(report.plan.freed_bytes()), count_text(keep.packs, "pack"),
@@ -81,10 +84,10 @@ void print_plan(const CollectReport& report) {
 }
 
 void print_done(const CollectReport& report, double seconds) {
-  print(fmt::format("freed {} in {}; moved {} to new packs; read {} in {}\n",
-                    format_size(report.freed_bytes - std::min(report.freed_bytes, report.written_bytes)),
-                    count_text(report.freed_packs, "pack"), format_size(report.written_bytes),
-                    count_text(report.nodes, "node"), duration_text(seconds)));
+  print(fmt::format("removed {} with {}, and moved {} of that to new packs; read {} in {}\n",
+                    count_text(report.freed_packs, "pack"), format_size(report.freed_bytes),
+                    format_size(report.written_bytes), count_text(report.nodes, "node"),
+                    duration_text(seconds)));
   const CollectionPlan::Sum passed = report.plan.sum(Verdict::kPassOver);
   if (passed.packs > 0)
     print_note(fmt::format(
@@ -97,7 +100,10 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   TRY(stop.watch());
   const double started = monotonic_seconds();
   const OpenStore store = TRY(open_for_actions(globals, stop.token()));
-  const CollectOptions wanted{options.max_live, static_cast<int>(options.level), options.rate};
+  CollectOptions wanted;
+  wanted.max_live_percent = options.max_live;
+  wanted.level = static_cast<int>(options.level);
+  wanted.bytes_per_second = options.rate;
   const CollectReport report = TRY(options.dry_run ? plan_collection_of(*store.repo, store.caller, wanted)
                                                    : collect_store(*store.repo, store.caller, wanted));
   const double seconds = monotonic_seconds() - started;

@@ -32,13 +32,14 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
 
 void add_discard(Cli& cli) {
   auto options = std::make_shared<Options>();
-  Verb verb =
-      cli.add_verb("store discard",
-                   "Give up a snapshot, volume, image or the settings when damaged; keeps the bytes aside",
-                   "  ashlar store discard ami-01a2b3c4d5e6f7089 --yes");
-  verb.positional("ID", "ID", options->id,
-                  "The id of the snapshot, volume or image; \"settings\" for the settings of the store",
-                  Presence::kRequired);
+  Verb verb = cli.add_verb(
+      "store discard",
+      "Give up a damaged snapshot, volume or image, settings or collection; keeps the bytes aside",
+      "  ashlar store discard ami-01a2b3c4d5e6f7089 --yes");
+  verb.positional(
+      "ID", "ID", options->id,
+      "The id of the snapshot, volume or image; \"settings\", or \"collection\" for the state of collect",
+      Presence::kRequired);
   verb.flag("--yes", options->is_confirmed, "Confirms that it is given up; required");
   verb.check([options]() -> Status {
     if (options->is_confirmed) return {};
