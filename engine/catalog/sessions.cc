@@ -105,7 +105,7 @@ Result<std::unique_ptr<Session>> Session::begin(ObjectStore& objects, const Stor
   return session;
 }
 
-// Of two hosts that begin at once each sees the other's session.
+// When two hosts begin at once, each sees the other's session.
 Status Session::check_hosts() {
   if (!TRY(objects_.needs_one_host())) return {};
   std::vector<Error> unread;

@@ -248,8 +248,7 @@ TEST_F(CopyFlow, ALeafThatLiesAboutItsBlocksIsDamage) {
   leaf.digest = records[0].root.digest;
   const ByteVector encoding = encode(leaf);
   LeanedPacks leaned(repo.objects(), random_id<SessionId>());
-  MetaWriter writer(repo.objects(), *repo.index().take(), repo.config().id, leaned,
-                    [] { return Status(); });
+  MetaWriter writer(repo.objects(), *repo.index().take(), repo.config().id, leaned, [] { return Status(); });
   ASSERT_OK(writer.put(node_id(encoding), encoding));
   ASSERT_OK(writer.finish());
   SnapshotRecord forged = records[0];

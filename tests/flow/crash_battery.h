@@ -30,8 +30,8 @@ class Stage {
     Repo& here = *TRY(repo(store));
     if (!seen_) return here.write_parts();
     TRY(look_at(here, store));
-    return WriteParts{here.config(), here.objects(), *index_, *segments_, *nodes_, here.snapshots(),
-                      *damage_};
+    return WriteParts{here.config(), here.objects(),   *index_, *segments_,
+                      *nodes_,       here.snapshots(), *damage_};
   }
   void use_index_of(const SimulatedFileSystem& other) { seen_ = &other; }
   Caller caller() { return {AccountId{1}, notices_, {}}; }

@@ -134,9 +134,9 @@ TEST_F(CrashFlow, ACaptureThatIsStoppedOrMeetsAFullDiskLeavesNoFileInTheMaking) 
         options.parent = parent_;
         options.threads = 1;
         CaptureProgress progress;
-        const auto done =
-            capture({parts.config, objects, parts.index, parts.segments, parts.nodes, parts.snapshots, parts.damage},
-                    *source, options, progress, stop.get_token());
+        const auto done = capture(
+            {parts.config, objects, parts.index, parts.segments, parts.nodes, parts.snapshots, parts.damage},
+            *source, options, progress, stop.get_token());
         was_reached = objects.acted();
         EXPECT_TRUE(done.ok() || is(done, is_full ? ErrorCode::kExhausted : ErrorCode::kCancelled))
             << done.error().text();

@@ -79,14 +79,18 @@ class KnownDamage : public testing::Test {
 TEST_F(KnownDamage, ADamagedFrameIsNotOneToRelyOn) {
   EXPECT_EQ(expect_ok(reader_.locate_sound(segment_.id, store_.leaned())).present, block_set(0, 64));
   record(pack_, 2);
-  EXPECT_EQ(expect_ok(reader_.locate_sound(segment_.id, store_.leaned())).present, block_set(0, 64) & ~block_set(32, 16));
-  EXPECT_EQ(expect_ok(reader_.locate_sound(segment_.id, store_.leaned(), DamagedPlaces::kCounted)).present, block_set(0, 64));
+  EXPECT_EQ(expect_ok(reader_.locate_sound(segment_.id, store_.leaned())).present,
+            block_set(0, 64) & ~block_set(32, 16));
+  EXPECT_EQ(expect_ok(reader_.locate_sound(segment_.id, store_.leaned(), DamagedPlaces::kCounted)).present,
+            block_set(0, 64));
   EXPECT_TRUE(expect_ok(StoredBlocks(reader_, store_.leaned()).has(segment_.id, block_set(0, 32))));
   EXPECT_FALSE(expect_ok(StoredBlocks(reader_, store_.leaned()).has(segment_.id, block_set(31, 2))));
   // Who ignores damage would rely on the frame.
-  EXPECT_TRUE(expect_ok(StoredBlocks(reader_, store_.leaned(), DamagedPlaces::kCounted).has(segment_.id, block_set(31, 2))));
+  EXPECT_TRUE(expect_ok(
+      StoredBlocks(reader_, store_.leaned(), DamagedPlaces::kCounted).has(segment_.id, block_set(31, 2))));
   const PackId other = publish_copy();
-  EXPECT_TRUE(expect_ok(StoredBlocks(reader_, store_.leaned()).has(segment_.id, block_set(31, 2)))) << "the copy is sound";
+  EXPECT_TRUE(expect_ok(StoredBlocks(reader_, store_.leaned()).has(segment_.id, block_set(31, 2))))
+      << "the copy is sound";
   record(other, 2);
   EXPECT_FALSE(expect_ok(StoredBlocks(reader_, store_.leaned()).has(segment_.id, block_set(31, 2))));
   record(other, 0);
@@ -280,8 +284,7 @@ class KnownDamageOfNodes : public testing::Test {
   static NodeId id_of(std::uint64_t leaf) { return node_id(encode(synthetic_leaf(leaf))); }
   std::unique_ptr<MetaWriter> writer() {
     return std::make_unique<MetaWriter>(
-        store_.objects(), store_.index(), StoreRig::id(), store_.leaned(), [] { return Status(); },
-        &damage_);
+        store_.objects(), store_.index(), StoreRig::id(), store_.leaned(), [] { return Status(); }, &damage_);
   }
   // Puts leaves as one session does and returns how many were written.
   std::uint64_t put(const std::vector<std::uint64_t>& leaves) {
