@@ -344,7 +344,7 @@ Status IndexState::write_held() {
   const IndexBatch rows = batch();
   if (!directory_ || (rows.added.empty() && rows.gone.empty())) return {};
   auto written = directory_->write(rows);
-  const Status done = written.ok() ? Status() : Status(written.error());
+  Status done = written.ok() ? Status() : Status(written.error());
   take_written(rows, std::move(written));
   return done;
 }

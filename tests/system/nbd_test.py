@@ -263,7 +263,7 @@ class Nbdkit(Nbd):
         self.assertEqual((running.returncode, out), (1, b""), err)
         self.assertIn(b"stopped", err)
         self.assertEqual(self.snapshots(), [])
-        self.assertEqual(list((self.store / "sessions").glob("*")), [], "it ended in order")
+        self.assertEqual([one["writer"] for one in self.ok_json("sessions", "list")["sessions"]], ["ended"], "in order")
 
 
 if __name__ == "__main__":

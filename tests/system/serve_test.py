@@ -213,6 +213,8 @@ class Metrics(ServeTest):
                 self.assertEqual(before["ashlar_volume_size_bytes"], {mine: 8 * MIB})
                 self.io_ok(self.volume, "read -P 7 0 1M", "write -P 7 0 64k", "flush")
                 self.io_fails(self.volume, "read 8M 4k", "")
+                # The server notices a little later that a client has left.
+                self.wait_until(lambda: self.page(address)["ashlar_nbd_connections"][None] == 0, "the clients have left")
                 after = self.page(address)
                 self.assertEqual(set(after), set(before))
                 for kind in ("read", "write", "flush"):
