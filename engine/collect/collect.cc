@@ -21,12 +21,6 @@
 namespace ashlar {
 namespace {
 
-// The holders of packs at one moment.
-struct Roots {
-  std::vector<SessionRecord> sessions;
-  std::vector<SnapshotRecord> snapshots;
-};
-
 class Collection {
  public:
   Collection(const CollectParts& parts, const CollectOptions& options, CollectProgress& progress,
@@ -56,7 +50,7 @@ class Collection {
     if (condemned_.empty()) return finish();
     TRY(condemn());
     TRY(wait_for_writers());
-    TRY(mark());
+    TRY(mark_roots());
     TRY(keep_what_lives());
     TRY(free_rest());
     return finish();
@@ -97,8 +91,8 @@ class Collection {
     return advance(idle);
   }
 
-  // Decides about each pack. The order counts: what is listed later can only need more of what was listed
-  // before.
+  // Decides about each pack. The packs are listed before the sessions and these before the snapshots: a pack
+  // that is listed was written by a session that is seen, or has published, or has ended.
   Status judge() {
     std::vector<std::pair<PackName, std::uint64_t>> packs;
     for (const PackKind kind : {PackKind::kMeta, PackKind::kData}) {
@@ -107,20 +101,20 @@ class Collection {
         progress_.total_bytes += pack.bytes;
       }
     }
-    const Roots roots = TRY(mark_roots());
+    const std::vector<SessionRecord> sessions = TRY(mark_roots());
     TRY(parts_.index.catch_up());
     TRY(parts_.damage.refresh());
     std::vector<PackUse> uses(packs.size());
     const unsigned threads = options_.threads == 0 ? processor_count() : options_.threads;
     TRY(parallel_for(packs.size(), threads, stop_, [&](std::size_t i) -> Status {
       progress_.done_bytes += packs[i].second;
-      uses[i] = TRY(use_of(packs[i].first, packs[i].second, roots.sessions));
+      uses[i] = TRY(use_of(packs[i].first, packs[i].second, sessions));
       return {};
     }));
     std::erase_if(uses, [](const PackUse& use) { return use.bytes == 0; });  // gone meanwhile
     report_.plan = plan_collection(std::move(uses), options_.max_live_percent);
     report_.nodes = live_.nodes();
-    for (const SessionRecord& session : roots.sessions) {
+    for (const SessionRecord& session : sessions) {
       if (session.has_ended()) ended_.push_back(session);
     }
     for (const PlannedPack& pack : report_.plan.packs) {
@@ -162,30 +156,25 @@ class Collection {
     return doubt(unread.front());
   }
 
-  Status mark() {
-    TRY(mark_roots());
-    return {};
-  }
-
-  // Marks what the sessions stand on and what the snapshots need, as they are from now on. A snapshot that
-  // can come back counts, and one that is deleted for good while a writer stands on it.
-  Result<Roots> mark_roots() {
-    Roots roots;
-    roots.sessions = TRY(read_sessions());
+  // Reads the sessions, then marks what the snapshots need, and returns the sessions.
+  Result<std::vector<SessionRecord>> mark_roots() {
+    std::vector<SessionRecord> sessions = TRY(read_sessions());
     SnapshotCatalog snapshots(parts_.objects);
     for (const SnapshotId id : TRY(snapshots.list_ids())) {
       const auto object = snapshots.read(id);
       if (is(object, ErrorCode::kNotFound)) continue;
       if (!object.ok()) return doubt(object.error());
-      const SnapshotRecord* record = root_in(object.value());
-      if (record == nullptr) continue;
-      marked_.insert(id);
-      Status marked = live_.mark(*record, stop_);
-      if (is(marked, ErrorCode::kCancelled)) return marked.take_error();
-      if (!marked.ok()) return doubt(marked.error());
+      if (const SnapshotRecord* record = root_in(object.value())) TRY(mark(*record));
     }
     TRY(check_users());
-    return roots;
+    return sessions;
+  }
+
+  Status mark(const SnapshotRecord& snapshot) {
+    marked_.insert(snapshot.id);
+    Status marked = live_.mark(snapshot, stop_);
+    if (marked.ok() || is(marked, ErrorCode::kCancelled)) return marked;
+    return doubt(marked.error());
   }
 
   // Looks whether the snapshots that images and volumes need are among those that were marked. One that was
@@ -198,7 +187,7 @@ class Collection {
       if (!object.ok() && !is(object, ErrorCode::kNotFound)) return doubt(object.error());
       const SnapshotRecord* record = object.ok() ? root_in(object.value()) : nullptr;
       if (record != nullptr) {
-        TRY(live_.mark(*record, stop_));
+        TRY(mark(*record));
         continue;
       }
       if (!TRY(SnapshotUsers::read(parts_.objects)).check_unused(id).ok())
@@ -259,7 +248,7 @@ class Collection {
   }
 
   // Waits until each writer has seen the list, has ended, or was silent for so long that it is taken away.
-  // What a writer keeps is taken off the list.
+  // Takes the packs that a writer keeps off the list.
   Status wait_for_writers() {
     std::map<SessionId, std::pair<Nonce, unsigned>> seen;  // the last beat, and in how many looks
     bool is_told = false;

@@ -18,7 +18,7 @@ namespace ashlar {
 class Rewriter {
  public:
   // New packs are those of `session`. `level` is that of zstd, or 0 to keep frames as they are.
-  // What is found damaged is recorded in `damage`.
+  // Records frames and nodes that it finds damaged in `damage`.
   Rewriter(ObjectStore& objects, Index& index, const StoreConfig& config, const SessionId& session, int level,
            Survey& survey, DamagedFrames& damage, Pace& pace);
   ~Rewriter();

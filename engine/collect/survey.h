@@ -19,12 +19,9 @@
 
 namespace ashlar {
 
-// Packs that a collection treats as not there.
-using PackSet = std::set<PackId>;
-
 class Survey {
  public:
-  // `live` must be complete. Places in packs of `ignored` do not count.
+  // `live` must be complete.
   Survey(ObjectStore& objects, Index& index, SegmentReader& segments, const Liveness& live, Pace& pace)
       : objects_(objects), index_(index), segments_(segments), live_(live), pace_(pace) {}
 
