@@ -8,7 +8,7 @@ namespace ashlar {
 
 // Damage keeps a pack. Any other error is one of this run: it frees nothing.
 Result<bool> LastCheck::may_be_freed(const PackName& pack, const std::stop_token& stop) {
-  const auto checked =
+  auto checked =
       pack.kind == PackKind::kData ? data_is_elsewhere(pack.id, stop) : nodes_are_elsewhere(pack.id, stop);
   if (is(checked, ErrorCode::kNotFound))
     return is(objects_.stat(pack_key(pack.kind, pack.id)), ErrorCode::kNotFound);
