@@ -6,16 +6,29 @@
 
 #include "action/samples.h"
 #include "catalog/volumes.h"
+#include "repair/repair.h"
 
 namespace ashlar {
 namespace {
+
+// The capture has stored anew what it found damaged. Older snapshots get it back too. The new one is made
+// already, so a failure is only said.
+void heal_others(const WriteParts& parts, const CaptureReport& report, const Caller& caller) {
+  const auto healed = heal_from_capture(parts, report.session, caller.stop);
+  if (!healed.ok())
+    caller.notices.warn("older snapshots stay damaged, `ashlar repair` heals them: " + healed.error().text());
+  else if (healed.value() > 0)
+    caller.notices.note(fmt::format("{} damaged blocks of older snapshots are healed", healed.value()));
+}
 
 Result<CaptureReport> capture_once(Repo& repo, const Caller& caller, const std::string& operation,
                                    Source& source, const CaptureOptions& options) {
   const WriteParts parts = TRY(repo.write_parts());
   CaptureProgress progress;
   const auto watch = caller.notices.watch(operation, [&progress] { return sample_of(progress); });
-  return capture(parts, source, options, progress, caller.stop);
+  auto report = capture(parts, source, options, progress, caller.stop);
+  if (report.ok() && parts.damage.any()) heal_others(parts, report.value(), caller);
+  return report;
 }
 
 }  // namespace

@@ -417,6 +417,7 @@ Result<CaptureReport> capture(const WriteParts& parts, Source& source, const Cap
     return committed.take_error();
   }
   TRY(parts.index.flush());
+  report.value().session = session->id();
   return report;
 }
 

@@ -68,6 +68,7 @@ struct CaptureProgress {
 
 struct CaptureReport {
   SnapshotRecord record;
+  SessionId session;  // names the packs that were written
   ByteCount read_bytes;
   ByteCount unchanged_bytes;  // equal to the parent's, by region hash or by block mark
   ByteCount marked_bytes;     // of blocks whose SHA-256 was computed

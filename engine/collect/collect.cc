@@ -33,7 +33,7 @@ class Collection {
         nodes_(parts.objects, parts.index, &parts.damage),
         segments_(parts.objects, parts.index, &parts.damage),
         live_(nodes_),
-        survey_(parts.objects, parts.index, segments_, live_, pace_) {}
+        survey_(parts.objects, parts.index, segments_, parts.damage, live_, pace_) {}
 
   Result<CollectReport> plan_only() {
     TRY(judge());
@@ -112,6 +112,7 @@ class Collection {
       return {};
     }));
     std::erase_if(uses, [](const PackUse& use) { return use.bytes == 0; });  // gone meanwhile
+    TRY(judge_unreadable(uses));
     report_.plan = plan_collection(std::move(uses), options_.max_live_percent);
     report_.nodes = live_.nodes();
     for (const SessionRecord& session : sessions) {
@@ -123,6 +124,17 @@ class Collection {
             fmt::format("{} is damaged, and stays as it is", pack_key(pack.use.pack.kind, pack.use.pack.id)));
       if (pack.verdict == Verdict::kFree) condemned_.insert(pack.use.pack);
     }
+    return {};
+  }
+
+  // A pack that can't be read whole may hold anything. It is not needed when all that is needed is elsewhere.
+  Status judge_unreadable(std::vector<PackUse>& uses) {
+    std::set<PackId> unreadable;
+    for (const PackUse& use : uses) {
+      if (use.is_unreadable) unreadable.insert(use.pack.id);
+    }
+    if (unreadable.empty() || !TRY(survey_.is_all_outside(unreadable, stop_))) return {};
+    for (PackUse& use : uses) use.is_damaged = use.is_damaged && !use.is_unreadable;
     return {};
   }
 

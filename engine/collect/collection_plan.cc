@@ -10,7 +10,7 @@ Verdict judge(const PackUse& use, unsigned max_live_percent) {
   if (use.is_open) return Verdict::kOpen;
   if (use.is_damaged) return Verdict::kDamaged;
   const bool is_low = use.live_bytes < use.bytes && use.live_bytes * 100 < use.bytes * max_live_percent;
-  if (use.live_bytes > 0 && !is_low) return Verdict::kKeep;
+  if (use.live_bytes > 0 && !is_low && !use.has_damage) return Verdict::kKeep;
   if (use.may_be_resumed) return Verdict::kPassOver;
   return use.live_bytes == 0 ? Verdict::kFree : Verdict::kRewrite;
 }

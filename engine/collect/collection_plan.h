@@ -15,14 +15,16 @@ struct PackUse {
   // The size of a pack with only the needed frames, or nodes; 0 when none is needed.
   std::uint64_t live_bytes = 0;
   bool may_be_resumed = false;  // its session has stopped halfway, and no collection has passed over it yet
-  bool is_damaged = false;      // it could not be read whole, so it stays as it is
+  bool is_damaged = false;      // it can't be judged, or needed parts of it are damaged wherever they are
+  bool is_unreadable = false;   // for is_damaged: its ends or directories are damaged
+  bool has_damage = false;      // parts of it are damaged, and are sound elsewhere or not needed
   bool is_open = false;         // its session is open: nothing more is known of it
 };
 
 enum class Verdict : unsigned char {
   kKeep,      // enough of it is needed
   kFree,      // nothing of it is needed
-  kRewrite,   // what is needed moves to new packs
+  kRewrite,   // what is needed moves to new packs: little of it is, or parts of the pack are damaged
   kPassOver,  // a run that was cut off may find it once more; the next collection judges it anew
   kDamaged,   // it can't be judged, or needed parts of it are damaged wherever they are
   kOpen,      // its writer is at work

@@ -1,5 +1,7 @@
 #include "collect/last_check.h"
 
+#include <algorithm>
+
 #include "collect/survey.h"
 #include "pack/pack_store.h"
 #include "store/place_errors.h"
@@ -12,8 +14,46 @@ Result<bool> LastCheck::may_be_freed(const PackName& pack, const std::stop_token
       pack.kind == PackKind::kData ? data_is_elsewhere(pack.id, stop) : nodes_are_elsewhere(pack.id, stop);
   if (is(checked, ErrorCode::kNotFound))
     return is(objects_.stat(pack_key(pack.kind, pack.id)), ErrorCode::kNotFound);
-  if (is(checked, ErrorCode::kCorrupt)) return false;
+  if (is(checked, ErrorCode::kCorrupt)) return all_is_elsewhere(pack.id, stop);
   return checked;
+}
+
+namespace {
+
+template <class Places>
+bool is_at(const Places& places, const PackId& pack) {
+  return std::ranges::any_of(places, [&](const auto& place) { return place.pack == pack; });
+}
+
+}  // namespace
+
+// What a pack holds whose ends are damaged is known from the index, if at all. So all that is needed has to
+// be in packs that stay, and what the index says of this one is read there.
+Result<bool> LastCheck::all_is_elsewhere(const PackId& pack, const std::stop_token& stop) {
+  for (const NodeId& id : live_.needed_nodes()) {
+    const auto places = TRY(index_.node_places(id));
+    const bool stays =
+        std::ranges::any_of(places, [&](const NodePlace& place) { return !condemned_.contains(place.pack); });
+    if (!stays || (is_at(places, pack) && !TRY(is_elsewhere(id)))) return false;
+  }
+  for (const SegmentId& id : live_.needed_segments()) {
+    const auto places = TRY(index_.segment_places(id));
+    const bool found = is_at(places, pack) ? TRY(is_elsewhere(id, live_.blocks(id), stop))
+                                           : TRY(is_present(places, live_.blocks(id)));
+    if (!found) return false;
+  }
+  return true;
+}
+
+// Returns whether the directories of packs that stay say that they hold the blocks.
+Result<bool> LastCheck::is_present(const std::vector<SegmentPlace>& places, SegmentBlocks wanted) {
+  for (const SegmentPlace& place : places) {
+    if (condemned_.contains(place.pack)) continue;
+    const auto segment = segments_.locate_at(place);
+    if (!segment.ok() && !says_lost(segment.error())) return segment.error();
+    if (segment.ok()) wanted &= ~segment.value()->present;
+  }
+  return wanted.none();
 }
 
 Result<bool> LastCheck::data_is_elsewhere(const PackId& id, const std::stop_token& stop) {
@@ -74,22 +114,23 @@ Result<SegmentBlocks> LastCheck::sound_blocks(const LocatedSegment& segment, con
   return sound;
 }
 
+Result<bool> LastCheck::is_elsewhere(const NodeId& id) {
+  for (const NodePlace& place : TRY(index_.node_places(id))) {
+    if (condemned_.contains(place.pack)) continue;
+    const auto pack = WholePackReader::open(objects_, PackKind::kMeta, place.pack);
+    const auto node = pack.ok() ? pack.value()->read_node(place.entry) : Result<ByteVector>(pack.error());
+    if (node.ok()) return true;
+    if (!says_lost(node.error())) return node.error();
+  }
+  return false;
+}
+
 Result<bool> LastCheck::nodes_are_elsewhere(const PackId& id, const std::stop_token& stop) {
   const auto pack = TRY(WholePackReader::open(objects_, PackKind::kMeta, id));
   for (const NodeEntry& entry : TRY(pack->nodes())) {
     if (!live_.needs(entry.id)) continue;
     TRY(pace_.move(entry.bytes, stop));
-    bool is_found = false;
-    for (const NodePlace& place : TRY(index_.node_places(entry.id))) {
-      if (condemned_.contains(place.pack)) continue;
-      const auto other = WholePackReader::open(objects_, PackKind::kMeta, place.pack);
-      const auto node =
-          other.ok() ? other.value()->read_node(place.entry) : Result<ByteVector>(other.error());
-      is_found = node.ok();
-      if (is_found) break;
-      if (!says_lost(node.error())) return node.error();
-    }
-    if (!is_found) return false;
+    if (!TRY(is_elsewhere(entry.id))) return false;
   }
   return true;
 }

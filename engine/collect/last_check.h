@@ -26,12 +26,15 @@ class LastCheck {
         pace_(pace) {}
 
   // Returns whether nothing needs the pack any more. A pack that is gone counts as freed; one that can't be
-  // read whole is still needed.
+  // read whole is needed unless everything that is needed at all is in other packs.
   Result<bool> may_be_freed(const PackName& pack, const std::stop_token& stop);
 
  private:
   Result<bool> data_is_elsewhere(const PackId& id, const std::stop_token& stop);
   Result<bool> nodes_are_elsewhere(const PackId& id, const std::stop_token& stop);
+  Result<bool> all_is_elsewhere(const PackId& pack, const std::stop_token& stop);
+  Result<bool> is_present(const std::vector<SegmentPlace>& places, SegmentBlocks wanted);
+  Result<bool> is_elsewhere(const NodeId& id);
   Result<bool> is_elsewhere(const SegmentId& id, SegmentBlocks wanted, const std::stop_token& stop);
   Result<SegmentBlocks> sound_blocks(const LocatedSegment& segment, const SegmentBlocks& wanted,
                                      const std::stop_token& stop);

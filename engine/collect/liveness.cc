@@ -11,32 +11,42 @@ namespace ashlar {
 namespace {
 
 struct Subtree {
-  NodeId id;
+  NodeRef ref;
   std::uint8_t level = 0;
 };
 
 }  // namespace
 
-// A node counts as seen once it was read: after an error, another call reads it again.
 Status Liveness::mark(const SnapshotRecord& snapshot, const std::stop_token& stop) {
+  return mark(snapshot, stop, [](const NodeRef&, std::uint8_t, const Error& why) { return why; });
+}
+
+// A node counts as seen once it was read: after an error, another call reads it again.
+Status Liveness::mark(const SnapshotRecord& snapshot, const std::stop_token& stop, const OnUnread& unread) {
   std::vector<Subtree> left;
-  if (snapshot.root.is_node()) left.push_back({snapshot.root.id, snapshot.root_level});
+  if (snapshot.root.is_node()) left.push_back({snapshot.root, snapshot.root_level});
   while (!left.empty()) {
     if (stop.stop_requested()) return cancelled();
     const Subtree at = left.back();
     left.pop_back();
-    if (seen_.contains(at.id)) continue;
+    if (seen_.contains(at.ref.id)) continue;
     if (at.level == 0) {
-      TRY(mark_leaf(at.id).with_context(snapshot.id.text()));
+      const Status marked = mark_leaf(at.ref.id).with_context(snapshot.id.text());
+      if (!marked.ok()) TRY(unread(at.ref, at.level, marked.error()));
       continue;
     }
-    const auto node = TRY(nodes_.inner(at.id).with_context(snapshot.id.text()));
-    if (node->level != at.level)
-      return corrupt(fmt::format("{}: manifest node {} has another level", snapshot.id.text(), at.id.hex()));
-    for (const NodeRef& child : node->children) {
-      if (child.is_node()) left.push_back({child.id, static_cast<std::uint8_t>(at.level - 1)});
+    const auto node = nodes_.inner(at.ref.id).with_context(snapshot.id.text());
+    if (!node.ok()) {
+      TRY(unread(at.ref, at.level, node.error()));
+      continue;
     }
-    seen_.insert(at.id);
+    if (node.value()->level != at.level)
+      return corrupt(
+          fmt::format("{}: manifest node {} has another level", snapshot.id.text(), at.ref.id.hex()));
+    for (const NodeRef& child : node.value()->children) {
+      if (child.is_node()) left.push_back({child, static_cast<std::uint8_t>(at.level - 1)});
+    }
+    seen_.insert(at.ref.id);
   }
   return {};
 }
@@ -49,6 +59,13 @@ Status Liveness::mark_leaf(const NodeId& id) {
   }
   seen_.insert(id);
   return {};
+}
+
+std::vector<SegmentId> Liveness::needed_segments() const {
+  std::vector<SegmentId> ids;
+  ids.reserve(segments_.size());
+  for (const auto& [id, blocks] : segments_) ids.push_back(id);
+  return ids;
 }
 
 SegmentBlocks Liveness::blocks(const SegmentId& segment) const {

@@ -32,6 +32,7 @@ Result<PackUse> judged(Result<PackUse> use, const PackUse& before) {
   if (use.ok() || !says_lost(use.error())) return use;
   PackUse unread = before;
   unread.is_damaged = is(use, ErrorCode::kCorrupt);
+  unread.is_unreadable = unread.is_damaged;
   if (!unread.is_damaged) unread.bytes = 0;
   return unread;
 }
@@ -42,6 +43,7 @@ Result<PackUse> Survey::use_of(const PackName& pack, std::uint64_t bytes, const 
   PackUse use;
   use.pack = pack;
   use.bytes = bytes;
+  use.has_damage = damage_.has_damage(pack.id);
   return judged(pack.kind == PackKind::kData ? use_of_data(use, stop) : use_of_meta(use, stop), use);
 }
 
@@ -112,6 +114,35 @@ Result<Survey::Shares> Survey::share_out(const SegmentId& id, const SegmentBlock
     }
   }
   return shares;
+}
+
+Result<bool> Survey::is_all_outside(const std::set<PackId>& packs, const std::stop_token& stop) {
+  for (const NodeId& id : live_.needed_nodes()) {
+    if (stop.stop_requested()) return cancelled();
+    if (!TRY(is_outside(id, packs))) return false;
+  }
+  for (const SegmentId& id : live_.needed_segments()) {
+    if (stop.stop_requested()) return cancelled();
+    if (!TRY(is_outside(id, packs))) return false;
+  }
+  return true;
+}
+
+Result<bool> Survey::is_outside(const NodeId& id, const std::set<PackId>& packs) {
+  const auto places = TRY(index_.node_places(id));
+  return std::ranges::any_of(places, [&](const NodePlace& place) {
+    return !packs.contains(place.pack) && !damage_.is_damaged(place.pack, id);
+  });
+}
+
+Result<bool> Survey::is_outside(const SegmentId& id, const std::set<PackId>& packs) {
+  SegmentBlocks left = live_.blocks(id);
+  const auto places = segments_.locate_all(id);
+  if (!places.ok()) return says_lost(places.error()) ? Result<bool>(false) : places.error();
+  for (const auto& place : places.value()) {
+    if (!packs.contains(place->place.pack)) left &= ~(place->present & ~segments_.damaged_blocks(*place));
+  }
+  return left.none();
 }
 
 Result<bool> Survey::is_needed(const NodeId& node, const PackId& pack) {

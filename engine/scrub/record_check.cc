@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "catalog/collections.h"
 #include "catalog/images.h"
 #include "catalog/launch_templates.h"
 #include "catalog/lifecycle_policies.h"
+#include "catalog/scrubs.h"
 #include "catalog/sessions.h"
 #include "catalog/settings.h"
 #include "catalog/snapshots.h"
@@ -36,6 +39,8 @@ class RecordCheck {
         note("sessions/" + id.hex(), session.error());
     }
     TRY(check_collection());
+    if (const auto state = ScrubCatalog(objects_, {}).state(); !state.ok())
+      note(std::string(ScrubCatalog::kStateKey), state.error());
     return std::move(faults_);
   }
 
@@ -58,12 +63,16 @@ class RecordCheck {
 
   Status check_names() {
     const ImageCatalog images(objects_);
-    for (const auto& [key, error] : TRY(images.unreadable_claims())) note(key, error);
+    std::set<std::string> claims;  // what is wrong with those that can't be read
+    for (const auto& [key, error] : TRY(images.unreadable_claims())) {
+      note(key, error);
+      claims.insert(error.text());
+    }
     for (const ImageId id : TRY(images.list_ids())) {
       const auto image = images.get(id);
       if (!image.ok()) continue;  // noted already
       const Status named = images.check_name(image.value());
-      if (named.ok()) continue;
+      if (named.ok() || claims.contains(named.error().text())) continue;
       const auto again = images.get(id);
       if (again.ok() && again.value() == image.value()) note("image-names/", named.error());
     }

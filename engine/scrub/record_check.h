@@ -1,6 +1,5 @@
 // Record check: reads every small object of a store: records of images, volumes, launch templates, policies,
-// sessions and the bin, and the settings; and looks whether the snapshots that they need are there. Internal
-// to the module.
+// sessions and the bin, and the settings; and looks whether the snapshots that they need are there.
 #pragma once
 
 #include <string>

@@ -29,6 +29,7 @@ struct Damage {
   std::string object;  // key in the store: "packs/3f/3f….pack", "snapshots/snap-0…"
   std::optional<SegmentId> segment;
   std::optional<std::uint32_t> frame;
+  std::optional<NodeId> node;
   std::string what;        // a line of text
   bool is_unread = false;  // it could not be read now, so it may be sound
   struct Loss {

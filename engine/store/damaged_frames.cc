@@ -62,6 +62,13 @@ bool DamagedFrames::is_known(const PackId& pack) const {
   return find(pack) != nullptr;
 }
 
+bool DamagedFrames::has_damage(const PackId& pack) const {
+  if (!any_) return false;
+  const std::lock_guard lock(mutex_);
+  const DamageRecord* record = find(pack);
+  return record != nullptr && !record->is_empty();
+}
+
 bool DamagedFrames::is_whole(const PackId& pack) const {
   if (!any_) return false;
   const std::lock_guard lock(mutex_);

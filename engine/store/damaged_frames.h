@@ -32,6 +32,8 @@ class DamagedFrames {
   bool any() const { return any_; }
   // Returns whether there is a record of the pack, also one that names nothing any more.
   bool is_known(const PackId& pack) const;
+  // Returns whether anything in the pack is damaged.
+  bool has_damage(const PackId& pack) const;
   // Returns whether the pack as a whole is damaged: nothing in it may be relied on.
   bool is_whole(const PackId& pack) const;
   // Returns the frames of a segment that are damaged in this pack; all of them for a damaged pack.

@@ -97,6 +97,10 @@ class SegmentReader {
   Status look_again(const SegmentId& id);
   // Returns the segment at each place whose directory can be read, and fails when there is none.
   Result<std::vector<std::shared_ptr<const LocatedSegment>>> locate_all(const SegmentId& id);
+  // Returns the segment at one place.
+  Result<std::shared_ptr<const LocatedSegment>> locate_at(const SegmentPlace& place) {
+    return read_directory(place);
+  }
   // Returns what a writer may lean on: the blocks of the segment in packs that `leaned` lets it lean on,
   // whose header and trailer are right and whose directory was read. (A pack that has lost them is still
   // found by the present index, but not by a rebuilt one.) Fails when no place is sound. When a place is gone

@@ -75,6 +75,8 @@ std::vector<NamedFormat> binary_formats() {
        Seal::kEnd, 8, true, kCollectionVersion},
       {"list of packs", encode(golden::pack_list()), decode_and_encode<decode_pack_list>, Seal::kEnd, 8, true,
        kCollectionVersion},
+      {"scrub state", encode(golden::scrub_state()), decode_and_encode<decode_scrub_state>, Seal::kEnd, 8,
+       true, kScrubVersion},
       {"damage record", encode(golden::damage()), decode_and_encode<decode_damage_record>, Seal::kEnd, 8,
        true, kDamageVersion},
       {"damage record of a meta pack", encode(golden::meta_damage()), decode_and_encode<decode_damage_record>,

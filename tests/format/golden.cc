@@ -239,6 +239,16 @@ PackList pack_list() {
           {{PackKind::kData, data_header().pack}, {PackKind::kMeta, meta_header().pack}}};
 }
 
+ScrubState scrub_state() {
+  ScrubState state;
+  state.store = store_config().id;
+  state.revision = 5;
+  state.nonce = numbered<Nonce>(0x70);
+  for (std::size_t group = 0; group < 0x30; ++group) state.checked[group].unix_ns = kCreatedNs;
+  state.checked[0xabc].unix_ns = kCreatedNs + 1'000'000'000;
+  return state;
+}
+
 DamageRecord damage() {
   DamageRecord record;
   record.kind = PackKind::kData;
@@ -394,6 +404,7 @@ std::vector<File> files(ByteSpan data_pack) {
       {"session.bin", encode(session())},
       {"collection-state.bin", encode(collection_state())},
       {"condemned.bin", encode(pack_list())},
+      {"scrub-state.bin", encode(scrub_state())},
       {"damage.bin", encode(damage())},
       {"meta-damage.bin", encode(meta_damage())},
       {"open-snapshot.bin", encode(open_snapshot())},

@@ -16,6 +16,7 @@
 #include "format/name_claim.h"
 #include "format/node_format.h"
 #include "format/pack_format.h"
+#include "format/scrub_record.h"
 #include "format/session_record.h"
 #include "format/snapshot_life.h"
 #include "format/snapshot_record.h"
@@ -45,6 +46,7 @@ SnapshotRecord snapshot();
 SessionRecord session();
 CollectionState collection_state();
 PackList pack_list();
+ScrubState scrub_state();
 DamageRecord damage();       // of the data pack
 DamageRecord meta_damage();  // of the meta pack, which is given up as a whole
 OpenSnapshot open_snapshot();

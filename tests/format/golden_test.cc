@@ -25,7 +25,7 @@ std::string data_pack_name() { return "store/" + pack_key(PackKind::kData, golde
 
 TEST(Golden, TheFixturesAreWhatTheirInputsEncodeToToday) {
   const auto files = golden::files(read_fixture(data_pack_name()));
-  ASSERT_EQ(files.size(), 20U);
+  ASSERT_EQ(files.size(), 21U);
   for (const golden::File& file : files)
     EXPECT_EQ(to_hex(read_fixture(file.name)), to_hex(file.bytes)) << file.name;
 }
@@ -37,6 +37,7 @@ TEST(Golden, TheFixturesDecodeToTheirInputs) {
   EXPECT_EQ(decode_snapshot_record(record).take(), golden::snapshot());
   EXPECT_EQ(decode_session_record(read_fixture("session.bin")).take(), golden::session());
   EXPECT_EQ(decode_collection_state(read_fixture("collection-state.bin")).take(), golden::collection_state());
+  EXPECT_EQ(decode_scrub_state(read_fixture("scrub-state.bin")).take(), golden::scrub_state());
   EXPECT_EQ(decode_pack_list(read_fixture("condemned.bin")).take(), golden::pack_list());
   EXPECT_EQ(decode_damage_record(read_fixture("damage.bin")).take(), golden::damage());
   EXPECT_EQ(decode_damage_record(read_fixture("meta-damage.bin")).take(), golden::meta_damage());

@@ -14,6 +14,7 @@
 #include "format/name_claim.h"
 #include "format/node_format.h"
 #include "format/pack_format.h"
+#include "format/scrub_record.h"
 #include "format/session_record.h"
 #include "format/snapshot_life.h"
 #include "format/snapshot_record.h"
@@ -246,6 +247,16 @@ inline PackList pack_list(Prng& prng) {
   for (std::uint64_t i = prng.below(300); i > 0; --i)
     names.insert({prng.below(2) == 0 ? PackKind::kData : PackKind::kMeta, id<PackId>(prng)});
   return {id<StoreId>(prng), prng.next(), {names.begin(), names.end()}};
+}
+
+inline ScrubState scrub_state(Prng& prng) {
+  ScrubState out;
+  out.store = id<StoreId>(prng);
+  out.revision = prng.next();
+  out.nonce = id<Nonce>(prng);
+  const std::uint64_t times = 1 + prng.below(4);
+  for (UtcTime& checked : out.checked) checked.unix_ns = 1000 * prng.below(times);
+  return out;
 }
 
 inline DamageRecord damage(Prng& prng) {

@@ -66,6 +66,10 @@ TEST(RoundTrip, PackList) {
   round_trips<PackList>(random_objects::pack_list, decode_pack_list, kMaxPackListBytes);
 }
 
+TEST(RoundTrip, ScrubState) {
+  round_trips<ScrubState>(random_objects::scrub_state, decode_scrub_state, kMaxScrubStateBytes);
+}
+
 TEST(RoundTrip, SessionRecord) {
   round_trips<SessionRecord>(random_objects::session, decode_session_record, kMaxSessionRecordBytes);
 }

@@ -102,6 +102,8 @@ void add_describe(Cli& cli);
 void add_delete(Cli& cli);
 void add_diff(Cli& cli);
 void add_verify(Cli& cli);
+void add_scrub(Cli& cli);
+void add_repair(Cli& cli);
 void add_stats(Cli& cli);
 void add_analyze(Cli& cli);
 void add_volume(Cli& cli);

@@ -86,6 +86,8 @@ int main(int argc, char** argv) try {
   add_delete(cli);
   add_diff(cli);
   add_verify(cli);
+  add_scrub(cli);
+  add_repair(cli);
   add_stats(cli);
   add_analyze(cli);
   add_volume(cli);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace ashlar {
 namespace {
 
@@ -22,6 +24,16 @@ std::string users_text(const Damage::Loss& loss) {
   return text;
 }
 
+bool is_of_pack(const Damage& damage) {
+  return damage.object.starts_with("packs/") || damage.object.starts_with("meta/");
+}
+
+// What a pack with damaged ends holds may not be known; what is missing then is named by itself.
+std::string no_loss_text(const Damage& damage) {
+  if (!is_of_pack(damage)) return {};
+  return damage.segment || damage.node ? "  no snapshot needs it\n" : "  no snapshot is known to need it\n";
+}
+
 }  // namespace
 
 Json damage_json(const Damage& damage) {
@@ -37,6 +49,7 @@ Json damage_json(const Damage& damage) {
   return {{"object", damage.object},
           {"segment", damage.segment ? Json(damage.segment->hex()) : Json(nullptr)},
           {"frame", damage.frame ? Json(*damage.frame) : Json(nullptr)},
+          {"node", damage.node ? Json(damage.node->hex()) : Json(nullptr)},
           {"what", damage.what},
           {"unread", damage.is_unread},
           {"sound_in", sound_in},
@@ -62,9 +75,10 @@ std::string damage_text(const Damage& damage) {
   std::string text = (damage.is_unread ? "not read: " : "damaged: ") + damage.object;
   if (damage.segment) text += ", segment " + damage.segment->hex();
   if (damage.frame) text += fmt::format(", frame {}", *damage.frame);
+  if (damage.node) text += ", node " + damage.node->hex();
   text += ": " + damage.what + "\n";
   for (const PackId& pack : damage.sound_in) text += fmt::format("  sound in pack {}\n", pack.hex());
-  if (damage.losses.empty() && damage.sound_in.empty()) text += "  no snapshot needs it\n";
+  if (damage.losses.empty() && damage.sound_in.empty()) text += no_loss_text(damage);
   for (const Damage::Loss& loss : damage.losses) {
     if (loss.ranges.empty()) text += fmt::format("  {} the whole snapshot\n", loss.snapshot.text());
     for (const BlockRange& range : loss.ranges) {
@@ -75,6 +89,30 @@ std::string damage_text(const Damage& damage) {
     text += users_text(loss);
   }
   return text;
+}
+
+std::string damage_summary(const VerifyReport& report) {
+  if (report.damages.empty()) return "no damage found";
+  return fmt::format("places damaged: {}, not read: {}", report.damaged(),
+                     report.damages.size() - report.damaged());
+}
+
+ExitCode end_of_check(const VerifyReport& report) {
+  for (const std::string& line : report.unrecorded)
+    print_note(
+        "ashlar: warning: what was found could not be recorded, so later captures may rely on damage: " +
+        line);
+  if (report.damages.empty()) return ExitCode::kDone;
+  if (report.damaged() == 0) {
+    print_note(fmt::format("ashlar: {} could not be read, named above: check again when that is mended",
+                           count_text(report.damages.size(), "place")));
+    return ExitCode::kFailed;
+  }
+  const bool is_lost = std::ranges::any_of(report.damages, [](const Damage& d) { return !d.losses.empty(); });
+  print_note(fmt::format(
+      "ashlar: damage found in {}, named above: {}", count_text(report.damaged(), "place"),
+      is_lost ? "`ashlar repair` heals what it finds elsewhere" : "no snapshot has lost anything"));
+  return ExitCode::kDamaged;
 }
 
 }  // namespace ashlar

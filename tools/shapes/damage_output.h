@@ -1,8 +1,9 @@
-// Output of `verify`: what is damaged, and what was found sound again.
+// Output of `verify`, `scrub` and `repair`: what is damaged, and what was found sound again.
 #pragma once
 
 #include <string>
 
+#include "program/exit_code.h"
 #include "program/output.h"
 #include "scrub/verify.h"
 
@@ -14,5 +15,10 @@ Json sound_again_json(const SoundAgain& sound);
 // Return lines, each with its end.
 std::string damage_text(const Damage& damage);
 std::string sound_again_text(const SoundAgain& sound);
+
+// Returns "no damage found", or how many places are damaged and not read.
+std::string damage_summary(const VerifyReport& report);
+// Says on standard error what to do about the findings, and returns the exit code that stands for them.
+ExitCode end_of_check(const VerifyReport& report);
 
 }  // namespace ashlar

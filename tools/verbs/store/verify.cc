@@ -48,10 +48,7 @@ void print_verified(const Globals& globals, const VerifyReport& report, double s
   }
   for (const Damage& damage : report.damages) print(damage_text(damage));
   for (const SoundAgain& sound : report.sound_again) print(sound_again_text(sound));
-  print(fmt::format("{}: {}, {}, {}, {}, {}; {} read in {}\n",
-                    report.damages.empty() ? "no damage found"
-                                           : fmt::format("places damaged: {}, not read: {}", report.damaged(),
-                                                         report.damages.size() - report.damaged()),
+  print(fmt::format("{}: {}, {}, {}, {}, {}; {} read in {}\n", damage_summary(report),
                     count_text(report.snapshots, "snapshot"), count_text(report.packs, "pack"),
                     count_text(report.segments, "segment"), count_text(report.blocks, "block"),
                     count_text(report.nodes, "node"), format_size(report.bytes_read.value),
@@ -64,19 +61,7 @@ Result<ExitCode> verify_stored(const Globals& globals, const OpenStore& store, c
   if (!options.all) snapshot = TRY(SnapshotId::parse(options.snapshot));
   const VerifyReport report = TRY(verify_stored(*store.repo, store.caller, snapshot));
   print_verified(globals, report, monotonic_seconds() - started);
-  for (const std::string& line : report.unrecorded)
-    print_note("ashlar: warning: damage could not be recorded, so later captures may rely on it: " + line);
-  if (report.damages.empty()) return ExitCode::kDone;
-  if (report.damaged() == 0) {
-    print_note(fmt::format("ashlar: {} could not be read, named above: verify again when that is mended",
-                           count_text(report.damages.size(), "place")));
-    return ExitCode::kFailed;
-  }
-  const bool is_lost = std::ranges::any_of(report.damages, [](const Damage& d) { return !d.losses.empty(); });
-  print_note(
-      fmt::format("ashlar: damage found in {}, named above: {}", count_text(report.damaged(), "place"),
-                  is_lost ? "restore what is lost from another copy" : "no snapshot has lost anything"));
-  return ExitCode::kDamaged;
+  return end_of_check(report);
 }
 
 void print_compared(const Globals& globals, const Options& options, const std::vector<BlockRange>& different,

@@ -1,0 +1,59 @@
+#include "catalog/scrubs.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/random.h"
+
+namespace ashlar {
+namespace {
+
+struct Stored {
+  std::optional<ByteVector> bytes;  // nothing: there is no object
+  ScrubState state;
+};
+
+constexpr int kTries = 100;  // another scrub writes once in seconds
+
+Result<Stored> read(ObjectStore& objects) {
+  Stored stored;
+  auto bytes = get_object(objects, ScrubCatalog::kStateKey, 2 * kMaxScrubStateBytes);
+  if (is(bytes, ErrorCode::kNotFound)) return stored;
+  if (!bytes.ok()) return bytes.take_error();
+  stored.state = TRY(decode_scrub_state(bytes.value()).with_context(ScrubCatalog::kStateKey));
+  stored.bytes = bytes.take();
+  return stored;
+}
+
+// Returns a damaged state as bytes without meaning.
+Result<Stored> read_to_replace(ObjectStore& objects) {
+  auto stored = read(objects);
+  if (!is(stored, ErrorCode::kCorrupt)) return stored;
+  Stored damaged;
+  damaged.bytes = TRY(get_object(objects, ScrubCatalog::kStateKey, std::uint64_t{1} << 20U));
+  return damaged;
+}
+
+}  // namespace
+
+Result<ScrubState> ScrubCatalog::state() const { return TRY(read(objects_)).state; }
+
+Result<ScrubState> ScrubCatalog::note(const std::function<void(ScrubState&)>& change) {
+  for (int i = 0; i < kTries; ++i) {
+    const Stored before = TRY(read_to_replace(objects_));
+    ScrubState now = before.state;
+    change(now);
+    for (std::size_t group = 0; group < kScrubGroups; ++group)
+      now.checked[group] = std::max(now.checked[group], before.state.checked[group]);
+    now.store = store_;
+    now.revision = before.state.revision + 1;
+    now.nonce = random_id<Nonce>();
+    const Status done = before.bytes ? objects_.replace(kStateKey, *before.bytes, encode(now))
+                                     : objects_.put_if_absent(kStateKey, encode(now));
+    if (done.ok()) return now;
+    if (!is(done, ErrorCode::kBusy) && !is(done, ErrorCode::kNotFound)) return done.error();
+  }
+  return busy("other scrubs of this store write all the time");
+}
+
+}  // namespace ashlar

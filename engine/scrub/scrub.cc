@@ -1,0 +1,191 @@
+#include "scrub/scrub.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "scrub/checked_packs.h"
+
+namespace ashlar {
+namespace {
+
+// A part of a scrub: it is noted when it is done.
+constexpr std::uint64_t kPartBytes = std::uint64_t{1} << 30U;
+
+struct Group {
+  std::vector<PackId> data;
+  std::vector<PackId> meta;
+  std::uint64_t bytes = 0;
+  std::size_t packs() const { return data.size() + meta.size(); }
+};
+using Groups = std::map<std::size_t, Group>;  // those that have packs
+
+Result<Groups> list_groups(ObjectStore& objects) {
+  Groups groups;
+  for (const PackKind kind : {PackKind::kMeta, PackKind::kData}) {
+    for (const ListedPack& pack : TRY(list_packs(objects, kind))) {
+      Group& group = groups[scrub_group(pack.id)];
+      (kind == PackKind::kData ? group.data : group.meta).push_back(pack.id);
+      group.bytes += pack.bytes;
+    }
+  }
+  return groups;
+}
+
+ScrubAge age_of(const Groups& groups, const ScrubState& state, UtcTime created) {
+  ScrubAge age;
+  age.oldest = UtcTime::now();
+  for (const auto& [number, group] : groups) {
+    const UtcTime checked = state.checked[number];
+    age.packs += group.packs();
+    if (checked.unix_ns == 0) age.never_checked += group.packs();
+    age.oldest = std::min(age.oldest, std::max(checked, created));
+  }
+  return age;
+}
+
+class Scrub {
+ public:
+  Scrub(const VerifyParts& parts, const ScrubOptions& options, VerifyProgress& progress,
+        const std::stop_token& stop)
+      : parts_(parts),
+        options_(options),
+        pace_(options.bytes_per_second),
+        losses_(parts, stop),
+        work_{parts, progress, pace_, stop, report_.found, losses_} {}
+
+  // The order of listing makes it safe beside captures and deletions, as in verify.
+  Result<ScrubReport> run() {
+    const std::vector<SnapshotId> ids = TRY(parts_.snapshots.list_ids());
+    TRY(parts_.index.catch_up());
+    const Groups groups = TRY(list_groups(parts_.objects));
+    TRY(check_damage_records(work_));
+    TRY(check_small_records(work_));
+    TRY(read_state());
+    TRY(check_groups(groups));
+    TRY(note_known());
+    if (losses_.any()) {
+      TRY(losses_.look_at_other_places());
+      TRY(walk_snapshots(work_, ids));
+    }
+    report_.found.damages = TRY(losses_.take());
+    report_.age = age_of(groups, state_, parts_.config.created);
+    return std::move(report_);
+  }
+
+  Result<VerifyReport> known_only() {
+    const std::vector<SnapshotId> ids = TRY(parts_.snapshots.list_ids());
+    TRY(parts_.index.catch_up());
+    TRY(parts_.damage.refresh());
+    TRY(note_known());
+    TRY(losses_.look_at_other_places());
+    TRY(walk_snapshots(work_, ids));
+    report_.found.damages = TRY(losses_.take());
+    return std::move(report_.found);
+  }
+
+ private:
+  // A damaged state is found by the check of the records; the scrub begins anew and replaces it.
+  Status read_state() {
+    auto state = catalog_.state();
+    if (state.ok()) {
+      state_ = state.take();
+      return {};
+    }
+    if (!is(state, ErrorCode::kCorrupt)) return state.take_error();
+    return {};
+  }
+
+  std::vector<std::size_t> order(const Groups& groups) const {
+    std::vector<std::size_t> order;
+    for (const auto& [number, group] : groups) {
+      if (state_.checked[number] <= options_.before) order.push_back(number);
+    }
+    if (options_.cursor) {
+      std::ranges::rotate(order, std::ranges::lower_bound(order, *options_.cursor));
+    } else {
+      std::ranges::stable_sort(order, {}, [&](std::size_t number) { return state_.checked[number]; });
+    }
+    return order;
+  }
+
+  Status check_groups(const Groups& groups) {
+    const std::vector<std::size_t> chosen = order(groups);
+    for (const std::size_t number : chosen) work_.progress.total_bytes += groups.at(number).bytes;
+    std::vector<std::size_t> part;
+    Group packs;
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+      const Group& group = groups.at(chosen[i]);
+      part.push_back(chosen[i]);
+      packs.data.insert(packs.data.end(), group.data.begin(), group.data.end());
+      packs.meta.insert(packs.meta.end(), group.meta.begin(), group.meta.end());
+      packs.bytes += group.bytes;
+      if (packs.bytes < kPartBytes && i + 1 < chosen.size()) continue;
+      TRY(check_part(std::exchange(part, {}), std::exchange(packs, {})));
+      report_.cursor = (chosen[i] + 1) % kScrubGroups;
+    }
+    return {};
+  }
+
+  Status check_part(const std::vector<std::size_t>& part, const Group& packs) {
+    const UtcTime began = UtcTime::now();
+    TRY(check_packs(work_, PackKind::kMeta, packs.meta, nullptr));
+    TRY(check_packs(work_, PackKind::kData, packs.data, nullptr));
+    checked_.insert(packs.meta.begin(), packs.meta.end());
+    checked_.insert(packs.data.begin(), packs.data.end());
+    report_.groups += part.size();
+    const auto note = [&](ScrubState& state) {
+      for (const std::size_t number : part) state.checked[number] = began;
+    };
+    auto noted = catalog_.note(note);
+    if (noted.ok()) {
+      state_ = noted.take();
+    } else {
+      note(state_);
+      report_.found.unrecorded.push_back(noted.error().text());
+    }
+    return {};
+  }
+
+  // Adds what is recorded of packs that were not checked now: they are no sound places either.
+  Status note_known() {
+    const DamageCatalog& records = parts_.damage.catalog();
+    for (const PackId& pack : TRY(records.list_ids())) {
+      if (checked_.contains(pack)) continue;
+      const auto record = records.find(pack);
+      if (record.ok() && record.value()) losses_.note_recorded(*record.value());
+    }
+    return {};
+  }
+
+  const VerifyParts& parts_;
+  const ScrubOptions& options_;
+  Pace pace_;
+  ScrubReport report_;
+  Losses losses_;
+  const PackChecks work_;
+  ScrubCatalog catalog_{parts_.objects, parts_.config.id};
+  ScrubState state_;
+  std::set<PackId> checked_;
+};
+
+}  // namespace
+
+Result<ScrubAge> scrub_age(const VerifyParts& parts) {
+  const ScrubState state = TRY(ScrubCatalog(parts.objects, parts.config.id).state());
+  return age_of(TRY(list_groups(parts.objects)), state, parts.config.created);
+}
+
+Result<ScrubReport> scrub(const VerifyParts& parts, const ScrubOptions& options, VerifyProgress& progress,
+                          const std::stop_token& stop) {
+  return Scrub(parts, options, progress, stop).run();
+}
+
+Result<VerifyReport> describe_damage(const VerifyParts& parts, const std::stop_token& stop) {
+  VerifyProgress progress;
+  const ScrubOptions options;
+  return Scrub(parts, options, progress, stop).known_only();
+}
+
+}  // namespace ashlar
