@@ -133,6 +133,13 @@ Status ImageCatalog::check_name(const ImageRecord& record) const {
   return corrupt(fmt::format("{}: does not hold the name '{}' for {}", key, record.name, record.id.text()));
 }
 
+Result<std::optional<std::string>> ImageCatalog::claim_missing_name(const ImageRecord& record) {
+  const std::string key = claim_key(record);
+  if (!is_alive(record) || !is(objects_.stat(key), ErrorCode::kNotFound)) return std::optional<std::string>();
+  TRY(objects_.put_if_absent(key, claim_of(record.id, UtcTime::now().unix_ns)));
+  return std::optional(key);
+}
+
 Result<std::vector<std::pair<std::string, Error>>> ImageCatalog::unreadable_claims() const {
   std::vector<std::string> keys;
   TRY(objects_.list("image-names/", [&](const ObjectInfo& object) -> Status {

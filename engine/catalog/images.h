@@ -62,6 +62,9 @@ class ImageCatalog {
   }
   // Fails with kCorrupt when the image has a name that no claim, or that of another image, holds.
   Status check_name(const ImageRecord& record) const;
+  // Claims the name of a living image whose claim has disappeared. Returns the key of the claim, or nothing
+  // when there is one.
+  Result<std::optional<std::string>> claim_missing_name(const ImageRecord& record);
   // Returns the claims that can't be read, by key.
   Result<std::vector<std::pair<std::string, Error>>> unreadable_claims() const;
   // Removes the record.

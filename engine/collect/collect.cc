@@ -111,7 +111,7 @@ class Collection {
       uses[i] = TRY(use_of(packs[i].first, packs[i].second, sessions));
       return {};
     }));
-    std::erase_if(uses, [](const PackUse& use) { return use.bytes == 0; });  // gone meanwhile
+    std::erase_if(uses, &PackUse::is_gone);
     TRY(judge_unreadable(uses));
     report_.plan = plan_collection(std::move(uses), options_.max_live_percent);
     report_.nodes = live_.nodes();

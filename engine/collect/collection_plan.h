@@ -18,6 +18,7 @@ struct PackUse {
   bool is_damaged = false;      // it can't be judged, or needed parts of it are damaged wherever they are
   bool is_unreadable = false;   // for is_damaged: its ends or directories are damaged
   bool has_damage = false;      // parts of it are damaged, and are sound elsewhere or not needed
+  bool is_gone = false;         // it was removed meanwhile, and is no part of a plan
   bool is_open = false;         // its session is open: nothing more is known of it
 };
 

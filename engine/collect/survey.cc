@@ -33,7 +33,7 @@ Result<PackUse> judged(Result<PackUse> use, const PackUse& before) {
   PackUse unread = before;
   unread.is_damaged = is(use, ErrorCode::kCorrupt);
   unread.is_unreadable = unread.is_damaged;
-  if (!unread.is_damaged) unread.bytes = 0;
+  unread.is_gone = !unread.is_damaged;
   return unread;
 }
 

@@ -27,8 +27,7 @@ class Survey {
          const Liveness& live, Pace& pace)
       : objects_(objects), index_(index), segments_(segments), damage_(damage), live_(live), pace_(pace) {}
 
-  // Returns how much of a pack is needed. A pack that is gone takes up nothing; one that is damaged is
-  // marked so. Any thread.
+  // Returns how much of a pack is needed. A pack that is gone, or damaged, is marked so. Any thread.
   Result<PackUse> use_of(const PackName& pack, std::uint64_t bytes, const std::stop_token& stop);
 
   // Returns whether all that is needed is in packs that can be read whole, in none of these, and in no place

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "catalog/settings.h"
+#include "catalog/images.h"
 #include "catalog/snapshots.h"
 #include "image/snapshot_users.h"
 #include "scrub/record_check.h"
@@ -61,6 +61,17 @@ Result<bool> put_back(ObjectStore& objects, ObjectStore& copy, const std::string
 }
 
 }  // namespace
+
+Result<std::vector<std::string>> claim_missing_names(ObjectStore& objects) {
+  std::vector<std::string> done;
+  ImageCatalog images(objects);
+  for (const ImageId id : TRY(images.list_ids())) {
+    const auto image = images.get(id);
+    if (!image.ok()) continue;
+    if (auto key = TRY(images.claim_missing_name(image.value()))) done.push_back(*std::move(key));
+  }
+  return done;
+}
 
 Result<std::vector<std::string>> put_records_back(ObjectStore& objects, ObjectStore& copy) {
   std::set<std::string> keys = TRY(damaged_keys(objects));

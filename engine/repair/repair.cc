@@ -38,11 +38,7 @@ class Repair {
     TRY(parts_.damage.refresh());
     const auto session = TRY(Session::begin(parts_.objects, parts_.config.id, {}));
     const EitherStop either(stop_, session->lost());
-    for (const HealingStore& store : sources_.stores) {
-      if (!store.is_copy) continue;
-      const auto records = TRY(put_records_back(parts_.objects, store.objects));
-      report_.records.insert(report_.records.end(), records.begin(), records.end());
-    }
+    TRY(put_records());
     std::set<NodeId> seen_nodes;
     while (true) {
       report_.warnings.clear();
@@ -60,6 +56,17 @@ class Repair {
   }
 
  private:
+  Status put_records() {
+    for (const HealingStore& store : sources_.stores) {
+      if (store.is_copy) note(TRY(put_records_back(parts_.objects, store.objects)));
+    }
+    note(TRY(claim_missing_names(parts_.objects)));
+    return {};
+  }
+  void note(const std::vector<std::string>& records) {
+    report_.records.insert(report_.records.end(), records.begin(), records.end());
+  }
+
   Result<RepairNeeds> look(const std::stop_token& stop) {
     MetaStore nodes(parts_.objects, parts_.index, &parts_.damage);
     SegmentReader segments(parts_.objects, parts_.index, &parts_.damage);

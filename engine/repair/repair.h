@@ -41,7 +41,7 @@ struct RepairReport {
   std::uint64_t healed_nodes = 0;
   std::uint64_t lost_blocks = 0;
   std::uint64_t lost_nodes = 0;
-  std::vector<std::string> records;  // keys of records that were put back from a copy of the store
+  std::vector<std::string> records;  // keys of records that were put back
   std::vector<std::string> warnings;
 };
 

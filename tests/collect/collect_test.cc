@@ -175,13 +175,50 @@ TEST_F(Collecting, ADamagedFrameKeepsItsPack) {
   EXPECT_EQ(collected().plan.sum(Verdict::kDamaged).packs, 1U);
 }
 
-TEST_F(Collecting, APackThatCannotBeJudgedStays) {
-  const PackId pack = store_.publish(second_);
+// A pack with damaged ends may hold anything, so it goes only when all that is needed is elsewhere.
+TEST_F(Collecting, APackThatCannotBeReadStaysUntilEverythingIsElsewhere) {
+  const PackId pack = store_.publish(first_);
+  snapshot_of({{first_.id, 0, 64}});
   store_.flip_byte(pack_key(PackKind::kData, pack), 1);
   const CollectReport report = collected();
   EXPECT_EQ(report.plan.sum(Verdict::kDamaged).packs, 1U);
   EXPECT_EQ(report.freed_packs, 0U);
   EXPECT_TRUE(is_there(pack));
+  store_.publish(first_);
+  EXPECT_EQ(collected().freed_packs, 1U);
+  EXPECT_FALSE(is_there(pack));
+}
+
+// The second place has rotted, too, and no record says so: the last check reads it.
+TEST_F(Collecting, APackThatCannotBeReadStaysWhileItsSecondPlaceIsRotten) {
+  const PackId pack = store_.publish(first_);
+  snapshot_of({{first_.id, 0, 64}});
+  store_.flip_byte(pack_key(PackKind::kData, pack), 1);
+  const PackId second = store_.publish(first_);
+  for (const SegmentPlace& place : expect_ok(store_.index().segment_places(first_.id))) {
+    if (place.pack == second)
+      store_.flip_byte(pack_key(PackKind::kData, second), place.entry.payload_offset + 5);
+  }
+  const CollectReport report = collected();
+  EXPECT_EQ(report.freed_packs, 0U);
+  EXPECT_TRUE(is_there(pack));
+  EXPECT_TRUE(is_there(second));
+}
+
+// What was found damaged is not kept for long once it is sound elsewhere, or not needed.
+TEST_F(Collecting, APackWithDamageThatNothingNeedsIsRewritten) {
+  const PackId pack = store_.publish(first_);
+  const SegmentPlace place = store_.place_of(first_.id);
+  snapshot_of({{first_.id, 16, 48}});
+  store_.flip_byte(pack_key(PackKind::kData, pack), place.entry.payload_offset + 5);
+  damage_.report(pack, first_.id, 0, "found by a scrub");
+  CollectOptions options;
+  options.max_live_percent = 0;
+  const CollectReport report = collected(options);
+  EXPECT_EQ(report.plan.sum(Verdict::kRewrite).packs, 1U);
+  EXPECT_EQ(report.freed_packs, 1U);
+  EXPECT_FALSE(is_there(pack));
+  EXPECT_FALSE(damage_.catalog().find(pack).take().has_value());
 }
 
 TEST_F(Collecting, NothingIsFreedWhileASnapshotOrANodeOrASessionCannotBeRead) {
@@ -204,7 +241,7 @@ TEST_F(Collecting, NothingIsFreedWhileASnapshotOrANodeOrASessionCannotBeRead) {
   EXPECT_TRUE(is(run(), ErrorCode::kCorrupt));
   store_.overwrite(meta, nodes);
   EXPECT_EQ(data_packs().size(), 2U);
-  EXPECT_EQ(collected().freed_packs, 1U);
+  EXPECT_EQ(collected().freed_packs, 2U) << "the dead one, and the nodes that were recorded as damaged, moved";
 }
 
 TEST_F(Collecting, ARunThatWasCutOffFindsWhatItStoredUntilTheSecondCollection) {

@@ -1,5 +1,5 @@
-// Rot of every kind, in every file of a store: verify finds each, no capture is born damaged, and no verb is
-// stopped by damage of what it does not need.
+// Rot of every kind, in every file of a store: verify finds each, no capture is born damaged, no verb is stopped
+// by damage of what it does not need, and all of it comes back from a copy of the store.
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -8,9 +8,11 @@
 #include "catalog/launch_templates.h"
 #include "catalog/lifecycle_policies.h"
 #include "catalog/volumes.h"
+#include "collect/collect.h"
 #include "flow/world.h"
 #include "image/deletion.h"
 #include "image/register.h"
+#include "repair/repair.h"
 #include "support/snapshots.h"
 
 namespace ashlar {
@@ -24,6 +26,7 @@ constexpr int kRounds = 150;
 constexpr int kRounds = 2000;
 #endif
 constexpr std::uint64_t kMebi = 1 << 20;
+constexpr int kRepairedRound = 4;  // one of so many rounds ends with a repair
 
 class Rot : public testing::Test {
  protected:
@@ -33,9 +36,12 @@ class Rot : public testing::Test {
     Prng prng(7);
     for (int i = 0; i < 6; ++i) image_.edit(prng);
     for (int i = 0; i < 3; ++i) other_.edit(prng);
+    models_.push_back(image_.model());
     first_ = captured(image_, {});
     image_.write(kMebi, noise(prng, 100'000));
+    models_.push_back(image_.model());
     second_ = captured(image_, first_);
+    models_.back() = image_.model();
     image_.write(2 * kMebi, noise(prng, 100'000));
     const SnapshotRecord deleted = captured(image_, second_);
     ASSERT_OK(delete_snapshot(world_.repo().objects(), deleted.id));
@@ -47,6 +53,8 @@ class Rot : public testing::Test {
       if (entry.is_regular_file() && is_object) keys_.push_back(key);
     }
     std::ranges::sort(keys_);
+    fs::copy(store_, copy_path_, fs::copy_options::recursive);
+    ASSERT_OK(copy_.open());
   }
 
   void put_records() {
@@ -166,11 +174,43 @@ class Rot : public testing::Test {
     for (const Damage& damage : report.value().damages)
       EXPECT_TRUE(damage.losses.empty()) << "born damaged: " << damage.object << ": " << damage.what;
   }
-  void expect_restores(const SnapshotRecord& record) {
+  void expect_restores(const SnapshotRecord& record) { expect_restores(record, image_.model()); }
+  void expect_restores(const SnapshotRecord& record, const std::vector<std::byte>& model) {
     const std::string out = directory_ / "out";
     fs::remove(out);
     ASSERT_OK(world_.restore_to(record, out));
-    EXPECT_TRUE(file_bytes(out) == image_.model());
+    EXPECT_TRUE(file_bytes(out) == model);
+  }
+
+  // With the copy nothing is lost, and nothing damaged is left after two collections.
+  void expect_repaired() {
+    ASSERT_OK(world_.open());
+    const VerifyParts from = copy_.repo().verify_parts().take();
+    RepairSources sources;
+    sources.stores.push_back({from.objects, from.index, *copy_.repo().segments().take(), true});
+    RepairProgress progress;
+    const auto repaired = repair(world_.repo().write_parts().take(), sources, progress, {});
+    ASSERT_OK(repaired);
+    EXPECT_EQ(repaired.value().lost_blocks + repaired.value().lost_nodes, 0U);
+    for (int i = 0; i < 2; ++i) {
+      const VerifyParts parts = world_.repo().verify_parts().take();
+      CollectProgress collected;
+      ASSERT_OK(collect({parts.config, parts.objects, parts.index, parts.damage}, {}, collected, {}));
+    }
+    ASSERT_OK(world_.open());
+    const auto left = world_.verify();
+    ASSERT_OK(left);
+    for (const Damage& damage : left.value().damages) ADD_FAILURE() << damage.object << ": " << damage.what;
+    expect_restores(world_.repo().snapshots().get(first_.id).take(), models_[0]);
+    expect_restores(world_.repo().snapshots().get(second_.id).take(), models_[1]);
+  }
+  // Makes the store what it was before the round.
+  void put_all_back() {
+    for (const std::string& key : keys_) {
+      if (!fs::exists(path(key))) fs::create_directories(fs::path(path(key)).parent_path());
+      if (!fs::exists(path(key)) || file_bytes(path(key)) != file_bytes(copy_path_ + "/" + key))
+        fs::copy_file(copy_path_ + "/" + key, path(key), fs::copy_options::overwrite_existing);
+    }
   }
   // Removes what the round has added.
   void sweep() {
@@ -184,7 +224,10 @@ class Rot : public testing::Test {
 
   TemporaryDirectory directory_;
   std::string store_ = directory_ / "store";
+  std::string copy_path_ = directory_ / "copy";
   World world_{posix_file_system(), store_, {{}, {}, true}};
+  World copy_{posix_file_system(), copy_path_, {{}, {}, true}};
+  std::vector<std::vector<std::byte>> models_;  // of the two snapshots
   Image image_{directory_ / "image", 3 * kMebi};
   Image other_{directory_ / "other", kMebi};
   SnapshotRecord first_;
@@ -212,11 +255,12 @@ TEST_F(Rot, IsFoundAndStopsNothingElse) {
     if (opened.ok()) {
       expect_found();
       expect_life_goes_on(prng.below(2) == 0);
+      if (round % kRepairedRound == 0) expect_repaired();
     } else {
       EXPECT_EQ(key, "ashlar.json");
     }
     sweep();
-    put(key, sound);
+    put_all_back();
     if (HasFailure()) return;
   }
   ASSERT_OK(world_.open());

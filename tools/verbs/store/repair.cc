@@ -75,7 +75,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
                 {"seconds", seconds}});
   } else {
     for (const Damage& damage : done.left.damages) print(damage_text(damage));
-    for (const std::string& key : report.records) print("put back from the copy: " + key + "\n");
+    for (const std::string& key : report.records) print("put back: " + key + "\n");
     print(fmt::format("healed {} and {} in {}; lost: {} and {}\n", count_text(report.healed_blocks, "block"),
                       count_text(report.healed_nodes, "node"), duration_text(seconds),
                       count_text(report.lost_blocks, "block"), count_text(report.lost_nodes, "node")));
