@@ -71,6 +71,8 @@ class Json(program.ProgramTest):
         self.assertEqual(difference["ranges"], [{"offset": 8192, "length": 4096}])
         self.documented("verify", "verify", "--all")
         self.documented("verify", "verify", second)
+        self.documented("scrub", "scrub")
+        self.documented("repair", "repair")
         self.documented("verify-against", "verify", second, "--against", self.source)
         self.documented("restore", "restore", second, self.scratch / "out.raw", "--verify")
         self.assertEqual((self.scratch / "out.raw").read_bytes(), bytes(changed))

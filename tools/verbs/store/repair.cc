@@ -47,7 +47,7 @@ Result<Repaired> repair_it(const Globals& globals, const Options& options, const
   if (!options.from.empty()) {
     Globals elsewhere = globals;
     elsewhere.store = options.from;
-    from = TRY(open_store(elsewhere));
+    from = TRY(open_copied_store(elsewhere));
     request.from = from.get();
   }
   return repair_store(*open.host, open.caller, request);
@@ -102,7 +102,7 @@ void add_repair(Cli& cli) {
   verb.text("--from", "STORE", options->from, "Take it from this store too");
   verb.text("--source", "DISK", options->source,
             "Take it from this file, block device or NBD URI too, wherever on it the blocks lie");
-  verb.volume("--volume", options->volume, "Take it from what this volume holds too");
+  verb.text("--volume", "VOL", options->volume, "Take it from what this volume holds too");
   verb.flag("--dry-run", options->dry_run, "Say what is recorded as damaged, and change nothing");
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return run(globals, *options); });
 }
