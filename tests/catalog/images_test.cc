@@ -160,7 +160,7 @@ TEST_F(Images, AClaimIsReplacedAndNeverDeleted) {
 TEST_F(Images, ADamagedClaimIsTakenUnlessALivingImageHasTheName) {
   ASSERT_TRUE(catalog_.publish(sample_image(1, "web")).ok());
   overwrite(objects_, claim_key(sample_image(1, "web")), as_byte_span("ami"));
-  EXPECT_EQ(catalog_.check_name(sample_image(1, "web")).error().code(), ErrorCode::kCorrupt);
+  EXPECT_TRUE(catalog_.check_name(sample_image(1, "web")).ok()) << "the claim itself is the fault";
   EXPECT_EQ(catalog_.publish(sample_image(2, "web")).error().code(), ErrorCode::kBusy);
   EXPECT_EQ(catalog_.unreadable_claims().take().size(), 1U);
   ASSERT_TRUE(catalog_.remove(ImageId{0x1001}).ok());
