@@ -62,7 +62,7 @@ Result<DiscardedRecord> discard_session_record(ObjectStore& objects, const Sessi
 Result<DiscardedRecord> discard_claim(ObjectStore& objects, const std::string& key) {
   DiscardedRecord discarded{"", kept_key(key.substr(kImageNames.size()))};
   const auto keep = [&](ByteSpan bytes) { return objects.put_if_absent(discarded.kept, bytes); };
-  discarded.damage = TRY(ImageCatalog(objects).renew_claim(key, keep)).text();
+  discarded.damage = TRY(ImageCatalog(objects).renew_claim(key, keep));
   return discarded;
 }
 

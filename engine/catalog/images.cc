@@ -141,7 +141,8 @@ Status ImageCatalog::check_name(const ImageRecord& record) const {
 
 // The records of images are read behind the damaged bytes: an image that claims the name after that finds
 // other bytes than it read, or takes the claim from the one that is put here.
-Result<Error> ImageCatalog::renew_claim(const std::string& key, const std::function<Status(ByteSpan)>& keep) {
+Result<std::string> ImageCatalog::renew_claim(const std::string& key,
+                                              const std::function<Status(ByteSpan)>& keep) {
   const auto claim = read_claim(objects_, key);
   if (claim.ok()) return invalid(key + " is not damaged");
   if (!is(claim, ErrorCode::kCorrupt)) return claim.error();
@@ -159,7 +160,7 @@ Result<Error> ImageCatalog::renew_claim(const std::string& key, const std::funct
   const std::vector<std::string> folder{std::string(ImageKind::kFolder)};
   TRY(objects_.ensure_durable(folder).with_context("make records durable"));
   TRY(objects_.replace(key, held, claim_of(holder.value_or(ImageId{random_u64()}), UtcTime::now().unix_ns)));
-  return claim.error();
+  return claim.error().text();
 }
 
 Result<std::vector<std::pair<std::string, Error>>> ImageCatalog::unreadable_claims() const {

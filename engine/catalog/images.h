@@ -72,7 +72,7 @@ class ImageCatalog {
   // holds it for no image, and returns what was wrong with it. Calls `keep` with the damaged bytes first.
   // Fails with kInvalid for a claim that is not damaged, and with the error of an image that can't be read
   // when no other has the name: that one may.
-  Result<Error> renew_claim(const std::string& key, const std::function<Status(ByteSpan)>& keep);
+  Result<std::string> renew_claim(const std::string& key, const std::function<Status(ByteSpan)>& keep);
   // Returns the claims that can't be read, by key.
   Result<std::vector<std::pair<std::string, Error>>> unreadable_claims() const;
   // Removes the record.
