@@ -65,11 +65,17 @@ Result<bool> IndexState::is_kept(const PackId& pack) const {
   return TRY(database()->find_pack(pack)).has_value();
 }
 
+// A pack that can't be looked at is in the list: it hides no other.
 Result<std::vector<IndexState::PackKey>> IndexState::list_all(Lock* lock) {
   const Released released(lock);
   std::vector<PackKey> packs;
   for (const PackKind kind : {PackKind::kData, PackKind::kMeta}) {
-    for (const ListedPack& pack : TRY(list_packs(objects_, kind))) packs.emplace_back(pack.id, kind);
+    const std::string key = pack_key(kind, PackId{});
+    const std::string folder = key.substr(0, key.find('/') + 1);
+    TRY(objects_.list(folder, [&](const ObjectInfo& object) -> Status {
+      if (const auto id = pack_of_key(object.key)) packs.emplace_back(*id, kind);
+      return {};
+    }));
   }
   return packs;
 }

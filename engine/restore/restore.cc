@@ -69,7 +69,7 @@ class Restorer {
     progress_.total_bytes = snapshot_.size.value;
     LeafCursor cursor(parts_.nodes, root_);
     const std::uint64_t leaves = leaf_count(root_.blocks);
-    if (leaves > 0) TRY(check_root(root_));  // a root that does not fit its record is no loss to skip
+    if (leaves > 0) TRY(check_root(root_));  // a root that does not fit its record is not skipped
     std::vector<LeafSpan> window;
     for (std::uint64_t leaf = 0; leaf < leaves;) {
       const auto found = cursor.at(leaf);
