@@ -24,6 +24,8 @@ std::vector<RestorePiece> scattered_pieces() {
   return pieces;
 }
 
+Status fail(const RestorePiece& /*piece*/, const Error& error) { return error; }
+
 std::size_t pieces_of(const std::vector<SegmentJob>& jobs) {
   std::size_t count = 0;
   for (const SegmentJob& job : jobs) count += job.pieces.size();
@@ -37,7 +39,7 @@ void plan_a_window(benchmark::State& state) {
   SegmentReader reader(store.objects(), store.index());
   std::size_t jobs = 0;
   for (auto _ : state) {
-    const auto planned = plan_restore(reader, pieces);
+    const auto planned = plan_restore(reader, pieces, fail);
     if (!planned.ok() || pieces_of(planned.value()) != kPieces)
       return state.SkipWithError("pieces are missing from the plan");
     jobs = planned.value().size();
@@ -59,7 +61,7 @@ Result<Located> locate_all(SegmentReader& reader, const std::vector<SegmentJob>&
 void coalesce_a_window(benchmark::State& state) {
   SmallStore& store = SmallStore::shared();
   SegmentReader reader(store.objects(), store.index());
-  const auto jobs = plan_restore(reader, scattered_pieces());
+  const auto jobs = plan_restore(reader, scattered_pieces(), fail);
   if (!jobs.ok()) return state.SkipWithError("no plan");
   const auto located = locate_all(reader, jobs.value());
   if (!located.ok()) return state.SkipWithError("a segment is missing");

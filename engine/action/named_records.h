@@ -52,7 +52,7 @@ Result<NamedRecords<typename Kind::Record>> list_named(const RecordFolder<Kind>&
   return listing;
 }
 
-// Removes a record, a damaged one too.
+// Removes a record. Fails with kCorrupt, kind kRecordDamaged, for a damaged one.
 template <class Kind>
 Status remove_named(RecordFolder<Kind>& folder, typename Kind::Id id, std::string_view name) {
   Status gone = folder.free(id);

@@ -24,11 +24,16 @@ Status check_unused(const std::string& target) {
   return {};
 }
 
-Status verify_target(Repo& repo, const Caller& caller, const RestoreSnapshot& request) {
-  const Comparison found = TRY(compare_with_target(repo, caller, request.snapshot, request.target));
-  if (found.different.empty()) return {};
-  return corrupt(fmt::format("{} does not read back as it was written: {} differ: check the device",
-                             request.target, ranges_text(found.different, found.snapshot.size)));
+Status verify_target(Repo& repo, const Caller& caller, const std::string& name, const Restored& restored) {
+  const ReadParts parts = TRY(repo.read_parts());
+  const auto target = TRY(Target::open_to_compare(name));
+  RestoreProgress progress;
+  const auto watch = caller.notices.watch("verify", [&progress] { return sample_of(progress); });
+  const auto different =
+      TRY(compare(parts, restored.snapshot, *target, progress, caller.stop, restored.report.left_out));
+  if (different.empty()) return {};
+  return corrupt(fmt::format("{} does not read back as it was written: {} differ: check the device", name,
+                             ranges_text(different, restored.snapshot.size)));
 }
 
 Result<Restored> write_to_target(Repo& repo, const Caller& caller, const RestoreSnapshot& request,
@@ -41,7 +46,12 @@ Result<Restored> write_to_target(Repo& repo, const Caller& caller, const Restore
     caller.notices.note(
         fmt::format("continuing {}, which an interrupted restore left: only blocks that differ are written",
                     partial_name(request.target)));
-  const RestoreOptions how = {request.delta || out.resumed, request.discard, request.threads};
+  RestoreOptions how = {
+      request.delta || out.resumed, request.discard, request.threads, request.skip_damaged, {}};
+  how.check_losses = [&]() -> Status {
+    TRY(repo.snapshots().get(request.snapshot));
+    return {};
+  };
   const ReadParts parts = TRY(repo.read_parts());
   RestoreProgress progress;
   const auto watch = caller.notices.watch("restore", [&progress] { return sample_of(progress); });
@@ -58,7 +68,7 @@ Result<Restored> restore_to_target(Repo& repo, const Caller& caller, const Resto
   TRY(check_unused(request.target));
   const DamageWarnings warnings(repo, caller.notices);
   Restored out = TRY(write_to_target(repo, caller, request, snapshot));
-  if (request.verify) TRY(verify_target(repo, caller, request));
+  if (request.verify) TRY(verify_target(repo, caller, request.target, out));
   out.verified = request.verify;
   return out;
 }

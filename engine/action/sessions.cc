@@ -63,8 +63,10 @@ Status revoke_session(Repo& repo, const Caller& /*caller*/, const SessionId& id,
       std::ranges::find(sessions, id, [](const DescribedSession& one) { return one.record.id; });
   if (found == sessions.end()) {
     const auto record = find_session(repo.objects(), id);
-    if (is(record, ErrorCode::kCorrupt) && when == RevokeWhen::kNow)
-      return discard_session(repo.objects(), id);
+    if (is(record, ErrorCode::kCorrupt) && when == RevokeWhen::kNow) {
+      TRY(discard_session(repo.objects(), id));
+      return {};
+    }
     if (!record.ok()) return record.error();  // says why it is not in the list
     return busy(fmt::format("session {} began just now", id.hex()));
   }

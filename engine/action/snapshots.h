@@ -85,15 +85,17 @@ struct RestoreSnapshot {
   bool verify = false;  // reads the target back and fails with kCorrupt unless it equals the snapshot
   bool force = false;   // overwrites known signatures
   unsigned threads = 0;
+  bool skip_damaged = false;  // leaves out what can't be read, and names it in the report
 };
 struct Restored {
   SnapshotRecord snapshot;
   RestoreReport report;
-  bool resumed = false;  // continued a partial file that an interrupted restore had left
-  bool verified = false;
+  bool resumed = false;   // continued a partial file that an interrupted restore had left
+  bool verified = false;  // all but what was left out
 };
 // Writes a snapshot to a target. Fails with kBusy when the target is mounted or in use, and, unless `force`,
-// when it has a known signature; with kInvalid when it lies in the store.
+// when it has a known signature; with kInvalid when it lies in the store; with kind kSnapshotHasLosses when
+// the store can't give some of the bytes, unless `skip_damaged`.
 Result<Restored> restore_to_target(Repo& repo, const Caller& caller, const RestoreSnapshot& request);
 // Writes the bytes of a snapshot in order to a file descriptor.
 Result<Restored> restore_to_stream(Repo& repo, const Caller& caller, SnapshotId id, int fd);

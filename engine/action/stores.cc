@@ -15,7 +15,12 @@ Result<StoreStats> describe_store(Repo& repo, const Caller& caller) {
     stats.logical.value += record.size.value;
     stats.data.value += byte_count(record.data_blocks).value;
   }
-  stats.sessions = TRY(list_living_sessions(repo.objects())).size();
+  for (const SessionId& id : TRY(list_session_ids(repo.objects()))) {
+    const auto session = find_session(repo.objects(), id);
+    const bool is_gone = is(session, ErrorCode::kNotFound);
+    if (!session.ok() && !is_gone) stats.unread_sessions.emplace_back(id, session.error());
+    if (!is_gone && !(session.ok() && session.value().has_ended())) ++stats.sessions;
+  }
   stats.index = TRY(TRY(repo.index())->stats());
   auto planned = plan_collection_of(repo, caller, {});
   if (planned.ok())

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "action/caller.h"
 #include "action/snapshots.h"
@@ -20,12 +22,13 @@ struct StoreStats {
   ByteCount data;              // their blocks that hold data
   IndexStats index;
   SnapshotList snapshots;
+  std::vector<std::pair<SessionId, Error>> unread_sessions;  // counted in `sessions`
   std::optional<CollectionPlan> plan;  // of a collection; none where that would refuse to free anything
 
   ByteCount unique() const { return ByteCount{index.blocks * kBlockBytes}; }
   ByteCount stored() const { return ByteCount{index.data_bytes + index.node_bytes}; }
 };
-// Counts what can be read; damaged snapshot records are in `snapshots`.
+// Counts what can be read, and names the records that can't be.
 Result<StoreStats> describe_store(Repo& repo, const Caller& caller);
 
 struct Reindexed {
@@ -43,13 +46,15 @@ struct ModifySettings {
 Result<StoreSettings> modify_settings(Repo& repo, const Caller& caller, const ModifySettings& request);
 
 struct DiscardedRecord {
-  std::string damage;  // what is wrong with the record
-  // Key of the object that holds its bytes now: "damaged/ami-….<Unix time, ns>"; empty when there were none.
+  std::string damage;  // says what is wrong with the record
+  // Key of the object that holds its bytes: "damaged/ami-….<Unix time, ns>"; empty when there were none.
   std::string kept;
 };
-// Moves the damaged record of a snapshot, a volume or an image aside, so that it counts as deleted; in place
-// of damaged or missing settings (`id` is "settings") it puts the defaults. Fails with kInvalid for a record
-// that is not damaged, kNotFound for one that is not there.
+// Moves a damaged record aside, so that it counts as deleted. `id` is that of a snapshot, a volume, an image,
+// a launch template, a lifecycle policy or a session (then what it had not published is gone), the key of a
+// name claim ("image-names/…", which is made anew), "settings" (damaged or missing; the defaults take their
+// place) or "collection". Fails with kInvalid for a record that is not damaged, kNotFound for one that is not
+// there.
 Result<DiscardedRecord> discard_damaged_record(Repo& repo, const Caller& caller, const std::string& id);
 
 // Makes the volumes and machines that a copied store brought along its own, and warns of each that may be

@@ -49,7 +49,8 @@ Status read_blocks(Repo& repo, const Caller& caller, const ImageRecord& image, F
     for (const Damage& damage : report.damages) {
       const bool is_sound_elsewhere = damage.losses.empty() && !damage.sound_in.empty();
       if (is_sound_elsewhere) continue;
-      faults.push_back(fmt::format("{}: {}: {}", id.text(), damage.object, damage.what));
+      faults.push_back(fmt::format("{}: {}: {}{}", id.text(), damage.object,
+                                   damage.is_unread ? "could not be read now: " : "", damage.what));
     }
   }
   return {};
@@ -69,7 +70,10 @@ bool VerifiedImage::is_whole() const {
 Result<VerifiedImage> verify_image(Repo& repo, const Caller& caller, ImageId id) {
   VerifiedImage verified;
   verified.image = TRY(AccountImages::open(repo, caller).find(id));
-  const StoreSettings settings = TRY(get_settings(repo.objects()));
+  const auto read = get_settings(repo.objects());
+  if (!read.ok() && !is(read, ErrorCode::kCorrupt)) return read.error();
+  if (!read.ok()) verified.faults.push_back(read.error().text() + ": it is not known which keys are trusted");
+  const StoreSettings settings = read.ok() ? read.value() : StoreSettings();
   for (const ImageSignature& signature : verified.image.signatures)
     verified.signatures.push_back(check_signature(verified.image, signature, settings));
   TRY(compare_records(repo, verified.image, verified.faults));

@@ -44,8 +44,10 @@ constexpr std::array kKinds = {std::string_view(""),
                                std::string_view("guest_stays_on"),
                                std::string_view("session_beats"),
                                std::string_view("clock_doubtful"),
-                               std::string_view("settings_lost")};
-static_assert(kKinds.size() == static_cast<std::size_t>(ErrorKind::kSettingsLost) + 1);
+                               std::string_view("settings_lost"),
+                               std::string_view("snapshot_has_losses"),
+                               std::string_view("record_damaged")};
+static_assert(kKinds.size() == static_cast<std::size_t>(ErrorKind::kRecordDamaged) + 1);
 
 }  // namespace
 

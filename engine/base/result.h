@@ -65,11 +65,13 @@ enum class ErrorKind : unsigned char {
   kVolumeOfMachine,  // id: the machine that uses the volume
   kServerElsewhere,  // a server that listens on TCP where a unix socket is needed
   kNotTrusted,
-  kNotClean,       // id: the snapshot with findings
-  kGuestStaysOn,   // a guest that did not switch itself off
-  kSessionBeats,   // a session whose writer may be at work
-  kClockDoubtful,  // the clock may be wrong, and decides here
-  kSettingsLost,   // settings.json is damaged or gone
+  kNotClean,           // id: the snapshot with findings
+  kGuestStaysOn,       // a guest that did not switch itself off
+  kSessionBeats,       // a session whose writer may be at work
+  kClockDoubtful,      // the clock may be wrong, and decides here
+  kSettingsLost,       // settings.json is damaged or gone
+  kSnapshotHasLosses,  // id: the snapshot, of which some bytes can't be read
+  kRecordDamaged,      // id: what `store discard` takes; the record of that thing is damaged
 };
 
 std::string_view error_kind_name(ErrorKind kind);

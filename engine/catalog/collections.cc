@@ -8,6 +8,13 @@
 #include "base/random.h"
 
 namespace ashlar {
+namespace {
+
+Error with_way_out(Error error) {
+  return error.code() == ErrorCode::kCorrupt ? error.about(ErrorKind::kRecordDamaged, "collection") : error;
+}
+
+}  // namespace
 
 std::string CollectionCatalog::key_of(std::uint64_t epoch, const Nonce& list) {
   return fmt::format("{}{}-{}", kFolder, epoch, list.hex());
@@ -16,8 +23,9 @@ std::string CollectionCatalog::key_of(std::uint64_t epoch, const Nonce& list) {
 Result<CollectionState> CollectionCatalog::state() const {
   const auto bytes = get_object(objects_, kStateKey, kMaxCollectionStateBytes);
   if (is(bytes, ErrorCode::kNotFound)) return CollectionState();
-  if (!bytes.ok()) return bytes.error();
-  return decode_collection_state(bytes.value()).with_context(kStateKey);
+  if (!bytes.ok()) return with_way_out(bytes.error());
+  auto state = decode_collection_state(bytes.value()).with_context(kStateKey);
+  return state.ok() ? state : with_way_out(state.take_error());
 }
 
 Result<CollectionState> CollectionCatalog::advance(const CollectionState& before, CollectionState now) {
@@ -45,9 +53,10 @@ Result<PackList> CollectionCatalog::list_of(const CollectionState& state) const 
   const std::string key = key_of(state.epoch, state.list);
   const auto bytes = get_object(objects_, key, kMaxPackListBytes);
   if (!bytes.ok()) return bytes.error();
-  PackList list = TRY(decode_pack_list(bytes.value()).with_context(key));
-  if (list.epoch != state.epoch || list.store != state.store)
-    return corrupt(fmt::format("{}: is the list of another collection", key));
+  auto list = decode_pack_list(bytes.value()).with_context(key);
+  if (!list.ok()) return with_way_out(list.take_error());
+  if (list.value().epoch != state.epoch || list.value().store != state.store)
+    return with_way_out(corrupt(fmt::format("{}: is the list of another collection", key)));
   return list;
 }
 

@@ -6,10 +6,11 @@
 namespace ashlar {
 namespace {
 
-constexpr std::size_t kMaxClaimBytes = 4096;  // of a claim that is damaged too
+constexpr std::size_t kMaxClaimBytes = 4096;
+constexpr std::size_t kMaxDamagedBytes = std::size_t{64} << 20U;  // a damaged claim may be longer than any
 
 std::string claim_key(const ImageRecord& record) {
-  return fmt::format("image-names/{}-{}", record.owner.text(), to_hex(sha256(as_byte_span(record.name))));
+  return fmt::format("{}{}-{}", kImageNames, record.owner.text(), to_hex(sha256(as_byte_span(record.name))));
 }
 
 Error taken(const ImageRecord& record, std::string_view by) {
@@ -25,8 +26,13 @@ bool is_namesake(const ImageRecord& other, const ImageRecord& record) {
 }
 
 Result<NameClaim> read_claim(ObjectStore& objects, const std::string& key) {
-  const ByteVector bytes = TRY(get_object(objects, key, kMaxClaimBytes));
-  return decode_name_claim(bytes).with_context(key);
+  const auto about = [&key](Error error) {
+    return error.code() == ErrorCode::kCorrupt ? error.about(ErrorKind::kRecordDamaged, key) : error;
+  };
+  const auto bytes = get_object(objects, key, kMaxClaimBytes);
+  if (!bytes.ok()) return about(bytes.error());
+  auto claim = decode_name_claim(bytes.value()).with_context(key);
+  return claim.ok() ? claim : about(claim.error());
 }
 
 }  // namespace
@@ -57,7 +63,7 @@ Status ImageCatalog::claim(const ImageRecord& record) {
   const std::string key = claim_key(record);
   Status claimed = objects_.put_if_absent(key, claim_of(record.id, 1));
   if (!is(claimed, ErrorCode::kBusy)) return claimed;
-  const ByteVector held = TRY(get_object(objects_, key, kMaxClaimBytes));
+  const ByteVector held = TRY(get_object(objects_, key, kMaxDamagedBytes));
   const auto theirs = decode_name_claim(held);
   // A loss of power must not bring back that another image needs the name.
   const std::vector<std::string> folder{std::string(ImageKind::kFolder)};
@@ -128,7 +134,7 @@ Status ImageCatalog::check_name(const ImageRecord& record) const {
   if (!is_alive(record)) return {};
   const std::string key = claim_key(record);
   const auto claim = read_claim(objects_, key);
-  if (!claim.ok() && !is(claim, ErrorCode::kNotFound)) return claim.error();
+  if (!claim.ok() && !is(claim, ErrorCode::kNotFound)) return {};
   if (claim.ok() && claim.value().image == record.id) return {};
   return corrupt(fmt::format("{}: does not hold the name '{}' for {}", key, record.name, record.id.text()));
 }
@@ -140,9 +146,33 @@ Result<std::optional<std::string>> ImageCatalog::claim_missing_name(const ImageR
   return std::optional(key);
 }
 
+// The records of images are read behind the damaged bytes: an image that claims the name after that finds
+// other bytes than it read, or takes the claim from the one that is put here.
+Result<std::string> ImageCatalog::renew_claim(const std::string& key,
+                                              const std::function<Status(ByteSpan)>& keep) {
+  const auto claim = read_claim(objects_, key);
+  if (claim.ok()) return invalid(key + " is not damaged");
+  if (!is(claim, ErrorCode::kCorrupt)) return claim.error();
+  const ByteVector held = TRY(get_object(objects_, key, kMaxDamagedBytes));
+  if (!is(read_claim(objects_, key), ErrorCode::kCorrupt)) return busy(key + " can be read again");
+  std::optional<ImageId> holder;
+  Status unread;
+  for (const ImageId id : TRY(list_ids())) {
+    const auto record = get(id);
+    if (record.ok() && is_alive(record.value()) && claim_key(record.value()) == key) holder = id;
+    if (!record.ok() && !is(record, ErrorCode::kNotFound)) unread = record.error();
+  }
+  if (!holder) TRY(std::move(unread).with_context("it is unknown which image has the name of " + key));
+  TRY(keep(held));
+  const std::vector<std::string> folder{std::string(ImageKind::kFolder)};
+  TRY(objects_.ensure_durable(folder).with_context("make records durable"));
+  TRY(objects_.replace(key, held, claim_of(holder.value_or(ImageId{random_u64()}), UtcTime::now().unix_ns)));
+  return claim.error().text();
+}
+
 Result<std::vector<std::pair<std::string, Error>>> ImageCatalog::unreadable_claims() const {
   std::vector<std::string> keys;
-  TRY(objects_.list("image-names/", [&](const ObjectInfo& object) -> Status {
+  TRY(objects_.list(kImageNames, [&](const ObjectInfo& object) -> Status {
     keys.push_back(object.key);
     return {};
   }));

@@ -11,6 +11,8 @@
 // A claim stays when its image goes: it is worth nothing then, and the next image of the name takes it.
 #pragma once
 
+#include <functional>
+
 #include "catalog/record_folder.h"
 #include "document/image_record.h"
 
@@ -27,6 +29,9 @@ struct ImageKind {
   static std::string encode(const ImageRecord& record) { return ashlar::encode(record); }
   static Result<ImageRecord> decode(ByteSpan bytes) { return decode_image_record(as_text(bytes)); }
 };
+
+// Folder of the claims.
+inline constexpr std::string_view kImageNames = "image-names/";
 
 class ImageCatalog {
  public:
@@ -60,11 +65,17 @@ class ImageCatalog {
       if (done.error().code() != ErrorCode::kBusy || TRY(get(id)) == before) return done.take_error();
     }
   }
-  // Fails with kCorrupt when the image has a name that no claim, or that of another image, holds.
+  // Fails with kCorrupt when the image has a name that no claim, or that of another image, holds. A claim
+  // that can't be read is a fault of its own (unreadable_claims()).
   Status check_name(const ImageRecord& record) const;
   // Claims the name of a living image whose claim has disappeared. Returns the key of the claim, or nothing
   // when there is one.
   Result<std::optional<std::string>> claim_missing_name(const ImageRecord& record);
+  // Replaces the damaged claim under `key` by one for the living image that has the name, or by one that
+  // holds it for no image, and returns what was wrong with it. Calls `keep` with the damaged bytes first.
+  // Fails with kInvalid for a claim that is not damaged, and with the error of an image that can't be read
+  // when no other has the name: that one may.
+  Result<std::string> renew_claim(const std::string& key, const std::function<Status(ByteSpan)>& keep);
   // Returns the claims that can't be read, by key.
   Result<std::vector<std::pair<std::string, Error>>> unreadable_claims() const;
   // Removes the record.

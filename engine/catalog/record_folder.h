@@ -50,7 +50,10 @@ class RecordFolder {
     if (!is(made, ErrorCode::kBusy)) return made.take_error();
     const std::string key = key_of(record.id);
     const ByteVector held = TRY(get_object(objects_, key, Kind::kMaxBytes));
-    if (!looks_free(held)) return made.take_error();
+    if (!looks_free(held)) {
+      const auto holder = get(record.id);
+      return is(holder, ErrorCode::kCorrupt) ? holder.error() : made.take_error();
+    }
     record.revision = TRY(decode_free_record(held).with_context(key)).revision + 1;
     Status replaced = objects_.replace(key, held, TRY(checked_bytes(record)));
     if (is(replaced, ErrorCode::kBusy)) return made.take_error();
@@ -58,22 +61,16 @@ class RecordFolder {
     return record;
   }
 
-  // Removes the record of a name and leaves a free record in its place. A damaged record is removed too.
-  // Fails with kNotFound when the name has no record.
+  // Removes the record of a name and leaves a free record in its place. Fails with kNotFound when the name
+  // has no record, and with kCorrupt for a damaged one: its bytes are to be kept.
   Status free(Id id) {
     const std::string key = key_of(id);
     for (;;) {
-      const auto bytes = get_object(objects_, key, kMaxFreedBytes);
-      if (is(bytes, ErrorCode::kNotFound)) return unknown(id);
-      if (!bytes.ok()) return bytes.error().with_context(id.text());
-      if (looks_free(bytes.value()) && decode_free_record(bytes.value()).ok()) return unknown(id);
-      const auto record = Kind::decode(bytes.value());
-      // The revision of a damaged record is not known; no record changes once in a nanosecond.
-      const std::uint64_t revision = record.ok() ? record.value().revision + 1 : UtcTime::now().unix_ns;
-      Status freed = objects_.replace(key, bytes.value(), encode_free(revision));
+      const Record record = TRY(get(id));
+      Status freed = objects_.replace(key, bytes_of(record), encode_free(record.revision + 1));
       if (!is(freed, ErrorCode::kBusy)) return std::move(freed).with_context("delete " + id.text());
-      const auto now = get_object(objects_, key, kMaxFreedBytes);
-      if (now.ok() && now.value() == bytes.value()) return freed;  // the store itself is busy
+      const auto now = get(id);
+      if (now.ok() && now.value() == record) return freed;  // the store itself is busy
     }
   }
 
@@ -101,18 +98,21 @@ class RecordFolder {
     }
   }
 
-  // Returns a record. Fails with kNotFound ("no volume vol-… in this store"); names a damaged record.
+  // Returns a record. Fails with kNotFound ("no volume vol-… in this store"); names a damaged record, with
+  // kCorrupt and the kind kRecordDamaged.
   Result<Record> get(Id id) const {
     const std::string key = key_of(id);
     auto bytes = get_object(objects_, key, Kind::kMaxBytes);
     if (is(bytes, ErrorCode::kNotFound)) return unknown(id);
-    if (!bytes.ok()) return bytes.take_error().with_context(id.text());
+    if (!bytes.ok()) return about(bytes.take_error().with_context(id.text()), id);
     if (looks_free(bytes.value())) {
-      TRY(decode_free_record(bytes.value()).with_context(key));
-      return unknown(id);
+      const auto free = decode_free_record(bytes.value()).with_context(key);
+      return free.ok() ? unknown(id) : about(free.error(), id);
     }
-    Record record = TRY(Kind::decode(bytes.value()).with_context(key));
-    if (record.id != id) return corrupt(fmt::format("{}: holds the record of {}", key, record.id.text()));
+    auto record = Kind::decode(bytes.value()).with_context(key);
+    if (!record.ok()) return about(record.take_error(), id);
+    if (record.value().id != id)
+      return about(corrupt(fmt::format("{}: holds the record of {}", key, record.value().id.text())), id);
     return record;
   }
 
@@ -154,10 +154,13 @@ class RecordFolder {
   }
 
  private:
-  static constexpr std::size_t kMaxFreedBytes = std::size_t{64} << 20U;  // a damaged record may be long
-
   static ByteVector encode_free(std::uint64_t revision) {
     return ashlar::encode(FreeRecord{revision, random_id<Nonce>()});
+  }
+
+  static Error about(Error error, Id id) {
+    if (error.code() != ErrorCode::kCorrupt) return error;
+    return error.about(ErrorKind::kRecordDamaged, id.text());
   }
 
   static Error unknown(Id id) {

@@ -14,6 +14,7 @@
 namespace ashlar {
 namespace {
 
+constexpr std::size_t kMaxDamagedSessionBytes = std::size_t{64} << 20U;  // it may be longer than any record
 constexpr std::string_view kFolder = "sessions/";
 
 std::string key_of(const SessionId& id) { return fmt::format("{}{}", kFolder, id.hex()); }
@@ -249,10 +250,14 @@ Result<SessionRecord> find_session(ObjectStore& objects, const SessionId& id) {
   const std::string key = key_of(id);
   auto bytes = get_object(objects, key, kMaxSessionRecordBytes);
   if (is(bytes, ErrorCode::kNotFound)) return not_found(fmt::format("no session {} in this store", id.hex()));
-  if (!bytes.ok()) return bytes.take_error();
-  SessionRecord record = TRY(decode_session_record(bytes.value()).with_context(key));
-  if (record.id != id)
-    return corrupt(fmt::format("{}: holds the record of session {}", key, record.id.hex()));
+  const auto about = [&id](Error error) {
+    return error.code() == ErrorCode::kCorrupt ? error.about(ErrorKind::kRecordDamaged, id.hex()) : error;
+  };
+  if (!bytes.ok()) return about(bytes.take_error());
+  auto record = decode_session_record(bytes.value()).with_context(key);
+  if (!record.ok()) return about(record.take_error());
+  if (record.value().id != id)
+    return about(corrupt(fmt::format("{}: holds the record of session {}", key, record.value().id.hex())));
   return record;
 }
 
@@ -311,13 +316,15 @@ Status forget_session(ObjectStore& objects, const SessionRecord& session) {
   return remove_if_there(objects, key_of(session.id));
 }
 
-Status discard_session(ObjectStore& objects, const SessionId& id) {
+Result<std::string> discard_session(ObjectStore& objects, const SessionId& id) {
   const std::string key = key_of(id);
-  const ByteVector bytes = TRY(get_object(objects, key, 2 * kMaxSessionRecordBytes));
-  if (decode_session_record(bytes).ok()) return busy(key + " can be read again");
-  TRY(objects.put_if_absent(fmt::format("damaged/{}.{}", id.hex(), UtcTime::now().unix_ns), bytes));
+  const ByteVector bytes = TRY(get_object(objects, key, kMaxDamagedSessionBytes));
+  if (find_session(objects, id).ok()) return busy(key + " can be read again");
+  std::string kept = fmt::format("damaged/{}.{}", id.hex(), UtcTime::now().unix_ns);
+  TRY(objects.put_if_absent(kept, bytes));
   TRY(remove_if_there(objects, key));
-  return sweep_open(objects, id, TRY(SnapshotCatalog(objects).list_ids()));
+  TRY(sweep_open(objects, id, TRY(SnapshotCatalog(objects).list_ids())));
+  return kept;
 }
 
 Result<std::size_t> end_dead_sessions(ObjectStore& objects) {

@@ -99,7 +99,8 @@ Result<std::vector<SessionId>> list_session_ids(ObjectStore& objects);
 Result<std::vector<SessionRecord>> list_sessions(ObjectStore& objects, std::vector<Error>& unread);
 // Returns the ids of the sessions that have not ended, and of those whose record can't be read.
 Result<std::set<SessionId>> list_living_sessions(ObjectStore& objects);
-// Returns a session. Fails with kNotFound ("no session … in this store").
+// Returns a session. Fails with kNotFound ("no session … in this store"), and with kCorrupt, kind
+// kRecordDamaged, for a damaged record.
 Result<SessionRecord> find_session(ObjectStore& objects, const SessionId& id);
 
 // Returns whether the writer is certainly gone: it was a process of this boot and pid namespace that does not
@@ -114,8 +115,9 @@ Status pass_over(ObjectStore& objects, const SessionRecord& session);
 // Removes the record of a session that was passed over.
 Status forget_session(ObjectStore& objects, const SessionRecord& session);
 
-// Moves the damaged record of a session to `damaged/`, and ends what it has not published.
-Status discard_session(ObjectStore& objects, const SessionId& id);
+// Moves the damaged record of a session to `damaged/`, ends what it has not published, and returns the key
+// of its bytes. Fails with kBusy for a record that can be read.
+Result<std::string> discard_session(ObjectStore& objects, const SessionId& id);
 
 // Takes away the sessions of processes of this host that are certainly gone, and returns how many. Records
 // that can't be read stay.

@@ -45,9 +45,14 @@ Result<SnapshotObject> SnapshotCatalog::read(SnapshotId id) const {
   const std::string key = key_of(id);
   auto bytes = get_object(objects_, key, kMaxSnapshotObjectBytes);
   if (is(bytes, ErrorCode::kNotFound)) return unknown(id);
-  if (!bytes.ok()) return bytes.take_error().with_context(id.text());
-  SnapshotObject object = TRY(decode_snapshot_object(bytes.value()).with_context(key));
-  if (id_of(object) != id) return corrupt(fmt::format("{}: holds {}", key, id_of(object).text()));
+  const auto about = [id](Error error) {
+    return error.code() == ErrorCode::kCorrupt ? error.about(ErrorKind::kRecordDamaged, id.text()) : error;
+  };
+  if (!bytes.ok()) return about(bytes.take_error().with_context(id.text()));
+  auto object = decode_snapshot_object(bytes.value()).with_context(key);
+  if (!object.ok()) return about(object.take_error());
+  if (id_of(object.value()) != id)
+    return about(corrupt(fmt::format("{}: holds {}", key, id_of(object.value()).text())));
   return object;
 }
 

@@ -65,11 +65,17 @@ Result<bool> IndexState::is_kept(const PackId& pack) const {
   return TRY(database()->find_pack(pack)).has_value();
 }
 
+// A pack that can't be looked at is in the list: it hides no other.
 Result<std::vector<IndexState::PackKey>> IndexState::list_all(Lock* lock) {
   const Released released(lock);
   std::vector<PackKey> packs;
   for (const PackKind kind : {PackKind::kData, PackKind::kMeta}) {
-    for (const ListedPack& pack : TRY(list_packs(objects_, kind))) packs.emplace_back(pack.id, kind);
+    const std::string key = pack_key(kind, PackId{});
+    const std::string folder = key.substr(0, key.find('/') + 1);
+    TRY(objects_.list(folder, [&](const ObjectInfo& object) -> Status {
+      if (const auto id = pack_of_key(object.key)) packs.emplace_back(*id, kind);
+      return {};
+    }));
   }
   return packs;
 }
@@ -151,7 +157,9 @@ Status IndexState::look_again(std::uint64_t prefix) {
 Error IndexState::missing(std::string text) const {
   const std::shared_lock lock(mutex_);
   if (unread_.empty()) return corrupt(std::move(text));
-  return {ErrorCode::kIo, text + ", of those that can be read"};
+  text += ", of those that can be read";
+  if (unread_by_medium_) return Error::from_errno(EIO, std::move(text));
+  return {ErrorCode::kIo, std::move(text)};
 }
 
 Result<CatchUpReport> IndexState::rebuild() {
@@ -172,6 +180,7 @@ Result<CatchUpReport> IndexState::synchronise(Lock* lock, Gone gone) {
   CatchUpReport report;
   damaged_.clear();
   unread_.clear();
+  unread_by_medium_ = true;
   std::set<PackId> unseen = before.held;
   for (const PackKey& pack : packs) unseen.erase(pack.first);
   for (const PackId& pack : unseen) {
@@ -229,7 +238,9 @@ std::optional<PackRows> IndexState::read(const PackKey& pack, Lock* lock) {
   if (!ingested.ok()) {
     // A pack that was deleted after it was listed is not damaged.
     const ErrorCode code = ingested.error().code();
-    if (code != ErrorCode::kNotFound) (code == ErrorCode::kCorrupt ? damaged_ : unread_).insert(pack.first);
+    if (code == ErrorCode::kNotFound) return std::nullopt;
+    (code == ErrorCode::kCorrupt ? damaged_ : unread_).insert(pack.first);
+    if (code != ErrorCode::kCorrupt && ingested.error().error_number() != EIO) unread_by_medium_ = false;
     return std::nullopt;
   }
   if (ingested.value().damaged_segments > 0) damaged_.insert(pack.first);

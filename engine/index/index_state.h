@@ -148,6 +148,7 @@ class IndexState {
   bool can_write_ = true;              // false after a batch could not be written
   std::set<PackId> damaged_;
   std::set<PackId> unread_;
+  bool unread_by_medium_ = true;  // each pack of unread_ failed with EIO
   std::uint64_t generation_ = 0;  // counts how often the view was replaced
   bool incomplete_ = false;       // rows are missing that earlier answers were based on
 };

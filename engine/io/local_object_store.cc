@@ -317,7 +317,7 @@ Status LocalObjectStore::list(std::string_view prefix,
     }
     auto size = state_->files.file_size(state_->path(key));
     if (is(size, ErrorCode::kNotFound)) continue;
-    TRY(visit({key, TRY(std::move(size))}));
+    TRY(visit({key, size.ok() ? size.value() : kUnknownSize}));
   }
   return {};
 }

@@ -48,8 +48,9 @@ class ObjectReader {
 
 struct ObjectInfo {
   std::string key;
-  std::uint64_t size = 0;
+  std::uint64_t size = 0;  // kUnknownSize in a list, where it can't be had
 };
+inline constexpr std::uint64_t kUnknownSize = ~std::uint64_t{0};
 
 // How long the effect of a call lasts.
 enum class Lasts : unsigned char {
@@ -75,7 +76,8 @@ class ObjectStore {
   // kNotFound when one is missing. A folder ("images/") stands for everything that was put, replaced and
   // removed in it: a caller asks for that before it relies on what is not there.
   virtual Status ensure_durable(std::span<const std::string> keys) = 0;
-  // Calls `visit` for every object whose key starts with the folder `prefix` ("packs/"), sorted by key.
+  // Calls `visit` for every object whose key starts with the folder `prefix` ("packs/"), sorted by key. An
+  // object that can't be looked at is among them, with kUnknownSize: it hides no other.
   virtual Status list(std::string_view prefix, const std::function<Status(const ObjectInfo&)>& visit) = 0;
   Status remove(std::string_view key) { return remove(key, Lasts::kForEver); }
   virtual Status remove(std::string_view key, Lasts lasts) = 0;

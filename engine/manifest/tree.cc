@@ -27,7 +27,12 @@ Result<Subtree> LeafCursor::subtree(std::uint8_t level, std::uint64_t index) {
   if (level > root_.level) return invalid("no subtree of a level above the root's");
   Subtree at{root_.level, 0, root_.ref};
   while (at.level > level && at.ref.is_node()) {
-    const auto node = TRY(inner(at));
+    const auto loaded = inner(at);
+    if (!loaded.ok()) {
+      unread_ = at;
+      return loaded.error();
+    }
+    const auto& node = loaded.value();
     --at.level;
     at.index = index / leaves_below(at.level);
     at.ref = node->children[at.index % kFanout];
@@ -48,6 +53,12 @@ Result<LeafSpan> LeafCursor::at(std::uint64_t index) {
   }
   end = std::min(end, leaf_count(root_.blocks));
   return LeafSpan{index, end - index, NodeRef{found.ref.kind, {}, {}}};
+}
+
+LeafSpan LeafCursor::unread(std::uint64_t index) const {
+  const std::uint64_t end =
+      std::min((unread_.index + 1) * leaves_below(unread_.level), leaf_count(root_.blocks));
+  return {index, end - index, unread_.ref};
 }
 
 Result<std::shared_ptr<const Leaf>> LeafCursor::load(const LeafSpan& span) {

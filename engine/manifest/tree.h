@@ -50,6 +50,8 @@ class LeafCursor {
   // Returns the span that covers leaf `index`, cut to start there. `index` is below leaf_count(). Any order
   // is allowed; ascending order is cheap.
   Result<LeafSpan> at(std::uint64_t index);
+  // Returns the leaves from `index` on that lie below the node which at(index) has just failed to load.
+  LeafSpan unread(std::uint64_t index) const;
   // Returns the decoded leaf of a span that is a node; it covers as many blocks as the volume requires.
   Result<std::shared_ptr<const Leaf>> load(const LeafSpan& span);
   // Returns the subtree of `level` that covers leaf `index`, or the constant above it that covers it. `level`
@@ -67,6 +69,7 @@ class LeafCursor {
   NodeReader& nodes_;
   TreeRoot root_;
   std::array<Held, kMaxLevel + 1> spine_;  // per level, the inner node that was used last
+  Subtree unread_;                         // the node that could not be loaded last
   bool root_checked_ = false;
 };
 

@@ -50,7 +50,9 @@ bool written_by(const PackId& pack, const SessionId& session) {
 Result<std::vector<ListedPack>> list_packs(ObjectStore& objects, PackKind kind) {
   std::vector<ListedPack> packs;
   TRY(objects.list(folder(kind), [&](const ObjectInfo& object) -> Status {
-    if (const auto id = pack_of_key(object.key)) packs.push_back({*id, object.size});
+    const auto id = pack_of_key(object.key);
+    if (!id) return {};
+    packs.push_back({*id, object.size == kUnknownSize ? TRY(objects.stat(object.key)).size : object.size});
     return {};
   }));
   return packs;

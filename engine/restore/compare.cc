@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/parallel.h"
 #include "codec/hash.h"
@@ -25,14 +26,14 @@ struct Piece {
 class Comparison {
  public:
   Comparison(const ReadParts& parts, const SnapshotRecord& snapshot, const Target& target,
-             RestoreProgress& progress, const std::stop_token& stop)
+             RestoreProgress& progress, const std::stop_token& stop, const std::vector<LeftOut>& left_out)
       : parts_(parts),
         snapshot_(snapshot),
         root_(tree_root(snapshot)),
         target_(target),
         progress_(progress),
         stop_(stop),
-        marks_(parts.segments) {}
+        left_out_(left_out) {}
 
   Result<std::vector<BlockRange>> run() {
     if (target_.size() < snapshot_.size) {
@@ -45,6 +46,10 @@ class Comparison {
     std::vector<Piece> batch;
     const std::uint64_t leaves = leaf_count(root_.blocks);
     for (std::uint64_t leaf = 0; leaf < leaves;) {
+      if (left_out_.cover({Lba{leaf * kLeafBlocks}, leaf_blocks(root_.blocks, leaf)})) {
+        progress_.done_bytes += leaf_bytes(leaf++);
+        continue;
+      }
       const LeafSpan span = TRY(cursor.at(leaf));
       if (!span.ref.is_node()) {
         // Holes of the target equal zeros of the snapshot without reading them.
@@ -96,15 +101,35 @@ class Comparison {
 
     std::vector<BlockMark> wanted(blocks, zero_block_mark());
     if (piece.ref.is_node()) {
-      wanted = TRY(marks_.block_marks(*TRY(load_leaf(parts_.nodes, piece.ref, BlockCount{blocks}))));
+      wanted = TRY(block_marks(*TRY(load_leaf(parts_.nodes, piece.ref, BlockCount{blocks})), first));
     }
     std::vector<Lba> different;
     for (std::uint64_t i = 0; i < blocks; ++i) {
       const ByteSpan block = buffer.span().subspan(i * kBlockBytes, kBlockBytes);
       const bool same = wanted[i] == zero_block_mark() ? is_zero(block) : block_mark(block) == wanted[i];
-      if (!same) different.push_back(first + BlockCount{i});
+      if (!same && !left_out_.cover({first + BlockCount{i}, BlockCount{1}}))
+        different.push_back(first + BlockCount{i});
     }
     return different;
+  }
+
+  // Returns the marks of the leaf's blocks; any mark for blocks that were left out, whose segment may be
+  // lost.
+  Result<std::vector<BlockMark>> block_marks(const Leaf& leaf, Lba first) {
+    std::set<SegmentId> needed;
+    Lba lba = first;
+    for (const LeafExtent& extent : leaf.extents) {
+      const BlockRange range{lba, BlockCount{extent.block_count}};
+      if (extent.kind == ExtentKind::kData && !left_out_.cover(range))
+        needed.insert(leaf.segments[extent.segment]);
+      lba = range.end();
+    }
+    using Ids = std::shared_ptr<const std::vector<BlockId>>;
+    return block_marks_of(leaf, [&](const SegmentId& id) -> Result<Ids> {
+      if (!needed.contains(id)) return std::make_shared<const std::vector<BlockId>>(kSegmentBlocks);
+      const auto segment = TRY(parts_.segments.locate(id));
+      return Ids(segment, &segment->directory.blocks);
+    });
   }
 
   const ReadParts& parts_;
@@ -113,7 +138,7 @@ class Comparison {
   const Target& target_;
   RestoreProgress& progress_;
   const std::stop_token& stop_;
-  StoreBlockMarks marks_;
+  const LeftOutBlocks left_out_;
   std::vector<BlockRange> different_;
 };
 
@@ -121,8 +146,8 @@ class Comparison {
 
 Result<std::vector<BlockRange>> compare(const ReadParts& parts, const SnapshotRecord& snapshot,
                                         const Target& target, RestoreProgress& progress,
-                                        const std::stop_token& stop) {
-  return Comparison(parts, snapshot, target, progress, stop).run();
+                                        const std::stop_token& stop, const std::vector<LeftOut>& left_out) {
+  return Comparison(parts, snapshot, target, progress, stop, left_out).run();
 }
 
 }  // namespace ashlar

@@ -5,16 +5,20 @@
 
 namespace ashlar {
 
-Result<std::vector<SegmentJob>> plan_restore(SegmentReader& segments, std::vector<RestorePiece> pieces) {
+Result<std::vector<SegmentJob>> plan_restore(SegmentReader& segments, std::vector<RestorePiece> pieces,
+                                             const LosePiece& lose) {
   std::sort(pieces.begin(), pieces.end(), [](const RestorePiece& a, const RestorePiece& b) {
     return std::tie(a.segment, a.first, a.lba) < std::tie(b.segment, b.first, b.lba);
   });
   std::vector<SegmentJob> jobs;
-  for (RestorePiece& piece : pieces) {
-    if (jobs.empty() || jobs.back().pieces.front().segment != piece.segment) {
-      jobs.push_back({TRY(segments.place_of(piece.segment)), {}});
+  for (auto piece = pieces.begin(); piece != pieces.end();) {
+    const auto end = std::find_if(piece, pieces.end(),
+                                  [&](const RestorePiece& other) { return other.segment != piece->segment; });
+    const auto place = segments.place_of(piece->segment);
+    if (place.ok()) jobs.push_back({place.value(), {piece, end}});
+    for (; piece != end; ++piece) {
+      if (!place.ok()) TRY(lose(*piece, place.error()));
     }
-    jobs.back().pieces.push_back(piece);
   }
   std::sort(jobs.begin(), jobs.end(), [](const SegmentJob& a, const SegmentJob& b) {
     return std::tie(a.place.pack, a.place.entry.payload_offset) <

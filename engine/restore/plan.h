@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "base/id.h"
@@ -26,8 +27,12 @@ struct SegmentJob {
   std::vector<RestorePiece> pieces;
 };
 
-// Returns the jobs in the order of packs and offsets; kCorrupt when a segment is in no pack.
-Result<std::vector<SegmentJob>> plan_restore(SegmentReader& segments, std::vector<RestorePiece> pieces);
+// Decides about a piece whose bytes can't be had: ok leaves it out, an error ends the restore.
+using LosePiece = std::function<Status(const RestorePiece&, const Error&)>;
+
+// Returns the jobs in the order of packs and offsets. Pieces of a segment without a place go to `lose`.
+Result<std::vector<SegmentJob>> plan_restore(SegmentReader& segments, std::vector<RestorePiece> pieces,
+                                             const LosePiece& lose);
 
 // Pieces of a job whose frames overlap or are adjacent, so that one read serves them.
 struct ReadRun {

@@ -20,16 +20,18 @@ inline bool is_not_to_rely_on(const Error& error) { return says_lost(error) || e
 class PlaceErrors {
  public:
   void note(Error error) {
-    auto& first = says_lost(error) ? lost_ : doubt_;
+    auto& first = says_lost(error) ? lost_ : error.error_number() == EIO ? medium_ : doubt_;
     if (!first) first = std::move(error);
   }
-  bool any() const { return lost_ || doubt_; }
-  bool has_doubt() const { return doubt_.has_value(); }
-  // Returns the first error that is a doubt, else the first that is a loss. Needs any().
-  const Error& decisive() const { return doubt_ ? *doubt_ : *lost_; }
+  bool any() const { return lost_ || medium_ || doubt_; }
+  bool has_doubt() const { return doubt_ || medium_; }
+  // Returns the first error that is a doubt, else the first of a medium that fails, else the first that is a
+  // loss. Needs any().
+  const Error& decisive() const { return doubt_ ? *doubt_ : medium_ ? *medium_ : *lost_; }
 
  private:
   std::optional<Error> lost_;
+  std::optional<Error> medium_;  // EIO: the place can't be read, and others may be sound
   std::optional<Error> doubt_;
 };
 

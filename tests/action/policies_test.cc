@@ -3,6 +3,7 @@
 
 #include "action/action_world.h"
 #include "action/disks.h"
+#include "action/stores.h"
 
 namespace ashlar {
 namespace {
@@ -77,7 +78,7 @@ TEST_F(Policies, ARunDoesWhatThePlanSays) {
   EXPECT_THAT(plan_lifecycle_run(repo(), owner(), {}).take().plan.actions, IsEmpty());
 }
 
-TEST_F(Policies, ADamagedOneIsNamedAndDeleted) {
+TEST_F(Policies, ADamagedOneIsNamedAndGivenUp) {
   const auto made = put_lifecycle_policy(repo(), owner(), policy("web"));
   ASSERT_OK(put_lifecycle_policy(repo(), owner(), policy("app")));
   std::ofstream(store_path() + "/lifecycle-policies/" + made.value().id.text()) << "{}";
@@ -85,8 +86,11 @@ TEST_F(Policies, ADamagedOneIsNamedAndDeleted) {
   const auto run = plan_lifecycle_run(repo(), owner(), {}).take();
   ASSERT_THAT(run.unread, SizeIs(1));
   EXPECT_THAT(run.unread[0].text(), HasSubstr(made.value().id.text()));
-  ASSERT_OK(delete_lifecycle_policy(repo(), owner(), "web"));
+  EXPECT_EQ(kind_of(delete_lifecycle_policy(repo(), owner(), "web")), ErrorKind::kRecordDamaged);
+  EXPECT_EQ(kind_of(put_lifecycle_policy(repo(), owner(), policy("web"))), ErrorKind::kRecordDamaged);
+  ASSERT_OK(discard_damaged_record(repo(), owner(), made.value().id.text()));
   EXPECT_THAT(plan_lifecycle_run(repo(), owner(), {{}, true}).take().unread, IsEmpty());
+  ASSERT_OK(put_lifecycle_policy(repo(), owner(), policy("web")));
 }
 
 }  // namespace

@@ -48,6 +48,29 @@ TEST_F(Stores, ADamagedRecordIsDiscardedAndItsBytesAreKept) {
   EXPECT_EQ(code_of(discard_damaged_record(repo(), owner(), id.text())), ErrorCode::kNotFound);
 }
 
+TEST_F(Stores, ADamagedSessionIsCountedNamedAndGivenUp) {
+  const std::string id(32, '0');
+  ASSERT_OK(repo().objects().put_if_absent("sessions/" + id, as_byte_span("rotten")));
+  const auto stats = describe_store(repo(), owner());
+  ASSERT_OK(stats);
+  EXPECT_EQ(stats.value().sessions, 1U);
+  ASSERT_EQ(stats.value().unread_sessions.size(), 1U);
+  EXPECT_EQ(stats.value().unread_sessions[0].second.kind(), ErrorKind::kRecordDamaged);
+  EXPECT_EQ(stats.value().unread_sessions[0].second.id(), id);
+  const auto discarded = discard_damaged_record(repo(), owner(), id);
+  ASSERT_OK(discarded);
+  EXPECT_EQ(as_text(get_object(repo().objects(), discarded.value().kept, 64).take()), "rotten");
+  EXPECT_EQ(code_of(discard_damaged_record(repo(), owner(), id)), ErrorCode::kNotFound);
+  EXPECT_EQ(describe_store(repo(), owner()).take().sessions, 0U);
+}
+
+TEST_F(Stores, AKeyThatIsNoClaimIsNotGivenUp) {
+  EXPECT_EQ(code_of(discard_damaged_record(repo(), owner(), "image-names/none")), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(discard_damaged_record(repo(), owner(), "image-names/../ashlar.json")),
+            ErrorCode::kInvalid);
+  EXPECT_EQ(code_of(discard_damaged_record(repo(), owner(), "ashlar.json")), ErrorCode::kInvalid);
+}
+
 // A write of other settings whose answer was lost must not take effect on the fresh ones.
 TEST_F(Stores, SettingsThatWereGivenUpStartWithBytesOfTheirOwn) {
   ObjectStore& objects = repo().objects();

@@ -2,6 +2,7 @@
 #include "action/templates.h"
 
 #include "action/action_world.h"
+#include "action/stores.h"
 
 namespace ashlar {
 namespace {
@@ -120,7 +121,7 @@ TEST_F(Templates, ANameThatWasFreedIsTakenAgainWithALaterRevision) {
   EXPECT_EQ(web(), again.value());
 }
 
-TEST_F(Templates, ADamagedRecordIsNamedHidesNoneAndIsDeleted) {
+TEST_F(Templates, ADamagedRecordIsNamedHidesNoneAndIsGivenUp) {
   make_web();
   ASSERT_OK(create_launch_template(repo(), owner(), {"app", "", choices(1)}));
   std::ofstream(store_path() + "/launch-templates/" + web().id.text()) << "{}";
@@ -129,10 +130,18 @@ TEST_F(Templates, ADamagedRecordIsNamedHidesNoneAndIsDeleted) {
   EXPECT_THAT(listing.found, SizeIs(1));
   ASSERT_THAT(listing.unread, SizeIs(1));
   EXPECT_THAT(listing.unread[0].text(), HasSubstr("launch-templates/lt-0"));
-  ASSERT_OK(delete_launch_template(repo(), owner(), "web"));
+  const auto refused = delete_launch_template(repo(), owner(), "web");
+  EXPECT_EQ(code_of(refused), ErrorCode::kCorrupt) << "its bytes would be lost";
+  EXPECT_EQ(kind_of(refused), ErrorKind::kRecordDamaged);
+  EXPECT_EQ(kind_of(create_launch_template(repo(), owner(), {"web", "", choices(1)})),
+            ErrorKind::kRecordDamaged);
+  const auto discarded = discard_damaged_record(repo(), owner(), refused.error().id());
+  ASSERT_OK(discarded);
+  EXPECT_EQ(as_text(get_object(repo().objects(), discarded.value().kept, 64).take()), "{}");
   const auto again = delete_launch_template(repo(), owner(), "web");
   EXPECT_EQ(code_of(again), ErrorCode::kNotFound);
   EXPECT_EQ(text_of(again), "no launch template 'web' in this store");
+  ASSERT_OK(create_launch_template(repo(), owner(), {"web", "", choices(1)}));
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ TEST(ErrorNames, OfCodesLeadBack) {
 
 TEST(ErrorNames, OfKindsLeadBack) {
   std::set<std::string_view> names;
-  for (unsigned i = 0; i <= static_cast<unsigned>(ErrorKind::kGuestStaysOn); ++i) {
+  for (unsigned i = 0; i <= static_cast<unsigned>(ErrorKind::kRecordDamaged); ++i) {
     const auto kind = static_cast<ErrorKind>(i);
     EXPECT_EQ(error_kind_name(kind).empty(), kind == ErrorKind::kNone);
     EXPECT_EQ(error_kind_named(error_kind_name(kind)), kind);

@@ -160,13 +160,39 @@ TEST_F(Images, AClaimIsReplacedAndNeverDeleted) {
 TEST_F(Images, ADamagedClaimIsTakenUnlessALivingImageHasTheName) {
   ASSERT_TRUE(catalog_.publish(sample_image(1, "web")).ok());
   overwrite(objects_, claim_key(sample_image(1, "web")), as_byte_span("ami"));
-  EXPECT_EQ(catalog_.check_name(sample_image(1, "web")).error().code(), ErrorCode::kCorrupt);
+  EXPECT_TRUE(catalog_.check_name(sample_image(1, "web")).ok()) << "the claim itself is the fault";
   EXPECT_EQ(catalog_.publish(sample_image(2, "web")).error().code(), ErrorCode::kBusy);
   EXPECT_EQ(catalog_.unreadable_claims().take().size(), 1U);
   ASSERT_TRUE(catalog_.remove(ImageId{0x1001}).ok());
   EXPECT_TRUE(catalog_.publish(sample_image(2, "web")).ok());
   EXPECT_TRUE(catalog_.check_name(sample_image(2, "web")).ok());
   EXPECT_TRUE(catalog_.unreadable_claims().take().empty());
+}
+
+TEST_F(Images, ADamagedClaimIsMadeAnewForTheImageThatHasTheName) {
+  const std::string key = claim_key(sample_image(1, "web"));
+  ByteVector kept;
+  const auto keep = [&](ByteSpan bytes) -> Status {
+    kept.assign(bytes.begin(), bytes.end());
+    return {};
+  };
+  ASSERT_TRUE(catalog_.publish(sample_image(1, "web")).ok());
+  ASSERT_TRUE(catalog_.publish(sample_image(2, "db")).ok());
+  EXPECT_EQ(catalog_.renew_claim(key, keep).error().code(), ErrorCode::kInvalid) << "it is sound";
+  overwrite(objects_, key, as_byte_span("ami"));
+  ASSERT_TRUE(catalog_.renew_claim(key, keep).ok());
+  EXPECT_EQ(as_text(kept), "ami");
+  EXPECT_TRUE(catalog_.unreadable_claims().take().empty());
+  EXPECT_TRUE(catalog_.check_name(sample_image(1, "web")).ok());
+  EXPECT_EQ(catalog_.publish(sample_image(3, "web")).error().code(), ErrorCode::kBusy);
+  // An image that can't be read may have the name.
+  overwrite(objects_, key, as_byte_span("ami"));
+  overwrite(objects_, "images/" + ImageId{0x1001}.text(), as_byte_span("{}"));
+  EXPECT_EQ(catalog_.renew_claim(key, keep).error().code(), ErrorCode::kCorrupt);
+  ASSERT_TRUE(catalog_.remove(ImageId{0x1001}).ok());
+  ASSERT_TRUE(catalog_.renew_claim(key, keep).ok());
+  EXPECT_TRUE(catalog_.unreadable_claims().take().empty());
+  EXPECT_TRUE(catalog_.publish(sample_image(3, "web")).ok()) << "no image has the name";
 }
 
 // The state of a damaged image is unknown, so it keeps its name.

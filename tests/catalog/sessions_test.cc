@@ -286,6 +286,7 @@ TEST_F(Sessions, ADamagedRecordIsNamed) {
   EXPECT_TRUE(list_sessions(objects_, unread).take().empty());
   ASSERT_EQ(unread.size(), 1U);
   EXPECT_NE(unread[0].text().find("sessions/0000"), std::string::npos);
+  EXPECT_EQ(unread[0].kind(), ErrorKind::kRecordDamaged);
   ASSERT_TRUE(discard_session(objects_, SessionId{}).ok());
   EXPECT_TRUE(list_session_ids(objects_).take().empty());
 }

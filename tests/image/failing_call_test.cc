@@ -217,7 +217,8 @@ std::vector<NamedVerb> all_verbs() {
       {"revoke a damaged session",
        [](VerbStore& store, ObjectStore& objects) {
          store.damage_session();
-         return discard_session(objects, store.session->id());
+         const auto kept = discard_session(objects, store.session->id());
+         return kept.ok() ? Status() : Status(kept.error());
        },
        [](VerbStore& store) {
          return is(find_session(store.objects, store.session->id()), ErrorCode::kNotFound) &&

@@ -9,6 +9,7 @@
 
 #include "io_asserts.h"
 #include "simulated/simulated_file_system.h"
+#include "support/failing_reads.h"
 #include "support/temporary_directory.h"
 
 namespace ashlar {
@@ -452,6 +453,38 @@ TEST(LocalObjectStoreDurability, WhatAnotherProcessRemovedIsMadeDurable) {
     host.simulated.crash(SimulatedFileSystem::kLoseUnsynced);
     EXPECT_EQ(LocalObjectStore(host.files, host.root).stat("images/old").ok(), !ask);
   }
+}
+
+// A file system that can't look at one file.
+class UnlookedFile : public FailingReads {
+ public:
+  UnlookedFile(FileSystem& inner, std::string name) : FailingReads(inner, -1, 0), name_(std::move(name)) {}
+  Result<std::uint64_t> file_size(const std::string& path) override {
+    if (path.ends_with(name_)) return Error::from_errno(EIO, "stat " + path);
+    return FailingReads::file_size(path);
+  }
+
+ private:
+  const std::string name_;
+};
+
+TEST(LocalObjectStoreLists, AnObjectThatCanNotBeLookedAtHidesNoOther) {
+  SimulatedHost host;
+  LocalObjectStore sound(host.files, host.root);
+  for (const char* key : {"f/a", "f/b", "f/c"}) EXPECT_TRUE(put(sound, key, "text").ok());
+  UnlookedFile files(host.files, "/b");
+  LocalObjectStore objects(files, host.root);
+  std::vector<std::pair<std::string, std::uint64_t>> seen;
+  ASSERT_TRUE(objects
+                  .list("f/",
+                        [&](const ObjectInfo& info) -> Status {
+                          seen.emplace_back(info.key, info.size);
+                          return {};
+                        })
+                  .ok());
+  const std::vector<std::pair<std::string, std::uint64_t>> expected = {
+      {"f/a", 4}, {"f/b", kUnknownSize}, {"f/c", 4}};
+  EXPECT_EQ(seen, expected);
 }
 
 }  // namespace

@@ -120,6 +120,9 @@ TEST(HostileTree, AMissingNodeIsNamed) {
   const auto span = cursor.at(0);
   ASSERT_FALSE(span.ok());
   EXPECT_NE(span.error().text().find(root.ref.id.hex()), std::string::npos);
+  EXPECT_EQ(cursor.unread(0).first, 0U);
+  EXPECT_EQ(cursor.unread(0).count, 2U);
+  EXPECT_EQ(cursor.unread(1).count, 1U);
 }
 
 TEST(HostileTree, AskingPastTheEndIsTheCallersMistake) {

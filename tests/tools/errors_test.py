@@ -189,8 +189,30 @@ class Errors(program.ProgramTest):
         self.assertEqual(damage["losses"][0]["snapshot"], snapshot)
         self.assertEqual(self.run_ashlar("verify", snapshot).returncode, 3)
         target = self.scratch / "restored.raw"
-        self.fails(3, "restore", snapshot, target, says=pack.stem)
+        self.fails(3, "restore", snapshot, target, says=(pack.stem, "--skip-damaged"))
         self.assertFalse(target.exists())
+
+    def test_a_restore_leaves_out_what_is_damaged(self):
+        snapshot = self.capture(self.source)
+        pack = next((self.store / "packs").rglob("*.pack"))
+        data = bytearray(pack.read_bytes())
+        data[len(data) // 2] ^= 1
+        pack.write_bytes(data)
+        target = self.scratch / "restored.raw"
+        done = self.run_ashlar("restore", snapshot, target, "--skip-damaged", "--verify")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertRegex(done.stderr.decode(), r"left out of \S+restored.raw: 65536 bytes at \d+: damaged or missing in")
+        former = program.noise(1 << 20, seed=2)
+        target.write_bytes(former)
+        done = self.run_ashlar("restore", snapshot, target, "--skip-damaged", "--verify", "--json")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        report = json.loads(done.stdout)
+        self.assertTrue(report["verified"])
+        (left_out,) = report["left_out"]
+        start, end = left_out["offset"], left_out["offset"] + left_out["length"]
+        source = self.source.read_bytes()
+        self.assertEqual(target.read_bytes(), source[:start] + former[start:end] + source[end:])
+        self.fails(2, "restore", snapshot, "-", "--skip-damaged", says="a stream")
 
     def test_a_damaged_record_hides_no_other(self):
         kept = self.capture(self.source)
@@ -213,8 +235,8 @@ class Errors(program.ProgramTest):
         self.assertEqual(done.returncode, 3)
         self.assertRegex(done.stdout.decode(), r"snapshots +1\n")
         self.assertIn(damaged, done.stderr.decode())
-        self.fails(3, "describe", damaged, says=damaged)
-        self.fails(3, "delete", damaged, says=damaged, code="corrupt")
+        for verb in ("describe", "delete"):
+            self.fails(3, verb, damaged, says=f"store discard {damaged} --yes", code="corrupt")
         self.assertEqual(record.read_bytes(), bytes(data))
         self.ok("store", "discard", damaged, "--yes")
         self.assertFalse(record.exists())

@@ -9,7 +9,7 @@ namespace ashlar {
 namespace {
 
 TEST(Hints, EveryKindHasAdvice) {
-  for (unsigned i = 0; i <= static_cast<unsigned>(ErrorKind::kGuestStaysOn); ++i) {
+  for (unsigned i = 0; i <= static_cast<unsigned>(ErrorKind::kRecordDamaged); ++i) {
     const auto kind = static_cast<ErrorKind>(i);
     const std::string hint = hint_of(invalid("x").about(kind, "vol-1"));
     EXPECT_EQ(hint.empty(), kind == ErrorKind::kNone) << error_kind_name(kind);
@@ -32,6 +32,18 @@ TEST(Hints, ASnapshotInTheBinIsRestored) {
 TEST(Hints, TheThingIsNamed) {
   EXPECT_NE(hint_of(busy("x").about(ErrorKind::kVolumeAttached, "vol-7")).find("vol-7"), std::string::npos);
   EXPECT_NE(hint_of(busy("x").about(ErrorKind::kTemplateExists, "web")).find("web"), std::string::npos);
+}
+
+TEST(Hints, ADamagedRecordIsVerifiedPutBackOrGivenUp) {
+  const std::string hint = hint_of(corrupt("x").about(ErrorKind::kRecordDamaged, "snap-7"));
+  for (const char* part : {"ashlar verify --all", "copy", "ashlar store discard snap-7 --yes"}) {
+    EXPECT_NE(hint.find(part), std::string::npos) << hint;
+  }
+}
+
+TEST(Hints, ARestoreThatFailsOnDamageNamesTheWayAroundIt) {
+  const std::string hint = hint_of(corrupt("x").about(ErrorKind::kSnapshotHasLosses, "snap-7"));
+  EXPECT_NE(hint.find("ashlar restore snap-7 TARGET --skip-damaged"), std::string::npos) << hint;
 }
 
 }  // namespace

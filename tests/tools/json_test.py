@@ -258,6 +258,20 @@ class Json(program.ProgramTest):
         self.assertEqual(report["warnings"], [])
         self.ok("verify", report["snapshot"]["id"], "--against", self.source)
 
+    def test_what_a_restore_left_out(self):
+        snapshot = self.capture(self.source)
+        pack = next((self.store / "packs").rglob("*.pack"))
+        data = bytearray(pack.read_bytes())
+        data[len(data) // 2] ^= 1
+        pack.write_bytes(data)
+        done = self.run_ashlar("restore", snapshot, self.scratch / "out.raw", "--skip-damaged", "--json")
+        self.assertEqual(done.returncode, 3)
+        report = json.loads(done.stdout)
+        self.assertEqual(set(report), set(DOCUMENTED["restore"]))
+        self.assertEqual([one["length"] for one in report["left_out"]], [65536])
+        self.check([DOCUMENTED["restore-left-out"]], report["left_out"], "restore-left-out")
+        self.assertEqual(report["left_out"][0]["why"], DOCUMENTED["restore-left-out"]["why"])
+
     def test_plain_capture_prints_the_id_alone(self):
         self.assertRegex(self.ok("capture", self.source), r"\Asnap-0[0-9a-f]{16}\n\Z")
 

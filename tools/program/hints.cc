@@ -81,6 +81,15 @@ std::string hint_of(const Error& error) {
       return "look at the clock, and run the command again with --clock-is-right";
     case ErrorKind::kSettingsLost:
       return "'ashlar store discard settings --yes' gives them up for the defaults, which trust no key";
+    case ErrorKind::kSnapshotHasLosses:
+      return fmt::format(
+          "'ashlar restore {} TARGET --skip-damaged' restores all else and names what it left out", id);
+    case ErrorKind::kRecordDamaged:
+      return fmt::format(
+          "look at all damage with 'ashlar verify --all'; put the record back from a copy of the store, or "
+          "give "
+          "it up with 'ashlar store discard {} --yes'",
+          id);
   }
   return {};
 }

@@ -2,13 +2,13 @@
 
 namespace ashlar {
 
+Json unread_json(const std::string& id, const Error& why) {
+  return {{"id", id}, {"what", why.text()}, {"damaged", why.code() == ErrorCode::kCorrupt}};
+}
+
 Json unread_json(const SnapshotList& list) {
   Json unread = Json::array();
-  for (const UnreadSnapshot& one : list.unread) {
-    unread.push_back({{"id", one.id.text()},
-                      {"what", one.why.text()},
-                      {"damaged", one.why.code() == ErrorCode::kCorrupt}});
-  }
+  for (const UnreadSnapshot& one : list.unread) unread.push_back(unread_json(one.id.text(), one.why));
   return unread;
 }
 

@@ -44,8 +44,10 @@ std::string verified_text(const VerifiedImage& verified) {
   const char* trust = verified.is_trusted()         ? "signed by a trusted key"
                       : verified.signatures.empty() ? "not signed"
                                                     : "not signed by a trusted key";
-  return text + fmt::format("{}: {}, {}\n", verified.image.id.text(),
-                            verified.faults.empty() ? "undamaged" : "damaged", trust);
+  return text +
+         fmt::format("{}: {}, {}\n", verified.image.id.text(),
+                     verified.faults.empty() ? "no faults" : count_text(verified.faults.size(), "fault"),
+                     trust);
 }
 
 Result<ExitCode> run(const Globals& globals, const std::string& image) {
@@ -57,7 +59,9 @@ Result<ExitCode> run(const Globals& globals, const std::string& image) {
   const VerifiedImage verified = TRY(verify_image(*repo, caller, TRY(ImageId::parse(image))));
   globals.json ? print_json(verified_json(verified)) : print(verified_text(verified));
   if (verified.is_whole()) return ExitCode::kDone;
-  print_note(fmt::format("ashlar: {} does not match its record", image));
+  print_note(fmt::format("ashlar: {}", verified.faults.empty()
+                                           ? image + " has a signature that is not valid for it"
+                                           : count_text(verified.faults.size(), "fault") + " of " + image));
   return ExitCode::kDamaged;
 }
 

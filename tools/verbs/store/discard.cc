@@ -32,18 +32,19 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
 
 void add_discard(Cli& cli) {
   auto options = std::make_shared<Options>();
-  Verb verb = cli.add_verb(
-      "store discard",
-      "Give up a damaged snapshot, volume or image, settings or collection; keeps the bytes aside",
-      "  ashlar store discard ami-01a2b3c4d5e6f7089 --yes");
+  Verb verb = cli.add_verb("store discard",
+                           "Give up a damaged record, such as that of a snapshot; keeps its bytes aside",
+                           "  ashlar store discard ami-01a2b3c4d5e6f7089 --yes");
   verb.positional(
       "ID", "ID", options->id,
-      "The id of the snapshot, volume or image; \"settings\", or \"collection\" for the state of collect",
+      "The id of the snapshot, volume, image, launch template, lifecycle policy or session, or what the "
+      "error "
+      "names: a name claim \"image-names/…\", \"settings\", or \"collection\" for the state of collect",
       Presence::kRequired);
   verb.flag("--yes", options->is_confirmed, "Confirms that it is given up; required");
   verb.check([options]() -> Status {
     if (options->is_confirmed) return {};
-    return invalid("--yes is required: it confirms that the snapshot, volume or image is given up");
+    return invalid("--yes is required: it confirms that the record is given up");
   });
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return run(globals, *options); });
 }

@@ -2,6 +2,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+
+#include "action/ranges_text.h"
 #include "action/snapshots.h"
 #include "base/clock.h"
 #include "base/units.h"
@@ -13,6 +16,8 @@
 namespace ashlar {
 namespace {
 
+constexpr std::size_t kNamedRanges = 8;  // ranges that were left out, as text
+
 struct Options {
   std::string snapshot;
   std::string target;
@@ -20,6 +25,7 @@ struct Options {
   bool discard = false;
   bool verify = false;
   bool force = false;
+  bool skip_damaged = false;
   unsigned threads = 0;
 
   bool is_stream() const { return target == "-"; }
@@ -27,11 +33,36 @@ struct Options {
 
 Status check(const Options& options, bool json) {
   if (!options.is_stream()) return {};
+  if (options.skip_damaged)
+    return invalid("--skip-damaged is for files and devices: a stream has no place for what is left out");
   if (options.delta || options.discard || options.verify || options.force) {
     return invalid("--delta, --discard, --verify and --force are for files and devices, not for a stream");
   }
   if (json) return invalid("--json and the stream would share standard output");
   return {};
+}
+
+Json left_out_json(const Restored& outcome) {
+  Json list = Json::array();
+  for (const LeftOut& left_out : outcome.report.left_out) {
+    const ByteRange bytes = byte_range(left_out.range, outcome.snapshot.size);
+    list.push_back(
+        {{"offset", bytes.offset}, {"length", bytes.length}, {"why", loss_cause_text(left_out.cause)}});
+  }
+  return list;
+}
+
+// Names some of the ranges that were left out, a line each.
+void print_left_out(const Options& options, const Restored& outcome) {
+  const std::vector<LeftOut>& ranges = outcome.report.left_out;
+  for (std::size_t i = 0; i < std::min(ranges.size(), kNamedRanges); ++i) {
+    const ByteRange bytes = byte_range(ranges[i].range, outcome.snapshot.size);
+    print_note(fmt::format("left out of {}: {} bytes at {}: {}", options.target, bytes.length, bytes.offset,
+                           loss_cause_text(ranges[i].cause)));
+  }
+  if (ranges.size() > kNamedRanges)
+    print_note(fmt::format("left out of {}: {} more, which --json lists", options.target,
+                           count_text(ranges.size() - kNamedRanges, "range")));
 }
 
 Json report_json(const Options& options, const Restored& outcome, double seconds) {
@@ -47,6 +78,7 @@ Json report_json(const Options& options, const Restored& outcome, double seconds
           {"segment_reads", report.segment_reads},
           {"resumed", outcome.resumed},
           {"verified", outcome.verified},
+          {"left_out", left_out_json(outcome)},
           {"seconds", seconds}};
 }
 
@@ -70,9 +102,9 @@ Result<Restored> restore(const OpenStore& store, const Options& options) {
       return invalid("a disk is not written to a terminal: redirect standard output or give a target");
     return restore_to_stream(*store.repo, store.caller, id, STDOUT_FILENO);
   }
-  return restore_to_target(
-      *store.repo, store.caller,
-      {id, options.target, options.delta, options.discard, options.verify, options.force, options.threads});
+  return restore_to_target(*store.repo, store.caller,
+                           {id, options.target, options.delta, options.discard, options.verify, options.force,
+                            options.threads, options.skip_damaged});
 }
 
 Result<ExitCode> run(const Globals& globals, const Options& options) {
@@ -82,14 +114,16 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   const OpenStore store = TRY(open_for_actions(globals, stop.token()));
   const Restored outcome = TRY(restore(store, options));
   const double seconds = monotonic_seconds() - started;
+  const ExitCode code = outcome.report.left_out.empty() ? ExitCode::kDone : ExitCode::kDamaged;
   if (globals.json) {
     print_json(report_json(options, outcome, seconds));
-    return ExitCode::kDone;
+    return code;
   }
   std::string text = report_text(outcome, seconds);
   text.pop_back();
   print_note(text);
-  return ExitCode::kDone;
+  print_left_out(options, outcome);
+  return code;
 }
 
 }  // namespace
@@ -111,6 +145,8 @@ void add_restore(Cli& cli) {
   verb.flag("--force", options->force,
             "Write although the target holds a known file system, RAID or partition table; what has no known "
             "signature is overwritten without asking");
+  verb.flag("--skip-damaged", options->skip_damaged,
+            "Leave out what can't be read of the store, name it, and restore all else (exit status 3)");
   verb.number("--threads", 1, 1024, options->threads, "Threads for reading and decoding [two a processor]");
   verb.check([options, &globals = cli.globals()] { return check(*options, globals.json); });
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return run(globals, *options); });

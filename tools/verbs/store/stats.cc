@@ -1,6 +1,8 @@
 // ashlar stats: what the store holds and what that takes.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "action/stores.h"
 #include "base/units.h"
 #include "program/cli.h"
@@ -10,6 +12,12 @@
 
 namespace ashlar {
 namespace {
+
+Json unread_records(const StoreStats& stats) {
+  Json unread = unread_json(stats.snapshots);
+  for (const auto& [id, why] : stats.unread_sessions) unread.push_back(unread_json(id.hex(), why));
+  return unread;
+}
 
 Json stats_json(const StoreStats& stats) {
   return {{"snapshots", stats.snapshots.records.size()},
@@ -28,7 +36,7 @@ Json stats_json(const StoreStats& stats) {
           {"segments", stats.index.segments},
           {"nodes", stats.index.nodes},
           {"collectable_bytes", stats.plan ? Json(stats.plan->freed_bytes()) : Json(nullptr)},
-          {"unread", unread_json(stats.snapshots)}};
+          {"unread", unread_records(stats)}};
 }
 
 std::string stats_text(const StoreStats& stats) {
@@ -56,7 +64,12 @@ Result<ExitCode> run(const Globals& globals) {
   const StoreStats stats = TRY(describe_store(*store.repo, store.caller));
   globals.json ? print_json(stats_json(stats)) : print(stats_text(stats));
   for (const UnreadSnapshot& one : stats.snapshots.unread) print_warning("not counted: " + one.why.text());
-  return exit_code_of(stats.snapshots);
+  ExitCode code = exit_code_of(stats.snapshots);
+  for (const auto& [id, why] : stats.unread_sessions) {
+    print_warning(why.text());
+    code = std::max(code, exit_code_of(why));
+  }
+  return code;
 }
 
 }  // namespace
