@@ -17,7 +17,7 @@ enum class LossCause : unsigned char {
 };
 // Returns a phrase for messages, such as "damaged or missing in the store".
 std::string_view loss_cause_text(LossCause cause);
-// Returns why the store can't give bytes that a read failed with; nothing for an error that is no loss, such
+// Returns why the store can't give bytes that a read failed with; nothing for an error that is not one, such
 // as too few descriptors: the bytes may be sound.
 std::optional<LossCause> loss_cause(const Error& error);
 

@@ -177,7 +177,7 @@ TEST_F(Images, ADamagedClaimIsMadeAnewForTheImageThatHasTheName) {
     return {};
   };
   ASSERT_TRUE(catalog_.publish(sample_image(1, "web")).ok());
-  ASSERT_TRUE(catalog_.publish(sample_image(2, "db")).ok());
+  ASSERT_TRUE(catalog_.publish(sample_image(2, "other")).ok());
   EXPECT_EQ(catalog_.renew_claim(key, keep).error().code(), ErrorCode::kInvalid) << "it is sound";
   overwrite(objects_, key, as_byte_span("ami"));
   ASSERT_TRUE(catalog_.renew_claim(key, keep).ok());
