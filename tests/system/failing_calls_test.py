@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""Shows what the program does when a system call fails or moves fewer bytes than it was asked to, at every place in
+the program that makes one on a file of the test: it ends soon with a documented status and one clear line, nothing
+acknowledged is lost, and the same verb succeeds afterwards."""
+
+import errno
+import os
+import re
+import subprocess
+
+import host  # first: it finds the other modules
+import call_battery
+import calls
+import program
+from call_world import expect
+
+EVERY = int(os.environ.get("EVERY", "0")) or (1 if host.LONG else 37)  # of the tries, so many apart
+PARTS = 16 if host.LONG else 1
+TRIES_TO_MEET = 4  # of a place that background threads of the index do not always come to
+ERRORS = ("EIO", "ENOSPC", "EDQUOT")
+# POSIX lets these be interrupted.
+CAN_BE_INTERRUPTED = ("openat", "read", "pread64", "write", "pwrite64", "fsync", "fdatasync", "ftruncate", "fallocate", "flock")
+CAN_BE_SHORT = ("read", "pread64", "write", "pwrite64")
+IN_A_ROW = 5  # interruptions, where they are more than one
+
+
+class Sites:
+    """Notes the places of an undisturbed run, each with its call, stack and the first path."""
+
+    def __init__(self, flow):
+        self.flow, self.found = flow, {}
+
+    def __call__(self, stop):
+        if stop.call != "io_uring_enter" and stop.path.startswith(str(self.flow.world.folder)):
+            self.found.setdefault((stop.call, stop.stack()), (stop.path, stop.makes_or_changes()))
+
+
+class Fault:
+    """Lets the call of a site fail, once or for good."""
+
+    def __init__(self, flow, site, kind, for_good):
+        self.folder, (self.call, self.stack), self.kind, self.for_good = str(flow.world.folder), site, kind, for_good
+        self.hits, self.path = 0, ""
+
+    def __call__(self, stop):
+        if stop.call != self.call or not stop.path.startswith(self.folder):
+            return
+        if not (self.hits and self.for_good):
+            if self.hits or stop.stack() != self.stack:
+                return
+        if self.kind == "short":
+            self.hits += stop.shorten()
+        elif self.kind != "EINTR" or self.hits < IN_A_ROW:
+            stop.fail(getattr(errno, self.kind))
+            self.hits += 1
+        self.path = self.path or stop.path
+
+
+def kinds(call, changes):
+    yield from ERRORS if changes else ("EIO",)
+    if call in CAN_BE_INTERRUPTED:
+        yield "EINTR"
+    if call in CAN_BE_SHORT:
+        yield "short"
+
+
+def judged(flow, run, fault):
+    """The end of a disturbed run: in time, with a documented status and a clear line."""
+    good = flow.verify_status
+    expect(not run.late, "it does not end in time")
+    expect(run.status in (0, 1, good), "not a documented status")
+    lines = [line for line in run.err.splitlines() if line.startswith("ashlar: ") and not line.startswith("ashlar: warning: ")]
+    if fault.kind in ("EINTR", "short"):
+        expect(run.status == good, "it should not be noticed")
+    if run.status == 0:
+        expect(not lines, "an error, but status 0")
+    elif run.status == 1:
+        expect(len(lines) == 1, "not one line")
+        text = os.strerror(getattr(errno, fault.kind, errno.EIO))
+        expect(text in lines[0] or "is full" in lines[0], f"the line does not say '{text}'")
+        expect(re.search(r"/|\b(snap|vol|ami)-", lines[0]), "the line names nothing")
+
+
+def afterwards(flow, run, fault):
+    judged(flow, run, fault)
+    # After a success the verb is not run again: what it says it has done must be there.
+    if run.status != flow.verify_status or flow.verify_status:
+        flow.again()
+    flow.sound()
+    flow.more()
+
+
+def battery(flow, tally, random, part, parts):
+    world = flow.world
+    world.load()
+    sites = Sites(flow)
+    names = sorted({*calls.CHANGING, *calls.READING})
+    whole = flow.start(sites, names, stacks=True)
+    flow.acknowledged(whole)
+    call_battery.checked(tally, f"undisturbed: {whole.done}", lambda: expect(whole.status == flow.verify_status, "status"))
+    tries = [(site, path, kind, for_good) for site, (path, changes) in sites.found.items()
+             for kind in kinds(site[0], changes) for for_good in (False, True)]
+    if not part:
+        tally["sites"] = len(sites.found)
+    for site, path, kind, for_good in tries[random.randrange(EVERY) if EVERY > 1 else 0 :: EVERY][part::parts]:
+        for _ in range(TRIES_TO_MEET):
+            world.load()
+            fault = Fault(flow, site, kind, for_good)
+            run = flow.start(fault, [site[0]], whole.seconds + 5, stacks=True)
+            if fault.hits:
+                break
+        what = f"{kind}{' for good' if for_good else ''} of {site[0]} {path}: {run.done}"
+        tally["points"] += 1
+        if not fault.hits:
+            tally["missed"] += 1
+            continue
+        flow.acknowledged(run)
+        tally["acked"] += len(world.kept)
+        before = len(tally.findings)
+        call_battery.checked(tally, what, lambda: afterwards(flow, run, fault))
+        if len(tally.findings) > before:
+            tally.findings[-1] += "\n" + named(site[1])
+
+
+def named(stack):
+    """Returns the functions of the program in a stack, for a finding."""
+    inside = [hex(address - 1 - calls.BEGIN) for address in stack if calls.BEGIN < address < calls.BEGIN + (1 << 32)]
+    done = subprocess.run(["addr2line", "-Cfse", program.PROGRAM, *inside], capture_output=True, text=True, check=False)
+    names = [name.split("(")[0].rpartition("::")[2] for name in done.stdout.splitlines()[::2]]
+    places = done.stdout.splitlines()[1::2]
+    return "    at " + " < ".join(f"{name} ({place})" for name, place in zip(names, places))
+
+
+class FailingCalls(host.HostTest):
+    def test_failing_calls(self):
+        why = calls.can_trace(self.scratch)
+        if why:
+            self.skipTest(why)
+        sums = call_battery.run(self, "failing calls", battery, PARTS, ("sites", "points", "missed", "acked"))
+        self.assertEqual({name: tally["missed"] for name, tally in sums.items() if tally["missed"]}, {}, "each site is hit")
+
+
+if __name__ == "__main__":
+    host.main()
