@@ -9,6 +9,7 @@
 #include <atomic>
 
 #include "base/checked.h"
+#include "base/interrupted.h"
 #include "base/unique_fd.h"
 
 namespace ashlar {
@@ -72,7 +73,8 @@ class PosixRandomFile : public RandomFile {
 
   Status resize(std::uint64_t bytes) override {
     TRY(usable(0, 0));
-    if (bytes > kMaxFileBytes || ::ftruncate(fd_.get(), static_cast<off_t>(bytes)) != 0) {
+    if (bytes > kMaxFileBytes ||
+        uninterrupted([&] { return ::ftruncate(fd_.get(), static_cast<off_t>(bytes)); }) != 0) {
       return Error::from_errno(bytes > kMaxFileBytes ? EFBIG : errno,
                                fmt::format("resize {} to {} bytes", path_, bytes));
     }
@@ -83,7 +85,7 @@ class PosixRandomFile : public RandomFile {
   // fdatasync also writes what is needed to find the bytes: size, extents and holes.
   Status sync() override {
     TRY(usable(0, 0));
-    if (::fdatasync(fd_.get()) == 0) return {};
+    if (uninterrupted([&] { return ::fdatasync(fd_.get()); }) == 0) return {};
     Error error = last_errno("sync " + path_);
     poisoned_ = true;
     return error;

@@ -14,10 +14,12 @@ import time
 import traceback
 
 import call_flows
+import host
 from call_world import World, Wrong
 
 SEED = int(os.environ.get("SEED", "0")) or 20261130
 ONLY = os.environ.get("FLOW", "")  # a name, to look into a finding
+SECONDS = 14000 if host.LONG else 600  # below the TIMEOUT in CMakeLists.txt
 FAULTS = ("lost", "wrong", "undetected")
 
 

@@ -93,4 +93,4 @@ class KilledCalls(host.HostTest):
 
 
 if __name__ == "__main__":
-    host.main()
+    host.main(call_battery.SECONDS)
