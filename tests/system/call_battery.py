@@ -69,6 +69,7 @@ def scratch_folder(test):
 def run(test, name, battery, parts, counts):
     """Runs battery(flow, tally, random, part, parts) for each flow and part, and prints what was counted."""
     flows = [flow for flow in call_flows.ALL if ONLY in ("", flow.name)]
+    print(flush=True)  # the name of the test stands in this line
     folder = scratch_folder(test)
     jobs = [(battery, flow, part, parts, folder) for part in range(parts) for flow in flows]
     sums, findings = {flow.name: Tally() for flow in flows}, []

@@ -16,7 +16,8 @@ from call_world import expect
 
 EVERY = int(os.environ.get("EVERY", "0")) or (1 if host.LONG else 37)  # of the tries, so many apart
 PARTS = 16 if host.LONG else 1
-TRIES_TO_MEET = 4  # of a place that background threads of the index do not always come to
+UNDISTURBED = 3  # runs that name the sites; one that is not in all of them is unsteady, and may stay unmet
+TRIES_TO_MEET = 4
 ERRORS = ("EIO", "ENOSPC", "EDQUOT")
 # POSIX lets these be interrupted.
 CAN_BE_INTERRUPTED = ("openat", "read", "pread64", "write", "pwrite64", "fsync", "fdatasync", "ftruncate", "fallocate", "flock")
@@ -76,15 +77,18 @@ def judged(flow, run, fault):
     expect(not run.late, "it does not end in time")
     expect(run.status in (0, 1, good), "not a documented status")
     lines = [line for line in run.err.splitlines() if line.startswith("ashlar: ") and not line.startswith("ashlar: warning: ")]
-    if fault.kind in ("EINTR", "short"):
+    # RocksDB passes an interruption on. Its files are a cache, so only reindex may have to end for that.
+    in_index = "/index" in fault.path and run.status == 1
+    if fault.kind in ("EINTR", "short") and not (in_index and flow.name == "reindex"):
         expect(run.status == good, "it should not be noticed")
     if run.status == 0:
         expect(not lines, "an error, but status 0")
     elif run.status == 1:
         expect(len(lines) == 1, "not one line")
         text = os.strerror(getattr(errno, fault.kind, errno.EIO))
-        expect(text in lines[0] or "is full" in lines[0], f"the line does not say '{text}'")
-        expect(re.search(r"/|\b(snap|vol|ami)-", lines[0]), "the line names nothing")
+        told = run.out + lines[0] if "named above" in lines[0] else lines[0]
+        expect(text in told or "is full" in told, f"the line does not say '{text}'")
+        expect(re.search(r"/|\b(snap|vol|ami)-", told), "the line names nothing")
 
 
 def afterwards(flow, run, fault):
@@ -99,27 +103,32 @@ def afterwards(flow, run, fault):
 def battery(flow, tally, random, part, parts):
     world = flow.world
     world.load()
-    sites = Sites(flow)
-    names = sorted({*calls.CHANGING, *calls.READING})
-    whole = flow.start(sites, names, stacks=True)
-    flow.acknowledged(whole)
-    call_battery.checked(tally, f"undisturbed: {whole.done}", lambda: expect(whole.status == flow.verify_status, "status"))
+    sites, steady, seconds = Sites(flow), None, 0
+    for _ in range(UNDISTURBED):
+        seen = Sites(flow)
+        run = flow.start(seen, sorted({*calls.CHANGING, *calls.READING}), stacks=True)
+        call_battery.checked(tally, f"undisturbed: {run.done}", lambda run=run: expect(run.status == flow.verify_status, "status"))
+        sites.found = {**seen.found, **sites.found}
+        steady = seen.found.keys() & (steady or seen.found.keys())
+        seconds = max(seconds, run.seconds)
+        world.load()
     tries = [(site, path, kind, for_good) for site, (path, changes) in sites.found.items()
              for kind in kinds(site[0], changes) for for_good in (False, True)]
     if not part:
         tally["sites"] = len(sites.found)
+        tally["unsteady"] = len(sites.found) - len(steady)
     for site, path, kind, for_good in tries[random.randrange(EVERY) if EVERY > 1 else 0 :: EVERY][part::parts]:
         for _ in range(TRIES_TO_MEET):
             world.load()
             fault = Fault(flow, site, kind, for_good)
-            run = flow.start(fault, [site[0]], whole.seconds + 5, stacks=True)
+            run = flow.start(fault, [site[0]], seconds + 5, stacks=True)
             if fault.hits:
                 break
         what = f"{kind}{' for good' if for_good else ''} of {site[0]} {path}: {run.done}"
-        tally["points"] += 1
         if not fault.hits:
-            tally["missed"] += 1
+            tally["missed" if site in steady else "unmet"] += 1
             continue
+        tally["points"] += 1
         flow.acknowledged(run)
         tally["acked"] += len(world.kept)
         before = len(tally.findings)
@@ -142,7 +151,7 @@ class FailingCalls(host.HostTest):
         why = calls.can_trace(self.scratch)
         if why:
             self.skipTest(why)
-        sums = call_battery.run(self, "failing calls", battery, PARTS, ("sites", "points", "missed", "acked"))
+        sums = call_battery.run(self, "failing calls", battery, PARTS, ("sites", "unsteady", "points", "missed", "unmet", "acked"))
         self.assertEqual({name: tally["missed"] for name, tally in sums.items() if tally["missed"]}, {}, "each site is hit")
 
 
