@@ -19,7 +19,7 @@ from call_world import World, Wrong
 
 SEED = int(os.environ.get("SEED", "0")) or 20261130
 ONLY = os.environ.get("FLOW", "")  # a name, to look into a finding
-SECONDS = 14000 if host.LONG else 600  # below the TIMEOUT in CMakeLists.txt
+SECONDS = 14000 if host.LONG else 1500  # below the TIMEOUT in CMakeLists.txt
 FAULTS = ("lost", "wrong", "undetected")
 
 

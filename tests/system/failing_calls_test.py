@@ -91,8 +91,11 @@ def judged(flow, run, fault):
         expect(re.search(r"/|\b(snap|vol|ami)-", told), "the line names nothing")
 
 
-def afterwards(flow, run, fault):
+def afterwards(flow, run, fault, before):
     judged(flow, run, fault)
+    if run.status == 1:  # nothing was made, unless the line names it
+        made = {one for one in flow.visible() - before if one not in run.err and one not in flow.may_go}
+        expect(not made, f"it failed, but made {made}")
     # After a success the verb is not run again: what it says it has done must be there.
     if run.status != flow.verify_status or flow.verify_status:
         flow.again()
@@ -112,6 +115,7 @@ def battery(flow, tally, random, part, parts):
         steady = seen.found.keys() & (steady or seen.found.keys())
         seconds = max(seconds, run.seconds)
         world.load()
+    before = flow.visible()
     tries = [(site, path, kind, for_good) for site, (path, changes) in sites.found.items()
              for kind in kinds(site[0], changes) for for_good in (False, True)]
     if not part:
@@ -131,9 +135,9 @@ def battery(flow, tally, random, part, parts):
         tally["points"] += 1
         flow.acknowledged(run)
         tally["acked"] += len(world.kept)
-        before = len(tally.findings)
-        call_battery.checked(tally, what, lambda: afterwards(flow, run, fault))
-        if len(tally.findings) > before:
+        findings = len(tally.findings)
+        call_battery.checked(tally, what, lambda: afterwards(flow, run, fault, before))
+        if len(tally.findings) > findings:
             tally.findings[-1] += "\n" + named(site[1])
 
 
