@@ -120,7 +120,8 @@ class World:
 
     def restored(self, snapshot, store=None):
         target = self.scratch / "restored.raw"
-        target.unlink(missing_ok=True)
+        for path in (target, target.with_suffix(".raw.ashlar-partial")):
+            path.unlink(missing_ok=True)
         done = self.run("restore", snapshot, target, store=store)
         expect(done.status == 0, done)
         return target.read_bytes()
