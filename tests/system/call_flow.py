@@ -34,7 +34,7 @@ class Flow:
     def words(self):
         raise NotImplementedError
 
-    def start(self, at_stop, names=None, timeout=60, stacks=False):
+    def start(self, at_stop, names=None, timeout=300, stacks=False):
         """Runs the verb under the tracer."""
         return self.world.traced(self.words(), names or self.names, at_stop, self.work_store, timeout, stacks)
 

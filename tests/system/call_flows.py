@@ -315,7 +315,7 @@ class VolumeWrite(Volume):
     def words(self):
         return ["serve", "--socket", self.socket, "--volume", self.volume]
 
-    def start(self, at_stop, names=None, timeout=60, stacks=False):
+    def start(self, at_stop, names=None, timeout=300, stacks=False):
         self.socket.unlink(missing_ok=True)
         self.flushed, self.sent, running = [], [], threading.Event()
 

@@ -79,7 +79,7 @@ class World:
     def json(self, *words, store=None):
         return json.loads(self.ok(*words, "--json", store=store))
 
-    def traced(self, words, names, at_stop, store=None, timeout=60, stacks=False):
+    def traced(self, words, names, at_stop, store=None, timeout=300, stacks=False):
         self.runs += 1
         before = os.getcwd()
         os.chdir(self.folder)
@@ -179,4 +179,4 @@ class Served:
     def __exit__(self, *_):
         self.client.socket.close()
         self.running.terminate()
-        self.running.communicate(timeout=60)
+        self.running.communicate(timeout=300)

@@ -155,7 +155,7 @@ class Run:
     """A run of a program under the tracer. `status` is that of subprocess; `late` says that it was killed after
     `timeout` seconds."""
 
-    def __init__(self, words, environment, calls, at_stop, scratch, timeout=60, stacks=False):
+    def __init__(self, words, environment, calls, at_stop, scratch, timeout=300, stacks=False):
         self.words, self.environment, self.calls = [str(word) for word in words], environment, calls
         self.at_stop, self.timeout, self.folder = at_stop, timeout, os.getcwd()
         self.output = [os.path.join(scratch, name) for name in ("traced.out", "traced.err")]
