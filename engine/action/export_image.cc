@@ -5,6 +5,7 @@
 #include "action/damage_warnings.h"
 #include "action/image_transfers.h"
 #include "action/outside_store.h"
+#include "base/interrupted.h"
 #include "base/unique_fd.h"
 #include "document/oci_layout.h"
 #include "image/contents.h"
@@ -62,7 +63,8 @@ Result<ExportedImage> export_image_file(Repo& repo, const Caller& caller, const 
                                         const std::string& file) {
   TRY(check_outside_store(file, repo.address().directory));
   NewFile target = TRY(NewFile::begin(file));
-  const UniqueFd fd(::open(target.path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  const UniqueFd fd(uninterrupted(
+      [&] { return ::open(target.path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); }));
   if (!fd.valid()) return last_errno(file);
   const BundleOutput output{[&](ByteSpan bytes) { return write_all(fd.get(), bytes, file); }};
   const ExportedImage done = TRY(export_image(repo, caller, request, output));

@@ -4,6 +4,7 @@
 #include "action/account_images.h"
 #include "action/image_acceptance.h"
 #include "action/image_transfers.h"
+#include "base/interrupted.h"
 #include "base/random.h"
 #include "base/unique_fd.h"
 #include "io/descriptor.h"
@@ -41,7 +42,7 @@ Result<ImageCopyReport> import_image(Repo& repo, const Caller& caller, const New
 
 Result<ImageCopyReport> import_image_file(Repo& repo, const Caller& caller, const NewCopy& copy,
                                           const std::string& file) {
-  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd fd(uninterrupted([&] { return ::open(file.c_str(), O_RDONLY | O_CLOEXEC); }));
   if (!fd.valid()) return last_errno(file);
   return import_image(repo, caller, copy, bundle_from(fd.get(), file));
 }

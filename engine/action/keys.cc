@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/id.h"
+#include "base/interrupted.h"
 #include "base/unique_fd.h"
 #include "catalog/settings.h"
 #include "io/descriptor.h"
@@ -21,7 +22,7 @@ constexpr std::size_t kMaxKeyBytes = 16UL * 1024;
 // private key is lost.
 Status write_key(int fd, const std::string& path, const std::string& pem) {
   TRY(write_all(fd, as_byte_span(pem), path));
-  if (::fsync(fd) != 0) return last_errno(path);
+  if (uninterrupted([&] { return ::fsync(fd); }) != 0) return last_errno(path);
   const std::string folder = std::filesystem::path(path).parent_path().native();
   return posix_file_system().sync_directory(folder.empty() ? "." : folder);
 }
@@ -31,7 +32,8 @@ Status write_key(int fd, const std::string& path, const std::string& pem) {
 Result<PublicKey> generate_key_file(const std::string& path) {
   const SigningKey key = TRY(SigningKey::generate());
   const std::string pem = TRY(key.pem());
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  const UniqueFd fd(
+      uninterrupted([&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600); }));
   if (!fd.valid())
     return errno == EEXIST ? invalid(path + " exists already: keys are not replaced") : last_errno(path);
   Status written = write_key(fd.get(), path, pem);

@@ -96,8 +96,9 @@ bool is_as_closed(FileSystem& files, const std::string& directory) {
   return life.value()->closed == Incarnation::Stamps{data.value(), map.value()};
 }
 
-void remove_incarnation(FileSystem& files, const std::string& directory) {
-  for (const char* suffix : {"", ".new"}) best_effort(files.remove(directory + kName + suffix));
+Status remove_incarnation(FileSystem& files, const std::string& directory) {
+  for (const char* suffix : {"", ".new"}) TRY(remove_if_there(files, directory + kName + suffix));
+  return {};
 }
 
 }  // namespace ashlar

@@ -43,6 +43,6 @@ Status end_life(FileSystem& files, const std::string& directory, std::uint64_t i
 // Returns whether the overlay's files are as the last clean end left them, also when they were copied.
 bool is_as_closed(FileSystem& files, const std::string& directory);
 // Removes the file, as a part of removing the overlay.
-void remove_incarnation(FileSystem& files, const std::string& directory);
+Status remove_incarnation(FileSystem& files, const std::string& directory);
 
 }  // namespace ashlar

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "base/interrupted.h"
 #include "base/unique_fd.h"
 #include "io/file_system.h"
 
@@ -40,10 +41,11 @@ std::vector<std::string> loops_over(const std::string& file) {
 }
 
 Status settle_device(const std::string& device) {
-  const UniqueFd fd(::open(device.c_str(), O_RDWR | O_EXCL | O_CLOEXEC));
+  const UniqueFd fd(uninterrupted([&] { return ::open(device.c_str(), O_RDWR | O_EXCL | O_CLOEXEC); }));
   if (!fd.valid() && errno == EBUSY) return busy(device + " is in use: unmount it first");
   if (!fd.valid()) return last_errno(device);
-  if (::fsync(fd.get()) != 0) return last_errno(device + ": what was written last is lost");
+  if (uninterrupted([&] { return ::fsync(fd.get()); }) != 0)
+    return last_errno(device + ": what was written last is lost");
   return {};
 }
 

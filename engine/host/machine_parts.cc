@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/interrupted.h"
 #include "base/unique_fd.h"
 #include "image/contents.h"
 #include "restore/restore.h"
@@ -12,8 +13,11 @@ namespace {
 
 // Gives a sparse file its size; makes it when it is missing.
 Status resize_file(const std::string& path, ByteCount size) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd.valid() || ::ftruncate(fd.get(), static_cast<off_t>(size.value)) != 0) return last_errno(path);
+  const UniqueFd fd(
+      uninterrupted([&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600); }));
+  if (!fd.valid() ||
+      uninterrupted([&] { return ::ftruncate(fd.get(), static_cast<off_t>(size.value)); }) != 0)
+    return last_errno(path);
   return {};
 }
 

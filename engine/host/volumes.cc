@@ -43,9 +43,8 @@ Status Volumes::remove_overlay_files(VolumeId id) {
   const std::string directory = overlay_directory(id);
   const Status gone = Overlay::remove(files(), directory);
   if (!gone.ok() && !is(gone, ErrorCode::kNotFound)) return named(gone.error(), id);
-  best_effort(files().remove(directory + "/control"));
-  remove_incarnation(files(), directory);
-  return {};
+  TRY(remove_if_there(files(), directory + "/control").with_context(id.text()));
+  return remove_incarnation(files(), directory).with_context(id.text());
 }
 
 // The directory stays when a strange file is in it.

@@ -28,6 +28,17 @@ bool is_index_file(std::string_view name) {
          std::ranges::any_of(kEnds, [&](std::string_view known) { return name.ends_with(known); });
 }
 
+// Removes files in the making of a process that was killed: RocksDB never removes an "OPTIONS-000010.dbtmp".
+void remove_unfinished(const std::string& path) {
+  auto& files = posix_file_system();
+  const auto entries = files.list(path);
+  if (!entries.ok()) return;
+  for (const DirectoryEntry& entry : entries.value()) {
+    if (!entry.is_directory && entry.name.ends_with(".dbtmp"))
+      best_effort(remove_if_there(files, path + "/" + entry.name));
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<FileLock>> IndexDirectory::lock(std::chrono::milliseconds wait) const {
@@ -83,6 +94,7 @@ Result<IndexView> IndexDirectory::view() const {
 
 Status IndexDirectory::write_locked(const IndexBatch& batch) const {
   if (!safe_to_open()) return corrupt("index: a table that is not safe to open");
+  remove_unfinished(path_);
   const auto database = TRY(Database::open(path_, Database::Mode::kWrite, format_));
   for (const auto& rows : batch.added) {
     if (!TRY(database->find_pack(rows->pack))) TRY(database->add(*rows));

@@ -9,6 +9,7 @@
 #include <array>
 #include <memory>
 
+#include "base/interrupted.h"
 #include "base/unique_fd.h"
 
 namespace ashlar {
@@ -81,7 +82,8 @@ Result<std::vector<ByteOffset>> copy_logical_chain(const DiskPart& disk, int fil
 
 Result<UniqueFd> copy_ends(const DiskPart& part) {
   UniqueFd file(::memfd_create("ashlar-inspect", MFD_CLOEXEC));
-  if (!file.valid() || ::ftruncate(file.get(), static_cast<off_t>(part.size().value)) != 0)
+  if (!file.valid() ||
+      uninterrupted([&] { return ::ftruncate(file.get(), static_cast<off_t>(part.size().value)); }) != 0)
     return last_errno("a file in memory");
   const std::uint64_t size = part.size().value;
   const std::uint64_t head = std::min(size, kHeadBytes);

@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "base/interrupted.h"
 #include "io/file_use.h"
 #include "io/posix_reader.h"
 
@@ -61,7 +62,8 @@ Result<std::unique_ptr<BlockDevice>> BlockDevice::open_own_file(const std::strin
   std::unique_ptr<BlockDevice> device(new BlockDevice);
   device->path_ = path;
   // O_NONBLOCK, because opening a pipe under this name must not block.
-  device->fd_.reset(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  device->fd_.reset(
+      uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); }));
   struct stat info {};
   if (device->fd_.valid() && ::fstat(device->fd_.get(), &info) != 0) return last_errno("open " + path);
   const bool odd_name = errno == ELOOP || errno == EISDIR || errno == ENXIO;
@@ -80,7 +82,8 @@ Result<std::unique_ptr<BlockDevice>> BlockDevice::create_file(const std::string&
     return invalid(fmt::format("{}: {} bytes are more than 64 PiB", path, size.value));
   std::unique_ptr<BlockDevice> device(new BlockDevice);
   device->path_ = path;
-  device->fd_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  device->fd_.reset(
+      uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600); }));
   if (!device->fd_.valid()) return last_errno("create " + path);
   if (Status made = device->make_file(size); !made.ok()) {
     ::unlink(path.c_str());
@@ -91,7 +94,7 @@ Result<std::unique_ptr<BlockDevice>> BlockDevice::create_file(const std::string&
 
 Status BlockDevice::make_file(ByteCount size) {
   TRY(claim_file());
-  if (::ftruncate(fd_.get(), static_cast<off_t>(size.value)) != 0)
+  if (uninterrupted([&] { return ::ftruncate(fd_.get(), static_cast<off_t>(size.value)); }) != 0)
     return last_errno(fmt::format("size {} to {} bytes", path_, size.value));
   reader_ = TRY(open_posix_reader(path_, ReadMode::kDirect));
   return measure();
@@ -105,11 +108,11 @@ Status BlockDevice::open_descriptors(DeviceAccess access) {
   if (!is_device_ && !S_ISREG(info.st_mode)) return invalid(path_ + " is neither a block device nor a file");
   const int flags = O_CLOEXEC | (access == DeviceAccess::kRead ? O_RDONLY : O_RDWR);
   const bool exclusive = is_device_ && access == DeviceAccess::kReadWrite;
-  fd_.reset(::open(path_.c_str(), flags | (exclusive ? O_EXCL : 0)));
+  fd_.reset(uninterrupted([&] { return ::open(path_.c_str(), flags | (exclusive ? O_EXCL : 0)); }));
   if (!fd_.valid() && errno == EBUSY) return busy(path_ + " is mounted or used by another program");
   if (!fd_.valid()) return last_errno("open " + path_);
   if (!is_device_) return {};
-  direct_fd_.reset(::open(path_.c_str(), flags | O_DIRECT));
+  direct_fd_.reset(uninterrupted([&] { return ::open(path_.c_str(), flags | O_DIRECT); }));
   if (!direct_fd_.valid() && errno != EINVAL) return last_errno("open for direct I/O " + path_);
   return {};
 }
@@ -236,7 +239,7 @@ Status BlockDevice::discard(ByteOffset offset, ByteCount bytes) {
 }
 
 Status BlockDevice::sync() {
-  if (::fsync(fd_.get()) != 0) return last_errno("sync " + path_);
+  if (uninterrupted([&] { return ::fsync(fd_.get()); }) != 0) return last_errno("sync " + path_);
   return {};
 }
 

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/interrupted.h"
+
 namespace ashlar {
 namespace {
 
@@ -21,7 +23,7 @@ bool holes_can_be_trusted(int fd) {
   struct statfs info {};
   if (::fstatfs(fd, &info) != 0) return false;
   const bool known = std::ranges::find(kTrueHoles, static_cast<long>(info.f_type)) != kTrueHoles.end();
-  return known && ::fsync(fd) == 0;
+  return known && uninterrupted([&] { return ::fsync(fd); }) == 0;
 }
 
 Status check_unlocked(int fd, const std::string& path) {

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "base/interrupted.h"
 #include "base/unique_fd.h"
 #include "io/file_system.h"
 
@@ -19,9 +20,9 @@ Error is_taken(const std::string& path) {
 }
 
 Status sync_file(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd fd(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
   if (!fd.valid()) return last_errno(path);
-  return ::fsync(fd.get()) == 0 ? Status() : last_errno(path);
+  return uninterrupted([&] { return ::fsync(fd.get()); }) == 0 ? Status() : last_errno(path);
 }
 
 // Never replaces a file. Makes a second name where the file system has no such rename (NFS).

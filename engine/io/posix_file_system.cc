@@ -12,6 +12,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "base/interrupted.h"
 #include "base/unique_fd.h"
 #include "io/file_system.h"
 #include "io/posix_place.h"
@@ -58,7 +59,8 @@ class PosixWritableFile : public WritableFile {
   // fdatasync writes the size too; without the size the bytes could not be found.
   Status sync() override {
     TRY(refuse_if_poisoned());
-    if (::fdatasync(fd_.get()) != 0) return poison(last_errno("sync " + path_));
+    if (uninterrupted([&] { return ::fdatasync(fd_.get()); }) != 0)
+      return poison(last_errno("sync " + path_));
     return {};
   }
 
@@ -177,7 +179,7 @@ class PosixFileSystem : public FileSystem {
 
   Status sync_directory(const std::string& path) override {
     const UniqueFd fd = TRY(open_fd(path, O_RDONLY | O_DIRECTORY, "open directory"));
-    if (::fsync(fd.get()) == 0) return {};
+    if (uninterrupted([&] { return ::fsync(fd.get()); }) == 0) return {};
     // EINVAL means that the file system can't sync directories: its names are durable at once, or never.
     if (errno == EINVAL) return {};
     return last_errno("sync directory " + path);
@@ -186,11 +188,14 @@ class PosixFileSystem : public FileSystem {
   Result<std::vector<DirectoryEntry>> list(const std::string& path) override {
     std::error_code failure;
     std::vector<DirectoryEntry> entries;
-    auto at = std::filesystem::directory_iterator(path, failure);
-    for (; !failure && at != std::filesystem::directory_iterator(); at.increment(failure)) {
-      std::error_code gone;
-      entries.push_back({at->path().filename().string(), at->is_directory(gone), at->is_symlink(gone)});
-    }
+    do {
+      entries.clear();
+      auto at = std::filesystem::directory_iterator(path, failure);
+      for (; !failure && at != std::filesystem::directory_iterator(); at.increment(failure)) {
+        std::error_code gone;
+        entries.push_back({at->path().filename().string(), at->is_directory(gone), at->is_symlink(gone)});
+      }
+    } while (failure == std::errc::interrupted);
     if (failure) return Error::from_errno(failure.value(), "list " + path);
     std::ranges::sort(entries, {}, &DirectoryEntry::name);
     return entries;

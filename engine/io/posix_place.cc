@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "base/id.h"
+#include "base/interrupted.h"
 #include "base/unique_fd.h"
 
 namespace ashlar {
@@ -98,7 +99,7 @@ Result<bool> posix_is_shared_by_hosts(const std::string& path) {
 }
 
 Result<FilePlace> posix_place_of(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd fd(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
   if (!fd.valid()) return last_errno("open " + path);
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return last_errno("stat " + path);

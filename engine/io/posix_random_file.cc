@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <system_error>
 
 #include "base/checked.h"
+#include "base/interrupted.h"
 #include "base/unique_fd.h"
 
 namespace ashlar {
@@ -72,7 +74,8 @@ class PosixRandomFile : public RandomFile {
 
   Status resize(std::uint64_t bytes) override {
     TRY(usable(0, 0));
-    if (bytes > kMaxFileBytes || ::ftruncate(fd_.get(), static_cast<off_t>(bytes)) != 0) {
+    if (bytes > kMaxFileBytes ||
+        uninterrupted([&] { return ::ftruncate(fd_.get(), static_cast<off_t>(bytes)); }) != 0) {
       return Error::from_errno(bytes > kMaxFileBytes ? EFBIG : errno,
                                fmt::format("resize {} to {} bytes", path_, bytes));
     }
@@ -83,17 +86,19 @@ class PosixRandomFile : public RandomFile {
   // fdatasync also writes what is needed to find the bytes: size, extents and holes.
   Status sync() override {
     TRY(usable(0, 0));
-    if (::fdatasync(fd_.get()) == 0) return {};
-    Error error = last_errno("sync " + path_);
-    poisoned_ = true;
-    return error;
+    if (uninterrupted([&] { return ::fdatasync(fd_.get()); }) == 0) return {};
+    poison_ = errno;
+    return Error::from_errno(poison_, "sync " + path_);
   }
 
   Result<std::uint64_t> size() const override { return size_.load(); }
 
  private:
   Status usable(std::uint64_t offset, std::uint64_t bytes) const {
-    if (poisoned_) return Error(ErrorCode::kIo, path_ + ": a sync failed before; it takes nothing more");
+    if (poison_ != 0) {
+      return Error(ErrorCode::kIo, fmt::format("{}: a sync failed before ({}); it takes nothing more", path_,
+                                               std::generic_category().message(poison_)));
+    }
     const auto end = checked_add(offset, bytes);
     if (!end || *end > size_) {
       return invalid(fmt::format("{} bytes at {} of {}: past its end", bytes, offset, path_));
@@ -125,7 +130,7 @@ class PosixRandomFile : public RandomFile {
   UniqueFd fd_;
   std::string path_;
   std::atomic<std::uint64_t> size_;
-  std::atomic<bool> poisoned_{false};
+  std::atomic<int> poison_{0};  // the error of the sync that failed; 0: none has
 };
 
 int open_retrying(const std::string& path, int flags) {

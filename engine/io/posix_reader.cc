@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <utility>
 
 #include "base/checked.h"
 
@@ -74,10 +75,13 @@ class PosixReadableFile : public ReadableFile {
         if (errno == EINTR) continue;
         return last_errno(fmt::format("read {} bytes at {} of {}", out.size(), offset, path_));
       }
-      done += static_cast<std::size_t>(read);
-      // A direct read that stops inside a sector has reached the end of the file; to read on from there is
-      // EINVAL.
-      if (direct_.load(std::memory_order_relaxed) && done % kDirectAlignment != 0) break;
+      const std::size_t before = std::exchange(done, done + static_cast<std::size_t>(read));
+      if (!direct_.load(std::memory_order_relaxed) || done % kDirectAlignment == 0) continue;
+      // A direct read stopped inside a sector: at the end of the file, or because it was cut short. To read
+      // on from there is EINVAL, so a read that was cut short goes on from the beginning of that sector.
+      if (offset + done >= TRY(size())) break;
+      done -= done % kDirectAlignment;
+      if (done == before) return Error::from_errno(EINVAL, "direct reads of " + path_ + " stop short");
     }
     return done;
   }

@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "base/interrupted.h"
 #include "io/file_system.h"
 #include "process/process_identity.h"
 
@@ -72,7 +73,7 @@ void reset_signals() {
 int open_pid(std::uint32_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
 
 Result<UniqueFd> opened(const std::string& path, int flags) {
-  UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC, 0600));
+  UniqueFd fd(uninterrupted([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0600); }));
   if (!fd.valid()) return last_errno(path);
   return fd;
 }

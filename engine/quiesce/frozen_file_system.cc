@@ -7,6 +7,7 @@
 #include <array>
 #include <fstream>
 
+#include "base/interrupted.h"
 #include "quiesce/guardian.h"
 #include "quiesce/mount_table.h"
 #include "quiesce/mounts.h"
@@ -124,7 +125,7 @@ Result<std::unique_ptr<FrozenFileSystem>> FrozenFileSystem::freeze(const std::st
   TRY(check_standard_files(mount_point, place));
   auto state = std::make_unique<State>();
   state->mount_point = mount_point;
-  state->mount.reset(::open(mount_point.c_str(), O_RDONLY | O_CLOEXEC));
+  state->mount.reset(uninterrupted([&] { return ::open(mount_point.c_str(), O_RDONLY | O_CLOEXEC); }));
   if (!state->mount.valid()) return last_errno(mount_point);
   Result<Guardian> guardian = Guardian::freeze(state->mount);
   if (!guardian.ok()) return freeze_error(mount_point, guardian.take_error());

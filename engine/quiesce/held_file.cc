@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "base/interrupted.h"
 #include "quiesce/mounts.h"
 
 namespace ashlar {
@@ -38,7 +39,7 @@ Status check_mounts(const std::string& name) {
 
 Result<std::shared_ptr<const HeldFile>> HeldFile::open(const std::string& name) {
   // Opening a pipe would wait for its writer.
-  UniqueFd fd(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  UniqueFd fd(uninterrupted([&] { return ::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); }));
   if (!fd.valid()) return last_errno(name);
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return last_errno(name);

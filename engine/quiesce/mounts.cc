@@ -10,6 +10,7 @@
 #include <fstream>
 #include <set>
 
+#include "base/interrupted.h"
 #include "base/unique_fd.h"
 #include "io/file_use.h"
 #include "quiesce/mount_table.h"
@@ -110,7 +111,8 @@ fs::path sysfs_of(dev_t device) {
 // Returns whether the device is in use. O_EXCL without O_CREAT fails on a device that another user has
 // claimed. Not every process may open the files in /dev, so the holders in sysfs count too.
 bool is_held(const std::string& device, const fs::path& sysfs) {
-  const UniqueFd claimed(::open(device.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
+  const UniqueFd claimed(
+      uninterrupted([&] { return ::open(device.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC); }));
   return (!claimed.valid() && errno == EBUSY) || !entries_of(sysfs / "holders").empty();
 }
 
@@ -131,7 +133,7 @@ Result<std::vector<std::string>> held_loops_over(const std::string& path) {
 }
 
 Status check_no_writer(const std::string& path) {
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd file(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
   if (!file.valid()) return last_errno(path);
   TRY(check_unlocked(file.get(), path));
   for (const std::string& loop : TRY(held_loops_over(path))) {

@@ -100,6 +100,12 @@ Result<std::unique_ptr<Target>> Target::open_new(const std::string& path, ByteCo
   const bool resumed = !device.ok() && device.error().error_number() == EEXIST;
   if (resumed) device = BlockDevice::open_own_file(partial);
   auto opened = TRY(std::move(device));
+  // A restore that was killed before it gave the file its size left nothing in it.
+  if (resumed && opened->size().value == 0 && size.value > 0) {
+    opened.reset();  // it has the size that it was opened with
+    if (::truncate(partial.c_str(), static_cast<off_t>(size.value)) != 0) return last_errno(partial);
+    opened = TRY(BlockDevice::open_own_file(partial));
+  }
   // Another restore may have ended between the first check of the name and the lock.
   if (exists(path)) {
     if (!resumed) ::unlink(partial.c_str());

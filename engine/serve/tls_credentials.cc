@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/interrupted.h"
 #include "base/unique_fd.h"
 #include "io/descriptor.h"
 
@@ -30,7 +31,7 @@ Status checked(int code, const std::string& what) {
 enum class Secrecy { kPublic, kSecret };
 
 Result<std::string> read_text(const std::string& path, Secrecy secrecy) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd fd(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
   if (!fd.valid()) return last_errno(path);
   struct stat about {};
   if (::fstat(fd.get(), &about) != 0) return last_errno(path);

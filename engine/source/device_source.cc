@@ -6,6 +6,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/interrupted.h"
+
 namespace ashlar {
 namespace {
 
@@ -53,9 +55,10 @@ class DeviceSource : public Source {
 Result<std::unique_ptr<Source>> open_device_source(const std::string& path) {
   auto file = std::make_shared<OpenFile>();
   file->name = path;
-  file->fd.reset(::open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC));
+  file->fd.reset(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC); }));
   // Some drivers do not support direct I/O; through the page cache the bytes are the same.
-  if (!file->fd.valid() && errno == EINVAL) file->fd.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file->fd.valid() && errno == EINVAL)
+    file->fd.reset(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
   if (!file->fd.valid()) return last_errno(path);
   const int fd = file->fd.get();
   file->size_now = [fd, path] { return device_size_now(fd, path); };

@@ -11,6 +11,7 @@
 #include <array>
 #include <filesystem>
 
+#include "base/interrupted.h"
 #include "io/file_use.h"
 #include "source/pread_reader.h"
 
@@ -106,7 +107,7 @@ bool means_no_clones(int error_number) {
 // Clones the file that is open, even when its path leads to another file by this time. The identity stays.
 Result<std::unique_ptr<Source>> FileSource::clone() {
   const std::string folder = std::filesystem::path(canonical_).parent_path().string();
-  UniqueFd fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  UniqueFd fd(uninterrupted([&] { return ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); }));
   if (!fd.valid() || ::ioctl(fd.get(), FICLONE, file_->fd.get()) != 0) {
     if (means_no_clones(errno)) return unsupported(name() + ": no clone can be made of it");
     return last_errno(name() + ": making a clone of it");
@@ -118,7 +119,7 @@ Result<std::unique_ptr<Source>> FileSource::clone() {
 }  // namespace
 
 Result<std::unique_ptr<Source>> open_file_source(const std::string& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  UniqueFd fd(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
   if (!fd.valid()) return last_errno(path);
   auto file = TRY(open_file_of(std::move(fd), path));
   std::error_code failed;

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/interrupted.h"
+
 namespace ashlar {
 namespace {
 
@@ -40,8 +42,8 @@ Error read_error(const OpenFile& file, ByteOffset offset, std::size_t bytes, int
 // Opens the same file again, past the page cache: readahead around a bad sector must not make its neighbours
 // fail.
 UniqueFd reopen_direct(const OpenFile& file) {
-  return UniqueFd(
-      ::open(fmt::format("/proc/self/fd/{}", file.fd.get()).c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC));
+  const std::string path = fmt::format("/proc/self/fd/{}", file.fd.get());
+  return UniqueFd(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC); }));
 }
 
 ReadOutcome read_block(const OpenFile& file, const UniqueFd& direct, ByteOffset offset, MutableByteSpan out) {

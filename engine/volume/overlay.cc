@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <system_error>
 
 #include "volume/overlay_state.h"
 
@@ -79,7 +80,8 @@ Status OverlayState::check_range(std::uint64_t offset, std::uint64_t bytes) cons
 
 Status OverlayState::check_changeable() const {
   if (poisoned) {
-    return Error(ErrorCode::kIo, directory + "/data: a sync failed before; it takes nothing more");
+    return Error(ErrorCode::kIo, fmt::format("{}/data: a sync failed before ({}); it takes nothing more",
+                                             directory, std::generic_category().message(poison_errno)));
   }
   if (closed) return invalid(directory + ": the overlay is closed");
   return {};

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "volume/overlay_state.h"
 
@@ -60,6 +61,7 @@ Status OverlayState::sync_all(std::uint64_t volume_size, bool always) {
   if (unsynced.exchange(false)) {
     const std::uint64_t ended = period.fetch_add(1);
     if (Status synced = data->sync(); !synced.ok()) {
+      poison_errno = synced.error().error_number() == 0 ? EIO : synced.error().error_number();
       poisoned = true;
       return synced;
     }

@@ -56,6 +56,7 @@ struct OverlayState {
   std::atomic<std::uint64_t> base{0};
   std::atomic<std::uint64_t> size{0};
   std::atomic<bool> poisoned{false};
+  std::atomic<int> poison_errno{0};  // the error of the sync that poisoned the overlay; set before `poisoned`
   std::atomic<bool> closed{false};
   std::atomic<bool> unsynced{false};  // `data` changed since its last sync began
   // A sync ends one period and begins the next. After a failed sync, changes of periods after `synced_period`

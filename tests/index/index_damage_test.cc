@@ -54,6 +54,23 @@ void expect_all_answers(World& world, const std::string& path) {
   EXPECT_EQ(packs_on_disk(path), world.packs().size());
 }
 
+TEST(IndexDamageTest, FilesInTheMakingOfAKilledProcessAreRemoved) {
+  const TempDir dir;
+  World world(dir / "store", 1);
+  world.publish_some(2);
+  make_index(world, dir / "index");
+  const fs::path left = dir / "index/OPTIONS-000002.dbtmp";
+  const fs::path other = dir / "index/note";
+  for (const fs::path& file : {left, other}) std::ofstream(file) << "x";
+  const auto index = must(Index::open(dir / "index", world.objects()));
+  EXPECT_TRUE(fs::exists(left)) << "a reader removes nothing";
+  world.tell(*index, world.publish_data(1));
+  must(index->flush());
+  EXPECT_FALSE(fs::exists(left));
+  EXPECT_TRUE(fs::exists(other));
+  expect_all_answers(world, dir / "index");
+}
+
 TEST(IndexDamageTest, AFlippedByteInAnyFileChangesNoAnswer) {
   const std::uint64_t seed = random_u64();
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));  // seen even if the process dies

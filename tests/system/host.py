@@ -186,13 +186,14 @@ def seeded():
     return random.Random(seed)
 
 
-def main():
+def main(seconds=SECONDS):
+    """Runs the tests of a file; ends them in order after so many seconds."""
     def out_of_time(number, _frame):
         raise OutOfTime(f"stopped by signal {number}")
 
     for sent in (signal.SIGALRM, signal.SIGTERM):
         signal.signal(sent, out_of_time)
-    signal.alarm(SECONDS)
+    signal.alarm(seconds)
     done = unittest.main(argv=[sys.argv[0], *sys.argv[4:]], verbosity=2, exit=False, failfast=True).result
     if not done.wasSuccessful():
         sys.exit(1)
