@@ -57,6 +57,18 @@ TEST_F(TargetTest, ANewNameIsWrittenByOneRestoreAtATime) {
   EXPECT_TRUE(Target::open(file("disk"), kSize, true).ok());
 }
 
+// One that was killed before the file had its size.
+TEST_F(TargetTest, AnEmptyPartialFileIsTakenUp) {
+  std::ofstream(partial_name(file("disk"))).close();
+  auto target = Target::open(file("disk"), kSize, false);
+  ASSERT_TRUE(target.ok()) << target.error().text();
+  EXPECT_EQ(target.value()->size(), kSize);
+  EXPECT_TRUE(target.value()->is_resumed());
+  ASSERT_TRUE(fill(*target.value(), 'a').ok());
+  ASSERT_TRUE(target.value()->finish().ok());
+  EXPECT_EQ(content(file("disk")), std::string(kSize.value, 'a'));
+}
+
 TEST_F(TargetTest, WhatADeadProcessLeftIsTakenUp) {
   const pid_t child = ::fork();
   if (child == 0) {
