@@ -162,7 +162,7 @@ class Maker {
     device.content = {record.id, record.content, record.size};
     device.size = record.size;
     objects_.put_if_absent(ImageCatalog::key_of(image.id), as_byte_span(encode(image))).take();
-    // What ImageCatalog::publish() does; it also looks at all other images.
+    // As ImageCatalog::publish() does, which also looks at all other images.
     const std::string claim =
         fmt::format("image-names/{}-{}", image.owner.text(), to_hex(sha256(as_byte_span(image.name))));
     objects_.put_if_absent(claim, encode(NameClaim{1, image.id, random_id<Nonce>()})).take();

@@ -1,4 +1,5 @@
-// What an error of RocksDB says. Only database.cc and tests include this. Internal to the module.
+// Errors of RocksDB, and which of them are damage. Only database.cc and tests include this. Internal to the
+// module.
 #pragma once
 
 #include <rocksdb/status.h>

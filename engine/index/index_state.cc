@@ -1,5 +1,7 @@
 #include "index/index_state.h"
 
+#include <algorithm>
+
 #include "index/ingest.h"
 #include "pack/pack_store.h"
 
