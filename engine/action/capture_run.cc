@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "action/samples.h"
+#include "catalog/source_list.h"
 #include "catalog/volumes.h"
 #include "repair/repair.h"
 
@@ -31,13 +32,26 @@ Result<CaptureReport> capture_once(Repo& repo, const Caller& caller, const std::
   return report;
 }
 
+// Replaces the list without a sync: one that is torn, or was written by two captures at once, is made anew.
+Status keep(FileSystem& files, const std::string& path, ByteSpan list) {
+  const std::string fresh = path + ".new";
+  TRY(remove_if_there(files, fresh));
+  TRY(TRY(files.create(fresh))->append(list));
+  return files.rename(fresh, path);
+}
+
 }  // namespace
 
 Result<std::optional<SnapshotRecord>> newest_of_source(Repo& repo, const Source& source, Notices& notices) {
   const SourceIdentity identity = identity_of(source);
   if (identity.is_zero()) return std::optional<SnapshotRecord>();
+  HostDirectory& host = repo.host();
+  const auto kept = read_file(host.files(), host.sources(), SourceList::kMaxBytes);
+  SourceList sources = SourceList::decode(kept.ok() ? ByteSpan(kept.value()) : ByteSpan(), repo.config().id);
   std::vector<std::string> unread;
-  auto found = TRY(repo.snapshots().newest_of(identity, unread));
+  auto found = TRY(sources.newest_of(repo.snapshots(), identity, unread));
+  if (sources.has_changed() && host.make().ok())
+    best_effort(keep(host.files(), host.sources(), sources.encode(repo.config().id)));
   for (const std::string& one : unread)
     notices.warn("it is not known whether this is a newer parent: " + one);
   return found;

@@ -12,8 +12,9 @@
 
 namespace ashlar {
 
-// Returns the newest snapshot of the same source. When its record is damaged, warns and returns none: a
-// missing parent costs time only.
+// Returns the newest snapshot of the same source. Warns of records that can't be read, and passes them over:
+// a missing parent costs time only. Lists the names of all snapshots, and reads the records that this host
+// has not read before.
 Result<std::optional<SnapshotRecord>> newest_of_source(Repo& repo, const Source& source, Notices& notices);
 
 enum class ParentChoice : unsigned char { kGuessed, kChosen };

@@ -96,15 +96,6 @@ Result<std::vector<SnapshotRecord>> SnapshotCatalog::list(std::vector<std::strin
   return records;
 }
 
-Result<std::optional<SnapshotRecord>> SnapshotCatalog::newest_of(const SourceIdentity& identity,
-                                                                 std::vector<std::string>& unread) const {
-  std::optional<SnapshotRecord> newest;
-  for (SnapshotRecord& found : TRY(list(unread))) {
-    if (found.source_identity == identity) newest = std::move(found);
-  }
-  return newest;
-}
-
 Status SnapshotCatalog::change(const SnapshotObject& before, const SnapshotObject& now) {
   const SnapshotId id = id_of(before);
   Status done = objects_.replace(key_of(id), bytes_of(before), TRY(checked_bytes(now)));

@@ -38,10 +38,6 @@ class SnapshotCatalog {
   Result<std::vector<SnapshotId>> list_ids() const;
   // Returns all published snapshots, oldest first. An object that can't be read is named in `unread`.
   Result<std::vector<SnapshotRecord>> list(std::vector<std::string>& unread) const;
-  // Returns the newest snapshot of a source, or no value. An object that can't be read is passed over and
-  // named in `unread`: the result is a proposal for a parent, and a wrong one only costs time.
-  Result<std::optional<SnapshotRecord>> newest_of(const SourceIdentity& identity,
-                                                  std::vector<std::string>& unread) const;
   // Returns ok when the snapshots are published and survive a loss of power: a snapshot can be seen shortly
   // before it is durable. A record that names snapshots is published after this. Fails like get().
   Status ensure_durable(const std::vector<SnapshotId>& ids) const;

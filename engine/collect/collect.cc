@@ -151,12 +151,13 @@ class Collection {
     return use;
   }
 
+  // `sessions` ascend by id.
   static const SessionRecord* writer_of(const std::vector<SessionRecord>& sessions, const PackId& pack) {
     const SessionRecord* writer = nullptr;
-    for (const SessionRecord& session : sessions) {
-      // Two ids may begin alike: the one that keeps the pack counts.
-      if (written_by(pack, session.id) && (writer == nullptr || writer->state > session.state))
-        writer = &session;
+    // Two ids may begin alike: the one that keeps the pack counts.
+    for (auto session = std::ranges::lower_bound(sessions, first_writer_of(pack), {}, &SessionRecord::id);
+         session != sessions.end() && written_by(pack, session->id); ++session) {
+      if (writer == nullptr || writer->state > session->state) writer = &*session;
     }
     return writer;
   }
@@ -164,6 +165,7 @@ class Collection {
   Result<std::vector<SessionRecord>> read_sessions() {
     std::vector<Error> unread;
     auto sessions = TRY(list_sessions(parts_.objects, unread));
+    std::ranges::sort(sessions, {}, &SessionRecord::id);
     if (unread.empty()) return sessions;
     return doubt(unread.front());
   }

@@ -260,7 +260,7 @@ std::string_view lifecycle_action_name(LifecycleAction::Kind kind) {
 
 Result<LifecyclePlan> plan_lifecycle(ObjectStore& objects, const std::vector<LifecyclePolicy>& policies,
                                      UtcTime now) {
-  const SnapshotUsers users = TRY(SnapshotUsers::read(objects));
+  const SnapshotUsers users = TRY(SnapshotUsers::read(objects, SnapshotUsers::Images::kKept));
   TRY(check_clock(users.images(), now));
   Actions actions;
   for (const LifecyclePolicy& policy : policies) TRY(plan_images(policy, users.images(), now, actions));

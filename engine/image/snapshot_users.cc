@@ -42,18 +42,18 @@ bool names(ByteSpan record, SnapshotId id) {
 
 }  // namespace
 
-Result<SnapshotUsers> SnapshotUsers::read(ObjectStore& objects) {
+Result<SnapshotUsers> SnapshotUsers::read(ObjectStore& objects, Images images) {
   SnapshotUsers users;
   const auto take_volume = [&users](const VolumeRecord& record) {
     if (record.is_detached) return;
     for (const SnapshotId id : {record.base, record.previous_base}) users.volumes_.try_emplace(id, record.id);
   };
   TRY(read_all<VolumeKind>(objects, VolumeCatalog(objects), take_volume, users.damaged_));
-  const auto take_image = [&users](ImageRecord record) {
+  const auto take_image = [&users, images](ImageRecord record) {
     if (is_alive(record)) {
       for (const SnapshotId id : snapshots_of(record)) users.needed_by_image_.try_emplace(id, record.id);
     }
-    users.images_.push_back(std::move(record));
+    if (images == Images::kKept) users.images_.push_back(std::move(record));
   };
   TRY(read_all<ImageKind>(objects, ImageCatalog(objects), take_image, users.damaged_));
   std::ranges::sort(users.images_, [](const ImageRecord& a, const ImageRecord& b) {

@@ -24,7 +24,9 @@ class SnapshotUsers {
   // Reads every record of a volume and of an image. A damaged one stops nothing: it counts as a user of each
   // snapshot whose id stands in its bytes. Fails where a record can't be read at the moment, or was written
   // by a newer program: it is unknown then what it needs.
-  static Result<SnapshotUsers> read(ObjectStore& objects);
+  // Images take about 1.5 KB each in memory, and are kept for images() only on demand.
+  enum class Images : unsigned char { kForgotten, kKept };
+  static Result<SnapshotUsers> read(ObjectStore& objects, Images images = Images::kForgotten);
 
   // Fails with kBusy while the snapshot is needed: "snap-… is in use by vol-…".
   Status check_unused(SnapshotId id) const;
@@ -35,7 +37,7 @@ class SnapshotUsers {
   // Returns whether a volume needs the snapshot.
   bool is_base(SnapshotId id) const { return volumes_.contains(id); }
 
-  // All images that could be read, oldest first.
+  // All images that could be read, oldest first; none when they were not kept.
   const std::vector<ImageRecord>& images() const { return images_; }
   const std::vector<DamagedRecord>& damaged() const { return damaged_; }
 

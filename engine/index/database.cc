@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/random.h"
+#include "index/database_errors.h"
 #include "index/database_options.h"
 
 namespace ashlar {
@@ -19,17 +20,6 @@ using rocksdb::Slice;
 constexpr std::string_view kFormatKey = "format";
 constexpr std::string_view kIdentityKey = "identity";
 constexpr int kManyNewFiles = 8;  // in level 0 of a family; RocksDB delays writes from 20 on
-
-// Only what says that rows or files are not what was written is damage. A missing file is: the caller holds
-// the lock, or tries again before it believes so.
-Error error_of(const rocksdb::Status& status) {
-  const std::string text = fmt::format("index: {}", status.ToString());
-  if (status.IsNoSpace() || status.IsMemoryLimit() || status.subcode() == rocksdb::Status::kSpaceLimit)
-    return {ErrorCode::kExhausted, text};
-  if (status.IsBusy() || status.IsTimedOut() || status.IsAborted() || status.IsTryAgain()) return busy(text);
-  if (status.IsIOError() && !status.IsPathNotFound()) return {ErrorCode::kIo, text};
-  return corrupt(text);
-}
 
 Status to_status(const rocksdb::Status& status) {
   if (!status.ok()) return error_of(status);
@@ -162,6 +152,8 @@ Status Database::add(const PackRows& rows) {
   }
   TRY(to_status(
       batch.Put(state_->family(Family::kPacks), slice(rows.pack.span()), encode_pack_row(rows.row))));
+  TRY(to_status(batch.Put(state_->family(Family::kInventory), slice(rows.pack.span()),
+                          encode_inventory_row(rows.row.kind))));
   return state_->write(batch);
 }
 
@@ -174,6 +166,7 @@ Status Database::forget(const PackId& pack, const PackRow& row) {
     TRY(to_status(batch.Delete(state_->family(Family::kNodes), place_key(entry.id.span(), pack))));
   }
   TRY(to_status(batch.Delete(state_->family(Family::kPacks), slice(pack.span()))));
+  TRY(to_status(batch.Delete(state_->family(Family::kInventory), slice(pack.span()))));
   return state_->write(batch);
 }
 
@@ -255,10 +248,11 @@ Status Database::each_pack(const std::function<void(const PackId&, const PackRow
   return to_status(rows->status());
 }
 
-Result<std::set<PackId>> Database::inventory() const {
-  std::set<PackId> packs;
-  const auto rows = state_->scan(Family::kPacks, false);
-  for (rows->SeekToFirst(); rows->Valid(); rows->Next()) packs.insert(packs.end(), TRY(pack_of(rows->key())));
+Result<std::vector<InventoryEntry>> Database::inventory() const {
+  std::vector<InventoryEntry> packs;
+  const auto rows = state_->scan(Family::kInventory, false);
+  for (rows->SeekToFirst(); rows->Valid(); rows->Next())
+    packs.push_back({TRY(pack_of(rows->key())), TRY(decode_inventory_row(rows->value().ToStringView()))});
   TRY(to_status(rows->status()));
   return packs;
 }

@@ -60,8 +60,8 @@ class Database {
   Result<std::vector<NodePlace>> node_places(const NodeId& id, const std::set<PackId>& masked) const;
   Result<std::optional<PackRow>> find_pack(const PackId& pack) const;
   Status each_pack(const std::function<void(const PackId&, const PackRow&)>& visit) const;
-  // Returns the pack ids alone, without decoding their rows.
-  Result<std::set<PackId>> inventory() const;
+  // Returns the packs, ascending by id. Reads 17 bytes of each, however much it holds.
+  Result<std::vector<InventoryEntry>> inventory() const;
   std::uint64_t estimated_hooks() const;
 
  private:

@@ -107,7 +107,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> column_families(const std::shared_p
           {"hooks", family_options(Family::kHooks, cache)},
           {"segments", family_options(Family::kSegments, cache)},
           {"nodes", family_options(Family::kNodes, cache)},
-          {"packs", family_options(Family::kPacks, cache)}};
+          {"packs", family_options(Family::kPacks, cache)},
+          {"inventory", family_options(Family::kInventory, cache)}};
 }
 
 }  // namespace ashlar

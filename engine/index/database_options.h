@@ -13,8 +13,8 @@
 namespace ashlar {
 
 // The column families by number; the default one holds the format alone.
-enum class Family : unsigned char { kDefault, kHooks, kSegments, kNodes, kPacks };
-inline constexpr std::size_t kFamilies = 5;
+enum class Family : unsigned char { kDefault, kHooks, kSegments, kNodes, kPacks, kInventory };
+inline constexpr std::size_t kFamilies = 6;
 
 rocksdb::DBOptions database_options(bool writable, const std::shared_ptr<rocksdb::Cache>& cache);
 std::vector<rocksdb::ColumnFamilyDescriptor> column_families(const std::shared_ptr<rocksdb::Cache>& cache);

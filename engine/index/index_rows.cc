@@ -55,6 +55,11 @@ Result<Place> decode_place(std::string_view key, std::string_view value) {
   return place;
 }
 
+Result<PackKind> pack_kind(std::uint8_t kind) {
+  if (kind != 1 && kind != 2) return corrupt("index: a pack of an unknown kind");
+  return static_cast<PackKind>(kind);
+}
+
 template <class Entry>
 void get_entries(ByteReader& in, std::uint32_t count, std::vector<Entry>& entries) {
   entries.resize(count);
@@ -67,7 +72,7 @@ void get_entries(ByteReader& in, std::uint32_t count, std::vector<Entry>& entrie
 }  // namespace
 
 std::string index_format(std::uint32_t hook_rate) {
-  return "ashlar index 2, hooks 1 of " + std::to_string(hook_rate);
+  return "ashlar index 3, hooks 1 of " + std::to_string(hook_rate);
 }
 
 std::uint64_t big_endian_u64(const std::byte* bytes) {
@@ -136,10 +141,8 @@ std::string encode_pack_row(const PackRow& row) {
 Result<PackRow> decode_pack_row(std::string_view value) {
   ByteReader in(as_byte_span(value));
   PackRow row;
-  const std::uint8_t kind = in.u8();
+  row.kind = TRY(pack_kind(in.u8()));
   const std::uint32_t count = in.u32();
-  if (kind != 1 && kind != 2) return corrupt("index: a pack of an unknown kind");
-  row.kind = static_cast<PackKind>(kind);
   const std::size_t entry_bytes = row.kind == PackKind::kData ? kPackedSegmentBytes : kPackedNodeBytes;
   if (!in.ok() || in.left() != count * entry_bytes) return corrupt("index: a pack row of the wrong length");
   if (row.kind == PackKind::kData) {
@@ -148,6 +151,13 @@ Result<PackRow> decode_pack_row(std::string_view value) {
     get_entries(in, count, row.nodes);
   }
   return row;
+}
+
+std::string encode_inventory_row(PackKind kind) { return {static_cast<char>(kind)}; }
+
+Result<PackKind> decode_inventory_row(std::string_view value) {
+  if (value.size() != 1) return corrupt("index: an inventory row of the wrong length");
+  return pack_kind(static_cast<std::uint8_t>(value.front()));
 }
 
 }  // namespace ashlar

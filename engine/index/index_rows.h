@@ -9,6 +9,7 @@
 //                                  directory bytes u32, blocks u32
 //   nodes     node id, pack id     offset u64, bytes u32
 //   packs     pack id              kind u8, count u32, entries (an id and the value of segments or nodes)
+//   inventory pack id              kind u8
 #pragma once
 
 #include <cstdint>
@@ -53,6 +54,12 @@ struct PackRow {
   std::vector<NodeEntry> nodes;
 };
 
+// A pack of the inventory.
+struct InventoryEntry {
+  PackId pack;
+  PackKind kind = PackKind::kData;
+};
+
 // Everything that one pack adds to the index.
 struct PackRows {
   PackId pack;
@@ -71,5 +78,7 @@ Result<SegmentPlace> decode_segment_place(std::string_view key, std::string_view
 Result<NodePlace> decode_node_place(std::string_view key, std::string_view value);
 std::string encode_pack_row(const PackRow& row);
 Result<PackRow> decode_pack_row(std::string_view value);
+std::string encode_inventory_row(PackKind kind);
+Result<PackKind> decode_inventory_row(std::string_view value);
 
 }  // namespace ashlar

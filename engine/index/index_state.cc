@@ -1,5 +1,7 @@
 #include "index/index_state.h"
 
+#include <algorithm>
+
 #include "index/ingest.h"
 #include "pack/pack_store.h"
 
@@ -47,17 +49,33 @@ IndexState::IndexState(std::optional<IndexDirectory> directory, ObjectStore& obj
 IndexState::~IndexState() { write_pending(std::chrono::milliseconds(0)); }
 
 Result<IndexState::Inventory> IndexState::inventory() const {
+  std::vector<InventoryEntry> written;
+  if (database() != nullptr) written = TRY(database()->inventory());
   Inventory inventory;
-  if (database() != nullptr) inventory.held = TRY(database()->inventory());
-  inventory.ingested = inventory.held;
-  for (const PackId& pack : memory_.masked()) inventory.ingested.erase(pack);
-  for (const auto& [pack, row] : memory_.packs()) {
-    inventory.held.insert(pack);
-    // Rows that could not be kept for a batch are ingested once more when batches can be written.
-    if (!directory_ || !can_write_ || pending_.contains(pack)) inventory.ingested.insert(pack);
+  inventory.reserve(written.size() + memory_.packs().size());
+  auto in_memory = memory_.packs().begin();
+  const auto take_memory = [&](const PackId* before) {
+    for (; in_memory != memory_.packs().end() && (before == nullptr || in_memory->first < *before);
+         ++in_memory) {
+      // Rows that could not be kept for a batch are ingested once more when batches can be written.
+      const bool is_kept = !directory_ || !can_write_ || pending_.contains(in_memory->first);
+      inventory.push_back({in_memory->first, in_memory->second.kind, is_kept});
+    }
+  };
+  for (const InventoryEntry& entry : written) {
+    take_memory(&entry.pack);
+    bool is_ingested = !memory_.masked().contains(entry.pack);
+    if (in_memory != memory_.packs().end() && in_memory->first == entry.pack) {
+      is_ingested = is_ingested || !directory_ || !can_write_ || pending_.contains(entry.pack);
+      ++in_memory;
+    }
+    inventory.push_back({entry.pack, entry.kind, is_ingested});
   }
+  take_memory(nullptr);
   return inventory;
 }
+
+Result<bool> IndexState::is_known(const PackId& pack) const { return TRY(known(pack)).has_value(); }
 
 Result<bool> IndexState::is_kept(const PackId& pack) const {
   if (pending_.contains(pack)) return true;
@@ -181,21 +199,27 @@ Result<CatchUpReport> IndexState::synchronise(Lock* lock, Gone gone) {
   damaged_.clear();
   unread_.clear();
   unread_by_medium_ = true;
-  std::set<PackId> unseen = before.held;
-  for (const PackKey& pack : packs) unseen.erase(pack.first);
-  for (const PackId& pack : unseen) {
-    const auto row = TRY(known(pack));
-    if (gone == Gone::kKeep || !row || !is_gone(pack, row->kind, lock)) continue;
-    TRY(erase(pack));
+  std::vector<bool> is_listed(before.size());
+  std::vector<std::pair<PackKey, bool>> unknown;  // and whether the database or the memory has rows of it
+  for (const PackKey& pack : packs) {
+    const auto held = std::ranges::lower_bound(before, pack.first, {}, &HeldPack::pack);
+    const bool is_held = held != before.end() && held->pack == pack.first;
+    if (is_held) is_listed[static_cast<std::size_t>(held - before.begin())] = true;
+    if (!is_held || !held->is_ingested) unknown.emplace_back(pack, is_held);
+  }
+  for (std::size_t i = 0; i < before.size() && gone == Gone::kForget; ++i) {
+    if (is_listed[i] || !TRY(is_known(before[i].pack)) || !is_gone(before[i].pack, before[i].kind, lock))
+      continue;
+    TRY(erase(before[i].pack));
     ++report.packs_gone;
   }
-  for (const PackKey& pack : packs) {
+  for (const auto& [pack, is_held] : unknown) {
     // A batch brings what other processes have written meanwhile.
-    if (before.ingested.contains(pack.first) || TRY(is_kept(pack.first))) continue;
+    if (TRY(is_kept(pack.first))) continue;
     const auto rows = read(pack, lock);
     if (!rows) continue;
     put(*rows);
-    if (!before.held.contains(pack.first)) ++report.packs_added;
+    if (!is_held) ++report.packs_added;
     write_when_due(lock);
   }
   return report;

@@ -85,12 +85,16 @@ class IndexState {
   Database* database() const { return view_.database.get(); }
   Result<std::map<std::uint64_t, SegmentId>> resolve(const std::set<std::uint64_t>& prefixes) const;
   Result<std::optional<PackRow>> known(const PackId& pack) const;
-  // The packs that need no ingesting, and the packs that the database or the memory has rows of.
-  struct Inventory {
-    std::set<PackId> ingested;
-    std::set<PackId> held;
+  // The packs that the database or the memory has rows of.
+  struct HeldPack {
+    PackId pack;
+    PackKind kind = PackKind::kData;
+    bool is_ingested = false;  // needs no ingesting
   };
+  using Inventory = std::vector<HeldPack>;  // ascending by pack, each once
   Result<Inventory> inventory() const;
+  // Returns whether a look-up finds the pack.
+  Result<bool> is_known(const PackId& pack) const;
   // Returns whether the pack's rows are in the database, or will be written to it.
   Result<bool> is_kept(const PackId& pack) const;
   void put(const PackRows& rows);

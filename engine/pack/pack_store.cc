@@ -47,6 +47,12 @@ bool written_by(const PackId& pack, const SessionId& session) {
   return std::equal(pack.bytes.begin() + kSessionAt, pack.bytes.end(), session.bytes.begin());
 }
 
+SessionId first_writer_of(const PackId& pack) {
+  SessionId session;
+  std::copy(pack.bytes.begin() + kSessionAt, pack.bytes.end(), session.bytes.begin());
+  return session;
+}
+
 Result<std::vector<ListedPack>> list_packs(ObjectStore& objects, PackKind kind) {
   std::vector<ListedPack> packs;
   TRY(objects.list(folder(kind), [&](const ObjectInfo& object) -> Status {

@@ -24,6 +24,8 @@ PackId new_pack_id(const SessionId& session);
 // Returns whether the pack's id says that the session wrote it. Two sessions with equal first eight bytes
 // can't be told apart.
 bool written_by(const PackId& pack, const SessionId& session);
+// Returns the smallest id that a session with written_by() can have.
+SessionId first_writer_of(const PackId& pack);
 
 struct ListedPack {
   PackId id;

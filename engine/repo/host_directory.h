@@ -6,6 +6,7 @@
 //          overlays/      the blocks that volumes of this host hold themselves, and their server's sockets
 //          attachments/   volumes attached as block devices
 //          instances/     machines
+//          sources        of which source each snapshot is, a cache (catalog/source_list.h)
 //          scratch/       files of operations that run; each loses its name as soon as it is open
 //          torn/          overlays of a copied store that were open when it was copied, and notes of machines
 //
@@ -80,6 +81,8 @@ class HostDirectory {
   std::string attachments() const { return path_ + "/attachments"; }
   std::string instances() const { return path_ + "/instances"; }
   std::string scratch() const { return path_ + "/scratch"; }
+  // The file of the source list (catalog/source_list.h).
+  std::string sources() const { return path_ + "/sources"; }
   // Overlays that adopting a copy took out of use: they may be torn.
   std::string torn() const { return path_ + "/torn"; }
   std::string torn(VolumeId id) const { return torn() + "/" + id.text(); }

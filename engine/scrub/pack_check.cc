@@ -1,5 +1,7 @@
 #include "scrub/pack_check.h"
 
+#include <algorithm>
+
 #include "format/node_format.h"
 #include "store/segments.h"
 
@@ -120,6 +122,39 @@ std::vector<PackFault> check_data_pack(const DataPackCheck& check, PackTally& ta
 
 namespace {
 
+// Reads the nodes of a pack one after the other, many with one read.
+class NodeWindow {
+ public:
+  explicit NodeWindow(const WholePackReader& pack) : pack_(pack) {}
+
+  // Reads a node by itself where the window can't be read, or does not hold it as it should be.
+  Result<ByteVector> read(const NodeEntry& entry) {
+    if (!holds(entry)) load(entry.offset);
+    if (!holds(entry)) return pack_.read_node(entry);
+    const ByteSpan encoding = ByteSpan(bytes_).subspan(entry.offset - first_, entry.bytes);
+    if (node_id(encoding) != entry.id) return pack_.read_node(entry);
+    return ByteVector(encoding.begin(), encoding.end());
+  }
+
+ private:
+  static constexpr std::uint64_t kWindowBytes = std::uint64_t{1} << 20U;
+
+  bool holds(const NodeEntry& entry) const {
+    return entry.bytes <= kMaxNodeBytes && entry.offset >= first_ &&
+           entry.offset - first_ + entry.bytes <= bytes_.size();
+  }
+  void load(std::uint64_t offset) {
+    const std::uint64_t end = pack_.trailer().footer_offset;
+    first_ = offset;
+    bytes_.resize(offset < end ? std::min(kWindowBytes, end - offset) : 0);
+    if (!pack_.read_raw(first_, bytes_).ok()) bytes_.clear();
+  }
+
+  const WholePackReader& pack_;
+  std::uint64_t first_ = 0;
+  ByteVector bytes_;
+};
+
 // A node whose bytes have its id is sound, so one of a newer version is not damage.
 Status check_node(const Result<ByteVector>& encoding) {
   if (!encoding.ok()) return encoding.error();
@@ -142,10 +177,12 @@ std::vector<PackFault> check_meta_pack(const MetaPackCheck& check, PackTally& ta
   std::vector<PackFault> faults;
   if (!check.wanted && !covers_all(entries.value(), reader.value()->trailer()))
     faults.push_back(whole_pack(object, gap()));
+  NodeWindow window(*reader.value());
   for (const NodeEntry& entry : entries.value()) {
     if (check.wanted && !check.wanted(entry.id)) continue;
     if (check.checked) check.checked(entry.id);
-    if (const Status checked = check_node(reader.value()->read_node(entry)); !checked.ok()) {
+    const auto encoding = check.wanted ? reader.value()->read_node(entry) : window.read(entry);
+    if (const Status checked = check_node(encoding); !checked.ok()) {
       PackFault fault = whole_pack(object, checked.error());
       fault.node = entry.id;
       faults.push_back(std::move(fault));

@@ -46,6 +46,24 @@ TEST_F(Snapshots, TheNewestOfTheSameSourceIsTheParent) {
   EXPECT_EQ(kind_of(capture_source(repo(), owner(), request)), ErrorKind::kNoSuchSnapshot);
 }
 
+TEST_F(Snapshots, AParentIsFoundWithAListOfSourcesAndWithoutIt) {
+  const std::string source = file("disk", kBytes);
+  SnapshotId last = captured(source).id;
+  captured(file("other", kBytes, 2));
+  const std::string list = repo().host().sources();
+  for (const char* text : {"", "garbage"}) {
+    ASSERT_TRUE(std::filesystem::exists(list));
+    if (*text == 0) std::filesystem::remove(list);
+    if (*text != 0) std::ofstream(list) << text;
+    const SnapshotRecord next = captured(source);
+    EXPECT_EQ(next.parent, last);
+    last = next.id;
+  }
+  const SnapshotId before = repo().snapshots().get(last).take().parent;
+  ASSERT_OK(delete_snapshot(repo(), owner(), last));
+  EXPECT_EQ(captured(source).parent, before) << "the newest one that is not in the bin";
+}
+
 TEST_F(Snapshots, ADamagedParentIsLeftAsideUnlessItWasChosen) {
   const std::string source = file("disk", kBytes);
   CaptureSource request;

@@ -180,22 +180,6 @@ TEST_F(Snapshots, NamesThatAreNoSnapshotIdsAreLeftAlone) {
   EXPECT_TRUE(objects_.stat("snapshots/README").ok());
 }
 
-TEST_F(Snapshots, TheNewestOfASourceIsFoundPastADamagedRecord) {
-  SourceIdentity disk;
-  disk.bytes[0] = std::byte{7};
-  std::vector<std::string> unread;
-  EXPECT_FALSE(catalog_.newest_of(disk, unread).take().has_value());
-  for (const std::uint64_t number : {5, 9, 2, 7}) {
-    SnapshotRecord record = sample_record(number);
-    if (number != 9) record.source_identity = disk;
-    ASSERT_TRUE(publish_snapshot(objects_, record).ok());
-  }
-  EXPECT_EQ(catalog_.newest_of(disk, unread).take()->id, sample_record(7).id);
-  overwrite(objects_, key(sample_record(7).id), as_byte_span("garbage"));
-  EXPECT_EQ(catalog_.newest_of(disk, unread).take()->id, sample_record(5).id);
-  EXPECT_EQ(unread.size(), 1U);
-}
-
 using Steps = std::function<Status(SnapshotCatalog&)>;
 
 // Cuts the power before each operation of `act` on a store that `prepare` made, several times with other

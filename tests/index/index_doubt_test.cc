@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "index/database_errors.h"
 #include "index/index.h"
 #include "index/index_world.h"
 #include "support/forwarding_objects.h"
@@ -136,6 +137,22 @@ TEST(IndexDoubtTest, TooManyOpenFilesAreNoDamage) {
   must(writing->flush());
   EXPECT_TRUE(must(writing->stats()).writable);
   EXPECT_EQ(packs_on_disk(dir / "index"), world.packs().size());
+}
+
+TEST(IndexDoubtTest, OnlyWhatSaysThatRowsAreWrongIsDamage) {
+  using rocksdb::Status;
+  const auto code = [](const Status& status) { return error_of(status).code(); };
+  EXPECT_EQ(code(Status::Corruption("a checksum")), ErrorCode::kCorrupt);
+  EXPECT_EQ(code(Status::PathNotFound("a file")), ErrorCode::kCorrupt);
+  EXPECT_EQ(code(Status::InvalidArgument("column families")), ErrorCode::kCorrupt);
+  EXPECT_EQ(code(Status::NotSupported("a compression")), ErrorCode::kCorrupt);
+  EXPECT_EQ(code(Status::IOError("EIO, EMFILE, ENFILE, EACCES")), ErrorCode::kIo);
+  EXPECT_EQ(code(Status::Incomplete()), ErrorCode::kIo);
+  EXPECT_EQ(code(Status::ShutdownInProgress()), ErrorCode::kIo);
+  EXPECT_EQ(code(Status::NoSpace("ENOSPC")), ErrorCode::kExhausted);
+  EXPECT_EQ(code(Status::MemoryLimit("memory")), ErrorCode::kExhausted);
+  EXPECT_EQ(code(Status::TimedOut("a lock")), ErrorCode::kBusy);
+  EXPECT_EQ(code(Status::TryAgain("again")), ErrorCode::kBusy);
 }
 
 TEST(IndexDoubtTest, AnIndexThatThisUserMayNotReadIsInMemory) {

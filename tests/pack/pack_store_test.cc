@@ -162,6 +162,8 @@ TEST_F(Packs, APackIsNamedAfterItsSession) {
   for (const PackId& pack : {data, write_meta_pack(), new_pack_id(session)}) {
     EXPECT_TRUE(written_by(pack, session));
     EXPECT_FALSE(written_by(pack, other));
+    EXPECT_TRUE(written_by(pack, first_writer_of(pack)));
+    EXPECT_LE(first_writer_of(pack), session);
     EXPECT_EQ(to_hex(pack.span().last(8)), to_hex(session.span().first(8)));
   }
   EXPECT_NE(to_hex(new_pack_id(session).span().first(8)), to_hex(data.span().first(8)));

@@ -265,6 +265,24 @@ TEST_F(NodePack, WithoutItsEndsTheWholePackIsAtFault) {
   }
 }
 
+// Header, trailer, footer, and all nodes at once.
+TEST_F(NodePack, ItsNodesAreReadTogether) {
+  RemoteObjects remote(store_.objects());
+  const MetaPackCheck check{remote, pack_, nullptr, [](std::uint64_t) {}};
+  EXPECT_TRUE(check_meta_pack(check, tally_).empty());
+  EXPECT_EQ(remote.reads, 4U);
+}
+
+TEST_F(NodePack, ANodeThatCantBeReadIsTheOnlyOne) {
+  BadRange bad(store_.objects(), place(2).entry.offset, place(2).entry.bytes);
+  const MetaPackCheck check{bad, pack_, nullptr, [](std::uint64_t) {}};
+  const auto faults = check_meta_pack(check, tally_);
+  ASSERT_EQ(faults.size(), 1U);
+  EXPECT_EQ(faults[0].node, id_of(2));
+  EXPECT_TRUE(faults[0].is_unread);
+  EXPECT_EQ(tally_.nodes, 3U);
+}
+
 class NodePackWithJunk : public NodePack {
  protected:
   NodePackWithJunk() { junk_ = {std::byte{9}, std::byte{9}}; }
