@@ -33,7 +33,7 @@ BATTERIES = {
     "known damage": Battery("flow_batteries", "KnownDamageFlow.*"),
     "second place": Battery("flow_batteries", "SecondPlaceFlow.*"),
     "damaged packs": Battery("flow_batteries", "DamageFlow.*"),
-    "packs": Battery("store_batteries", "Appending.*"),
+    "packs and blocks": Battery("store_batteries", "Appending.*:Leaning.*:BlocksOfALeaf.*"),
     "overlay": Battery("volume_batteries", "OverlayModelTest.*"),
     "volumes": Battery("flow_batteries", "VolumeModel.*"),
     "copies": Battery("flow_batteries", "CopyFlow.*"),
@@ -109,12 +109,17 @@ FLAWS = [
            '    if (!planted("copy-not-durable"))\n'
            '      TRY(target_.objects.ensure_durable(leaned_.keys()).with_context("a pack that the copy needs"));\n')],
          "CrashStates.Copy:CrashStates.Import"),
-    Flaw("retried-sync", "a sync of a pack that failed is tried again", "failing operations",
+    Flaw("sync-error-ignored", "a pack is published although its sync failed", "failing operations",
          [("io/local_object_store.cc",
            "    finished_ = true;\n",
-           '    finished_ = true;\n'
-           '    if (planted("retried-sync")) best_effort(file_->sync());\n')]),
-    Flaw("index-before-pack", "the index learns of a pack before the pack is published", "packs",
+           "    finished_ = true;\n"
+           '    if (planted("sync-error-ignored")) {\n'
+           "      best_effort(file_->sync());\n"
+           "      return state_->publish(incoming_, key_, Lasts::kForEver);\n"
+           "    }\n")],
+         "CrashFlow.AFailedOperationFailsTheCaptureAndLosesNothing"),
+    Flaw("index-before-pack", "the index learns of a pack before the pack is published",
+         "packs and blocks",
          [("store/pack_appender.cc",
            "  TRY(pack_->finish());\n  std::vector<PackedSegment> segments;\n",
            '  if (!planted("index-before-pack")) TRY(pack_->finish());\n  std::vector<PackedSegment> segments;\n'),
@@ -176,11 +181,13 @@ FLAWS = [
            "      Status freed = objects_.replace(key, bytes.value(), encode_free(revision));\n",
            '      if (planted("freed-by-delete")) return objects_.remove(key);\n'
            "      Status freed = objects_.replace(key, bytes.value(), encode_free(revision));\n")]),
-    Flaw("unread-user-is-none", "users that can't be read count as none", "failing calls",
+    Flaw("unread-session-has-no-base", "a session that can't be read counts as one that stands on nothing",
+         "failing calls",
          [("image/deletion.cc",
-           "    done[i] = after.ok() ? after.value().check_unused(ids[i]) : Status(after.error());\n",
-           "    done[i] = after.ok() ? after.value().check_unused(ids[i])\n"
-           '                         : planted("unread-user-is-none") ? Status() : Status(after.error());\n')]),
+           "gone.state == GoneState::kPurged && (!unread.empty() || bases.contains(gone.id));\n",
+           "gone.state == GoneState::kPurged &&\n"
+           "                             ((!unread.empty() && !planted(\"unread-session-has-no-base\")) ||\n"
+           "                              bases.contains(gone.id));\n")]),
 
     # Sessions.
     Flaw("commit-without-beat", "a commit does not look whether the session was taken away", "sessions",
@@ -194,7 +201,7 @@ FLAWS = [
            "                                                   : Result<SessionRecord>(record_);\n"
            "  Status done = objects_.replace(key_of(id_), encode(fresh.ok() ? fresh.value() : record_),\n"
            "                                 encode(*beating_), Lasts::kWhilePowered);\n")]),
-    Flaw("base-not-named", "a session does not name the snapshot that it stands on", "interleavings of collections",
+    Flaw("base-not-named", "a session does not name the snapshot that it stands on", "collections",
          [("catalog/sessions.cc",
            "  record.bases = std::move(plan.bases);\n",
            '  if (!planted("base-not-named")) record.bases = std::move(plan.bases);\n')]),
@@ -203,7 +210,7 @@ FLAWS = [
          [("catalog/sessions.cc",
            "  TRY(sweep_open(objects, now.id, now.open_snapshots));\n",
            '  if (!planted("revoked-not-swept")) TRY(sweep_open(objects, now.id, now.open_snapshots));\n')]),
-    Flaw("purge-takes-bases", "a purge removes what an open session stands on", "interleavings of collections",
+    Flaw("purge-takes-bases", "a purge removes what an open session stands on", "collections",
          [("image/deletion.cc",
            "      if (!session.has_ended()) bases.insert(session.bases.begin(), session.bases.end());\n",
            '      if (!session.has_ended() && !planted("purge-takes-bases"))\n'
@@ -216,7 +223,7 @@ FLAWS = [
 
     # Collection.
     Flaw("state-before-session", "a writer looks at the collection before its session can be seen",
-         "interleavings of collections",
+         "sessions",
          [("catalog/sessions.cc",
            "  SessionRecord record = TRY(new_record(store, std::move(plan)));\n",
            "  SessionRecord record = TRY(new_record(store, std::move(plan)));\n"
@@ -245,18 +252,18 @@ FLAWS = [
          [("collect/collect.cc",
            "    TRY(wait_for_writers());\n",
            '    if (!planted("no-barrier")) TRY(wait_for_writers());\n')]),
-    Flaw("keeps-ignored", "packs that a writer keeps are freed", "interleavings of collections",
+    Flaw("keeps-ignored", "packs that a writer keeps are freed", "collections",
          [("collect/collect.cc",
            "          keep(session.keeps);\n",
            '          if (!planted("keeps-ignored")) keep(session.keeps);\n')]),
-    Flaw("no-keeps", "a writer does not tell which packs it relies on", "interleavings of collections",
+    Flaw("no-keeps", "a writer does not tell which packs it relies on", "collections",
          [("pack/leaned_packs.cc",
            "    if (leaned_.contains(pack) || written_by(pack, session_)) kept.push_back(pack);\n",
            "    if (leaned_.contains(pack) || written_by(pack, session_)) {\n"
            '      if (!planted("no-keeps")) kept.push_back(pack);\n'
            "    }\n")]),
     Flaw("condemned-ignored", "a writer relies on packs of the list of condemned ones",
-         "interleavings of collections",
+         "collections",
          [("pack/leaned_packs.cc",
            "    if (condemned_.contains(pack)) return false;\n  }\n",
            '    if (condemned_.contains(pack) && !planted("condemned-ignored")) return false;\n  }\n'),
@@ -264,7 +271,7 @@ FLAWS = [
            "  if (condemned_.contains(pack)) return false;\n  leaned_.emplace",
            '  if (condemned_.contains(pack) && !planted("condemned-ignored")) return false;\n  leaned_.emplace')]),
     Flaw("no-session-roots", "a purged snapshot that a session stands on is not a root",
-         "interleavings of collections",
+         "collections",
          [("collect/collect.cc",
            "    if (gone != nullptr && gone->state == GoneState::kPurged) return gone->record ? &*gone->record : nullptr;\n",
            "    if (gone != nullptr && gone->state == GoneState::kPurged)\n"
@@ -273,7 +280,7 @@ FLAWS = [
          [("collect/collect.cc",
            "    return record_of(object);\n",
            '    return gone != nullptr && planted("bin-is-no-root") ? nullptr : record_of(object);\n')]),
-    Flaw("free-without-cas", "a collector that was taken over frees its packs", "interleavings of collections",
+    Flaw("free-without-cas", "a collector that was taken over frees its packs", "collections",
          [("collect/collect.cc",
            "    TRY(advance(free));\n",
            '    if (planted("free-without-cas")) {\n'
@@ -285,7 +292,7 @@ FLAWS = [
            "    if (unread.empty()) return sessions;\n",
            '    if (unread.empty() || planted("unread-session-is-none")) return sessions;\n')]),
     Flaw("pack-not-looked-for", "a writer relies on a pack without a look whether it is there",
-         "interleavings of collections",
+         "packs and blocks",
          [("pack/leaned_packs.cc",
            "  if (is(found, ErrorCode::kNotFound)) return false;\n",
            '  if (is(found, ErrorCode::kNotFound)) return planted("pack-not-looked-for");\n')]),
@@ -315,15 +322,10 @@ FLAWS = [
          [("scrub/pack_check.cc",
            "    if (decoded.ok()) continue;\n",
            '    if (decoded.ok() || planted("frames-not-decoded")) continue;\n')]),
-    Flaw("gap-not-checked", "verify does not look for bytes that no entry covers", "rot",
-         [("scrub/pack_check.cc",
-           "  if (!check.wanted && !covers_all(entries.value(), reader.value()->trailer()))\n"
-           "    faults.push_back(whole_pack(object, gap()));\n"
-           "  for (const SegmentEntry& entry",
-           '  if (!check.wanted && !planted("gap-not-checked") &&\n'
-           "      !covers_all(entries.value(), reader.value()->trailer()))\n"
-           "    faults.push_back(whole_pack(object, gap()));\n"
-           "  for (const SegmentEntry& entry")]),
+    Flaw("record-of-another", "a record under the key of another snapshot is believed", "rot",
+         [("catalog/snapshots.cc",
+           "  if (id_of(object) != id) return corrupt(",
+           '  if (id_of(object) != id && !planted("record-of-another")) return corrupt(')]),
     Flaw("bad-sector-is-damage", "a read that fails is called damage", "failing reads",
          [("scrub/pack_check.cc",
            "    faults.push_back(segment_fault(object, segment.place.entry, read.error()));\n    return;\n",
@@ -334,7 +336,7 @@ FLAWS = [
 
     # What is known of blocks.
     Flaw("known-by-segment", "all blocks of a segment count as stored where its pack lacks frames",
-         "interleavings of collections",
+         "packs and blocks",
          [("store/segments.cc",
            "      SegmentBlocks present = found->present;\n",
            "      SegmentBlocks present = found->present;\n"
@@ -402,26 +404,25 @@ FLAWS = [
            "        read = {};\n"
            "      }\n"
            "      TRY(std::move(read));\n")]),
-    Flaw("frame-not-compared", "blocks of a frame are not compared with their ids", "damaged packs",
+    Flaw("frame-not-compared", "blocks of a frame are not compared with their ids", "bundles",
          [("store/segments.cc",
            "    if (block_id(blocks.subspan(i * kBlockBytes, kBlockBytes)) != segment.directory.blocks[first + i]) {\n",
            '    if (!planted("frame-not-compared") &&\n'
            "        block_id(blocks.subspan(i * kBlockBytes, kBlockBytes)) != segment.directory.blocks[first + i]) {\n")]),
-    Flaw("short-read-accepted", "a source that shrank is read as if the rest were zeros", "sources",
-         [("source/pread_reader.cc",
-           "    TRY(check_not_shrunk(file));\n    if (!is_bad_medium(",
-           '    if (planted("short-read-accepted") && outcome.error_number == 0) continue;\n'
-           "    TRY(check_not_shrunk(file));\n    if (!is_bad_medium(")]),
+    Flaw("short-read-accepted", "a read that returns less than was asked for counts as whole", "sources",
+         [("source/queued_reader.cc",
+           "  if (error_number == 0 && bytes == part.bytes) {\n",
+           '  if (error_number == 0 && (bytes == part.bytes || planted("short-read-accepted"))) {\n')]),
 
     # The overlay of a volume.
     Flaw("map-before-data", "the map of an overlay is written before the data is synced", "overlay",
          [("volume/overlay_flush.cc",
            "    if (Status synced = data->sync(); !synced.ok()) {\n",
            '    if (Status synced = planted("map-before-data") ? Status() : data->sync(); !synced.ok()) {\n')]),
-    Flaw("poison-forgotten", "a flush after one that failed succeeds", "overlay",
+    Flaw("retried-sync", "a flush that failed succeeds when it is tried again", "overlay",
          [("volume/overlay_flush.cc",
            "      poisoned = true;\n",
-           '      poisoned = !planted("poison-forgotten");\n')]),
+           '      poisoned = !planted("retried-sync");\n')]),
     Flaw("map-not-synced", "a flush returns before the map is durable", "overlay",
          [("volume/overlay_map_file.cc",
            "  if (written.ok()) written = file_->sync();\n",
@@ -474,7 +475,8 @@ FLAWS = [
          [("transfer/bundle_reader.cc",
            "    if (end.items != count_ || end.digest != hasher_.finish())\n",
            '    if (!planted("bundle-end-trusted") && (end.items != count_ || end.digest != hasher_.finish()))\n')]),
-    Flaw("copy-knows-by-segment", "a copy leaves out a segment of which the target lacks frames", "copies",
+    Flaw("copy-knows-by-segment", "a copy leaves out a segment of which the target lacks frames",
+         "known damage",
          [("transfer/copy.cc",
            "    if (TRY(there_.has(segment, blocks))) return {};\n",
            '    if (TRY(there_.has(segment, planted("copy-knows-by-segment") ? SegmentBlocks() : blocks))) return {};\n')]),
