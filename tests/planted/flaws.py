@@ -32,8 +32,7 @@ BATTERIES = {
     "rot": Battery("flow_batteries", "Rot.*"),
     "known damage": Battery("flow_batteries", "KnownDamageFlow.*"),
     "second place": Battery("flow_batteries", "SecondPlaceFlow.*"),
-    "damaged packs": Battery("flow_batteries", "DamageFlow.*"),
-    "packs and blocks": Battery("store_batteries", "Appending.*:Leaning.*:BlocksOfALeaf.*"),
+    "packs and blocks": Battery("store_batteries", "Appending.*:Leaning.*:BlocksOfALeaf.*:StoredSegments.*:SegmentInTwoPacks.*"),
     "overlay": Battery("volume_batteries", "OverlayModelTest.*"),
     "volumes": Battery("flow_batteries", "VolumeModel.*"),
     "copies": Battery("flow_batteries", "CopyFlow.*"),
@@ -86,13 +85,6 @@ FLAWS = [
            '  if (!planted("users-not-durable"))\n'
            '    TRY(objects.ensure_durable(folders).with_context("make records durable"));\n')],
          "CrashStates.Delete"),
-    Flaw("purge-not-durable", "packs are freed before the end of the snapshots that needed them is durable",
-         "crash states",
-         [("collect/collect.cc",
-           '    TRY(parts_.objects.ensure_durable(folder).with_context("make records durable"));\n',
-           '    if (!planted("purge-not-durable"))\n'
-           '      TRY(parts_.objects.ensure_durable(folder).with_context("make records durable"));\n')],
-         "CrashStates.Collect"),
     Flaw("index-before-blobs", "the index of an OCI layout names blobs whose names are not durable", "crash states",
          [("transfer/layout_writer.cc",
            "  TRY(files_.sync_directory(path(std::string(kBlobs))));\n",
@@ -365,18 +357,18 @@ FLAWS = [
            '    if (planted("node-not-read")) return true;\n'
            "    if (!TRY(may_lean_on(place))) continue;\n")],
          "SecondPlaceFlow.ACaptureOverDamagedNodesCanBeRestored"),
-    Flaw("unread-is-absent", "a pack that can't be read just now counts as one without the block", "failing reads",
+    Flaw("unread-is-absent", "a pack that can't be read just now counts as one without the block", "packs and blocks",
          [("store/stored_blocks.cc",
            "    if (is_not_to_rely_on(sound.error())) return false;\n",
            '    if (is_not_to_rely_on(sound.error()) || planted("unread-is-absent")) return false;\n')]),
 
     # Reads.
-    Flaw("first-place-only", "a read looks at one place of a segment only", "second place",
+    Flaw("first-place-only", "a read looks at one place of a segment only", "packs and blocks",
          [("store/segments.cc",
            "  return read_elsewhere(segment, first, count, out, read.error());\n",
            '  if (planted("first-place-only")) return read.error();\n'
            "  return read_elsewhere(segment, first, count, out, read.error());\n")],
-         "SecondPlaceFlow.ACaptureOverDamagedDataPacksCanBeRestored"),
+         "SegmentInTwoPacks.*"),
     Flaw("index-not-looked-at-again", "a reader does not look for packs that were stored after it opened",
          "second place",
          [("store/segments.cc",
@@ -392,27 +384,24 @@ FLAWS = [
            "      if (caught_up) TRY(index.look_again(id));\n",
            '      if (caught_up && !planted("index-not-looked-at-again")) TRY(index.look_again(id));\n')],
          "SecondPlaceFlow.AReaderFindsWhatAnotherProcessStoredAfterItOpened"),
-    Flaw("zeros-for-missing", "data that is missing reads as zeros", "damaged packs",
-         [("restore/leaf_reader.cc",
-           "      const auto segment = TRY(segments.locate(leaf.segments[extent.segment]));\n"
-           "      TRY(segments.read(*segment, extent.first_block, extent.block_count, bytes));\n",
-           "      const auto found = segments.locate(leaf.segments[extent.segment]);\n"
-           "      Status read = found.ok() ? segments.read(*found.value(), extent.first_block, extent.block_count, bytes)\n"
-           "                               : Status(found.error());\n"
-           '      if (!read.ok() && planted("zeros-for-missing")) {\n'
-           "        std::memset(bytes.data(), 0, bytes.size());\n"
-           "        read = {};\n"
-           "      }\n"
-           "      TRY(std::move(read));\n")]),
-    Flaw("frame-not-compared", "blocks of a frame are not compared with their ids", "bundles",
+    Flaw("zeros-for-missing", "data that can't be read reads as zeros", "known damage",
+         [("store/segments.cc",
+           "  const Status read = read_at(segment, first, count, out);\n  if (read.ok()) return {};\n",
+           "  const Status read = read_at(segment, first, count, out);\n  if (read.ok()) return {};\n"
+           '  if (planted("zeros-for-missing")) {\n'
+           "    std::memset(out.data(), 0, out.size());\n"
+           "    return {};\n"
+           "  }\n")],
+         "KnownDamageFlow.AReadThatFindsItRecordsIt"),
+    Flaw("frame-not-compared", "blocks of a frame are not compared with their ids", "packs and blocks",
          [("store/segments.cc",
            "    if (block_id(blocks.subspan(i * kBlockBytes, kBlockBytes)) != segment.directory.blocks[first + i]) {\n",
            '    if (!planted("frame-not-compared") &&\n'
            "        block_id(blocks.subspan(i * kBlockBytes, kBlockBytes)) != segment.directory.blocks[first + i]) {\n")]),
     Flaw("short-read-accepted", "a read that returns less than was asked for counts as whole", "sources",
-         [("source/queued_reader.cc",
-           "  if (error_number == 0 && bytes == part.bytes) {\n",
-           '  if (error_number == 0 && (bytes == part.bytes || planted("short-read-accepted"))) {\n')]),
+         [("source/pread_reader.cc",
+           "  if (outcome.bytes < out.size()) {\n",
+           '  if (outcome.bytes < out.size() && !planted("short-read-accepted")) {\n')]),
 
     # The overlay of a volume.
     Flaw("map-before-data", "the map of an overlay is written before the data is synced", "overlay",
