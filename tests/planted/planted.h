@@ -10,7 +10,7 @@ namespace ashlar {
 // Returns whether the environment variable ASHLAR_FLAW names this flaw. Any thread.
 inline bool planted(std::string_view flaw) {
   static const std::string_view chosen = [] {
-    const char* named = std::getenv("ASHLAR_FLAW");  // NOLINT(concurrency-mt-unsafe): before any thread sets it
+    const char* named = std::getenv("ASHLAR_FLAW");  // NOLINT(concurrency-mt-unsafe): no thread sets it
     return std::string_view(named == nullptr ? "" : named);
   }();
   return chosen == flaw;
