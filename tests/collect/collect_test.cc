@@ -366,6 +366,43 @@ TEST_F(Collecting, ASecondCollectionIsRefusedWhileOneRuns) {
   EXPECT_NE(refused.error().text().find(other->id().hex()), std::string::npos);
 }
 
+// Another process takes the collection over, at each moment at which writers may not have seen the list.
+TEST_F(Collecting, OneThatIsTakenOverFreesNothing) {
+  bool was_reached = true;
+  int taken = 0;
+  for (int at = 0; was_reached; ++at) {
+    SCOPED_TRACE(at);
+    CollectRig rig;
+    rig.store_.publish(rig.first_);
+    const PackId dead = rig.store_.publish(rig.second_);
+    rig.snapshot_of({{rig.first_.id, 0, 64}});
+    CollectionCatalog collections(rig.store_.objects());
+    bool is_taken = false;
+    InterruptedObjects objects(rig.store_.objects(), at, [&] {
+      const CollectionState state = expect_ok(collections.state());
+      if (state.phase != CollectionPhase::kBarrier) return;
+      CollectionState idle = state;
+      idle.phase = CollectionPhase::kIdle;
+      idle.list = {};
+      idle.collector = {};
+      expect_ok(collections.advance(state, idle));
+      is_taken = true;
+    });
+    const auto index = Index::open_in_memory(objects).take();
+    expect_ok(index->catch_up());
+    DamagedFrames damage(objects, StoreRig::id());
+    CollectOptions options;
+    options.threads = 1;
+    CollectProgress progress;
+    const auto done = collect({rig.config_, objects, *index, damage}, options, progress, {});
+    was_reached = objects.acted();
+    taken += is_taken ? 1 : 0;
+    EXPECT_EQ(done.ok(), !is_taken);
+    EXPECT_EQ(rig.is_there(dead), is_taken);
+  }
+  EXPECT_GT(taken, 0);
+}
+
 // Each operation of a collection is its last one; the next collection, of another process, ends the work.
 TEST_F(Collecting, KilledAnywhereTheNextOneGoesOn) {
   bool died = true;

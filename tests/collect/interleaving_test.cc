@@ -5,7 +5,6 @@
 //
 // The check at the end knows nothing of the collection: every snapshot is read, block by block, through a new
 // index; then, after three quiet collections, no pack is left that no snapshot needs.
-#include <cstdlib>
 #include <map>
 #include <set>
 
@@ -15,6 +14,7 @@
 #include "image/deletion.h"
 #include "store/meta_store.h"
 #include "store/stored_blocks.h"
+#include "support/battery.h"
 #include "support/gated_objects.h"
 #include "support/snapshots.h"
 #include "support/store_rig.h"
@@ -22,11 +22,7 @@
 namespace ashlar {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t kHistories = 300;
-#else
-constexpr std::uint64_t kHistories = 10'000;
-#endif
+constexpr BatteryRounds kHistories{10'000, 300, 1'000'000};
 constexpr std::size_t kUniverse = 8;       // segments that writers choose from
 constexpr std::size_t kSegmentLength = 4;  // blocks; each is a frame
 
@@ -74,8 +70,8 @@ struct Opened {
 
 class History {
  public:
-  explicit History(std::uint64_t seed)
-      : prng_(seed), gate_(prng_.next()), loses_answers_(prng_.below(3) != 0) {
+  History(std::uint64_t seed, BatteryTally& tally)
+      : tally_(tally), prng_(seed), gate_(prng_.next()), loses_answers_(prng_.below(3) != 0) {
     make_root(files_);
     config_.id = StoreRig::id();
     for (std::uint64_t number = 1; number <= 3; ++number) {
@@ -252,9 +248,11 @@ class History {
         ASSERT_TRUE(read.ok()) << id.text() << ": " << read.error().text();
       }
     }
+    tally_.acked += confirmed_.size();
     for (const SnapshotId id : confirmed_)
-      EXPECT_TRUE(seen.contains(id) || touched_.contains(id)) << id.text() << " is lost";
-    for (const SnapshotId id : refused_) EXPECT_FALSE(seen.contains(id)) << id.text() << " was refused";
+      tally_.expect(seen.contains(id) || touched_.contains(id), tally_.lost, id.text() + " is lost");
+    for (const SnapshotId id : refused_)
+      tally_.expect(!seen.contains(id), tally_.wrong, id.text() + " was refused");
   }
 
   void come_to_rest() {
@@ -294,6 +292,7 @@ class History {
     EXPECT_EQ(lists, 1U) << "only the state is left";
   }
 
+  BatteryTally& tally_;
   SimulatedFileSystem files_;
   LocalObjectStore objects_{files_, kRoot};
   StoreConfig config_;
@@ -307,13 +306,8 @@ class History {
 };
 
 TEST(CollectInterleaving, NoHistoryFreesWhatASnapshotNeedsOrLeavesTheRest) {
-  const bool is_long = std::getenv("ASHLAR_LONG_TESTS") != nullptr;  // NOLINT(concurrency-mt-unsafe)
-  const std::uint64_t first = is_long ? random_u64() >> 1U : 20261130;
-  for (std::uint64_t seed = first; seed < first + kHistories; ++seed) {
-    SCOPED_TRACE("seed " + std::to_string(seed));
-    History(seed).run();
-    if (HasFailure()) return;
-  }
+  run_histories(Battery("interleavings of collections", kHistories),
+                [](std::uint64_t seed, BatteryTally& tally) { History(seed, tally).run(); });
 }
 
 }  // namespace

@@ -4,10 +4,7 @@
 #pragma once
 
 #include <array>
-#include <chrono>
-#include <cstdlib>
 #include <functional>
-#include <iostream>
 
 #include "action/account_images.h"
 #include "flow/crash_known.h"
@@ -88,14 +85,8 @@ struct RecordedFlow {
 
 class CrashBattery : public testing::Test {
  protected:
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  static constexpr std::uint64_t kPoints = 100;
-#else
-  static constexpr std::uint64_t kPoints = 2000;
-#endif
-
-  // NOLINTNEXTLINE(concurrency-mt-unsafe)
-  static bool is_long() { return std::getenv("ASHLAR_LONG_TESTS") != nullptr; }
+  // States of each flow.
+  static constexpr BatteryRounds kStates{2000, 100, 20'000};
 
   // Runs `setup`, and then runs and records `steps`.
   static std::unique_ptr<RecordedFlow> recorded(const std::vector<CrashStep>& setup,
@@ -117,7 +108,7 @@ class CrashBattery : public testing::Test {
     flow->files.become(*disk);
     const std::size_t done = other.done_before(operation);
     const Known& after = other.known[std::min(done + 1, other.steps.size())];
-    CrashTally tally;
+    BatteryTally tally;
     Known known = CrashObserver(*disk, other.known[done], after, tally).observe();
     EXPECT_EQ(tally.faults(), 0U);
     record(*flow, std::move(known), std::move(steps));
@@ -137,29 +128,22 @@ class CrashBattery : public testing::Test {
   // Checks crash states of flows, and prints and expects their counts.
   void check(const std::string& name, const std::vector<std::unique_ptr<RecordedFlow>>& flows) {
     if (HasFailure()) return;
-    const auto started = std::chrono::steady_clock::now();
-    const std::uint64_t seed = is_long() ? random_u64() >> 1U : 20261130;
-    const std::uint64_t wanted = is_long() ? 10 * kPoints : kPoints;
-    Prng prng(seed);
-    CrashTally tally;
+    Battery battery("crash states", kStates, name);
+    Prng prng(battery.seed());
     std::uint64_t cuts = 0;
     for (const auto& flow : flows) cuts += flow->files.operations() - flow->begin + 1;
-    for (std::uint64_t round = 0; round * cuts < wanted; ++round) {
+    for (std::uint64_t round = 0; round * cuts < battery.rounds(); ++round) {
       for (const auto& flow : flows) {
-        for (std::uint64_t cut = flow->begin; cut <= flow->files.operations(); ++cut)
-          check_state(*flow, cut, round < 2 ? round : prng.next() | 2U, prng, tally);
+        for (std::uint64_t cut = flow->begin; cut <= flow->files.operations(); ++cut) {
+          if (battery.has_seen_enough()) break;
+          check_state(*flow, cut, round < 2 ? round : prng.next() | 2U, prng, battery.tally);
+        }
       }
     }
-    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - started;
-    std::cout << fmt::format(
-                     R"({{"battery":"crash states","flow":"{}","seed":{},"points":{},"acked":{},"lost":{},)"
-                     R"("wrong":{},"half_visible":{},"undetected":{},"seconds":{:.1f}}})",
-                     name, seed, tally.points, tally.acked, tally.lost, tally.wrong, tally.half_visible,
-                     tally.undetected, spent.count())
-              << std::endl;
-    EXPECT_GE(tally.points, wanted);
-    EXPECT_EQ(tally.faults(), 0U);
-    for (const std::string& note : tally.notes) ADD_FAILURE() << note;
+    if (!battery.has_seen_enough()) {
+      EXPECT_GE(battery.tally.points, battery.rounds());
+    }
+    battery.finish();
   }
 
  private:
@@ -175,7 +159,7 @@ class CrashBattery : public testing::Test {
   enum class Death : unsigned char { kPowerCut, kCutAgainInRecovery, kKilled };
 
   static void check_state(const RecordedFlow& flow, std::uint64_t cut, std::uint64_t seed, Prng& prng,
-                          CrashTally& tally) {
+                          BatteryTally& tally) {
     const std::size_t noted = tally.notes.size();
     const std::uint64_t faults = tally.faults();
     const std::size_t done = flow.done_before(cut);
@@ -228,7 +212,7 @@ class CrashBattery : public testing::Test {
 
   // Runs steps from number `first` on, `count` at most. Returns what is known then.
   static Known run_again(SimulatedFileSystem& files, const RecordedFlow& flow, std::size_t first, Known known,
-                         std::size_t count, Prng& prng, CrashTally& tally) {
+                         std::size_t count, Prng& prng, BatteryTally& tally) {
     for (std::size_t i = std::min(first, flow.steps.size() - 1); count > 0 && i < flow.steps.size();
          ++i, --count) {
       Stage stage(files, known);

@@ -18,6 +18,7 @@
 #include "image/contents.h"
 #include "image/register.h"
 #include "simulated/simulated_file_system.h"
+#include "support/battery.h"
 #include "transfer/layout_reader.h"
 
 namespace ashlar {
@@ -38,23 +39,6 @@ struct KnownStore {
 struct Known {
   std::map<std::string, KnownStore> stores;  // by directory
   std::map<std::string, Content> layouts;    // bundles by "directory:tag"
-};
-
-// The counts of a battery. Each fault is one too many.
-struct CrashTally {
-  std::uint64_t points = 0;
-  std::uint64_t acked = 0;
-  std::uint64_t lost = 0;   // acknowledged, and not there
-  std::uint64_t wrong = 0;  // other bytes, damage, a store that is refused, a flow that can't run again
-  std::uint64_t half_visible = 0;  // neither there nor absent
-  std::uint64_t undetected = 0;    // wrong bytes that verify does not find
-  std::vector<std::string> notes;  // the first faults in words
-
-  void note(std::uint64_t& count, std::string what) {
-    ++count;
-    if (notes.size() < 5) notes.push_back(std::move(what));
-  }
-  std::uint64_t faults() const { return lost + wrong + half_visible + undetected; }
 };
 
 inline HostChoice simulated_host() { return {{}, {}, true}; }
@@ -123,7 +107,7 @@ inline Result<std::unique_ptr<Repo>> recover(FileSystem& files, const std::strin
 // `after`.
 class CrashObserver {
  public:
-  CrashObserver(SimulatedFileSystem& files, const Known& before, const Known& after, CrashTally& tally)
+  CrashObserver(SimulatedFileSystem& files, const Known& before, const Known& after, BatteryTally& tally)
       : files_(files), before_(before), after_(after), tally_(tally) {}
 
   Known observe() {
@@ -283,7 +267,7 @@ class CrashObserver {
   SimulatedFileSystem& files_;
   const Known& before_;
   const Known& after_;
-  CrashTally& tally_;
+  BatteryTally& tally_;
 };
 
 }  // namespace ashlar

@@ -3,6 +3,7 @@
 // prints its counts as a line of JSON. ASHLAR_LONG_TESTS=1 takes ten times as many states, from a seed of its
 // own.
 #include "action/bin.h"
+#include "action/collect.h"
 #include "action/disks.h"
 #include "action/image_transfers.h"
 #include "action/images.h"
@@ -101,6 +102,17 @@ CrashStep purge_step() {
             std::erase_if(known.snapshots, [](const auto& one) { return one.second.is_in_bin; });
             std::erase_if(known.images, [](const auto& one) { return one.second; });
             return {};
+          }};
+}
+
+CrashStep collect_step() {
+  return {"collect", [](Stage& stage) -> Status {
+            CollectOptions options;
+            options.max_live_percent = 100;  // all that is needed moves to new packs
+            options.threads = 1;
+            options.look_every = {};
+            const auto done = collect_store(*TRY(stage.repo(kHere)), stage.caller(), options);
+            return done.ok() ? Status() : Status(done.error());
           }};
 }
 
@@ -302,6 +314,14 @@ TEST_F(CrashStates, Purge) {
       {init_step(kHere), capture_image_step(first_and_last(), "web"), capture_step(disks_[1]),
        capture_step(disks_[2], bytes(1)), delete_step(bytes(1)), deregister_step(ImageSnapshots::kDelete)},
       {purge_step(), delete_step(bytes(2)), purge_step()});
+}
+
+TEST_F(CrashStates, Collect) {
+  check_flow("collect",
+             {init_step(kHere), capture_step(disks_[0]), capture_step(disks_[1], bytes(0)),
+              capture_step(disks_[3]), delete_step(bytes(0))},
+             {purge_step(), collect_step(), capture_step(disks_[2], bytes(1)), delete_step(bytes(3)),
+              purge_step(), collect_step(), collect_step()});
 }
 
 TEST_F(CrashStates, CreateImage) {

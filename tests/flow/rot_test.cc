@@ -1,7 +1,6 @@
 // Rot of every kind, in every file of a store: verify finds each, no capture is born damaged, no verb is stopped
 // by damage of what it does not need, and all of it comes back from a copy of the store.
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 
 #include "catalog/images.h"
@@ -13,6 +12,7 @@
 #include "image/deletion.h"
 #include "image/register.h"
 #include "repair/repair.h"
+#include "support/battery.h"
 #include "support/snapshots.h"
 
 namespace ashlar {
@@ -20,13 +20,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int kRounds = 150;
-#else
-constexpr int kRounds = 2000;
-#endif
+constexpr BatteryRounds kRotRounds{2000, 150, 100'000};
 constexpr std::uint64_t kMebi = 1 << 20;
-constexpr int kRepairedRound = 4;  // one of so many rounds ends with a repair
+constexpr std::uint64_t kRepairedRound = 4;  // one of so many rounds ends with a repair
 
 class Rot : public testing::Test {
  protected:
@@ -132,10 +128,10 @@ class Rot : public testing::Test {
   }
 
   // Rot is damage, also where it hit a version, a hash or an encryption.
-  void expect_found() {
+  void expect_found(BatteryTally& tally) {
     const auto report = world_.verify();
     ASSERT_OK(report);
-    EXPECT_FALSE(report.value().damages.empty()) << "verify finds nothing";
+    tally.expect(!report.value().damages.empty(), tally.undetected, "verify finds nothing");
     for (const Damage& damage : report.value().damages) EXPECT_FALSE(damage.is_unread) << damage.what;
   }
   // Captures, lists, deletes and purges beside the damage that verify has named: in this process, or in
@@ -236,10 +232,9 @@ class Rot : public testing::Test {
 };
 
 TEST_F(Rot, IsFoundAndStopsNothingElse) {
-  const bool is_long = std::getenv("ASHLAR_LONG_TESTS") != nullptr;  // NOLINT(concurrency-mt-unsafe)
-  const std::uint64_t seed = is_long ? random_u64() >> 1U : 20261130;
-  Prng prng(seed);
-  for (int round = 0; round < kRounds; ++round) {
+  Battery battery("rot", kRotRounds);
+  Prng prng(battery.seed());
+  for (std::uint64_t round = 0; round < battery.rounds(); ++round) {
     const std::string key = keys_[prng.below(keys_.size())];
     const ByteVector sound = file_bytes(path(key));
     std::string what;
@@ -249,20 +244,26 @@ TEST_F(Rot, IsFoundAndStopsNothingElse) {
         bytes_equal(*bytes, ByteSpan(sound).first(sound.size() - 1)))
       continue;
     if (bytes == sound || (!bytes && !can_be_missed(key))) continue;
-    SCOPED_TRACE(testing::Message() << "seed " << seed << ", round " << round << ", " << key << ": " << what);
+    const std::string where = fmt::format("seed {}, round {}, {}: {}", battery.seed(), round, key, what);
+    SCOPED_TRACE(where);
+    ++battery.tally.points;
     bytes ? put(key, *bytes) : static_cast<void>(fs::remove(path(key)));
     const Status opened = world_.open();
     if (opened.ok()) {
-      expect_found();
+      expect_found(battery.tally);
       expect_life_goes_on(prng.below(2) == 0);
       if (round % kRepairedRound == 0) expect_repaired();
+      battery.tally.acked += 2;  // captures beside the damage
     } else {
       EXPECT_EQ(key, "ashlar.json");
     }
     sweep();
     put_all_back();
-    if (HasFailure()) return;
+    if (battery.tally.faults() == 0 && !HasFailure()) continue;
+    battery.tally.notes.push_back(where);
+    return battery.finish();
   }
+  battery.finish();
   ASSERT_OK(world_.open());
   const auto report = world_.verify();
   ASSERT_OK(report);

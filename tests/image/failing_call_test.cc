@@ -76,7 +76,7 @@ struct VerbStore {
     EXPECT_TRUE(LaunchTemplateCatalog(objects).claim(some_template("freed")).ok());
     EXPECT_TRUE(LaunchTemplateCatalog(objects).free(some_template("freed").id).ok());
     EXPECT_TRUE(LifecyclePolicyCatalog(objects).claim(some_policy()).ok());
-    session = Session::begin(objects, StoreId{}, {{id_of(9)}, {id_of(4)}}).take();
+    session = Session::begin(objects, StoreId{}, {{id_of(9)}, {id_of(4), id_of(2)}}).take();
   }
 
   static SnapshotId id_of(std::uint64_t number) { return sample_record(number).id; }
@@ -126,6 +126,7 @@ struct VerbStore {
     EXPECT_TRUE(has_template("kept") || verb == "delete a template");
     EXPECT_TRUE(LifecyclePolicyCatalog(objects).get(some_policy().id).ok() || verb == "delete a policy");
     EXPECT_TRUE(find_session(objects, session->id()).ok() || verb.starts_with("revoke"));
+    EXPECT_TRUE(snapshots.read(id_of(2)).ok() || verb.starts_with("revoke")) << "a session stands on it";
   }
 
   static constexpr VolumeId kVolume{7};

@@ -2,7 +2,6 @@
 // come back, and launch templates that are made and removed again, with writers that sleep and answers that
 // are lost. A write that arrives late must never take effect on a record that was made after it.
 #include <atomic>
-#include <cstdlib>
 #include <limits>
 #include <map>
 #include <set>
@@ -13,17 +12,14 @@
 #include "codec/hash.h"
 #include "image/deletion.h"
 #include "image/register.h"
+#include "support/battery.h"
 #include "support/gated_objects.h"
 #include "support/snapshots.h"
 
 namespace ashlar {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t kNameHistories = 300;
-#else
-constexpr std::uint64_t kNameHistories = 2000;
-#endif
+constexpr BatteryRounds kNameHistories{10'000, 300, 1'000'000};
 constexpr std::uint64_t kNames = 2;
 constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
 
@@ -60,6 +56,7 @@ class NameHistory {
     gate_.finish_late_writes();
     return wrong_templates() + wrong_images();
   }
+  std::size_t acked() const { return templates_.size() + images_.size(); }
 
  private:
   void act(std::uint64_t seed, std::size_t actor) {
@@ -211,15 +208,20 @@ class NameHistory {
 };
 
 TEST(NameInterleaving, NoLateWriteReachesALaterRecord) {
-  const bool is_long = std::getenv("ASHLAR_LONG_TESTS") != nullptr;  // NOLINT(concurrency-mt-unsafe)
-  const std::uint64_t first = is_long ? random_u64() >> 1U : 20261130;
-  for (std::uint64_t seed = first; seed < first + kNameHistories; ++seed)
-    ASSERT_EQ(NameHistory(seed, Removal::kReplaces).run(), "") << "seed " << seed;
+  run_histories(Battery("interleavings of names", kNameHistories),
+                [](std::uint64_t seed, BatteryTally& tally) {
+                  NameHistory history(seed, Removal::kReplaces);
+                  const std::string wrong = history.run();
+                  tally.acked += history.acked();
+                  if (!wrong.empty()) tally.note(tally.lost, wrong);
+                });
 }
 
 // The histories are able to find the fault that the rule prevents.
 TEST(NameInterleaving, ADeletionThatArrivesLateIsFound) {
-  if (kNameHistories < 2000) GTEST_SKIP() << "one of 1500 histories shows it, which are slow here";
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "one of 1500 histories shows it, which are slow here";
+#endif
   std::set<std::string> found;
   for (std::uint64_t seed = 1; seed <= 40'000 && found.size() < 2; ++seed) {
     const std::string wrong = NameHistory(seed, Removal::kDeletes).run();
