@@ -241,7 +241,8 @@ TEST_F(Collecting, NothingIsFreedWhileASnapshotOrANodeOrASessionCannotBeRead) {
   EXPECT_TRUE(is(run(), ErrorCode::kCorrupt));
   store_.overwrite(meta, nodes);
   EXPECT_EQ(data_packs().size(), 2U);
-  EXPECT_EQ(collected().freed_packs, 2U) << "the dead one, and the nodes that were recorded as damaged, moved";
+  EXPECT_EQ(collected().freed_packs, 2U)
+      << "the dead one, and the nodes that were recorded as damaged, moved";
 }
 
 TEST_F(Collecting, ARunThatWasCutOffFindsWhatItStoredUntilTheSecondCollection) {

@@ -1,5 +1,5 @@
-// Rot of every kind, in every file of a store: verify finds each, no capture is born damaged, no verb is stopped
-// by damage of what it does not need, and all of it comes back from a copy of the store.
+// Rot of every kind, in every file of a store: verify finds each, no capture is born damaged, no verb is
+// stopped by damage of what it does not need, and all of it comes back from a copy of the store.
 #include <algorithm>
 #include <map>
 
