@@ -1,6 +1,7 @@
 // Tests what a collection does with packs: on small stores, with each case made by hand.
 #include "collect/collect.h"
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "catalog/collections.h"
 #include "catalog/records.h"
@@ -203,6 +204,19 @@ TEST_F(Collecting, APackThatCannotBeReadStaysWhileItsSecondPlaceIsRotten) {
   EXPECT_EQ(report.freed_packs, 0U);
   EXPECT_TRUE(is_there(pack));
   EXPECT_TRUE(is_there(second));
+}
+
+TEST_F(Collecting, ARateHolds) {
+  store_.publish(first_);
+  snapshot_of({{first_.id, 0, 48}});
+  CollectOptions options;
+  options.max_live_percent = 100;
+  options.bytes_per_second = 1 << 20;
+  const double began = monotonic_seconds();
+  const CollectReport report = collected(options);
+  ASSERT_GT(report.written_bytes, 100'000U);
+  // Each byte is read and written.
+  EXPECT_GT(monotonic_seconds() - began, 1.5 * static_cast<double>(report.written_bytes) / (1 << 20));
 }
 
 // What was found damaged is not kept for long once it is sound elsewhere, or not needed.
