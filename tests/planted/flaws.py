@@ -341,7 +341,7 @@ FLAWS = [
          [("scrub/pack_check.cc",
            "    if (decoded.ok()) continue;\n",
            '    if (decoded.ok() || planted("frames-not-decoded")) continue;\n')]),
-    Flaw("record-of-another", "a record under the key of another snapshot is believed", "rot",
+    Flaw("record-of-another", "a record under the key of another snapshot is believed", "snapshots",
          [("catalog/snapshots.cc",
            "  if (id_of(object.value()) != id)\n",
            '  if (id_of(object.value()) != id && !planted("record-of-another"))\n')]),
