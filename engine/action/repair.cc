@@ -81,15 +81,23 @@ Status offer_overlay(const Overlay& overlay, const Offer& offer, const std::stop
   const BlockRange all{Lba{0}, blocks_covering(overlay.size())};
   for (const HoldRun& run : overlay.states(all)) {
     if (run.hold != BlockHold::kClean && run.hold != BlockHold::kDirty) continue;
+    std::uint64_t piece = kPieceBlocks;  // one block after a piece that can't be read
     for (Lba at = run.blocks.first; at < run.blocks.end();) {
       if (stop.stop_requested()) return cancelled();
-      const BlockCount count{std::min(kPieceBlocks, (run.blocks.end() - at).value)};
+      const BlockCount count{std::min(piece, (run.blocks.end() - at).value)};
       const MutableByteSpan out = buffer.span().first(byte_count(count).value);
       const std::uint64_t bytes =
           std::min<std::uint64_t>(out.size(), overlay.size().value - byte_offset(at).value);
       std::ranges::fill(out.subspan(bytes), std::byte{0});
-      if (overlay.read(byte_offset(at), out.first(bytes)).ok()) TRY(offer_each(out, offer));
-      at += count;
+      if (overlay.read(byte_offset(at), out.first(bytes)).ok()) {
+        TRY(offer_each(out, offer));
+        at += count;
+        piece = kPieceBlocks;
+      } else if (count.value > 1) {
+        piece = 1;
+      } else {
+        at += count;
+      }
     }
   }
   return {};
@@ -108,8 +116,7 @@ Result<VerifyReport> describe_damage(Repo& repo, const Caller& caller) {
   return describe_damage(TRY(repo.verify_parts()), caller.stop);
 }
 
-Result<Repaired> repair_store(Host& host, const Caller& caller, const RepairRequest& request) {
-  Repo& repo = host.repo();
+Result<Repaired> repair_store(Repo& repo, const Caller& caller, const RepairRequest& request) {
   const WriteParts parts = TRY(repo.write_parts());
   RepairSources sources;
   if (request.from != nullptr) {
@@ -118,8 +125,8 @@ Result<Repaired> repair_store(Host& host, const Caller& caller, const RepairRequ
                               request.from->config().id == repo.config().id});
   }
   std::unique_ptr<Overlay> overlay;
-  if (request.volume) {
-    overlay = TRY(host.volumes().open_overlay(*request.volume));
+  if (request.volume && request.host != nullptr) {
+    overlay = TRY(request.host->volumes().open_overlay(*request.volume));
     sources.blocks.push_back([&](const Offer& offer) { return offer_overlay(*overlay, offer, caller.stop); });
   }
   std::unique_ptr<Source> source;

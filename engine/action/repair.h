@@ -18,6 +18,7 @@ Result<ScrubReport> scrub_store(Repo& repo, const Caller& caller, const ScrubOpt
 struct RepairRequest {
   Repo* from = nullptr;            // another store
   std::string source;              // a disk image, a block device, or an NBD URI; empty: none
+  Host* host = nullptr;            // of the store, for `volume`
   std::optional<VolumeId> volume;  // of this host, not served
 };
 struct Repaired {
@@ -27,7 +28,7 @@ struct Repaired {
 // Heals what is recorded as damaged and what is missing from this store's own packs, then from the sources of
 // the request. What is needed and found nowhere is recorded as lost. Fails with kBusy, kind kVolumeServed,
 // while the volume is served: the NBD URI of its export serves as a source.
-Result<Repaired> repair_store(Host& host, const Caller& caller, const RepairRequest& request);
+Result<Repaired> repair_store(Repo& repo, const Caller& caller, const RepairRequest& request);
 // Says what is damaged, and changes nothing.
 Result<VerifyReport> describe_damage(Repo& repo, const Caller& caller);
 

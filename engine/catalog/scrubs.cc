@@ -43,8 +43,11 @@ Result<ScrubState> ScrubCatalog::note(const std::function<void(ScrubState&)>& ch
     const Stored before = TRY(read_to_replace(objects_));
     ScrubState now = before.state;
     change(now);
-    for (std::size_t group = 0; group < kScrubGroups; ++group)
-      now.checked[group] = std::max(now.checked[group], before.state.checked[group]);
+    const UtcTime present = UtcTime::now();  // a later time is that of a clock that was wrong
+    for (std::size_t group = 0; group < kScrubGroups; ++group) {
+      if (before.state.checked[group] <= present)
+        now.checked[group] = std::max(now.checked[group], before.state.checked[group]);
+    }
     now.store = store_;
     now.revision = before.state.revision + 1;
     now.nonce = random_id<Nonce>();

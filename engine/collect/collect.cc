@@ -121,7 +121,8 @@ class Collection {
     for (const PlannedPack& pack : report_.plan.packs) {
       if (pack.verdict == Verdict::kDamaged)
         report_.warnings.push_back(
-            fmt::format("{} is damaged, and stays as it is", pack_key(pack.use.pack.kind, pack.use.pack.id)));
+            fmt::format("{} is damaged, and stays until what is needed of it is healed",
+                        pack_key(pack.use.pack.kind, pack.use.pack.id)));
       if (pack.verdict == Verdict::kFree) condemned_.insert(pack.use.pack);
     }
     return {};

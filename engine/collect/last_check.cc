@@ -27,19 +27,21 @@ bool is_at(const Places& places, const PackId& pack) {
 
 }  // namespace
 
-// What a pack holds whose ends are damaged is known from the index, if at all. So all that is needed has to
-// be in packs that stay, and what the index says of this one is read there.
+// // Only the index knows what a pack holds whose ends are damaged. So all that is needed has to be in packs
+// that stay. What the index says of this pack is read there; everything is, when the index does not know the
+// pack.
 Result<bool> LastCheck::all_is_elsewhere(const PackId& pack, const std::stop_token& stop) {
+  const bool knows = TRY(index_.has_pack(pack));
   for (const NodeId& id : live_.needed_nodes()) {
     const auto places = TRY(index_.node_places(id));
     const bool stays =
         std::ranges::any_of(places, [&](const NodePlace& place) { return !condemned_.contains(place.pack); });
-    if (!stays || (is_at(places, pack) && !TRY(is_elsewhere(id)))) return false;
+    if (!stays || ((!knows || is_at(places, pack)) && !TRY(is_elsewhere(id)))) return false;
   }
   for (const SegmentId& id : live_.needed_segments()) {
     const auto places = TRY(index_.segment_places(id));
-    const bool found = is_at(places, pack) ? TRY(is_elsewhere(id, live_.blocks(id), stop))
-                                           : TRY(is_present(places, live_.blocks(id)));
+    const bool found = !knows || is_at(places, pack) ? TRY(is_elsewhere(id, live_.blocks(id), stop))
+                                                     : TRY(is_present(places, live_.blocks(id)));
     if (!found) return false;
   }
   return true;
@@ -62,8 +64,11 @@ Result<bool> LastCheck::data_is_elsewhere(const PackId& id, const std::stop_toke
   for (const SegmentEntry& entry : tail.entries()) {
     const SegmentBlocks live = live_.blocks(entry.id);
     if (live.none()) continue;
-    const auto segment = locate_segment({id, entry}, TRY(tail.directory(entry)));
-    if (!TRY(is_elsewhere(entry.id, live & segment->present, stop))) return false;
+    auto directory = tail.directory(entry);
+    SegmentBlocks wanted = live;  // of a segment whose directory is damaged, all that is needed
+    if (!is(directory, ErrorCode::kCorrupt))
+      wanted &= locate_segment({id, entry}, TRY(std::move(directory)))->present;
+    if (!TRY(is_elsewhere(entry.id, wanted, stop))) return false;
   }
   return true;
 }

@@ -63,7 +63,9 @@ Status Rewriter::rewrite_data(const PackId& id, const std::stop_token& stop) {
   std::vector<EncodedSegment> moved;
   Status damaged;
   for (const SegmentEntry& entry : tail.entries()) {
-    const auto segment = locate_segment({id, entry}, TRY(tail.directory(entry)));
+    auto directory = tail.directory(entry);
+    if (is(directory, ErrorCode::kCorrupt)) continue;  // sound elsewhere, or the pack would stay
+    const auto segment = locate_segment({id, entry}, TRY(std::move(directory)));
     const SegmentBlocks frames = TRY(survey_.needed(*segment));
     if (frames.none()) continue;
     auto copied = copy(*pack, *segment, frames);

@@ -52,7 +52,15 @@ Result<PackUse> Survey::use_of_data(PackUse use, const std::stop_token& stop) {
   const DataPackTail tail = TRY(pack->read_tail());
   for (const SegmentEntry& entry : tail.entries()) {
     TRY(pace_.move(entry.directory_bytes, stop));
-    const auto segment = locate_segment({use.pack.id, entry}, TRY(tail.directory(entry)));
+    auto directory = tail.directory(entry);
+    if (is(directory, ErrorCode::kCorrupt)) {
+      // The frames of the segment can't be told apart any more.
+      use.has_damage = true;
+      use.is_damaged =
+          use.is_damaged || (live_.blocks(entry.id).any() && !TRY(is_outside(entry.id, {use.pack.id})));
+      continue;
+    }
+    const auto segment = locate_segment({use.pack.id, entry}, TRY(std::move(directory)));
     const SegmentBlocks frames = TRY(needed(*segment));
     // The needed frames that are damaged here are damaged wherever they are.
     use.is_damaged = use.is_damaged || (frames & segments_.damaged_blocks(*segment)).any();
@@ -150,7 +158,8 @@ Result<bool> Survey::is_needed(const NodeId& node, const PackId& pack) {
   const auto places = TRY(index_.node_places(node));
   if (places.size() <= 1) return true;
   for (const NodePlace& place : places) {
-    const auto reader = PackReader::open(objects_, PackKind::kMeta, place.pack);
+    if (damage_.is_damaged(place.pack, node)) continue;
+    const auto reader = WholePackReader::open(objects_, PackKind::kMeta, place.pack);
     if (reader.ok() && reader.value()->read_node(place.entry).ok()) return place.pack == pack;
   }
   return true;

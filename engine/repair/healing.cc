@@ -4,6 +4,7 @@
 
 #include "codec/hash.h"
 #include "format/node_format.h"
+#include "store/place_errors.h"
 
 namespace ashlar {
 
@@ -127,6 +128,11 @@ Status Healing::offer_node(const NodeId& id, ByteSpan encoding) {
   needs_.nodes.erase(id);
   ++healed_nodes_;
   return {};
+}
+
+void Healing::doubt(const Error& error) {
+  constexpr std::size_t kMaxDoubts = 8;
+  if (!says_lost(error) && doubts_.size() < kMaxDoubts) doubts_.push_back(error);
 }
 
 Status Healing::finish() {

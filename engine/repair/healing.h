@@ -22,7 +22,8 @@ inline constexpr std::uint64_t kHealingBytes = std::uint64_t{128} << 20;
 
 class Healing {
  public:
-  // What is stored is taken out of `needs`, which outlives the healing. New packs are those of `session`.
+  // // Everything that is stored is taken out of `needs`, which outlives the healing. New packs are those of
+  // `session`.
   Healing(ObjectStore& objects, Index& index, const StoreConfig& config, const SessionId& session,
           RepairNeeds& needs);
   ~Healing();
@@ -42,6 +43,10 @@ class Healing {
   Status offer(const BlockId& id, ByteSpan block);
   // Takes a node, if it is needed and the encoding has its id.
   Status offer_node(const NodeId& id, ByteSpan encoding);
+  // // Notes that a source could not be read for a reason that is not damage: it may still have what is
+  // needed.
+  void doubt(const Error& error);
+  const std::vector<Error>& doubts() const { return doubts_; }
   // Publishes what was taken.
   Status finish();
 
@@ -67,7 +72,8 @@ class Healing {
   std::unordered_map<BlockId, std::vector<std::pair<SegmentId, std::uint16_t>>, IdHash> wanted_;
   std::map<SegmentId, Draft> drafts_;
   std::uint64_t draft_bytes_ = 0;
-  std::set<SegmentId> open_;  // segments in the open pack, which holds each once
+  std::set<SegmentId> open_;   // segments in the open pack, which holds each once
+  std::vector<Error> doubts_;  // the first few
   std::uint64_t healed_blocks_ = 0;
   std::uint64_t healed_nodes_ = 0;
 };

@@ -14,9 +14,13 @@ Status offer_nodes(Healing& healing, const HealingStore& from, const std::stop_t
     if (stop.stop_requested()) return cancelled();
     for (const NodePlace& place : TRY(from.index.node_places(id))) {
       const auto pack = PackReader::open(from.objects, PackKind::kMeta, place.pack);
-      if (!pack.ok()) continue;
-      const auto encoding = pack.value()->read_node(place.entry);
-      if (encoding.ok()) TRY(healing.offer_node(id, encoding.value()));
+      const auto encoding =
+          pack.ok() ? pack.value()->read_node(place.entry) : Result<ByteVector>(pack.error());
+      if (encoding.ok()) {
+        TRY(healing.offer_node(id, encoding.value()));
+      } else {
+        healing.doubt(encoding.error());
+      }
     }
   }
   return {};
@@ -28,8 +32,12 @@ Status offer_blocks(Healing& healing, SegmentReader& segments, const LocatedSegm
   AlignedBuffer block(kBlockBytes);
   for (std::size_t i = 0; i < segment.directory.blocks.size(); ++i) {
     if (!wanted[i] || !healing.wants(segment.directory.blocks[i])) continue;
-    if (segments.read(segment, i, 1, block.span()).ok())
+    const Status read = segments.read(segment, i, 1, block.span());
+    if (read.ok()) {
       TRY(healing.offer(segment.directory.blocks[i], block.span()));
+    } else {
+      healing.doubt(read.error());
+    }
   }
   return {};
 }
@@ -38,7 +46,10 @@ Status offer_segments(Healing& healing, const HealingStore& from, const std::sto
   for (const SegmentId& id : healing.wanted_segments()) {
     if (stop.stop_requested()) return cancelled();
     const auto places = from.segments.locate_all(id);
-    if (!places.ok()) continue;
+    if (!places.ok()) {
+      healing.doubt(places.error());
+      continue;
+    }
     healing.learn(id, places.value().front()->directory.blocks);
     for (const auto& place : places.value())
       TRY(offer_blocks(healing, from.segments, *place, healing.wanted(id)));
@@ -67,7 +78,11 @@ Status offer_any_blocks(Healing& healing, const HealingStore& from,
     if (!healing.wants_blocks()) return {};
     if (!is_asked(pack.id)) continue;
     const auto tail = read_tail(from.objects, pack.id);
-    if (tail.ok()) TRY(offer_pack(healing, from, pack.id, tail.value()));
+    if (tail.ok()) {
+      TRY(offer_pack(healing, from, pack.id, tail.value()));
+    } else {
+      healing.doubt(tail.error());
+    }
   }
   return {};
 }

@@ -15,7 +15,7 @@ struct HealingStore {
   ObjectStore& objects;
   Index& index;  // caught up
   SegmentReader& segments;
-  bool is_copy = false;  // of the same store: records can be put back from it
+  bool is_copy = false;  // of the same store: records of snapshots can be put back from it
 };
 
 // Offers nodes and segments of the same ids, then single blocks that lie in any other segment. The last looks

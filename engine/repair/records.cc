@@ -1,66 +1,53 @@
 #include "repair/records.h"
 
-#include <algorithm>
 #include <set>
 
 #include "catalog/images.h"
 #include "catalog/snapshots.h"
 #include "image/snapshot_users.h"
-#include "scrub/record_check.h"
 
 namespace ashlar {
 namespace {
 
-constexpr std::uint64_t kMaxRecordBytes = std::uint64_t{64} << 20U;
+constexpr std::uint64_t kMaxDamagedBytes = std::uint64_t{64}
+                                           << 20U;  // a damaged record may be longer than any
 
-// What a running program keeps for itself is made anew; a copy of it would be wrong.
-bool is_of_programs(const std::string& key) {
-  return std::ranges::any_of(std::vector<std::string_view>{"sessions/", "collect/", "scrub/", "damage/"},
-                             [&](std::string_view folder) { return key.starts_with(folder); });
-}
-
-bool is_wrong(const Error& error) { return error.code() == ErrorCode::kCorrupt; }
-
-// Returns the keys of records that are damaged.
-Result<std::set<std::string>> damaged_keys(ObjectStore& objects) {
-  std::set<std::string> keys;
-  for (const RecordFault& fault : TRY(check_records(objects))) {
-    if (!fault.is_unread) keys.insert(fault.object);
-  }
+// Returns the snapshots whose records are damaged, or gone although an image or a volume needs them.
+Result<std::set<SnapshotId>> snapshots_to_put_back(ObjectStore& objects) {
+  std::set<SnapshotId> ids;
   const SnapshotCatalog snapshots(objects);
   for (const SnapshotId id : TRY(snapshots.list_ids())) {
-    const auto object = snapshots.read(id);
-    if (!object.ok() && is_wrong(object.error())) keys.insert(SnapshotCatalog::key_of(id));
+    if (is(snapshots.read(id), ErrorCode::kCorrupt)) ids.insert(id);
   }
-  return keys;
-}
-
-// Adds the records of snapshots that images and volumes need and that are gone.
-Status add_missing_snapshots(ObjectStore& objects, std::set<std::string>& keys) {
-  const SnapshotCatalog snapshots(objects);
   for (const auto& [id, user] : TRY(SnapshotUsers::read(objects)).needed()) {
-    if (is(snapshots.read(id), ErrorCode::kNotFound)) keys.insert(SnapshotCatalog::key_of(id));
+    if (is(snapshots.read(id), ErrorCode::kNotFound)) ids.insert(id);
   }
-  return {};
+  return ids;
 }
 
-// Returns whether the record was put back.
-Result<bool> put_back(ObjectStore& objects, ObjectStore& copy, const std::string& key) {
-  const auto right = get_object(copy, key, kMaxRecordBytes);
-  if (is(right, ErrorCode::kNotFound)) return false;
-  if (!right.ok()) return right.error();
-  const auto wrong = get_object(objects, key, kMaxRecordBytes);
-  if (is(wrong, ErrorCode::kNotFound)) {
-    TRY(objects.put_if_absent(key, right.value()));
-    return true;
-  }
-  if (!wrong.ok()) return wrong.error();
-  if (wrong.value() == right.value()) return false;
-  TRY(objects.replace(key, wrong.value(), right.value()));
+// Returns whether the record was put back. Another program may have been faster.
+Result<bool> put_back(ObjectStore& objects, ObjectStore& copy, SnapshotId id) {
+  const auto there = SnapshotCatalog(copy).read(id);
+  if (!there.ok() || record_of(there.value()) == nullptr) return false;
+  const std::string key = SnapshotCatalog::key_of(id);
+  const ByteVector right = TRY(get_object(copy, key, kMaxDamagedBytes));
+  const auto wrong = get_object(objects, key, kMaxDamagedBytes);
+  if (!wrong.ok() && !is(wrong, ErrorCode::kNotFound)) return wrong.error();
+  Status put = wrong.ok() ? objects.replace(key, wrong.value(), right) : objects.put_if_absent(key, right);
+  if (is(put, ErrorCode::kBusy) || is(put, ErrorCode::kNotFound)) return false;
+  TRY(std::move(put).with_context(key));
   return true;
 }
 
 }  // namespace
+
+Result<std::vector<std::string>> put_snapshots_back(ObjectStore& objects, ObjectStore& copy) {
+  std::vector<std::string> done;
+  for (const SnapshotId id : TRY(snapshots_to_put_back(objects))) {
+    if (TRY(put_back(objects, copy, id))) done.push_back(SnapshotCatalog::key_of(id));
+  }
+  return done;
+}
 
 Result<std::vector<std::string>> claim_missing_names(ObjectStore& objects) {
   std::vector<std::string> done;
@@ -68,20 +55,10 @@ Result<std::vector<std::string>> claim_missing_names(ObjectStore& objects) {
   for (const ImageId id : TRY(images.list_ids())) {
     const auto image = images.get(id);
     if (!image.ok()) continue;
-    if (auto key = TRY(images.claim_missing_name(image.value()))) done.push_back(*std::move(key));
-  }
-  return done;
-}
-
-Result<std::vector<std::string>> put_records_back(ObjectStore& objects, ObjectStore& copy) {
-  std::set<std::string> keys = TRY(damaged_keys(objects));
-  TRY(add_missing_snapshots(objects, keys));
-  std::vector<std::string> done;
-  if (keys.empty()) return done;
-  const std::set<std::string> damaged_there = TRY(damaged_keys(copy));
-  for (const std::string& key : keys) {
-    if (is_of_programs(key) || key.ends_with('/') || damaged_there.contains(key)) continue;
-    if (TRY(put_back(objects, copy, key))) done.push_back(key);
+    auto key = images.claim_missing_name(image.value());
+    if (is(key, ErrorCode::kBusy)) continue;  // another image claims it just now
+    if (!key.ok()) return key.error();
+    if (key.value()) done.push_back(*key.value());
   }
   return done;
 }

@@ -1,5 +1,7 @@
 #include "repair/repair.h"
 
+#include <fmt/format.h>
+
 #include <set>
 
 #include "base/either_stop.h"
@@ -11,7 +13,7 @@
 namespace ashlar {
 namespace {
 
-// What has to be recorded of a pack as lost.
+// // The parts of a pack to be recorded as lost.
 struct Lost {
   std::map<SegmentId, FrameSet> frames;
   std::set<NodeId> nodes;
@@ -45,11 +47,17 @@ class Repair {
       RepairNeeds needs = TRY(look(either.token()));
       for (const auto& [id, need] : needs.nodes) seen_nodes.insert(id);
       report_.needed_nodes = seen_nodes.size();
+      for (const NodeId& id : healed_nodes_) {
+        if (needs.nodes.contains(id))
+          return corrupt(fmt::format(
+              "manifest node {} has its id, and is no node of its place: delete the snapshots that need it",
+              id.hex()));
+      }
       report_.needed_blocks = report_.healed_blocks + needs.blocks();
       if (needs.empty() || !TRY(heal(needs, session->id(), either.token()))) {
         report_.lost_blocks = needs.blocks();
         report_.lost_nodes = needs.nodes.size();
-        TRY(record_lost(needs));
+        if (!has_doubt_) TRY(record_lost(needs));
         return std::move(report_);
       }
     }
@@ -58,7 +66,7 @@ class Repair {
  private:
   Status put_records() {
     for (const HealingStore& store : sources_.stores) {
-      if (store.is_copy) note(TRY(put_records_back(parts_.objects, store.objects)));
+      if (store.is_copy) note(TRY(put_snapshots_back(parts_.objects, store.objects)));
     }
     note(TRY(claim_missing_names(parts_.objects)));
     return {};
@@ -77,6 +85,8 @@ class Repair {
   // Returns whether anything was healed.
   Result<bool> heal(RepairNeeds& needs, const SessionId& session, const std::stop_token& stop) {
     SegmentReader segments(parts_.objects, parts_.index, &parts_.damage);
+    std::vector<NodeId> before;
+    for (const auto& [id, need] : needs.nodes) before.push_back(id);
     Healing healing(parts_.objects, parts_.index, parts_.config, session, needs);
     std::vector<HealingStore> stores{{parts_.objects, parts_.index, segments}};
     for (const HealingStore& store : sources_.stores) stores.push_back(store);
@@ -88,8 +98,13 @@ class Repair {
       if (offered.ok() && healing.wants_blocks())
         offered = visit([&](ByteSpan block) { return healing.offer(block_id(block), block); });
     }
+    for (const NodeId& id : before) {
+      if (!needs.nodes.contains(id)) healed_nodes_.insert(id);
+    }
     TRY(healing.finish());
     TRY(std::move(offered));
+    for (const Error& doubt : healing.doubts()) report_.warnings.push_back(doubt.text());
+    has_doubt_ = has_doubt_ || !healing.doubts().empty();
     report_.healed_blocks += healing.healed_blocks();
     report_.healed_nodes += healing.healed_nodes();
     progress_.healed_bytes += healing.healed_blocks() * kBlockBytes;
@@ -111,7 +126,7 @@ class Repair {
     return {};
   }
 
-  // Of a place whose directory can't be read, all frames are lost.
+  // // At a place whose directory can't be read, all frames are lost.
   static Result<FrameSet> lost_frames(SegmentReader& segments, const SegmentPlace& place,
                                       const SegmentBlocks& blocks) {
     const auto located = segments.locate_at(place);
@@ -123,6 +138,12 @@ class Repair {
     if (!found.ok() || !found.value()) return {};  // verify makes a damaged record anew
     const auto stored = parts_.damage.catalog().update(found.value()->kind, pack, [&](DamageRecord& record) {
       record.is_given_up = false;
+      if (record.is_whole && record.kind == PackKind::kData) {
+        for (const auto& [id, frames] : lost.frames) record.segments[id].damaged |= frames;
+      }
+      if (record.is_whole && record.kind == PackKind::kMeta) {
+        for (const NodeId& id : lost.nodes) record.nodes.try_emplace(id, NodeDamage::kDamaged);
+      }
       for (auto& [id, damage] : record.segments) {
         const auto frames = lost.frames.find(id);
         damage.lost = frames == lost.frames.end() ? FrameSet() : damage.damaged & frames->second;
@@ -140,6 +161,8 @@ class Repair {
   RepairProgress& progress_;
   const std::stop_token& stop_;
   RepairReport report_;
+  std::set<NodeId> healed_nodes_;
+  bool has_doubt_ = false;  // a source could not be read just now, so nothing is lost yet
 };
 
 }  // namespace

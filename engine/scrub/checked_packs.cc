@@ -1,5 +1,6 @@
 #include "scrub/checked_packs.h"
 
+#include <algorithm>
 #include <mutex>
 
 #include "base/parallel.h"
@@ -32,6 +33,14 @@ void check_meta(const PackChecks& work, const NeededParts* needs, CheckedPack& c
   checked.faults = check_meta_pack(check, tally);
 }
 
+// Returns whether a collection has removed the pack since it was listed. A pack that is needed and gone is
+// found by the walk.
+Result<bool> has_gone(const PackChecks& work, const CheckedPack& checked) {
+  const bool is_sound = std::ranges::all_of(checked.faults, &PackFault::is_absent);
+  if (is_sound) return false;
+  return is(work.parts.objects.stat(pack_key(checked.kind, checked.pack)), ErrorCode::kNotFound);
+}
+
 }  // namespace
 
 Status check_packs(const PackChecks& work, PackKind kind, const std::vector<PackId>& packs,
@@ -42,6 +51,7 @@ Status check_packs(const PackChecks& work, PackKind kind, const std::vector<Pack
     CheckedPack checked{kind, packs[i], needs == nullptr, {}, {}, {}};
     kind == PackKind::kData ? check_data(work, needs, checked, tally)
                             : check_meta(work, needs, checked, tally);
+    if (TRY(has_gone(work, checked))) return {};
     auto sound_again = record_findings(work.parts.damage, checked);
     const std::lock_guard lock(mutex);
     ++work.report.packs;
@@ -49,7 +59,10 @@ Status check_packs(const PackChecks& work, PackKind kind, const std::vector<Pack
     work.report.blocks += tally.blocks;
     work.report.nodes += tally.nodes;
     work.report.bytes_read += ByteCount{tally.bytes};
-    for (const PackFault& fault : checked.faults) work.losses.note(packs[i], fault);
+    for (const PackFault& fault : checked.faults) {
+      work.losses.note(packs[i], fault);
+      if (fault.is_unread) work.unread.insert(packs[i]);
+    }
     if (!sound_again.ok()) {
       work.report.unrecorded.push_back(sound_again.error().text());
     } else {

@@ -2,6 +2,7 @@
 // losses. Internal to the module.
 #pragma once
 
+#include <set>
 #include <stop_token>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct PackChecks {
   const std::stop_token& stop;
   VerifyReport& report;
   Losses& losses;
+  std::set<PackId>& unread;  // gets the packs of which something could not be read
 };
 
 // Checks packs of one kind on one thread a processor. `needs` selects segments and nodes; null: all are read.

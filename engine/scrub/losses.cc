@@ -308,7 +308,12 @@ void Losses::note_recorded(const DamageRecord& record, const SegmentId& id, cons
 
 // A directory that can't be read, and was not checked now, gives nothing to rely on.
 Status Losses::look_at_other_places() {
-  for (const auto& [id, faults] : faults_) {
+  std::set<SegmentId> ids;
+  for (const auto& [id, faults] : faults_) ids.insert(id);
+  for (const auto& [pack, damage] : bad_packs_) {
+    for (const SegmentEntry& entry : TRY(parts_.index.pack_segments(pack))) ids.insert(entry.id);
+  }
+  for (const SegmentId& id : ids) {
     for (const SegmentPlace& place : TRY(parts_.index.segment_places(id))) {
       const auto segment = segments_.locate_at(place);
       if (segment.ok()) {

@@ -33,11 +33,16 @@ Result<Groups> list_groups(ObjectStore& objects) {
   return groups;
 }
 
+// A time that is still to come is that of a clock that was wrong: it says nothing.
+UtcTime checked_at(const ScrubState& state, std::size_t group) {
+  return state.checked[group] > UtcTime::now() ? UtcTime() : state.checked[group];
+}
+
 ScrubAge age_of(const Groups& groups, const ScrubState& state, UtcTime created) {
   ScrubAge age;
   age.oldest = UtcTime::now();
   for (const auto& [number, group] : groups) {
-    const UtcTime checked = state.checked[number];
+    const UtcTime checked = checked_at(state, number);
     age.packs += group.packs();
     if (checked.unix_ns == 0) age.never_checked += group.packs();
     age.oldest = std::min(age.oldest, std::max(checked, created));
@@ -53,22 +58,22 @@ class Scrub {
         options_(options),
         pace_(options.bytes_per_second),
         losses_(parts, stop),
-        work_{parts, progress, pace_, stop, report_.found, losses_} {}
+        work_{parts, progress, pace_, stop, report_.found, losses_, unread_} {}
 
   // The order of listing makes it safe beside captures and deletions, as in verify.
   Result<ScrubReport> run() {
     const std::vector<SnapshotId> ids = TRY(parts_.snapshots.list_ids());
     TRY(parts_.index.catch_up());
+    listed_ = UtcTime::now();
     const Groups groups = TRY(list_groups(parts_.objects));
     TRY(check_damage_records(work_));
     TRY(check_small_records(work_));
     TRY(read_state());
     TRY(check_groups(groups));
     TRY(note_known());
-    if (losses_.any()) {
-      TRY(losses_.look_at_other_places());
-      TRY(walk_snapshots(work_, ids));
-    }
+    TRY(parts_.index.catch_up());  // a collection may have moved what is needed
+    TRY(losses_.look_at_other_places());
+    TRY(walk_snapshots(work_, ids));
     report_.found.damages = TRY(losses_.take());
     report_.age = age_of(groups, state_, parts_.config.created);
     return std::move(report_);
@@ -78,6 +83,7 @@ class Scrub {
     const std::vector<SnapshotId> ids = TRY(parts_.snapshots.list_ids());
     TRY(parts_.index.catch_up());
     TRY(parts_.damage.refresh());
+    TRY(check_small_records(work_));
     TRY(note_known());
     TRY(losses_.look_at_other_places());
     TRY(walk_snapshots(work_, ids));
@@ -100,12 +106,12 @@ class Scrub {
   std::vector<std::size_t> order(const Groups& groups) const {
     std::vector<std::size_t> order;
     for (const auto& [number, group] : groups) {
-      if (state_.checked[number] <= options_.before) order.push_back(number);
+      if (checked_at(state_, number) <= options_.before) order.push_back(number);
     }
     if (options_.cursor) {
       std::ranges::rotate(order, std::ranges::lower_bound(order, *options_.cursor));
     } else {
-      std::ranges::stable_sort(order, {}, [&](std::size_t number) { return state_.checked[number]; });
+      std::ranges::stable_sort(order, {}, [&](std::size_t number) { return checked_at(state_, number); });
     }
     return order;
   }
@@ -129,23 +135,36 @@ class Scrub {
   }
 
   Status check_part(const std::vector<std::size_t>& part, const Group& packs) {
-    const UtcTime began = UtcTime::now();
     TRY(check_packs(work_, PackKind::kMeta, packs.meta, nullptr));
     TRY(check_packs(work_, PackKind::kData, packs.data, nullptr));
     checked_.insert(packs.meta.begin(), packs.meta.end());
     checked_.insert(packs.data.begin(), packs.data.end());
     report_.groups += part.size();
+    std::set<std::size_t> unread;  // groups of which something could not be read stay as they were
+    for (const PackId& pack : unread_) unread.insert(scrub_group(pack));
     const auto note = [&](ScrubState& state) {
-      for (const std::size_t number : part) state.checked[number] = began;
+      for (const std::size_t number : part) {
+        if (!unread.contains(number)) state.checked[number] = listed_;
+      }
     };
     auto noted = catalog_.note(note);
     if (noted.ok()) {
       state_ = noted.take();
     } else {
       note(state_);
-      report_.found.unrecorded.push_back(noted.error().text());
+      report_.unnoted = noted.error().text();
     }
     return {};
+  }
+
+  // // A record that is damaged may have named anything.
+  DamageRecord whole(const PackId& pack) const {
+    const bool is_meta = parts_.objects.stat(pack_key(PackKind::kMeta, pack)).ok();
+    DamageRecord record;
+    record.kind = is_meta ? PackKind::kMeta : PackKind::kData;
+    record.pack = pack;
+    record.is_whole = true;
+    return record;
   }
 
   // Adds what is recorded of packs that were not checked now: they are no sound places either.
@@ -155,6 +174,7 @@ class Scrub {
       if (checked_.contains(pack)) continue;
       const auto record = records.find(pack);
       if (record.ok() && record.value()) losses_.note_recorded(*record.value());
+      if (is(record, ErrorCode::kCorrupt)) losses_.note_recorded(whole(pack));
     }
     return {};
   }
@@ -164,7 +184,9 @@ class Scrub {
   Pace pace_;
   ScrubReport report_;
   Losses losses_;
+  std::set<PackId> unread_;
   const PackChecks work_;
+  UtcTime listed_;
   ScrubCatalog catalog_{parts_.objects, parts_.config.id};
   ScrubState state_;
   std::set<PackId> checked_;

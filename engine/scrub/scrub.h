@@ -2,7 +2,8 @@
 // found while another copy can still heal it.
 //
 // A scrub checks packs as verify does, group by group (format/scrub_record.h): first those that were checked
-// longest ago. After each part it notes in the store how far it is; one that is stopped goes on there.
+// longest ago. After each part it notes in the store how far it is; one that is stopped goes on there. At its
+// end it reads the records and walks the trees of all snapshots, so that it names everything that is missing.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,7 @@ struct ScrubReport {
   VerifyReport found;      // what was read; damage that is known from earlier, too
   std::size_t groups = 0;  // that were checked
   std::size_t cursor = 0;  // the group that a read-only scrub goes on with
+  std::string unnoted;     // why it could not be noted in the store how far the scrub is; empty: it was
   ScrubAge age;            // afterwards
 };
 

@@ -34,6 +34,7 @@ Status check_everything(const PackChecks& work) {
   TRY(check_damage_records(work));
   TRY(check_packs(work, PackKind::kMeta, ids_of(meta), nullptr));
   TRY(check_packs(work, PackKind::kData, ids_of(data), nullptr));
+  if (work.losses.any()) TRY(work.parts.index.catch_up());  // a collection may have moved what is needed
   TRY(walk_snapshots(work, ids));
   return check_small_records(work);
 }
@@ -76,7 +77,8 @@ Result<VerifyReport> verify_all(const VerifyParts& parts, VerifyProgress& progre
   VerifyReport report;
   Losses losses(parts, stop);
   Pace pace(0);
-  TRY(check_everything({parts, progress, pace, stop, report, losses}));
+  std::set<PackId> unread;
+  TRY(check_everything({parts, progress, pace, stop, report, losses, unread}));
   return finish(std::move(report), losses);
 }
 
@@ -86,7 +88,8 @@ Result<VerifyReport> verify_snapshot(const VerifyParts& parts, SnapshotId id, Ve
   VerifyReport report;
   Losses losses(parts, stop);
   Pace pace(0);
-  TRY(check_one({parts, progress, pace, stop, report, losses}, record));
+  std::set<PackId> unread;
+  TRY(check_one({parts, progress, pace, stop, report, losses, unread}, record));
   return finish(std::move(report), losses);
 }
 

@@ -93,7 +93,7 @@ def judged(flow, run, fault):
 
 def afterwards(flow, run, fault, before):
     judged(flow, run, fault)
-    # Nothing was made, unless the line names it. What fails for good may keep the program from undoing it.
+    # A failed verb made nothing, unless the line names it. What fails for good may keep the program from undoing it.
     if run.status == 1 and not fault.for_good:
         made = {one for one in flow.visible() - before if one not in run.err and one not in flow.may_go}
         expect(not made, f"it failed, but made {made}")

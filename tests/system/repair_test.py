@@ -4,6 +4,7 @@
 import json
 import re
 import shutil
+import time
 
 import host
 from program import noise
@@ -67,9 +68,38 @@ class Repair(host.HostTest):
         self.assertEqual(again["packs"], 2)
         figures = dict(re.findall(r"^(ashlar_\w+) (\d+)$", metrics.read_text(), re.M))
         self.assertEqual(figures["ashlar_scrub_damaged_places"], "0")
-        self.assertLess(int(figures["ashlar_scrub_oldest_check_age_seconds"]), 600)
+        self.assertLess(abs(int(figures["ashlar_scrub_oldest_check_time_seconds"]) - time.time()), 600)
+        self.assertEqual(metrics.stat().st_mode & 0o777, 0o644)
         self.assertEqual(int(figures["ashlar_scrub_read_bytes"]), again["read_bytes"])
         self.fails(2, "scrub", "--cursor", "xyz", says=["three hexadecimal digits"])
+
+    def test_a_scrub_names_what_is_missing(self):
+        self.packs("packs")[0].unlink()
+        found = json.loads(self.ended(3, "scrub", "--json").stdout)
+        self.assertEqual(found["damages"][0]["losses"][0]["snapshot"], self.first)
+        record = self.store / "snapshots" / self.first
+        self.rot(record, 30, 2)
+        found = json.loads(self.ended(3, "scrub", "--json").stdout)
+        self.assertIn(f"snapshots/{self.first}", [d["object"] for d in found["damages"]])
+
+    def test_a_damaged_directory_is_healed_and_its_pack_goes(self):
+        copy = self.scratch / "copy"
+        shutil.copytree(self.store, copy)
+        pack = self.packs("packs")[0]
+        self.rot(pack, pack.stat().st_size - 3000, 2)
+        self.ended(3, "scrub")
+        self.ok("repair", "--from", copy)
+        self.expect_healed()
+
+    def test_a_repair_changes_no_image_or_volume(self):
+        volume = self.ok_json("volume", "create", "--snapshot", self.first)["volume"]["id"]
+        copy = self.scratch / "copy"
+        shutil.copytree(self.store, copy)
+        record = self.store / "volumes" / volume
+        self.rot(record, 30, 2)
+        rotten = record.read_bytes()
+        self.ended(3, "repair", "--from", copy)
+        self.assertEqual(record.read_bytes(), rotten)
 
     def test_a_rate_holds(self):
         slow = self.ok_json("scrub", "--rate", "8M")

@@ -86,9 +86,8 @@ std::string hint_of(const Error& error) {
           "'ashlar restore {} TARGET --skip-damaged' restores all else and names what it left out", id);
     case ErrorKind::kRecordDamaged:
       return fmt::format(
-          "look at all damage with 'ashlar verify --all'; put the record back from a copy of the store, or "
-          "give "
-          "it up with 'ashlar store discard {} --yes'",
+          "look at all damage with 'ashlar verify --all'; put the record back from a copy of the store (of a "
+          "snapshot: 'ashlar repair --from COPY'), or give it up with 'ashlar store discard {} --yes'",
           id);
   }
   return {};

@@ -24,17 +24,17 @@ std::string users_text(const Damage::Loss& loss) {
   return text;
 }
 
-bool is_of_pack(const Damage& damage) {
-  return damage.object.starts_with("packs/") || damage.object.starts_with("meta/");
-}
-
-// What a pack with damaged ends holds may not be known; what is missing then is named by itself.
+// // The contents of a pack with damaged ends may be unknown; then missing segments are named by themselves.
 std::string no_loss_text(const Damage& damage) {
   if (!is_of_pack(damage)) return {};
   return damage.segment || damage.node ? "  no snapshot needs it\n" : "  no snapshot is known to need it\n";
 }
 
 }  // namespace
+
+bool is_of_pack(const Damage& damage) {
+  return damage.object.starts_with("packs/") || damage.object.starts_with("meta/");
+}
 
 Json damage_json(const Damage& damage) {
   Json losses = Json::array();
@@ -108,10 +108,11 @@ ExitCode end_of_check(const VerifyReport& report) {
                            count_text(report.damages.size(), "place")));
     return ExitCode::kFailed;
   }
-  const bool is_lost = std::ranges::any_of(report.damages, [](const Damage& d) { return !d.losses.empty(); });
-  print_note(fmt::format(
-      "ashlar: damage found in {}, named above: {}", count_text(report.damaged(), "place"),
-      is_lost ? "`ashlar repair` heals what it finds elsewhere" : "no snapshot has lost anything"));
+  const bool is_lost = std::ranges::any_of(
+      report.damages, [](const Damage& d) { return !d.losses.empty() || !is_of_pack(d); });
+  print_note(fmt::format("ashlar: damage found in {}, named above: {}", count_text(report.damaged(), "place"),
+                         is_lost ? "'ashlar repair' heals what it finds elsewhere"
+                                 : "no snapshot has lost anything, and 'ashlar collect' drops it"));
   return ExitCode::kDamaged;
 }
 

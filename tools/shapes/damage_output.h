@@ -16,6 +16,9 @@ Json sound_again_json(const SoundAgain& sound);
 std::string damage_text(const Damage& damage);
 std::string sound_again_text(const SoundAgain& sound);
 
+// // Returns whether the damage is in a pack, or is a pack that is missing.
+bool is_of_pack(const Damage& damage);
+
 // Returns "no damage found", or how many places are damaged and not read.
 std::string damage_summary(const VerifyReport& report);
 // Says on standard error what to do about the findings, and returns the exit code that stands for them.

@@ -39,6 +39,9 @@ std::string_view verdict_text(Verdict verdict) {
   return "damaged";
 }
 
+// How much is needed of a pack that can't be read, or that is being written, is not known.
+bool is_known(const PackUse& use) { return !use.is_unreadable && !use.is_open; }
+
 Json sum_json(const CollectionPlan& plan, Verdict verdict) {
   const CollectionPlan::Sum sum = plan.sum(verdict);
   return {{"packs", sum.packs}, {"bytes", sum.bytes}, {"live_bytes", sum.live_bytes}};
@@ -63,7 +66,7 @@ Json report_json(const CollectReport& report, const Options& options, double sec
   for (const PlannedPack& pack : report.plan.packs) {
     json["packs"].push_back({{"pack", pack_key(pack.use.pack.kind, pack.use.pack.id)},
                              {"bytes", pack.use.bytes},
-                             {"live_bytes", pack.use.live_bytes},
+                             {"live_bytes", is_known(pack.use) ? Json(pack.use.live_bytes) : Json(nullptr)},
                              {"verdict", verdict_text(pack.verdict)}});
   }
   return json;
@@ -74,7 +77,8 @@ void print_plan(const CollectReport& report) {
   for (const PlannedPack& pack : report.plan.packs) {
     if (pack.verdict == Verdict::kKeep) continue;
     table.add({pack_key(pack.use.pack.kind, pack.use.pack.id), std::to_string(pack.use.bytes),
-               std::to_string(pack.use.live_bytes), std::string(verdict_text(pack.verdict))});
+               is_known(pack.use) ? std::to_string(pack.use.live_bytes) : "not known",
+               std::string(verdict_text(pack.verdict))});
   }
   if (report.plan.sum(Verdict::kKeep).packs < report.plan.packs.size()) print(table.text());
   const CollectionPlan::Sum keep = report.plan.sum(Verdict::kKeep);

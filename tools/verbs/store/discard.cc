@@ -39,7 +39,7 @@ void add_discard(Cli& cli) {
       "ID", "ID", options->id,
       "The id of the snapshot, volume, image, launch template, lifecycle policy or session, or what the "
       "error "
-      "names: a name claim \"image-names/…\", \"settings\", or \"collection\" for the state of collect",
+      "names: a name claim \"image-names/...\", \"settings\", or \"collection\" for the state of collect",
       Presence::kRequired);
   verb.flag("--yes", options->is_confirmed, "Confirms that it is given up; required");
   verb.check([options]() -> Status {

@@ -27,7 +27,11 @@ Result<ExitCode> run(const Globals& globals) {
                       count_text(stats.segments, "segment"), count_text(stats.nodes, "node"),
                       duration_text(seconds)));
   }
-  return ExitCode::kDone;
+  if (stats.damaged_packs + stats.unread_packs == 0) return ExitCode::kDone;
+  print_note(
+      fmt::format("ashlar: {} could not be read and are not in the index: 'ashlar verify --all' names them",
+                  count_text(stats.damaged_packs + stats.unread_packs, "pack")));
+  return stats.damaged_packs > 0 ? ExitCode::kDamaged : ExitCode::kFailed;
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/clock.h"
 #include "program/cli.h"
 #include "program/host_option.h"
@@ -21,6 +23,9 @@ struct Options {
   bool dry_run = false;
 };
 
+// Returns whether nothing is lost with a damage: it is in a pack, and sound elsewhere or not needed.
+bool is_harmless(const Damage& damage) { return is_of_pack(damage) && damage.losses.empty(); }
+
 Json damages_json(const VerifyReport& left) {
   Json damages = Json::array();
   for (const Damage& damage : left.damages) damages.push_back(damage_json(damage));
@@ -34,14 +39,17 @@ Result<ExitCode> only_say(const Globals& globals, Stop& stop) {
     print_json({{"dry_run", true}, {"damages", damages_json(left)}});
   } else {
     for (const Damage& damage : left.damages) print(damage_text(damage));
-    print(damage_summary(left) + "\n");
+    print(left.damages.empty() ? "no damage is recorded: 'ashlar verify --all' looks for it\n"
+                               : damage_summary(left) + "\n");
   }
   return end_of_check(left);
 }
 
-Result<Repaired> repair_it(const Globals& globals, const Options& options, const OpenHost& open) {
+Result<Repaired> repair_it(const Globals& globals, const Options& options, Repo& repo, const Caller& caller,
+                           Host* host) {
   RepairRequest request;
   request.source = options.source;
+  request.host = host;
   if (!options.volume.empty()) request.volume = TRY(VolumeId::parse(options.volume));
   std::unique_ptr<Repo> from;
   if (!options.from.empty()) {
@@ -50,7 +58,50 @@ Result<Repaired> repair_it(const Globals& globals, const Options& options, const
     from = TRY(open_copied_store(elsewhere));
     request.from = from.get();
   }
-  return repair_store(*open.host, open.caller, request);
+  return repair_store(repo, caller, request);
+}
+
+// Only the blocks of a volume need the host: a copy of a store that was not adopted can be repaired, too.
+Result<Repaired> repair_it(const Globals& globals, const Options& options, Stop& stop) {
+  if (options.volume.empty()) {
+    const OpenStore store = TRY(open_for_actions(globals, stop.token()));
+    return repair_it(globals, options, *store.repo, store.caller, nullptr);
+  }
+  const OpenHost open = TRY(open_host(globals, stop.token()));
+  return repair_it(globals, options, open.host->repo(), open.caller, open.host.get());
+}
+
+Json repaired_json(const Repaired& done, double seconds) {
+  const RepairReport& report = done.report;
+  return {{"dry_run", false},
+          {"needed_blocks", report.needed_blocks},
+          {"needed_nodes", report.needed_nodes},
+          {"healed_blocks", report.healed_blocks},
+          {"healed_nodes", report.healed_nodes},
+          {"lost_blocks", report.lost_blocks},
+          {"lost_nodes", report.lost_nodes},
+          {"records", report.records},
+          {"damages", damages_json(done.left)},
+          {"seconds", seconds}};
+}
+
+bool is_healed(const Damage& damage) { return damage.losses.empty() && !damage.sound_in.empty(); }
+
+void print_repaired(const Repaired& done, double seconds) {
+  const RepairReport& report = done.report;
+  for (const Damage& damage : done.left.damages) {
+    if (!is_healed(damage)) print(damage_text(damage));
+  }
+  for (const std::string& key : report.records) print("put back: " + key + "\n");
+  print(fmt::format("healed {} and {} in {}; lost: {} and {}\n", count_text(report.healed_blocks, "block"),
+                    count_text(report.healed_nodes, "node"), duration_text(seconds),
+                    count_text(report.lost_blocks, "block"), count_text(report.lost_nodes, "node")));
+  const auto healed = static_cast<std::uint64_t>(std::ranges::count_if(done.left.damages, is_healed));
+  if (healed > 0)
+    print(fmt::format("{} are sound elsewhere: 'ashlar collect' drops them\n",
+                      count_text(healed, "damaged place")));
+  if (report.needed_blocks + report.needed_nodes == 0)
+    print("everything needed is sound as far as is recorded: 'ashlar verify --all' looks for more\n");
 }
 
 Result<ExitCode> run(const Globals& globals, const Options& options) {
@@ -58,37 +109,17 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   TRY(stop.watch());
   if (options.dry_run) return only_say(globals, stop);
   const double started = monotonic_seconds();
-  const OpenHost open = TRY(open_host(globals, stop.token()));
-  const Repaired done = TRY(repair_it(globals, options, open));
+  const Repaired done = TRY(repair_it(globals, options, stop));
   const double seconds = monotonic_seconds() - started;
-  const RepairReport& report = done.report;
-  if (globals.json) {
-    print_json({{"dry_run", false},
-                {"needed_blocks", report.needed_blocks},
-                {"needed_nodes", report.needed_nodes},
-                {"healed_blocks", report.healed_blocks},
-                {"healed_nodes", report.healed_nodes},
-                {"lost_blocks", report.lost_blocks},
-                {"lost_nodes", report.lost_nodes},
-                {"records", report.records},
-                {"damages", damages_json(done.left)},
-                {"seconds", seconds}});
-  } else {
-    for (const Damage& damage : done.left.damages) print(damage_text(damage));
-    for (const std::string& key : report.records) print("put back: " + key + "\n");
-    print(fmt::format("healed {} and {} in {}; lost: {} and {}\n", count_text(report.healed_blocks, "block"),
-                      count_text(report.healed_nodes, "node"), duration_text(seconds),
-                      count_text(report.lost_blocks, "block"), count_text(report.lost_nodes, "node")));
-  }
-  if (report.lost_blocks + report.lost_nodes > 0) {
+  globals.json ? print_json(repaired_json(done, seconds)) : print_repaired(done, seconds);
+  if (done.report.lost_blocks + done.report.lost_nodes > 0) {
     print_note(
-        "ashlar: what is lost reads as an error that says so: give another store, a disk or a volume that "
-        "still holds it");
+        "ashlar: reading what is lost is an error: another store, a disk or a volume may have the blocks; "
+        "nodes, and "
+        "segments whose directories are damaged, come back from a copy of this store");
     return ExitCode::kDamaged;
   }
-  const bool is_lost =
-      std::ranges::any_of(done.left.damages, [](const Damage& d) { return !d.losses.empty(); });
-  return is_lost ? end_of_check(done.left) : ExitCode::kDone;
+  return std::ranges::all_of(done.left.damages, is_harmless) ? ExitCode::kDone : end_of_check(done.left);
 }
 
 }  // namespace
@@ -104,6 +135,10 @@ void add_repair(Cli& cli) {
             "Take it from this file, block device or NBD URI too, wherever on it the blocks lie");
   verb.text("--volume", "VOL", options->volume, "Take it from what this volume holds too");
   verb.flag("--dry-run", options->dry_run, "Say what is recorded as damaged, and change nothing");
+  verb.check([options]() -> Status {
+    const bool has_source = !options->from.empty() || !options->source.empty() || !options->volume.empty();
+    return options->dry_run && has_source ? Status(invalid("--dry-run asks no source")) : Status();
+  });
   cli.on_run(Needs::kStore, [options](const Globals& globals) { return run(globals, *options); });
 }
 

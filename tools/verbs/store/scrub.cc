@@ -1,6 +1,7 @@
 // ashlar scrub: reads what is stored a part at a time, and says what is damaged and how old that knowledge
 // is.
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -43,8 +44,9 @@ Status write_metrics(const std::string& path, const ScrubReport& report, double 
   const auto gauge = [&](std::string_view name, std::string_view help, std::uint64_t value) {
     text.single(name, Type::kGauge, help, value);
   };
-  gauge("ashlar_scrub_oldest_check_age_seconds",
-        "For how long the bytes that were checked longest ago were not.", age_seconds(report.age));
+  gauge("ashlar_scrub_oldest_check_time_seconds",
+        "When the bytes were read that were read longest ago, in seconds since 1970.",
+        report.age.oldest.unix_ns / 1'000'000'000);
   gauge("ashlar_scrub_unchecked_packs", "Packs that no scrub has read yet.", report.age.never_checked);
   gauge("ashlar_scrub_damaged_places", "Places that were read and are wrong.", report.found.damaged());
   gauge("ashlar_scrub_unread_places", "Places that could not be read.",
@@ -54,7 +56,9 @@ Status write_metrics(const std::string& path, const ScrubReport& report, double 
   gauge("ashlar_scrub_ended_time_seconds", "When it ended, in seconds since 1970.",
         UtcTime::now().unix_ns / 1'000'000'000);
   const std::string metrics = text.take();
-  return replace_file(posix_file_system(), path, as_byte_span(metrics)).with_context(path);
+  TRY(replace_file(posix_file_system(), path, as_byte_span(metrics)).with_context(path));
+  // Readable for the program that collects it.
+  return ::chmod(path.c_str(), 0644) == 0 ? Status() : Status(last_errno(path));
 }
 
 Json report_json(const ScrubReport& report, double seconds) {
@@ -99,8 +103,15 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   const ScrubReport report = TRY(scrub_store(*store.repo, store.caller, wanted));
   const double seconds = monotonic_seconds() - started;
   globals.json ? print_json(report_json(report, seconds)) : print_report(report, seconds);
-  if (!options.metrics.empty()) TRY(write_metrics(options.metrics, report, seconds));
-  return end_of_check(report.found);
+  if (!report.unnoted.empty())
+    print_warning(fmt::format("how far the scrub is could not be noted, go on with --cursor {:03x}: {}",
+                              report.cursor, report.unnoted));
+  const ExitCode found = end_of_check(report.found);
+  const Status written = options.metrics.empty() ? Status() : write_metrics(options.metrics, report, seconds);
+  if (written.ok()) return found;
+  if (found == ExitCode::kDone) return written.error();
+  print_warning(written.error().text());
+  return found;
 }
 
 }  // namespace
@@ -114,7 +125,7 @@ void add_scrub(Cli& cli) {
   verb.size("--rate", options->rate, "Bytes a second to read at most [no limit]");
   verb.number("--since", 0, 36500, options->since_days,
               "Leave out what was read in the last so many days [0]");
-  verb.text("--cursor", "XXX", options->cursor,
+  verb.text("--cursor", "GROUP", options->cursor,
             "Begin here, for a store that can't be written; three digits from an earlier scrub's JSON");
   verb.text("--metrics", "FILE", options->metrics, "Write figures for Prometheus to this file");
   verb.check([options]() -> Status {
