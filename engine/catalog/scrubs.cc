@@ -8,15 +8,15 @@
 namespace ashlar {
 namespace {
 
-struct Stored {
+struct StoredScrub {
   std::optional<ByteVector> bytes;  // nothing: there is no object
   ScrubState state;
 };
 
 constexpr int kTries = 100;  // another scrub writes once in seconds
 
-Result<Stored> read(ObjectStore& objects) {
-  Stored stored;
+Result<StoredScrub> read_scrub(ObjectStore& objects) {
+  StoredScrub stored;
   auto bytes = get_object(objects, ScrubCatalog::kStateKey, 2 * kMaxScrubStateBytes);
   if (is(bytes, ErrorCode::kNotFound)) return stored;
   if (!bytes.ok()) return bytes.take_error();
@@ -26,21 +26,21 @@ Result<Stored> read(ObjectStore& objects) {
 }
 
 // Returns a damaged state as bytes without meaning.
-Result<Stored> read_to_replace(ObjectStore& objects) {
-  auto stored = read(objects);
+Result<StoredScrub> scrub_to_replace(ObjectStore& objects) {
+  auto stored = read_scrub(objects);
   if (!is(stored, ErrorCode::kCorrupt)) return stored;
-  Stored damaged;
+  StoredScrub damaged;
   damaged.bytes = TRY(get_object(objects, ScrubCatalog::kStateKey, std::uint64_t{1} << 20U));
   return damaged;
 }
 
 }  // namespace
 
-Result<ScrubState> ScrubCatalog::state() const { return TRY(read(objects_)).state; }
+Result<ScrubState> ScrubCatalog::state() const { return TRY(read_scrub(objects_)).state; }
 
 Result<ScrubState> ScrubCatalog::note(const std::function<void(ScrubState&)>& change) {
   for (int i = 0; i < kTries; ++i) {
-    const Stored before = TRY(read_to_replace(objects_));
+    const StoredScrub before = TRY(scrub_to_replace(objects_));
     ScrubState now = before.state;
     change(now);
     const UtcTime present = UtcTime::now();  // a later time is that of a clock that was wrong
