@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <set>
 
 #include "base/either_stop.h"
@@ -53,6 +54,8 @@ class Repair {
               "manifest node {} has its id, and is no node of its place: delete the snapshots that need it",
               id.hex()));
       }
+      if (left_ && needs.blocks() > *left_)
+        return corrupt("blocks that were stored anew can't be read: is the disk of the store sound?");
       report_.needed_blocks = report_.healed_blocks + needs.blocks();
       if (needs.empty() || !TRY(heal(needs, session->id(), either.token()))) {
         report_.lost_blocks = needs.blocks();
@@ -108,6 +111,8 @@ class Repair {
     report_.healed_blocks += healing.healed_blocks();
     report_.healed_nodes += healing.healed_nodes();
     progress_.healed_bytes += healing.healed_blocks() * kBlockBytes;
+    left_.reset();
+    if (healing.healed_nodes() == 0) left_ = needs.blocks();  // a node may show further needs
     return healing.healed_blocks() + healing.healed_nodes() > 0;
   }
 
@@ -162,7 +167,8 @@ class Repair {
   const std::stop_token& stop_;
   RepairReport report_;
   std::set<NodeId> healed_nodes_;
-  bool has_doubt_ = false;  // a source could not be read just now, so nothing is lost yet
+  std::optional<std::uint64_t> left_;  // blocks that are still needed, as far as this repair knows
+  bool has_doubt_ = false;             // a source could not be read just now, so nothing is lost yet
 };
 
 }  // namespace

@@ -296,11 +296,6 @@ FLAWS = [
          [("repair/needs.cc",
            "  return SegmentNeed{wanted, {}};\n",
            '  return SegmentNeed{planted("healed-from-record-only") ? SegmentBlocks() : wanted, {}};\n')]),
-    Flaw("healed-without-absent", "a healed segment claims blocks that were not healed", "repair",
-         [("repair/healing.cc",
-           "    for (; end < need.ids.size() && end - at < limit; ++end) {\n",
-           '    if (planted("healed-without-absent") && !is_there) { at = need.ids.size(); continue; }\n'
-           "    for (; end < need.ids.size() && end - at < limit; ++end) {\n")]),
     Flaw("lost-not-recorded", "what is found nowhere is not recorded as lost", "repair",
          [("repair/repair.cc",
            "        if (!has_doubt_) TRY(record_lost(needs));\n",
