@@ -27,6 +27,7 @@ from pathlib import Path
 
 from flaws import BATTERIES, FLAWS
 
+FLAW_TRIES = 3
 FLAW_SECONDS = 600  # more than any battery takes with the rounds of the gate, on a busy machine
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 2 << 30
@@ -98,12 +99,22 @@ def run_clean(build, pool, scratch):
     return all_well
 
 
+def run_flaw(build, battery, scratch, flaw):
+    """Runs a battery with a flaw until it is caught, a few times at most: ids of packs are random, and their order decides
+    what a flaw meets."""
+    for _ in range(FLAW_TRIES):
+        run = Run(build, battery.program, flaw.tests or battery.tests, scratch, flaw.name)
+        if run.failed_test() or run.status is None:
+            break
+    return run
+
+
 def run_flaws(build, pool, scratch, flaws):
     """Runs the batteries of flaws. Returns for each caught flaw the test that caught it."""
     runs = {}
     for flaw in flaws:
         battery = BATTERIES[flaw.battery]
-        runs[pool.submit(Run, build, battery.program, flaw.tests or battery.tests, scratch, flaw.name)] = flaw
+        runs[pool.submit(run_flaw, build, battery, scratch, flaw)] = flaw
     caught = {}
     for done in concurrent.futures.as_completed(runs):
         run, flaw = done.result(), runs[done]
