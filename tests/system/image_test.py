@@ -358,12 +358,14 @@ class Images(host.HostTest):
         self.assertIn(theirs, done.stdout.decode(), "a damaged one hides none of the others")
         self.assertNotIn("DeprecationTime", self.describe(newest, "--as", OTHER))
         self.fails(3, "lifecycle", "describe", "all", says=ours, code="corrupt")
-        self.ok("lifecycle", "delete", "all")
+        self.fails(3, "lifecycle", "delete", "all", says=ours, code="corrupt")
+        self.ok("store", "discard", ours, "--yes")
         self.ok("lifecycle", "run", "--all-accounts")
         made = self.ok("template", "create", "web", newest).strip()
         (self.store / "launch-templates" / made).write_text("{}")
         self.fails(3, "template", "describe", "web", says=made, code="corrupt")
-        self.ok("template", "delete", "web")
+        self.fails(3, "template", "delete", "web", says=made, code="corrupt")
+        self.ok("store", "discard", made, "--yes")
         self.fails(1, "template", "delete", "web", says="'web'", code="not_found")
 
     def test_a_damaged_record_is_named_and_hides_no_other(self):
