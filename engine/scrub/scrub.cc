@@ -109,7 +109,7 @@ class Scrub {
       if (checked_at(state_, number) <= options_.before) order.push_back(number);
     }
     if (options_.cursor) {
-      std::ranges::rotate(order, std::ranges::lower_bound(order, *options_.cursor));
+      std::rotate(order.begin(), std::ranges::lower_bound(order, *options_.cursor), order.end());
     } else {
       std::ranges::stable_sort(order, {}, [&](std::size_t number) { return checked_at(state_, number); });
     }
