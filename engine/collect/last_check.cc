@@ -27,7 +27,7 @@ bool is_at(const Places& places, const PackId& pack) {
 
 }  // namespace
 
-// // Only the index knows what a pack holds whose ends are damaged. So all that is needed has to be in packs
+// Only the index knows what a pack holds whose ends are damaged. So all that is needed has to be in packs
 // that stay. What the index says of this pack is read there; everything is, when the index does not know the
 // pack.
 Result<bool> LastCheck::all_is_elsewhere(const PackId& pack, const std::stop_token& stop) {

@@ -11,42 +11,41 @@ namespace ashlar {
 namespace {
 
 struct Subtree {
-  NodeRef ref;
+  NodeId id;
   std::uint8_t level = 0;
 };
 
 }  // namespace
 
 Status Liveness::mark(const SnapshotRecord& snapshot, const std::stop_token& stop) {
-  return mark(snapshot, stop, [](const NodeRef&, std::uint8_t, const Error& why) { return why; });
+  return mark(snapshot, stop, [](const NodeId&, const Error& why) { return why; });
 }
 
 // A node counts as seen once it was read: after an error, another call reads it again.
 Status Liveness::mark(const SnapshotRecord& snapshot, const std::stop_token& stop, const OnUnread& unread) {
   std::vector<Subtree> left;
-  if (snapshot.root.is_node()) left.push_back({snapshot.root, snapshot.root_level});
+  if (snapshot.root.is_node()) left.push_back({snapshot.root.id, snapshot.root_level});
   while (!left.empty()) {
     if (stop.stop_requested()) return cancelled();
     const Subtree at = left.back();
     left.pop_back();
-    if (seen_.contains(at.ref.id)) continue;
+    if (seen_.contains(at.id)) continue;
     if (at.level == 0) {
-      const Status marked = mark_leaf(at.ref.id).with_context(snapshot.id.text());
-      if (!marked.ok()) TRY(unread(at.ref, at.level, marked.error()));
+      const Status marked = mark_leaf(at.id).with_context(snapshot.id.text());
+      if (!marked.ok()) TRY(unread(at.id, marked.error()));
       continue;
     }
-    const auto node = nodes_.inner(at.ref.id).with_context(snapshot.id.text());
+    const auto node = nodes_.inner(at.id).with_context(snapshot.id.text());
     if (!node.ok()) {
-      TRY(unread(at.ref, at.level, node.error()));
+      TRY(unread(at.id, node.error()));
       continue;
     }
     if (node.value()->level != at.level)
-      return corrupt(
-          fmt::format("{}: manifest node {} has another level", snapshot.id.text(), at.ref.id.hex()));
+      return corrupt(fmt::format("{}: manifest node {} has another level", snapshot.id.text(), at.id.hex()));
     for (const NodeRef& child : node.value()->children) {
-      if (child.is_node()) left.push_back({child, static_cast<std::uint8_t>(at.level - 1)});
+      if (child.is_node()) left.push_back({child.id, static_cast<std::uint8_t>(at.level - 1)});
     }
-    seen_.insert(at.ref.id);
+    seen_.insert(at.id);
   }
   return {};
 }

@@ -29,7 +29,7 @@ class Liveness {
   Status mark(const SnapshotRecord& snapshot, const std::stop_token& stop);
   // Marks what is known of a snapshot's needs: calls `unread` with each node of it that can't be read, and
   // goes on when that returns ok.
-  using OnUnread = std::function<Status(const NodeRef& node, std::uint8_t level, const Error& why)>;
+  using OnUnread = std::function<Status(const NodeId& node, const Error& why)>;
   Status mark(const SnapshotRecord& snapshot, const std::stop_token& stop, const OnUnread& unread);
 
   // Returns the blocks of a segment that are needed.

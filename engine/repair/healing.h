@@ -22,7 +22,7 @@ inline constexpr std::uint64_t kHealingBytes = std::uint64_t{128} << 20;
 
 class Healing {
  public:
-  // // Everything that is stored is taken out of `needs`, which outlives the healing. New packs are those of
+  // Everything that is stored is taken out of `needs`, which outlives the healing. New packs are those of
   // `session`.
   Healing(ObjectStore& objects, Index& index, const StoreConfig& config, const SessionId& session,
           RepairNeeds& needs);
@@ -35,7 +35,7 @@ class Healing {
   // Returns what is needed of a segment; no blocks when nothing is.
   SegmentBlocks wanted(const SegmentId& id) const;
   std::vector<SegmentId> wanted_segments() const;
-  const std::map<NodeId, NodeNeed>& wanted_nodes() const { return needs_.nodes; }
+  const std::set<NodeId>& wanted_nodes() const { return needs_.nodes; }
 
   // Tells the block ids of a segment, which no directory of this store could: they have the segment's id.
   void learn(const SegmentId& id, const std::vector<BlockId>& blocks);
@@ -43,7 +43,7 @@ class Healing {
   Status offer(const BlockId& id, ByteSpan block);
   // Takes a node, if it is needed and the encoding has its id.
   Status offer_node(const NodeId& id, ByteSpan encoding);
-  // // Notes that a source could not be read for a reason that is not damage: it may still have what is
+  // Notes that a source could not be read for a reason that is not damage: it may still have what is
   // needed.
   void doubt(const Error& error);
   const std::vector<Error>& doubts() const { return doubts_; }

@@ -55,9 +55,9 @@ Result<RepairNeeds> find_needs(const SnapshotCatalog& snapshots, const NeedsPart
                                std::vector<std::string>& warnings, const std::stop_token& stop) {
   RepairNeeds needs;
   Liveness live(parts.nodes);
-  const auto note = [&](const NodeRef& ref, std::uint8_t level, const Error& why) -> Status {
+  const auto note = [&](const NodeId& id, const Error& why) -> Status {
     if (!says_lost(why)) return why;
-    needs.nodes.insert_or_assign(ref.id, NodeNeed{ref.digest, level});
+    needs.nodes.insert(id);
     return {};
   };
   for (const SnapshotId id : TRY(snapshots.list_ids())) {
@@ -71,7 +71,7 @@ Result<RepairNeeds> find_needs(const SnapshotCatalog& snapshots, const NeedsPart
   }
   if (parts.damage.any()) {
     for (const NodeId& id : live.needed_nodes()) {
-      if (TRY(is_damaged_everywhere(parts, id))) needs.nodes.try_emplace(id);
+      if (TRY(is_damaged_everywhere(parts, id))) needs.nodes.insert(id);
     }
   }
   const std::vector<SegmentId> ids = live.needed_segments();

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -23,14 +24,9 @@ struct SegmentNeed {
   std::vector<BlockId> ids;  // of all blocks of the segment; empty: no directory of it can be read
 };
 
-struct NodeNeed {
-  ContentDigest digest;
-  std::uint8_t level = 0;
-};
-
 struct RepairNeeds {
   std::map<SegmentId, SegmentNeed> segments;
-  std::map<NodeId, NodeNeed> nodes;
+  std::set<NodeId> nodes;
 
   bool empty() const { return segments.empty() && nodes.empty(); }
   std::uint64_t blocks() const;

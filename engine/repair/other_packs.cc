@@ -8,9 +8,8 @@ namespace ashlar {
 namespace {
 
 Status offer_nodes(Healing& healing, const HealingStore& from, const std::stop_token& stop) {
-  std::vector<NodeId> ids;
-  for (const auto& [id, need] : healing.wanted_nodes()) ids.push_back(id);
-  for (const NodeId& id : ids) {
+  const std::set<NodeId> wanted = healing.wanted_nodes();  // an offer changes it
+  for (const NodeId& id : wanted) {
     if (stop.stop_requested()) return cancelled();
     for (const NodePlace& place : TRY(from.index.node_places(id))) {
       const auto pack = PackReader::open(from.objects, PackKind::kMeta, place.pack);

@@ -14,11 +14,10 @@
 namespace ashlar {
 namespace {
 
-// // The parts of a pack to be recorded as lost.
+// The parts of a pack to be recorded as lost.
 struct Lost {
   std::map<SegmentId, FrameSet> frames;
   std::set<NodeId> nodes;
-  bool empty() const { return frames.empty() && nodes.empty(); }
 };
 
 FrameSet frames_of(const LocatedSegment& segment, const SegmentBlocks& blocks) {
@@ -46,7 +45,7 @@ class Repair {
     while (true) {
       report_.warnings.clear();
       RepairNeeds needs = TRY(look(either.token()));
-      for (const auto& [id, need] : needs.nodes) seen_nodes.insert(id);
+      seen_nodes.insert(needs.nodes.begin(), needs.nodes.end());
       report_.needed_nodes = seen_nodes.size();
       for (const NodeId& id : healed_nodes_) {
         if (needs.nodes.contains(id))
@@ -88,8 +87,7 @@ class Repair {
   // Returns whether anything was healed.
   Result<bool> heal(RepairNeeds& needs, const SessionId& session, const std::stop_token& stop) {
     SegmentReader segments(parts_.objects, parts_.index, &parts_.damage);
-    std::vector<NodeId> before;
-    for (const auto& [id, need] : needs.nodes) before.push_back(id);
+    const std::set<NodeId> before = needs.nodes;
     Healing healing(parts_.objects, parts_.index, parts_.config, session, needs);
     std::vector<HealingStore> stores{{parts_.objects, parts_.index, segments}};
     for (const HealingStore& store : sources_.stores) stores.push_back(store);
@@ -124,14 +122,14 @@ class Repair {
       for (const SegmentPlace& place : TRY(parts_.index.segment_places(id)))
         lost[place.pack].frames[id] = TRY(lost_frames(segments, place, need.blocks));
     }
-    for (const auto& [id, need] : needs.nodes) {
+    for (const NodeId& id : needs.nodes) {
       for (const NodePlace& place : TRY(parts_.index.node_places(id))) lost[place.pack].nodes.insert(id);
     }
     for (const PackId& pack : TRY(parts_.damage.catalog().list_ids())) TRY(record_lost(pack, lost[pack]));
     return {};
   }
 
-  // // At a place whose directory can't be read, all frames are lost.
+  // At a place whose directory can't be read, all frames are lost.
   static Result<FrameSet> lost_frames(SegmentReader& segments, const SegmentPlace& place,
                                       const SegmentBlocks& blocks) {
     const auto located = segments.locate_at(place);

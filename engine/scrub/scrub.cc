@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
 #include <set>
 
 #include "scrub/checked_packs.h"
@@ -70,11 +69,8 @@ class Scrub {
     TRY(check_small_records(work_));
     TRY(read_state());
     TRY(check_groups(groups));
-    TRY(note_known());
     TRY(parts_.index.catch_up());  // a collection may have moved what is needed
-    TRY(losses_.look_at_other_places());
-    TRY(walk_snapshots(work_, ids));
-    report_.found.damages = TRY(losses_.take());
+    TRY(find_losses(ids));
     report_.age = age_of(groups, state_, parts_.config.created);
     return std::move(report_);
   }
@@ -84,14 +80,20 @@ class Scrub {
     TRY(parts_.index.catch_up());
     TRY(parts_.damage.refresh());
     TRY(check_small_records(work_));
-    TRY(note_known());
-    TRY(losses_.look_at_other_places());
-    TRY(walk_snapshots(work_, ids));
-    report_.found.damages = TRY(losses_.take());
+    TRY(find_losses(ids));
     return std::move(report_.found);
   }
 
  private:
+  // Charges what was found, and what is recorded of other packs, to the snapshots that need it.
+  Status find_losses(const std::vector<SnapshotId>& ids) {
+    TRY(note_known());
+    TRY(losses_.look_at_other_places());
+    TRY(walk_snapshots(work_, ids));
+    report_.found.damages = TRY(losses_.take());
+    return {};
+  }
+
   // A damaged state is found by the check of the records; the scrub begins anew and replaces it.
   Status read_state() {
     auto state = catalog_.state();
@@ -139,7 +141,6 @@ class Scrub {
     TRY(check_packs(work_, PackKind::kData, packs.data, nullptr));
     checked_.insert(packs.meta.begin(), packs.meta.end());
     checked_.insert(packs.data.begin(), packs.data.end());
-    report_.groups += part.size();
     std::set<std::size_t> unread;  // groups of which something could not be read stay as they were
     for (const PackId& pack : unread_) unread.insert(scrub_group(pack));
     const auto note = [&](ScrubState& state) {
@@ -157,7 +158,7 @@ class Scrub {
     return {};
   }
 
-  // // A record that is damaged may have named anything.
+  // A record that is damaged may have named anything.
   DamageRecord whole(const PackId& pack) const {
     const bool is_meta = parts_.objects.stat(pack_key(PackKind::kMeta, pack)).ok();
     DamageRecord record;

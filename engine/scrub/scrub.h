@@ -30,7 +30,6 @@ struct ScrubAge {
 
 struct ScrubReport {
   VerifyReport found;      // what was read; damage that is known from earlier, too
-  std::size_t groups = 0;  // that were checked
   std::size_t cursor = 0;  // the group that a read-only scrub goes on with
   std::string unnoted;     // why it could not be noted in the store how far the scrub is; empty: it was
   ScrubAge age;            // afterwards

@@ -57,7 +57,7 @@ TEST_F(TargetTest, ANewNameIsWrittenByOneRestoreAtATime) {
   EXPECT_TRUE(Target::open(file("disk"), kSize, true).ok());
 }
 
-// // Left by a restore that was killed before the file had its size.
+// Left by a restore that was killed before the file had its size.
 TEST_F(TargetTest, AnEmptyPartialFileIsTakenUp) {
   std::ofstream(partial_name(file("disk"))).close();
   auto target = Target::open(file("disk"), kSize, false);

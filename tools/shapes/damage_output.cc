@@ -24,7 +24,7 @@ std::string users_text(const Damage::Loss& loss) {
   return text;
 }
 
-// // The contents of a pack with damaged ends may be unknown; then missing segments are named by themselves.
+// The contents of a pack with damaged ends may be unknown; then missing segments are named by themselves.
 std::string no_loss_text(const Damage& damage) {
   if (!is_of_pack(damage)) return {};
   return damage.segment || damage.node ? "  no snapshot needs it\n" : "  no snapshot is known to need it\n";
@@ -35,6 +35,8 @@ std::string no_loss_text(const Damage& damage) {
 bool is_of_pack(const Damage& damage) {
   return damage.object.starts_with("packs/") || damage.object.starts_with("meta/");
 }
+
+namespace {
 
 Json damage_json(const Damage& damage) {
   Json losses = Json::array();
@@ -56,11 +58,25 @@ Json damage_json(const Damage& damage) {
           {"losses", losses}};
 }
 
-Json sound_again_json(const SoundAgain& sound) {
+Json sound_again_one_json(const SoundAgain& sound) {
   return {{"object", sound.object},
           {"segment", sound.segment ? Json(sound.segment->hex()) : Json(nullptr)},
           {"frame", sound.frame ? Json(*sound.frame) : Json(nullptr)},
           {"node", sound.node ? Json(sound.node->hex()) : Json(nullptr)}};
+}
+
+}  // namespace
+
+Json damages_json(const VerifyReport& report) {
+  Json damages = Json::array();
+  for (const Damage& damage : report.damages) damages.push_back(damage_json(damage));
+  return damages;
+}
+
+Json sound_again_json(const VerifyReport& report) {
+  Json all = Json::array();
+  for (const SoundAgain& sound : report.sound_again) all.push_back(sound_again_one_json(sound));
+  return all;
 }
 
 std::string sound_again_text(const SoundAgain& sound) {

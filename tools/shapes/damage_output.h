@@ -9,14 +9,14 @@
 
 namespace ashlar {
 
-Json damage_json(const Damage& damage);
-Json sound_again_json(const SoundAgain& sound);
+Json damages_json(const VerifyReport& report);
+Json sound_again_json(const VerifyReport& report);
 
 // Return lines, each with its end.
 std::string damage_text(const Damage& damage);
 std::string sound_again_text(const SoundAgain& sound);
 
-// // Returns whether the damage is in a pack, or is a pack that is missing.
+// Returns whether the damage is in a pack, or is a pack that is missing.
 bool is_of_pack(const Damage& damage);
 
 // Returns "no damage found", or how many places are damaged and not read.

@@ -26,12 +26,6 @@ struct Options {
 // Returns whether nothing is lost with a damage: it is in a pack, and sound elsewhere or not needed.
 bool is_harmless(const Damage& damage) { return is_of_pack(damage) && damage.losses.empty(); }
 
-Json damages_json(const VerifyReport& left) {
-  Json damages = Json::array();
-  for (const Damage& damage : left.damages) damages.push_back(damage_json(damage));
-  return damages;
-}
-
 Result<ExitCode> only_say(const Globals& globals, Stop& stop) {
   const OpenStore store = TRY(open_for_actions(globals, stop.token()));
   const VerifyReport left = TRY(describe_damage(*store.repo, store.caller));
@@ -115,8 +109,7 @@ Result<ExitCode> run(const Globals& globals, const Options& options) {
   if (done.report.lost_blocks + done.report.lost_nodes > 0) {
     print_note(
         "ashlar: reading what is lost is an error: another store, a disk or a volume may have the blocks; "
-        "nodes, and "
-        "segments whose directories are damaged, come back from a copy of this store");
+        "nodes, and segments whose directories are damaged, come back from a copy of this store");
     return ExitCode::kDamaged;
   }
   return std::ranges::all_of(done.left.damages, is_harmless) ? ExitCode::kDone : end_of_check(done.left);

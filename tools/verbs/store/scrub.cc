@@ -62,10 +62,6 @@ Status write_metrics(const std::string& path, const ScrubReport& report, double 
 }
 
 Json report_json(const ScrubReport& report, double seconds) {
-  Json damages = Json::array();
-  for (const Damage& damage : report.found.damages) damages.push_back(damage_json(damage));
-  Json sound_again = Json::array();
-  for (const SoundAgain& sound : report.found.sound_again) sound_again.push_back(sound_again_json(sound));
   return {{"ok", report.found.damages.empty()},
           {"packs", report.found.packs},
           {"read_bytes", report.found.bytes_read.value},
@@ -74,8 +70,8 @@ Json report_json(const ScrubReport& report, double seconds) {
           {"oldest_check", report.age.oldest.iso8601()},
           {"oldest_check_age_seconds", age_seconds(report.age)},
           {"cursor", fmt::format("{:03x}", report.cursor)},
-          {"damages", damages},
-          {"sound_again", sound_again},
+          {"damages", damages_json(report.found)},
+          {"sound_again", sound_again_json(report.found)},
           {"unrecorded", report.found.unrecorded},
           {"seconds", seconds}};
 }

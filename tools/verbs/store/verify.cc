@@ -29,10 +29,6 @@ Status check(const Options& options) {
 
 void print_verified(const Globals& globals, const VerifyReport& report, double seconds) {
   if (globals.json) {
-    Json damages = Json::array();
-    for (const Damage& damage : report.damages) damages.push_back(damage_json(damage));
-    Json sound_again = Json::array();
-    for (const SoundAgain& sound : report.sound_again) sound_again.push_back(sound_again_json(sound));
     print_json({{"ok", report.damages.empty()},
                 {"packs", report.packs},
                 {"segments", report.segments},
@@ -40,8 +36,8 @@ void print_verified(const Globals& globals, const VerifyReport& report, double s
                 {"nodes", report.nodes},
                 {"snapshots", report.snapshots},
                 {"read_bytes", report.bytes_read.value},
-                {"damages", damages},
-                {"sound_again", sound_again},
+                {"damages", damages_json(report)},
+                {"sound_again", sound_again_json(report)},
                 {"unrecorded", report.unrecorded},
                 {"seconds", seconds}});
     return;
